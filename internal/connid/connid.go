@@ -1,0 +1,106 @@
+// Package connid makes and checks connection IDs.
+//
+// A connection ID has the shape of the service's: 13 bytes as URL-safe base64
+// with padding, 20 characters that end in "==". The bytes are
+//
+//	4 node tag | 7 random | 2 check
+//
+// so that any node can tell, without remembering an ID, whether it was ever
+// issued (the check) and by which node (the tag). The check finds mistakes and
+// inventions, it is no secret: what keeps an ID from being guessed are the 56
+// random bits.
+package connid
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+)
+
+const (
+	tagSize   = 4
+	checkSize = 2
+	rawSize   = 13
+	// Length is the number of characters of an ID.
+	Length = 20
+	// requestSize is the number of bytes of a request ID: 16 characters, one "=".
+	requestSize = 11
+	// tailSize is how many of a connection ID's bytes its message IDs repeat.
+	tailSize = 5
+)
+
+// New returns a new ID that carries tag.
+func New(tag uint32) string {
+	var raw [rawSize]byte
+	binary.BigEndian.PutUint32(raw[:], tag)
+	rand.Read(raw[tagSize : rawSize-checkSize]) //nolint:errcheck // crypto/rand.Read never returns an error
+	binary.BigEndian.PutUint16(raw[rawSize-checkSize:], check(raw[:rawSize-checkSize]))
+	return encode(raw[:])
+}
+
+// Parse returns the node tag of id. It reports false when id was never issued
+// by any node: a wrong form, or a check that does not fit.
+func Parse(id string) (tag uint32, ok bool) {
+	raw, ok := decode(id)
+	if !ok || binary.BigEndian.Uint16(raw[rawSize-checkSize:]) != check(raw[:rawSize-checkSize]) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(raw[:]), true
+}
+
+// NewRequest returns an ID for one request: 11 bytes, 16 characters that end in
+// "=". It is unique enough to find a request in a log, and not a secret.
+func NewRequest() string {
+	var raw [requestSize + 5]byte
+	binary.LittleEndian.PutUint64(raw[:], mathrand.Uint64())
+	binary.LittleEndian.PutUint64(raw[8:], mathrand.Uint64())
+	return encode(raw[:requestSize])
+}
+
+// NewMessage returns an ID for a message of the connection id. It has the shape
+// of a connection ID and shares its tail, as the service's do.
+func NewMessage(id string) string {
+	raw, _ := decode(id)
+	binary.LittleEndian.PutUint64(raw[:rawSize-tailSize], mathrand.Uint64())
+	return encode(raw[:])
+}
+
+func encode(raw []byte) string {
+	var text [Length]byte
+	n := base64.URLEncoding.EncodedLen(len(raw))
+	base64.URLEncoding.Encode(text[:n], raw)
+	return string(text[:n])
+}
+
+func decode(id string) (raw [rawSize]byte, ok bool) {
+	if len(id) != Length {
+		return raw, false
+	}
+	var text [Length]byte
+	copy(text[:], id)
+	var out [rawSize + 2]byte // Decode wants room for the padding
+	n, err := base64.URLEncoding.Strict().Decode(out[:], text[:])
+	if err != nil || n != rawSize {
+		return raw, false
+	}
+	copy(raw[:], out[:])
+	return raw, true
+}
+
+// check is CRC-16/CCITT: it finds every change of up to 16 neighbouring bits,
+// so every ID of which one character was altered.
+func check(b []byte) uint16 {
+	crc := uint16(0x1d0f)
+	for _, x := range b {
+		crc ^= uint16(x) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return crc
+}

@@ -1,0 +1,106 @@
+package connid_test
+
+import (
+	"encoding/base64"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/connid"
+)
+
+func TestNew_HasTheServicesShape(t *testing.T) {
+	t.Parallel()
+	shape := regexp.MustCompile(`^[A-Za-z0-9_-]{18}==$`)
+	seen := map[string]bool{}
+	for range 1000 {
+		id := connid.New(7)
+		require.Regexp(t, shape, id)
+		require.False(t, seen[id], "an ID came twice")
+		seen[id] = true
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	id := connid.New(0xdeadbeef)
+	tag, ok := connid.Parse(id)
+	require.True(t, ok)
+	require.Equal(t, uint32(0xdeadbeef), tag)
+
+	for name, bad := range map[string]string{
+		"empty":                   "",
+		"another form":            "cjy8i76bx002884le6n17d49b",
+		"older service's form":    "AAAAAAAAAAAAAAA=",
+		"no padding":              strings.TrimRight(id, "="),
+		"standard alphabet":       "AAAA+/AAAAAAAAAAAA==",
+		"twenty of anything":      strings.Repeat("~", 20),
+		"an escaped ID":           strings.ReplaceAll(id, "=", "%3D"),
+		"bits behind the padding": id[:17] + string(nextChar(id[17])) + "==",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, ok := connid.Parse(bad)
+			require.False(t, ok)
+		})
+	}
+}
+
+func TestParse_FindsEveryChangedCharacter(t *testing.T) {
+	t.Parallel()
+	id := connid.New(1)
+	for i := range 18 {
+		for _, c := range "ABab09-_" {
+			changed := id[:i] + string(c) + id[i+1:]
+			if changed == id {
+				continue
+			}
+			_, ok := connid.Parse(changed)
+			require.False(t, ok, "%s passed for %s", changed, id)
+		}
+	}
+}
+
+func TestNewRequest(t *testing.T) {
+	t.Parallel()
+	id := connid.NewRequest()
+	require.Regexp(t, `^[A-Za-z0-9_-]{15}=$`, id)
+	require.NotEqual(t, id, connid.NewRequest())
+}
+
+func TestNewMessage_SharesTheConnectionsTail(t *testing.T) {
+	t.Parallel()
+	id := connid.New(1)
+	message := connid.NewMessage(id)
+	require.Regexp(t, `^[A-Za-z0-9_-]{18}==$`, message)
+	require.Equal(t, id[12:], message[12:])
+	require.NotEqual(t, message, connid.NewMessage(id))
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(connid.New(1))
+	f.Add("R0oXAdfD0kwCH6w=")
+	f.Fuzz(func(t *testing.T, id string) {
+		if _, ok := connid.Parse(id); ok {
+			raw, err := base64.URLEncoding.DecodeString(id)
+			require.NoError(t, err)
+			require.Equal(t, id, base64.URLEncoding.EncodeToString(raw), "an ID has one spelling only")
+		}
+	})
+}
+
+// nextChar returns the character whose value is one more: it differs from c in
+// bits that the decoded bytes do not hold.
+func nextChar(c byte) byte {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return alphabet[strings.IndexByte(alphabet, c)|1]
+}
+
+func BenchmarkNewRequest(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		connid.NewRequest()
+	}
+}

@@ -1,0 +1,115 @@
+package deadline_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/deadline"
+)
+
+type key struct{}
+
+func TestContext_EndsAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var c deadline.Context
+		c.Init(context.WithValue(t.Context(), key{}, "v"), start.Add(time.Minute))
+		defer c.Cancel()
+		d, ok := c.Deadline()
+		require.True(t, ok)
+		require.Equal(t, start.Add(time.Minute), d)
+		require.Equal(t, "v", c.Value(key{}))
+		require.NoError(t, c.Err())
+		<-c.Done()
+		require.Equal(t, time.Minute, time.Since(start))
+		require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
+		require.Equal(t, "v", c.Value(key{}))
+	})
+}
+
+func TestContext_ErrAloneSeesTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var c deadline.Context
+		c.Init(t.Context(), time.Now().Add(time.Minute))
+		defer c.Cancel()
+		time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
+		require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
+	})
+}
+
+func TestContext_EndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	parent, cancel := context.WithCancel(t.Context())
+	var early, late deadline.Context
+	early.Init(parent, time.Time{})
+	late.Init(parent, time.Time{})
+	done := early.Done()
+	cancel()
+	<-done
+	require.ErrorIs(t, early.Err(), context.Canceled)
+	require.ErrorIs(t, late.Err(), context.Canceled)
+	_, ok := late.Deadline()
+	require.False(t, ok)
+}
+
+func TestContext_TheEarlierDeadlineCounts(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	parent, cancel := context.WithDeadline(t.Context(), now.Add(time.Hour))
+	defer cancel()
+	var c deadline.Context
+	c.Init(parent, now.Add(2*time.Hour))
+	d, _ := c.Deadline()
+	require.Equal(t, now.Add(time.Hour), d)
+}
+
+func TestContext_Cancel(t *testing.T) {
+	t.Parallel()
+	var unwatched, watched deadline.Context
+	unwatched.Init(t.Context(), time.Now().Add(time.Hour))
+	watched.Init(t.Context(), time.Now().Add(time.Hour))
+	done := watched.Done()
+	unwatched.Cancel()
+	watched.Cancel()
+	watched.Cancel()
+	<-done
+	require.ErrorIs(t, unwatched.Err(), context.Canceled)
+	<-unwatched.Done()
+	require.ErrorIs(t, watched.Err(), context.Canceled)
+}
+
+func TestContext_ParentOfAnother(t *testing.T) {
+	t.Parallel()
+	var c deadline.Context
+	c.Init(t.Context(), time.Now().Add(time.Hour))
+	child, cancel := context.WithCancel(&c)
+	defer cancel()
+	c.Cancel()
+	<-child.Done()
+	require.ErrorIs(t, child.Err(), context.Canceled)
+}
+
+func BenchmarkContext(b *testing.B) {
+	parent := b.Context()
+	b.Run("unwatched", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var c deadline.Context
+			c.Init(parent, time.Now().Add(time.Hour))
+			c.Cancel()
+		}
+	})
+	b.Run("standard", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, cancel := context.WithDeadline(parent, time.Now().Add(time.Hour))
+			cancel()
+		}
+	})
+}

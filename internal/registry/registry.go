@@ -1,0 +1,101 @@
+// Package registry is a map from connection ID to a value that many goroutines
+// use at once. It is cut into shards, so that a connect or a disconnect locks a
+// small part of it for a moment only.
+package registry
+
+import (
+	"hash/maphash"
+	"iter"
+	"sync"
+)
+
+const shards = 64
+
+// Map is a sharded map. The zero value is not usable, see [New].
+type Map[V any] struct {
+	seed   maphash.Seed
+	shards [shards]shard[V]
+}
+
+type shard[V any] struct {
+	mu     sync.RWMutex // guards values
+	values map[string]V
+	_      [32]byte // keeps neighbouring locks out of one cache line
+}
+
+// New returns an empty map.
+func New[V any]() *Map[V] {
+	m := &Map[V]{seed: maphash.MakeSeed()}
+	for i := range m.shards {
+		m.shards[i].values = map[string]V{}
+	}
+	return m
+}
+
+// Add stores v under id. It reports false, and stores nothing, when id is taken.
+func (m *Map[V]) Add(id string, v V) bool {
+	s := m.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.values[id]; taken {
+		return false
+	}
+	s.values[id] = v
+	return true
+}
+
+// Get returns the value under id.
+func (m *Map[V]) Get(id string) (v V, ok bool) {
+	s := m.shard(id)
+	s.mu.RLock()
+	v, ok = s.values[id]
+	s.mu.RUnlock()
+	return v, ok
+}
+
+// Remove forgets id.
+func (m *Map[V]) Remove(id string) {
+	s := m.shard(id)
+	s.mu.Lock()
+	delete(s.values, id)
+	s.mu.Unlock()
+}
+
+// Len returns the number of values.
+func (m *Map[V]) Len() int {
+	n := 0
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.RLock()
+		n += len(s.values)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// All yields the values, in no order. It takes one shard's values at a time and
+// holds no lock while it yields, so the loop's body may call the map; a value
+// added or removed meanwhile may or may not be seen.
+func (m *Map[V]) All() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		var batch []V
+		for i := range m.shards {
+			s := &m.shards[i]
+			batch = batch[:0]
+			s.mu.RLock()
+			for _, v := range s.values {
+				batch = append(batch, v)
+			}
+			s.mu.RUnlock()
+			for _, v := range batch {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *Map[V]) shard(id string) *shard[V] {
+	return &m.shards[maphash.String(m.seed, id)%shards]
+}

@@ -1,0 +1,259 @@
+// Package sendq is the queue of what waits to be written to one connection: a
+// FIFO bounded in messages and bytes, drained on demand by one goroutine at a
+// time, with a place of honour for control frames.
+package sendq
+
+import (
+	"errors"
+	"sync"
+)
+
+// Errors of [Queue.Push].
+var (
+	ErrFull   = errors.New("send queue is full")
+	ErrClosed = errors.New("send queue is closed")
+)
+
+// Limits bounds a queue. Zero means no limit.
+type Limits struct {
+	Bytes    int // of frames queued and of those being written
+	Messages int // likewise
+}
+
+// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close or
+// Claim has the role of the drainer: it must call Next until that returns
+// false. The zero value is an empty queue without limits; all methods are safe
+// for concurrent use.
+type Queue struct {
+	mu          sync.Mutex // guards the fields below
+	limits      Limits
+	messages    [][]byte // messages[head:] wait
+	head        int
+	count       int // messages that wait or are being written
+	bytes       int // of those
+	handed      int // messages handed out by Next and not yet written
+	handedBytes int
+	urgent      [2][]byte // a Pong and a Ping: the newest of each
+	last        []byte    // the Close frame
+	closed      bool
+	draining    bool
+	room        *sync.Cond    // made when somebody waits for room
+	drained     chan struct{} // made by Close or Abort; closed when nothing is left to write
+}
+
+// Limit sets the bounds, before the queue is used.
+func (q *Queue) Limit(limits Limits) { q.limits = limits }
+
+// Hold takes the drainer's role of a new queue, so that what is pushed waits for
+// whoever holds it.
+func (q *Queue) Hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.draining = true
+}
+
+// Push appends a message's frames. With claim it also asks for the drainer's
+// role. It fails with [ErrFull] or [ErrClosed] and then holds nothing of it.
+func (q *Queue) Push(message []byte, claim bool) (drain bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.pushLocked(message); err != nil {
+		return false, err
+	}
+	return claim && q.claimLocked(), nil
+}
+
+// PushWait is Push, but waits for room instead of failing with [ErrFull].
+// Somebody must be draining, or nothing ever makes room.
+func (q *Queue) PushWait(message []byte, claim bool) (drain bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		err := q.pushLocked(message)
+		if err == nil {
+			return claim && q.claimLocked(), nil
+		}
+		if !errors.Is(err, ErrFull) {
+			return false, err
+		}
+		if q.room == nil {
+			q.room = sync.NewCond(&q.mu)
+		}
+		q.room.Wait()
+	}
+}
+
+func (q *Queue) pushLocked(message []byte) error {
+	switch {
+	case q.closed:
+		return ErrClosed
+	case q.limits.Messages > 0 && q.count >= q.limits.Messages:
+		return ErrFull
+	case q.limits.Bytes > 0 && q.bytes+len(message) > q.limits.Bytes && q.count > 0:
+		return ErrFull // but an empty queue takes any message
+	}
+	if q.head > 0 && len(q.messages) == cap(q.messages) { // room in front: no need to grow
+		n := copy(q.messages, q.messages[q.head:])
+		clear(q.messages[n:])
+		q.messages, q.head = q.messages[:n], 0
+	}
+	q.messages = append(q.messages, message)
+	q.count++
+	q.bytes += len(message)
+	return nil
+}
+
+// Kinds of [Queue.Urgent] frames.
+const (
+	Pong = iota
+	Ping
+)
+
+// Urgent puts a control frame before all messages. One that still waits from
+// before is forgotten: the newest is the one that counts (RFC 6455, 5.5.3).
+func (q *Queue) Urgent(kind int, frame []byte) (drain bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.urgent[kind] = frame
+	return q.claimLocked()
+}
+
+// Close refuses all that comes later and puts last, a Close frame or nil, behind
+// what is queued.
+func (q *Queue) Close(last []byte) (drain bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.last = last
+	q.closeLocked()
+	return q.claimLocked()
+}
+
+// Abort closes the queue and forgets what it holds.
+func (q *Queue) Abort() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.messages, q.head, q.urgent, q.last = nil, 0, [2][]byte{}, nil
+	q.count, q.bytes = q.handed, q.handedBytes
+	q.closeLocked()
+}
+
+func (q *Queue) closeLocked() {
+	q.closed = true
+	if q.drained == nil {
+		q.drained = make(chan struct{})
+	}
+	if !q.draining && q.emptyLocked() {
+		q.signalDrainedLocked()
+	}
+	if q.room != nil {
+		q.room.Broadcast()
+	}
+}
+
+// Drained is closed when a closed queue has nothing left to write and nobody
+// drains it. It may be asked for after Close or Abort only.
+func (q *Queue) Drained() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.drained
+}
+
+// Claim asks for the drainer's role: true when there is something to write and
+// nobody who does it.
+func (q *Queue) Claim() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.claimLocked()
+}
+
+func (q *Queue) claimLocked() bool {
+	if q.draining || q.emptyLocked() {
+		return false
+	}
+	q.draining = true
+	return true
+}
+
+func (q *Queue) emptyLocked() bool {
+	return q.waiting() == 0 && q.urgent[Pong] == nil && q.urgent[Ping] == nil && q.last == nil
+}
+
+// Next returns what is to be written next, after the drainer has written what
+// Next returned before. Small messages are joined in buf, up to its capacity, so
+// that they go out in one write. At the end it takes the role back and returns
+// false.
+func (q *Queue) Next(buf []byte) ([]byte, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writtenLocked()
+	batch := buf[:0]
+	for kind, frame := range q.urgent {
+		batch = append(batch, frame...)
+		q.urgent[kind] = nil
+	}
+	if n := q.waiting(); n > 0 && len(batch) == 0 && (n == 1 && q.last == nil || len(q.messages[q.head]) > cap(buf)) {
+		return q.takeLocked(), true // as it is: nothing to join it with
+	}
+	for q.waiting() > 0 && len(batch)+len(q.messages[q.head]) <= cap(buf) {
+		batch = append(batch, q.takeLocked()...)
+	}
+	if q.waiting() == 0 && q.last != nil {
+		batch = append(batch, q.last...)
+		q.last = nil
+	}
+	if len(batch) > 0 {
+		return batch, true
+	}
+	q.draining = false
+	if q.closed {
+		q.signalDrainedLocked()
+	}
+	return nil, false
+}
+
+func (q *Queue) waiting() int { return len(q.messages) - q.head }
+
+// keepMessages is how long a slice an empty queue keeps for its next messages.
+const keepMessages = 4
+
+// takeLocked takes the first message off the queue; it counts until it is
+// written.
+func (q *Queue) takeLocked() []byte {
+	message := q.messages[q.head]
+	q.messages[q.head] = nil
+	if q.head++; q.head == len(q.messages) {
+		q.messages, q.head = q.messages[:0], 0
+		if cap(q.messages) > keepMessages {
+			q.messages = nil
+		}
+	}
+	q.handed++
+	q.handedBytes += len(message)
+	return message
+}
+
+func (q *Queue) writtenLocked() {
+	if q.handed == 0 {
+		return
+	}
+	q.count -= q.handed
+	q.bytes -= q.handedBytes
+	q.handed, q.handedBytes = 0, 0
+	if q.room != nil {
+		q.room.Broadcast()
+	}
+}
+
+func (q *Queue) signalDrainedLocked() {
+	select {
+	case <-q.drained:
+	default:
+		close(q.drained)
+	}
+}
