@@ -1,0 +1,255 @@
+package wsconn
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits bounds what a client may send. Zero means no limit.
+type Limits struct {
+	FrameBytes   int // payload of one data frame
+	MessageBytes int // payload of one message
+}
+
+// CloseError says why no further message can be read.
+type CloseError struct {
+	Code   int    // of the Close frame received, or of the one to be sent
+	Reason string // likewise
+	Remote bool   // the client sent a Close frame; else it broke a rule
+	Detail string // which rule, for a log
+
+	final bool // the client's Close frame was read: nothing follows
+}
+
+// Error implements error.
+func (e *CloseError) Error() string {
+	switch {
+	case e.Remote:
+		return "client sent a close frame"
+	case e.Detail != "":
+		return e.Detail
+	}
+	return e.Reason
+}
+
+func protocolError(detail string) *CloseError {
+	return &CloseError{Code: CloseProtocolError, Reason: "Protocol error", Detail: detail}
+}
+
+func invalidUTF8() *CloseError {
+	return &CloseError{Code: CloseInvalidUTF8, Reason: "Invalid UTF-8"}
+}
+
+// Control is told of control frames that [Conn.Read] meets. Its methods run on
+// the reading goroutine and must not block; payload is valid until they return.
+type Control interface {
+	Ping(payload []byte)
+	Pong()
+}
+
+// Conn is the server's end of a connection. One goroutine at a time may read
+// (Read, Buffered, Discard) and one may write (Write, TryWrite, CloseWrite);
+// the other methods are safe at any time.
+type Conn struct {
+	nc     net.Conn
+	raw    syscall.RawConn // nil for a socket without a descriptor of its own: TLS, in memory
+	limits Limits
+
+	input // of the reader
+
+	fragments []byte // of the message under way
+	inMessage bool
+
+	writeFD  func(fd uintptr) bool // made at the first write
+	writeBuf []byte
+	written  int
+	writeErr error
+}
+
+// Read returns the payload of the next text message, which the caller owns. The
+// error is a *[CloseError] when the client sent a Close frame or broke a rule,
+// else that of the socket; after an error only Discard may read on.
+func (c *Conn) Read(ctl Control) ([]byte, error) {
+	for {
+		h, err := c.nextHeader()
+		if err != nil {
+			return nil, err
+		}
+		if h.control() {
+			if err := c.readControl(h, ctl); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if violation := c.admit(h); violation != nil {
+			return nil, violation
+		}
+		message, err := c.readData(h)
+		if err != nil || message != nil {
+			return message, err
+		}
+	}
+}
+
+// Buffered reports whether Read returns without waiting, or answers a control
+// frame by way of [Control] before it waits: whether the last frame of a message,
+// a Ping or a Close has been read from the socket already.
+func (c *Conn) Buffered() bool {
+	h, violation := parseHeader(c.window())
+	if violation != nil {
+		return true
+	}
+	whole := h.size > 0 && uint64(len(c.window())-h.size) >= h.length
+	return whole && h.fin && h.op != opPong
+}
+
+// Discard reads and forgets what the client still sends after our Close frame,
+// until its own Close frame, the end of the stream, or an error such as the
+// read deadline. It takes the error that ended Read.
+func (c *Conn) Discard(after error) {
+	c.fragments = nil
+	var violation *CloseError
+	last := errors.As(after, &violation) && violation.final
+	for {
+		// The last frame's payload too: what is left in the socket would turn
+		// Close into a reset, which can overtake our Close frame.
+		if c.skip() != nil || last {
+			return
+		}
+		h, err := c.nextHeader()
+		if errors.As(err, &violation) { // no frames from here on
+			c.discardAll()
+			return
+		}
+		if err != nil {
+			return
+		}
+		last = h.op == opClose
+	}
+}
+
+// SetReadDeadline ends a Read or Discard that waits.
+func (c *Conn) SetReadDeadline(t time.Time) { _ = c.nc.SetReadDeadline(t) }
+
+// Close closes the socket, without a Close frame.
+func (c *Conn) Close() { _ = c.nc.Close() }
+
+// RemoteAddr returns the address of the peer's socket.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// nextHeader reads a frame's header and takes it off the input, where one that
+// breaks a rule stays.
+func (c *Conn) nextHeader() (header, error) {
+	for {
+		h, violation := parseHeader(c.window())
+		if violation != nil {
+			return h, violation
+		}
+		if h.size > 0 {
+			c.advance(h.size)
+			c.unread = h.length
+			return h, nil
+		}
+		if err := c.fill(); err != nil {
+			return h, err
+		}
+	}
+}
+
+func (c *Conn) readControl(h header, ctl Control) error {
+	for uint64(len(c.window())) < h.length { // at most maxControl: it fits
+		if err := c.fill(); err != nil {
+			return unexpected(err)
+		}
+	}
+	payload := c.window()[:h.length] // stays there until the next fill
+	mask(payload, h.mask)
+	c.advance(len(payload))
+	c.unread = 0
+	switch h.op {
+	case opPing:
+		ctl.Ping(payload)
+	case opPong:
+		ctl.Pong()
+	default:
+		e := parseClose(payload)
+		e.final = true
+		return e
+	}
+	return nil
+}
+
+// admit checks a data frame before its payload is read.
+func (c *Conn) admit(h header) *CloseError {
+	switch {
+	case h.op == opBinary:
+		return &CloseError{Code: CloseUnsupported, Reason: "Binary is not supported"}
+	case h.op == opText && c.inMessage:
+		return protocolError("new message within a fragmented one")
+	case h.op == opContinuation && !c.inMessage:
+		return protocolError("continuation without a message")
+	case exceeds(h.length, 0, c.limits.FrameBytes):
+		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "frame above the quota"}
+	case exceeds(h.length, len(c.fragments), c.limits.MessageBytes):
+		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "message above the quota"}
+	}
+	return nil
+}
+
+func exceeds(length uint64, have, limit int) bool {
+	return limit > 0 && length > uint64(max(limit-have, 0))
+}
+
+// readData reads a data frame. The message is nil as long as it is not whole.
+func (c *Conn) readData(h header) ([]byte, error) {
+	if h.fin && !c.inMessage {
+		message, err := c.readPayload(make([]byte, 0, min(h.length, firstPayload)), h)
+		return c.finish(message, err)
+	}
+	fragments, err := c.readPayload(c.fragments, h)
+	if err != nil || !h.fin {
+		c.fragments, c.inMessage = fragments, true
+		return nil, err
+	}
+	c.fragments, c.inMessage = nil, false
+	if fragments == nil {
+		fragments = []byte{}
+	}
+	return c.finish(fragments, nil)
+}
+
+func (c *Conn) finish(message []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(message) {
+		return nil, invalidUTF8()
+	}
+	return message, nil
+}
+
+// firstPayload bounds what one frame's header alone can make us allocate; a
+// larger payload grows with the bytes that really arrive.
+const firstPayload = 64 << 10
+
+// readPayload appends the payload of h to dst.
+func (c *Conn) readPayload(dst []byte, h header) ([]byte, error) {
+	start := len(dst)
+	for left := h.length; left > 0; {
+		n := int(min(left, firstPayload))
+		if len(dst)+n > cap(dst) {
+			dst = append(dst, make([]byte, n)...)
+		} else {
+			dst = dst[:len(dst)+n]
+		}
+		if err := c.readFull(dst[len(dst)-n:]); err != nil {
+			return dst, err
+		}
+		left -= uint64(n)
+	}
+	mask(dst[start:], h.mask)
+	return dst, nil
+}

@@ -1,0 +1,71 @@
+//go:build unix
+
+package wsconn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// rawConn returns the descriptor of nc, so that reads and writes can be tried
+// without waiting. Only the standard library's own socket types count: a type
+// that embeds one may want to see every byte, and a TLS connection has to.
+func rawConn(nc net.Conn) syscall.RawConn {
+	var raw syscall.RawConn
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		raw, _ = nc.SyscallConn()
+	}
+	return raw
+}
+
+// readReady is called by the poller when bytes may be there. A buffer is taken
+// only now; false makes the poller wait on.
+func (c *Conn) readReady(fd uintptr) bool {
+	p := c.into
+	if p == nil {
+		p = c.takeBuffer()
+	}
+	for {
+		n, err := syscall.Read(int(fd), p)
+		switch {
+		case err == nil && n > 0:
+			c.readN = n
+			return true
+		case err == nil:
+			c.rerr = io.EOF
+			return true
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			c.dropBuffer()
+			return false
+		default:
+			c.rerr = os.NewSyscallError("read", err)
+			return true
+		}
+	}
+}
+
+// writeReady writes what the socket takes at once.
+func (c *Conn) writeReady(fd uintptr) bool {
+	for c.written < len(c.writeBuf) {
+		n, err := syscall.Write(int(fd), c.writeBuf[c.written:])
+		switch {
+		case err == nil:
+			c.written += n
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return true
+		default:
+			c.writeErr = os.NewSyscallError("write", err)
+			return true
+		}
+	}
+	return true
+}

@@ -1,0 +1,93 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"nhooyr.io/websocket"
+)
+
+// DialOptions say how a client connects. The zero value is usable.
+type DialOptions struct {
+	Header       http.Header // of the upgrade request, besides those of the handshake
+	Subprotocols []string    // offered, in this order
+	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Client is the client's end of a connection, by nhooyr.io/websocket. One
+// goroutine may read while others write.
+type Client struct{ ws *websocket.Conn }
+
+// Dial connects to a ws URL. The response is there whenever the server gave an
+// answer, also a refusal; its body, of at most 1 KiB, can be read then.
+func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Response, error) {
+	transport := &http.Transport{DialContext: opts.DialContext, DisableKeepAlives: true}
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+		HTTPClient:      &http.Client{Transport: transport},
+		HTTPHeader:      opts.Header,
+		Subprotocols:    opts.Subprotocols,
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil, resp, err
+	}
+	ws.SetReadLimit(-1)
+	return &Client{ws: ws}, resp, nil
+}
+
+// Read returns the next message. See [ReceivedClose] for the error.
+func (c *Client) Read(ctx context.Context) (data []byte, text bool, err error) {
+	kind, data, err := c.ws.Read(ctx)
+	return data, kind == websocket.MessageText, err
+}
+
+// Write sends data as one frame.
+func (c *Client) Write(ctx context.Context, data []byte, text bool) error {
+	return c.ws.Write(ctx, messageType(text), data)
+}
+
+// WriteFragments sends one text message, each part as a frame of its own. The
+// package adds an empty last frame.
+func (c *Client) WriteFragments(ctx context.Context, parts ...[]byte) error {
+	w, err := c.ws.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// Ping sends a Ping frame and waits for its Pong, for which another goroutine
+// has to be in Read.
+func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
+
+// Close sends a Close frame and waits for the server's, five seconds at most.
+func (c *Client) Close(code int, reason string) error {
+	return c.ws.Close(websocket.StatusCode(code), reason)
+}
+
+// CloseNow drops the connection without a Close frame.
+func (c *Client) CloseNow() { _ = c.ws.CloseNow() }
+
+// ReceivedClose returns the code and reason of the Close frame that ended a
+// Read; ok is false when it ended in another way.
+func ReceivedClose(err error) (code int, reason string, ok bool) {
+	var ce websocket.CloseError
+	if !errors.As(err, &ce) {
+		return 0, "", false
+	}
+	return int(ce.Code), ce.Reason, true
+}
+
+func messageType(text bool) websocket.MessageType {
+	if text {
+		return websocket.MessageText
+	}
+	return websocket.MessageBinary
+}

@@ -1,0 +1,50 @@
+package wsconn
+
+import (
+	"net"
+	"syscall"
+)
+
+// NewConn makes a Conn without a handshake.
+func NewConn(nc net.Conn, limits Limits) *Conn { return newConn(nc, limits) }
+
+// Preload gives a Conn bytes that came with its handshake.
+func (c *Conn) Preload(early []byte) { c.preload(early) }
+
+// InputBuffer returns the size of the buffer that the reader holds.
+func (c *Conn) InputBuffer() int {
+	if c.buf == nil {
+		return 0
+	}
+	return len(*c.buf)
+}
+
+// OnWait makes waiting be called on the reading goroutine whenever that is
+// about to wait for the poller.
+func (c *Conn) OnWait(waiting func()) { c.raw = spy{c.raw, waiting} }
+
+type spy struct {
+	syscall.RawConn
+	waiting func()
+}
+
+func (s spy) Read(f func(uintptr) bool) error {
+	return s.RawConn.Read(func(fd uintptr) bool {
+		done := f(fd)
+		if !done {
+			s.waiting()
+		}
+		return done
+	})
+}
+
+// Sizes that tests need.
+const (
+	InputBytes      = inputBytes
+	PlainInputBytes = plainInputBytes
+	FragmentBytes   = fragmentBytes
+	FirstPayload    = firstPayload
+)
+
+// Mask is mask.
+func Mask(b []byte, key [4]byte) { mask(b, key) }

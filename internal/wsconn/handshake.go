@@ -1,0 +1,151 @@
+package wsconn
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path"
+	"time"
+
+	"nhooyr.io/websocket"
+)
+
+// Handshake is an upgrade request that was found good and not yet answered.
+type Handshake struct {
+	accept string // Sec-WebSocket-Accept
+}
+
+// Refusal is an upgrade request that cannot be accepted.
+type Refusal struct {
+	StatusCode int
+	Header     http.Header // that the answer must carry, e.g. Upgrade with 426
+	Err        error
+}
+
+// CheckOriginPattern reports whether pattern can be used with [CheckHandshake].
+func CheckOriginPattern(pattern string) error {
+	_, err := path.Match(pattern, "")
+	return err
+}
+
+// CheckHandshake checks an upgrade request by RFC 6455, section 4.2.1, and its
+// Origin: the request's own host, none, or one whose host matches a pattern
+// ([path.Match], without regard to case). Nothing is written.
+func CheckHandshake(r *http.Request, originPatterns []string) (*Handshake, *Refusal) {
+	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		// A body would be read as frames by whoever takes the socket over.
+		return nil, &Refusal{StatusCode: http.StatusBadRequest, Err: errors.New("upgrade request has a body")}
+	}
+	// nhooyr.io/websocket v1.8.17 answers 101 and takes the socket in one call.
+	// It is given a writer that records and refuses the second half, so that its
+	// verdict is there before $connect runs and the 101 can wait until after.
+	var rec recorder
+	_, err := websocket.Accept(&rec, r, &websocket.AcceptOptions{
+		OriginPatterns:  originPatterns,
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if errors.Is(err, errNotYet) {
+		return &Handshake{accept: rec.header.Get("Sec-WebSocket-Accept")}, nil
+	}
+	header, status := http.Header{}, rec.status
+	if v := rec.header.Get("Sec-WebSocket-Version"); v != "" {
+		status = http.StatusUpgradeRequired // RFC 6455, section 4.4; the package says 400
+		header.Set("Sec-WebSocket-Version", v)
+	}
+	switch status {
+	case http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package forgets it for HTTP/1.0
+		header.Set("Upgrade", "websocket")
+		header.Set("Connection", "Upgrade")
+	case http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never does
+		header.Set("Allow", http.MethodGet)
+	}
+	if err == nil || status < http.StatusBadRequest {
+		status, err = http.StatusInternalServerError, fmt.Errorf("handshake check answered %d: %v", status, err)
+	}
+	return nil, &Refusal{StatusCode: status, Header: header, Err: fmt.Errorf("%v", err)}
+}
+
+// Hijack takes the socket over. Nothing is written yet: the connection can be
+// made known to others first, and whatever they write waits for
+// [Conn.WriteHandshake].
+func (h *Handshake) Hijack(w http.ResponseWriter, limits Limits) (*Conn, error) {
+	nc, brw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	_ = nc.SetDeadline(time.Time{})
+	c := newConn(nc, limits)
+	if n := brw.Reader.Buffered(); n > 0 { // the client did not wait for the 101
+		early, _ := brw.Reader.Peek(n)
+		c.preload(early)
+	}
+	return c, nil
+}
+
+// WriteHandshake writes the 101, with header's fields and, where it is not
+// empty, the subprotocol. Fields that would change what the 101 means are left
+// out: those of the handshake, and those that announce a body.
+func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol string, timeout time.Duration) error {
+	own := http.Header{}
+	for name, values := range header {
+		if !reserved(name) {
+			own[name] = values
+		}
+	}
+	header = own
+	header.Set("Connection", "upgrade")
+	header.Set("Upgrade", "websocket")
+	header.Set("Sec-WebSocket-Accept", h.accept)
+	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if subprotocol != "" {
+		header.Set("Sec-WebSocket-Protocol", subprotocol)
+	}
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.Write(&b) // makes line breaks spaces, leaves out names that are none
+	b.WriteString("\r\n")
+	return c.Write(b.Bytes(), timeout)
+}
+
+// reserved names the fields of a 101 that are not the caller's to set, however
+// their names are written.
+func reserved(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Connection", "Upgrade", "Date", "Content-Length", "Transfer-Encoding",
+		"Sec-Websocket-Accept", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol":
+		return true
+	}
+	return false
+}
+
+func newConn(nc net.Conn, limits Limits) *Conn {
+	return &Conn{nc: nc, raw: rawConn(nc), limits: limits}
+}
+
+var errNotYet = errors.New("not yet")
+
+// recorder is the http.ResponseWriter of a handshake check.
+type recorder struct {
+	header http.Header
+	status int
+}
+
+func (r *recorder) Header() http.Header {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	return r.header
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) { return len(b), nil }
+
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errNotYet }
