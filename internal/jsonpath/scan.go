@@ -1,0 +1,264 @@
+package jsonpath
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+)
+
+// maxDepth is how deep arrays and objects may nest. RFC 8259 section 9 leaves
+// the limit to the implementation; this is the one of encoding/json.
+const maxDepth = 10_000
+
+// Valid reports whether json is one JSON text as RFC 8259 defines it, encoded in
+// UTF-8 (section 8.1) and nested no deeper than 10,000 levels. It agrees with
+// encoding/json except that that package accepts invalid UTF-8.
+//
+// gjson alone would accept invalid UTF-8 too, and nesting of any depth: its
+// validator recurses, so that one message of 128 KiB grows a goroutine's stack
+// to 16 MiB.
+func Valid(json []byte) bool {
+	return depthWithin(json, maxDepth) && gjson.ValidBytes(json) && utf8.Valid(json)
+}
+
+// depthWithin reports whether json nests no deeper than limit. In invalid JSON
+// it is exact up to the first error, which is as far as a validator recurses.
+func depthWithin(json []byte, limit int) bool {
+	// Most texts do not have as many brackets, and counting is far cheaper
+	// than finding out which of them stand in strings.
+	if bytes.Count(json, []byte{'['})+bytes.Count(json, []byte{'{'}) <= limit {
+		return true
+	}
+	depth := 0
+	for i := 0; i < len(json); i++ {
+		switch json[i] {
+		case '"':
+			i = stringEnd(json, i) - 1
+		case '[', '{':
+			depth++
+			if depth > limit {
+				return false
+			}
+		case ']', '}':
+			depth--
+		}
+	}
+	return true
+}
+
+// scanner cuts a valid JSON text into values. On any other bytes it cuts
+// somewhere, but always moves on and never reads outside.
+type scanner struct {
+	json []byte
+	pos  int
+}
+
+// more reports whether another value follows in the array or object that the
+// scanner is in.
+func (s *scanner) more() bool {
+	s.separators()
+	return s.pos < len(s.json) && s.json[s.pos] != ']' && s.json[s.pos] != '}'
+}
+
+// value returns the text of the next value or key.
+func (s *scanner) value() []byte {
+	s.separators()
+	start := s.pos
+	if start == len(s.json) {
+		return nil
+	}
+	switch s.json[start] {
+	case '"':
+		s.pos = stringEnd(s.json, start)
+	case '[', '{':
+		s.pos = containerEnd(s.json, start)
+	default:
+		s.pos = scalarEnd(s.json, start)
+	}
+	// The capacity ends here, so that an append cannot write into the input.
+	return s.json[start:s.pos:s.pos]
+}
+
+// separators skips white space, commas and colons.
+func (s *scanner) separators() {
+	for s.pos < len(s.json) && (isSpace(s.json[s.pos]) || s.json[s.pos] == ',' || s.json[s.pos] == ':') {
+		s.pos++
+	}
+}
+
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r'
+}
+
+// stringEnd returns the offset behind the closing quote of the string that
+// opens at start.
+func stringEnd(json []byte, start int) int {
+	i := start + 1
+	for {
+		quote := bytes.IndexByte(json[i:], '"')
+		if quote < 0 {
+			return len(json)
+		}
+		quote += i
+		// A quote behind an odd number of backslashes is an escaped one.
+		// The look back ends at i, where the last quote was, so that every
+		// byte is looked at twice at most.
+		backslashes := 0
+		for quote-backslashes > i && json[quote-backslashes-1] == '\\' {
+			backslashes++
+		}
+		i = quote + 1
+		if backslashes%2 == 0 {
+			return i
+		}
+	}
+}
+
+// containerEnd returns the offset behind the array or object that opens at
+// start. It does not recurse.
+func containerEnd(json []byte, start int) int {
+	depth := 0
+	for i := start; i < len(json); i++ {
+		switch json[i] {
+		case '"':
+			i = stringEnd(json, i) - 1
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+			if depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(json)
+}
+
+func scalarEnd(json []byte, start int) int {
+	i := start + 1
+	for i < len(json) && !isSpace(json[i]) && json[i] != ',' && json[i] != ']' && json[i] != '}' {
+		i++
+	}
+	return i
+}
+
+// keyIs reports whether the key with the given text, quotes included, decodes to
+// name.
+func keyIs(key []byte, name string) bool {
+	content := unquote(key)
+	if len(content) < len(name) {
+		return false // no character is longer decoded than encoded
+	}
+	if bytes.IndexByte(content, '\\') < 0 {
+		return string(content) == name
+	}
+	var buf [utf8.UTFMax]byte
+	for len(content) > 0 {
+		char := content[:1]
+		size := 1
+		if content[0] == '\\' {
+			var r rune
+			r, size = decodeEscape(content)
+			size = max(size, 1)
+			char = utf8.AppendRune(buf[:0], r)
+		}
+		if len(name) < len(char) || name[:len(char)] != string(char) {
+			return false
+		}
+		content, name = content[size:], name[len(char):]
+	}
+	return name == ""
+}
+
+// unquote strips the quotes.
+func unquote(text []byte) []byte {
+	if len(text) < 2 {
+		return nil
+	}
+	end := len(text) - 1
+	return text[1:end:end]
+}
+
+// appendUnescaped appends what content, the text between the quotes of a JSON
+// string, decodes to.
+func appendUnescaped(dst, content []byte) []byte {
+	for {
+		plain := bytes.IndexByte(content, '\\')
+		if plain < 0 {
+			return append(dst, content...)
+		}
+		dst = append(dst, content[:plain]...)
+		content = content[plain:]
+		r, size := decodeEscape(content)
+		if size > 0 {
+			dst = utf8.AppendRune(dst, r)
+		}
+		content = content[max(size, 1):]
+	}
+}
+
+// decodeEscape decodes the escape that s begins with. The size is 0 where that
+// is not one of JSON's. Half a surrogate pair gives U+FFFD and leaves what
+// follows alone, as encoding/json does.
+func decodeEscape[T []byte | string](s T) (r rune, size int) {
+	if len(s) < 2 {
+		return 0, 0
+	}
+	switch s[1] {
+	case '"', '\\', '/':
+		return rune(s[1]), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		return decodeUnicode(s)
+	default:
+		return 0, 0
+	}
+}
+
+func decodeUnicode[T []byte | string](s T) (r rune, size int) {
+	r = hex4(s)
+	switch {
+	case r < 0:
+		return 0, 0
+	case !utf16.IsSurrogate(r):
+		return r, 6
+	}
+	if pair := utf16.DecodeRune(r, hex4(s[6:])); pair != utf8.RuneError {
+		return pair, 12
+	}
+	return utf8.RuneError, 6
+}
+
+// hex4 decodes \uXXXX at the start of s, or returns -1.
+func hex4[T []byte | string](s T) rune {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	r := rune(0)
+	for i := 2; i < 6; i++ {
+		c := rune(s[i])
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return -1
+		}
+		r = r<<4 | c
+	}
+	return r
+}
