@@ -1,0 +1,533 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/sendq"
+	"example.com/gateway/internal/wsconn"
+)
+
+// Connection is what is known of an open connection.
+type Connection struct {
+	ID          string
+	ConnectedAt time.Time
+	// LastActiveAt is the time of the last message from the client or accepted for
+	// it; ConnectedAt before the first.
+	LastActiveAt time.Time
+	Identity     Identity
+}
+
+// Identity says who connected.
+type Identity struct {
+	SourceIP  string // address of the peer's socket, without port
+	UserAgent string // of the upgrade request; "" when it had none
+}
+
+// connection is the gateway's side of one client. These goroutines serve it:
+//
+//   - the reader, always one: see serve. It runs integrations too, as long as
+//     they return at once; see worker.
+//   - up to InFlight workers while integrations take longer.
+//   - one that drains the send queue while the socket takes no more.
+//   - one for the teardown, begun by the first cause of closing.
+type connection struct {
+	g           *Gateway
+	id          string
+	ws          *wsconn.Conn
+	ctx         context.Context //nolint:containedctx // parent of the integrations' contexts
+	identity    Identity
+	domainName  string
+	connectedAt time.Time
+	lastActive  atomic.Int64 // Unix nanoseconds of the last message either way
+	lastHeard   atomic.Int64 // likewise of the last frame from the client
+	out         sendq.Queue
+
+	mu      sync.Mutex // guards the fields below
+	timer   *time.Timer
+	inbox   [][]byte // messages that wait for a worker
+	waiting int      // their bytes
+	room    *sync.Cond
+	working int     // workers, the reader among them while it runs an integration
+	inline  *worker // the reader's
+	closing *closing
+}
+
+// Bounds of an inbox, for the time that integrations are slower than the client.
+// A full inbox stops reading, so that TCP holds the client back.
+const (
+	inboxMessages = 16
+	inboxBytes    = 128 << 10
+)
+
+// cause says why a connection ends: what $disconnect and the client are told.
+type cause struct {
+	code   int
+	reason string
+	remote bool  // the client sent a Close frame: the answer to it ends all
+	broken bool  // no Close frame can be sent any more
+	err    error // that of the reader, if it was the reader who ended it
+}
+
+func goingAway() cause { return cause{code: wsconn.CloseGoingAway, reason: "Going away"} }
+
+func brokenOff(err error) cause {
+	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", broken: true, err: err}
+}
+
+// closing is the state of a connection from its first cause of closing on.
+type closing struct {
+	cause
+	readerDone  chan struct{} // the reader has ended
+	workersDone chan struct{} // no integration runs, nor will
+	done        chan struct{} // $disconnect has returned
+}
+
+func newConnection(u *upgrade, ws *wsconn.Conn, now time.Time) *connection {
+	c := &connection{
+		g: u.g, id: u.connectionID, ws: ws, ctx: u.ctx,
+		identity: u.identity(), domainName: u.domainName(), connectedAt: now,
+	}
+	c.out.Limit(sendq.Limits{Bytes: u.g.quotas.SendBufferBytes, Messages: u.g.quotas.SendBufferMessages})
+	c.out.Hold() // until the 101 is out
+	c.lastActive.Store(now.UnixNano())
+	c.lastHeard.Store(now.UnixNano())
+	return c
+}
+
+// start begins the connection's life once its 101 has been written, or could
+// not be.
+func (c *connection) start(handshake error) {
+	if handshake != nil {
+		c.end(brokenOff(handshake))
+	}
+	c.drain() // ends the Hold
+	now := time.Now()
+	c.lastActive.Store(now.UnixNano())
+	c.lastHeard.Store(now.UnixNano())
+	c.mu.Lock()
+	if c.closing == nil {
+		if next, ok := c.nextTick(now); ok {
+			c.timer = time.AfterFunc(next.Sub(now), c.tick)
+		}
+	}
+	c.mu.Unlock()
+	c.g.running.Go(c.serve)
+}
+
+func (c *connection) snapshot() Connection {
+	return Connection{
+		ID: c.id, ConnectedAt: c.connectedAt, Identity: c.identity,
+		LastActiveAt: time.Unix(0, c.lastActive.Load()),
+	}
+}
+
+func (c *connection) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing != nil
+}
+
+// delete closes the connection for DeleteConnection. It reports false when it
+// closes already.
+func (c *connection) delete() bool {
+	return c.begin(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}) != nil
+}
+
+// serve is the reader: it reads messages until the connection ends, running each
+// one's integration itself if no other runs. It returns early when, meanwhile,
+// another goroutine took the reading over.
+func (c *connection) serve() {
+	var w *worker // set while this goroutine runs an integration
+	defer func() {
+		if w != nil { // the integration has ended this goroutine
+			w.abandon(errGoexit)
+		}
+	}()
+	for {
+		message, err := c.ws.Read(c)
+		if err != nil {
+			c.readerEnded(err)
+			return
+		}
+		now := time.Now()
+		c.lastHeard.Store(now.UnixNano())
+		if w = c.receive(message); w == nil {
+			continue
+		}
+		c.lastActive.Store(now.UnixNano())
+		reads := w.run(message, now)
+		w = nil
+		if !reads {
+			return
+		}
+	}
+}
+
+// receive finds a place for a message: with the reader's own worker, which is
+// then returned; with a new one; in the inbox. Once the connection closes,
+// messages are forgotten.
+func (c *connection) receive(message []byte) *worker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	inFlight := c.g.quotas.InFlight
+	for c.closing == nil {
+		switch {
+		case c.working == 0:
+			c.working++
+			if c.inline == nil {
+				c.inline = &worker{c: c}
+			}
+			c.inline.reads = true
+			return c.inline
+		case len(c.inbox) == 0 && (inFlight == 0 || c.working < inFlight):
+			c.touch()
+			c.startWorkerLocked(message)
+			return nil
+		case len(c.inbox) == 0 || len(c.inbox) < inboxMessages && c.waiting+len(message) <= inboxBytes:
+			c.touch()
+			c.inbox = append(c.inbox, message)
+			c.waiting += len(message)
+			return nil
+		}
+		if c.room == nil {
+			c.room = sync.NewCond(&c.mu)
+		}
+		c.room.Wait()
+	}
+	return nil
+}
+
+// touch notes activity.
+func (c *connection) touch() { c.lastActive.Store(time.Now().UnixNano()) }
+
+// readerEnded is called by the reader as its last act.
+func (c *connection) readerEnded(err error) {
+	var ce *wsconn.CloseError
+	switch {
+	case !errors.As(err, &ce):
+		c.end(brokenOff(err))
+	case !ce.Remote:
+		c.g.log.Warn("client broke a rule of the protocol", "connection_id", c.id, "status", ce.Code, "error", ce.Error())
+		c.end(cause{code: ce.Code, reason: ce.Reason, err: err})
+		c.ws.Discard(err)
+	case ce.Code == wsconn.CloseNoStatus:
+		c.end(cause{code: ce.Code, reason: "Client-side close frame status not set", remote: true})
+	default:
+		c.end(cause{code: ce.Code, reason: ce.Reason, remote: true})
+	}
+	c.mu.Lock()
+	close(c.closing.readerDone)
+	c.mu.Unlock()
+}
+
+// Ping answers a client's ping. Only the newest is answered when the client
+// does not read.
+func (c *connection) Ping(payload []byte) {
+	c.Pong()
+	if c.g.quotas.PingsResetIdle {
+		c.touch()
+	}
+	if c.out.Urgent(sendq.Pong, wsconn.AppendPong(nil, payload)) {
+		c.drain()
+	}
+}
+
+// Pong notes that the client lives.
+func (c *connection) Pong() { c.lastHeard.Store(time.Now().UnixNano()) }
+
+// post queues a message for the client.
+func (c *connection) post(data []byte) error {
+	frame := wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
+	drain, err := c.out.Push(frame, true)
+	switch {
+	case errors.Is(err, sendq.ErrFull):
+		return fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
+	case err != nil:
+		return ErrGone
+	}
+	c.touch()
+	if drain {
+		c.drain()
+	}
+	return nil
+}
+
+// reply queues the answer to a message. It waits for room, so that a client that
+// sends but does not read is held back, not answered in part. With cork the
+// answer may wait for those to come.
+func (c *connection) reply(ctx context.Context, body []byte, cork bool) {
+	frame := wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(body))), body)
+	drain, err := c.out.Push(frame, !cork)
+	if errors.Is(err, sendq.ErrFull) {
+		c.flush()
+		drain, err = c.out.PushWait(frame, true)
+	}
+	if err != nil {
+		c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
+		return
+	}
+	c.touch()
+	if drain {
+		c.drain()
+	}
+	c.g.observers.messageSent(ctx, c.id, len(body))
+}
+
+// flush makes sure that what is queued is being written.
+func (c *connection) flush() {
+	if c.out.Claim() {
+		c.drain()
+	}
+}
+
+const (
+	writeBytes = 16 << 10
+	// writesInline is how many writes a goroutine that came to post does for
+	// others before it goes back to its own work.
+	writesInline = 16
+)
+
+//nolint:gochecknoglobals // a pool is shared to be of use
+var writeBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, writeBytes)
+	return &b
+}}
+
+// drain writes what is queued, as the holder of the drainer's role. It never
+// waits: what the socket does not take at once is left to a goroutine.
+func (c *connection) drain() {
+	buf, _ := writeBuffers.Get().(*[]byte)
+	var rest []byte
+	for range writesInline {
+		b, more := c.out.Next(*buf)
+		if !more {
+			writeBuffers.Put(buf)
+			return
+		}
+		n, err := c.ws.TryWrite(b)
+		if err != nil {
+			c.writeFailed(err)
+			return
+		}
+		if rest = b[n:]; len(rest) > 0 {
+			break
+		}
+	}
+	c.g.running.Go(func() { c.drainWaiting(*buf, rest) }) // ends with the role; teardown waits for that
+}
+
+func (c *connection) drainWaiting(buf, b []byte) {
+	for more := true; more; b, more = c.out.Next(buf) {
+		if err := c.ws.Write(b, c.g.quotas.WriteTimeout); err != nil {
+			c.writeFailed(err)
+			return
+		}
+	}
+	writeBuffers.Put(&buf)
+}
+
+// writeFailed gives the drainer's role back after the socket failed.
+func (c *connection) writeFailed(err error) {
+	c.cut(brokenOff(err))
+	c.out.Next(nil)
+}
+
+// cut ends the connection without a Close frame, or breaks off its closing.
+func (c *connection) cut(cs cause) {
+	cs.broken = true
+	c.end(cs)
+	c.out.Abort()
+	c.ws.Close()
+}
+
+// end closes the connection for a cause, unless it closes already. The first
+// cause counts. It never waits; what it returns is closed when all is over.
+func (c *connection) end(cs cause) <-chan struct{} {
+	if cl := c.begin(cs); cl != nil {
+		return cl.done
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing.done
+}
+
+// begin is end; it returns nil when the connection closes already.
+func (c *connection) begin(cs cause) *closing {
+	c.mu.Lock()
+	if c.closing != nil {
+		c.mu.Unlock()
+		return nil
+	}
+	cl := &closing{
+		cause:       cs,
+		readerDone:  make(chan struct{}),
+		workersDone: make(chan struct{}),
+		done:        make(chan struct{}),
+	}
+	c.closing = cl
+	c.workersDoneLocked()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if c.room != nil {
+		c.room.Broadcast()
+	}
+	c.mu.Unlock()
+
+	drain := false
+	if cs.broken {
+		c.out.Abort()
+	} else {
+		drain = c.out.Close(wsconn.AppendClose(nil, cs.code, cs.reason))
+	}
+	c.g.running.Go(func() { c.teardown(cl, drain) })
+	return cl
+}
+
+// closeTimeout is how long the client has to answer our Close frame.
+const closeTimeout = 5 * time.Second
+
+// teardown ends a connection in order: what is queued goes out, the Close frame
+// last; the client's Close frame comes in; the socket is closed; running
+// integrations return; $disconnect runs.
+func (c *connection) teardown(cl *closing, drain bool) {
+	defer c.g.running.Done() // that of accept
+	if drain {
+		c.drain()
+	}
+	if !cl.broken {
+		<-c.out.Drained() // each write has its timeout
+		if !cl.remote {
+			c.awaitPeer(cl)
+		}
+	}
+	c.ws.Close()
+	<-cl.readerDone
+	<-c.out.Drained()
+	<-cl.workersDone
+	c.g.connections.Remove(c.id)
+	c.g.observers.connectionClosed(c.ctx, c.snapshot(), cl.code, cl.reason)
+	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
+		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
+	c.disconnect(cl)
+	close(cl.done)
+}
+
+// awaitPeer waits for the reader to meet the client's Close frame. After a
+// violation that broke the framing nothing can be met: then the end of our
+// stream tells the client to go.
+func (c *connection) awaitPeer(cl *closing) {
+	if cl.code == wsconn.CloseProtocolError {
+		c.ws.CloseWrite()
+	}
+	c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+	<-cl.readerDone
+}
+
+// disconnect runs the $disconnect route, if there is one.
+func (c *connection) disconnect(cl *closing) {
+	t := c.g.routes.Load()
+	if t.disconnect == nil {
+		return
+	}
+	ctx := c.ctx
+	if ctx.Err() != nil { // cut: the integrations' context has ended
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+	}
+	req := c.newRequest(t, t.disconnect, EventDisconnect, time.Now())
+	req.DisconnectStatusCode, req.DisconnectReason = cl.code, cl.reason
+	c.g.invokeWithin(ctx, t.disconnect, req)
+}
+
+func (c *connection) newRequest(t *routeTable, r *route, event EventType, now time.Time) *Request {
+	return &Request{
+		RouteKey: r.RouteKey, EventType: event,
+		ConnectionID: c.id, RequestID: connid.NewRequest(), Identity: c.identity,
+		APIID: c.g.apiID, Stage: c.g.stage, DomainName: c.domainName, StageVariables: t.stageVariables,
+		ConnectedAt: c.connectedAt, RequestTime: now,
+	}
+}
+
+// tick looks whether a quota of time is used up, sends a ping when one is due,
+// and sets the timer for the next look.
+func (c *connection) tick() {
+	now := time.Now()
+	q := &c.g.quotas
+	age, idle, silent := now.Sub(c.connectedAt), since(now, &c.lastActive), since(now, &c.lastHeard)
+	switch {
+	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration, q.IdleTimeout > 0 && idle >= q.IdleTimeout:
+		c.end(goingAway())
+		return
+	case q.PingInterval > 0 && silent >= 2*q.PingInterval:
+		c.cut(brokenOff(errSilent))
+		return
+	case q.PingInterval > 0 && silent >= q.PingInterval:
+		if c.out.Urgent(sendq.Ping, wsconn.AppendPing(nil, nil)) {
+			c.drain()
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if next, ok := c.nextTick(now); ok && c.closing == nil {
+		c.timer.Reset(next.Sub(now))
+	}
+}
+
+var errSilent = errors.New("the client answered no ping")
+
+// nextTick returns when the next quota of time can be used up.
+func (c *connection) nextTick(now time.Time) (next time.Time, ok bool) {
+	earliest := func(t time.Time) {
+		if !ok || t.Before(next) {
+			next, ok = t, true
+		}
+	}
+	q := &c.g.quotas
+	if q.ConnectionDuration > 0 {
+		earliest(c.connectedAt.Add(q.ConnectionDuration))
+	}
+	if q.IdleTimeout > 0 {
+		earliest(time.Unix(0, c.lastActive.Load()).Add(q.IdleTimeout))
+	}
+	if q.PingInterval > 0 {
+		due := time.Unix(0, c.lastHeard.Load()).Add(q.PingInterval)
+		if !due.After(now) {
+			due = due.Add(q.PingInterval)
+		}
+		earliest(due)
+	}
+	return next, ok
+}
+
+func since(now time.Time, t *atomic.Int64) time.Duration {
+	return time.Duration(now.UnixNano() - t.Load())
+}
+
+// connectionContext is the parent of the contexts of a connection's
+// integrations: the values of the upgrade request, the end of the gateway.
+type connectionContext struct {
+	context.Context //nolint:containedctx // this is a context: the gateway's root
+	values          context.Context
+}
+
+func newConnectionContext(root, request context.Context) context.Context {
+	return connectionContext{root, context.WithoutCancel(request)}
+}
+
+// Value looks at the request first; what only the root has, its own
+// cancellation, the request hides not.
+func (c connectionContext) Value(key any) any {
+	if v := c.values.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
+}

@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// Integration is the backend of a route.
+//
+// Invoke gets one event and returns what the service would get from a backend.
+// It may run concurrently for different connections; for one connection, as
+// Quotas.InFlight says. ctx carries the values of the upgrade request, not its
+// cancellation; it ends at Quotas.IntegrationTimeout, and when [Gateway.Close] or
+// an expired [Gateway.Shutdown] cuts the connections. req belongs to Invoke, its
+// Body too.
+//
+// The returned Response is only read, until the client has its copy; its Body
+// must not change for so long. nil means status 200 and no body. An error means
+// that the integration failed: the client gets the service's fixed text, never
+// the error's. So does a panic, which is logged with its stack. An Invoke that
+// outlives its timeout goes on, with its context ended, but its answer is
+// dropped.
+//
+//   - CONNECT: a StatusCode of 0 or 2xx accepts the connection, and of the
+//     Header only Sec-WebSocket-Protocol reaches the client. Another from 300 to
+//     599 refuses it, with the status, the Header and the Body. An error refuses
+//     it with 502, a timeout with 504.
+//   - MESSAGE: the Body goes back to the client as a text message, when the route
+//     has a route response and the Body is not empty. StatusCode and Header are
+//     ignored. An error or timeout becomes an error frame on any route.
+//   - DISCONNECT: the result is ignored.
+//
+// (API Gateway: "Managing connected users and client apps: $connect and
+// $disconnect routes"; "Setting up WebSocket API integration responses".)
+type Integration interface {
+	Invoke(ctx context.Context, req *Request) (*Response, error)
+}
+
+// IntegrationFunc is a func that is an [Integration].
+type IntegrationFunc func(ctx context.Context, req *Request) (*Response, error)
+
+// Invoke calls f.
+func (f IntegrationFunc) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	return f(ctx, req)
+}
+
+// Middleware wraps an [Integration] in another. It runs once for each route,
+// when routes are set.
+type Middleware func(next Integration) Integration
+
+// EventType says what an integration is invoked for.
+type EventType string
+
+// The three event types.
+const (
+	EventConnect    EventType = "CONNECT"
+	EventMessage    EventType = "MESSAGE"
+	EventDisconnect EventType = "DISCONNECT"
+)
+
+// Request is one event for an [Integration]. It holds what the service puts into
+// the requestContext of its events. (API Gateway: "Set up a WebSocket API
+// integration request".)
+type Request struct {
+	RouteKey     string // the route that was selected
+	EventType    EventType
+	ConnectionID string // 20 characters that end in "==": escape it in a URL
+	RequestID    string // 16 characters, another for each event
+	MessageID    string // MESSAGE only
+	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil
+	// Upgrade is the client's upgrade request, CONNECT only: header, query,
+	// cookies, TLS state. It must not be used after Invoke has returned.
+	Upgrade  *http.Request
+	Identity Identity
+
+	APIID, Stage, DomainName string
+	StageVariables           map[string]string // shared: only to be read
+
+	ConnectedAt, RequestTime time.Time
+	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
+	DisconnectReason         string // DISCONNECT only
+}
+
+// Response is what an [Integration] answers. The zero value means status 200 and
+// no body.
+type Response struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte
+}
+
+// MockIntegration answers the same to every event, without a backend. Its zero
+// value answers 200 without a body, which accepts every connection.
+type MockIntegration struct {
+	StatusCode int
+	Body       []byte
+}
+
+var _ Integration = MockIntegration{}
+
+// Invoke returns the fixed answer.
+func (m MockIntegration) Invoke(context.Context, *Request) (*Response, error) {
+	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
+}
+
+// invocation is the outcome of one Invoke.
+type invocation struct {
+	resp *Response // nil: as the zero value
+	err  error     // nil or *IntegrationError
+}
+
+func (out *invocation) body() []byte {
+	if out.resp == nil {
+		return nil
+	}
+	return out.resp.Body
+}
+
+// panicError is what an integration panicked with.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// invoke runs the integration of r, catches its panic, and turns what went wrong
+// into an *IntegrationError. It does not return when Invoke ends the goroutine.
+func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = invocation{err: integrationError(r.RouteKey, &panicError{p, debug.Stack()}, false)}
+		}
+	}()
+	resp, err := r.handler.Invoke(ctx, req)
+	if err != nil {
+		return invocation{err: integrationError(r.RouteKey, err, ctx.Err() != nil)}
+	}
+	return invocation{resp: resp}
+}
+
+// invokeWithin is invoke on a goroutine of its own, so that it returns in time
+// even when the integration does not: for the two events whose caller must not
+// hang, CONNECT and DISCONNECT.
+func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request) invocation {
+	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
+	start := time.Now()
+	done := make(chan invocation, 1)
+	g.running.Go(func() {
+		defer cancel()
+		out := invocation{err: integrationError(r.RouteKey, errGoexit, false)}
+		defer func() { done <- out }()
+		out = invoke(ctx, r, req)
+	})
+	var out invocation
+	select {
+	case out = <-done:
+	case <-ctx.Done():
+		select {
+		case out = <-done: // it was in time, only just
+		default:
+			out = invocation{err: integrationError(r.RouteKey, context.Cause(ctx), true)}
+		}
+	}
+	g.integrationDone(ctx, req, out, time.Since(start))
+	return out
+}
+
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// integrationDone tells the observers and, of a failure, the log.
+func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
+	if out.err != nil {
+		attrs := append(g.requestAttrs(req), slog.Any("error", out.err))
+		var p *panicError
+		if errors.As(out.err, &p) {
+			attrs = append(attrs, slog.String("stack", string(p.stack)))
+		}
+		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", attrs...)
+	}
+	if len(g.observers) > 0 {
+		g.observers.integrationDone(ctx, req, out.resp, took, out.err)
+	}
+}
+
+func (g *Gateway) requestAttrs(req *Request) []slog.Attr {
+	return []slog.Attr{
+		slog.String("connection_id", req.ConnectionID), slog.String("route_key", req.RouteKey),
+		slog.String("request_id", req.RequestID), slog.String("stage", req.Stage),
+	}
+}

@@ -1,0 +1,294 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/gateway/internal/connid"
+)
+
+// ConnectionsAPI is what a backend can do with a connection. [Gateway] has it in
+// process; [Gateway.ManagementHandler] is the same over HTTP.
+type ConnectionsAPI interface {
+	PostToConnection(ctx context.Context, connectionID string, data []byte) error
+	GetConnection(ctx context.Context, connectionID string) (Connection, error)
+	DeleteConnection(ctx context.Context, connectionID string) error
+}
+
+var _ ConnectionsAPI = (*Gateway)(nil)
+
+// ManagementAuth says who may call [Gateway.ManagementHandler].
+type ManagementAuth interface {
+	// AuthenticateManagement returns nil to admit r. The body has been read, up to
+	// its bound, and is given apart; r.RequestURI and r.Header are as sent. Any
+	// error refuses the call with 403 ForbiddenException.
+	AuthenticateManagement(r *http.Request, body []byte) error
+}
+
+type allowAll struct{}
+
+func (allowAll) AuthenticateManagement(*http.Request, []byte) error { return nil }
+
+// PostToConnection queues data as one text message for the client of
+// connectionID and returns without waiting for the network. data is copied;
+// bytes that are not valid UTF-8 become U+FFFD. Messages to one connection arrive
+// in the order of the calls that returned nil. nil means accepted, not received:
+// a connection may break off with messages still queued.
+//
+// It returns [ErrGone] when no node holds the connection, or $connect has not
+// finished; [ErrPayloadTooLarge] above Quotas.MessageBytes; [ErrLimitExceeded]
+// when the client's send buffer is full. (API Gateway: "Use @connections commands
+// in your backend service".)
+func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
+	err := g.post(ctx, connectionID, data)
+	if len(g.observers) > 0 {
+		if err == nil {
+			g.observers.messageSent(ctx, connectionID, len(data))
+		} else {
+			g.observers.messageRefused(ctx, connectionID, len(data), err)
+		}
+	}
+	return err
+}
+
+func (g *Gateway) post(ctx context.Context, connectionID string, data []byte) error {
+	if limit := g.quotas.MessageBytes; limit > 0 && len(data) > limit {
+		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, len(data), limit)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c, ok := g.connections.Get(connectionID)
+	if !ok {
+		return ErrGone
+	}
+	return c.post(data)
+}
+
+// GetConnection returns what is known of a connection, or [ErrGone]. It does not
+// count as activity.
+func (g *Gateway) GetConnection(_ context.Context, connectionID string) (Connection, error) {
+	c, ok := g.connections.Get(connectionID)
+	if !ok || c.isClosing() {
+		return Connection{}, ErrGone
+	}
+	return c.snapshot(), nil
+}
+
+// DeleteConnection closes a connection with 1000 "Connection Closed Normally",
+// after what is queued for it. It returns without waiting for that; from then on
+// the connection is gone. It returns [ErrGone] when it was already.
+func (g *Gateway) DeleteConnection(_ context.Context, connectionID string) error {
+	c, ok := g.connections.Get(connectionID)
+	if !ok || !c.delete() {
+		return ErrGone
+	}
+	return nil
+}
+
+// Connections yields the open connections of this node, in no order. Those that
+// come or go during the loop may or may not be among them. The loop's body may
+// call any method.
+func (g *Gateway) Connections() iter.Seq[Connection] {
+	return func(yield func(Connection) bool) {
+		for c := range g.connections.All() {
+			if !c.isClosing() && !yield(c.snapshot()) {
+				return
+			}
+		}
+	}
+}
+
+// ManagementHandler returns the handler of the @connections API, for any AWS SDK
+// with its endpoint set to the URL before /@connections, or for curl:
+//
+//	POST   …/@connections/{connectionId}   the body becomes a text message: 200
+//	GET    …/@connections/{connectionId}   connectedAt, lastActiveAt, identity: 200
+//	DELETE …/@connections/{connectionId}   closes the connection: 204
+//
+// The path before @connections does not matter: any stage of an API reaches all
+// its connections. Errors carry x-amzn-ErrorType: 410 GoneException, 400
+// BadRequestException for an ID that was never issued, 403 ForbiddenException,
+// 429 LimitExceededException when the client reads too slowly. A body above
+// Quotas.MessageBytes gets a bare 413, as from the service.
+//
+// Every call is refused until [WithManagementAuth] or [WithoutManagementAuth]
+// opens the handler.
+//
+// It takes "@" and "=" escaped or not, and "//" before "@connections", which some
+// clients send after an endpoint that ends in "/". [http.ServeMux] redirects such
+// a path before any handler sees it, and no client follows: where that matters,
+// call this handler before the mux. (API Gateway: "Use @connections commands in
+// your backend service".)
+func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }
+
+func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
+	call := managementCall{g: g, w: w, requestID: connid.NewRequest()}
+	header := w.Header()
+	header["x-amzn-RequestId"] = []string{newUUID()}
+	header["x-amz-apigw-id"] = []string{call.requestID}
+	header.Set("Content-Type", "application/json")
+	if g.managementAuth == nil {
+		g.log.Error("management call refused", "request_id", call.requestID, "error", errNotGateway)
+		call.fail(ErrForbidden)
+		return
+	}
+	id, ok := connectionIDOf(r.URL)
+	if !ok || r.Method != http.MethodPost && r.Method != http.MethodGet && r.Method != http.MethodDelete {
+		call.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"})
+		return
+	}
+	body, err := call.readBody(r)
+	if err != nil {
+		call.fail(err)
+		return
+	}
+	if _, issued := connid.Parse(id); !issued {
+		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id})
+		return
+	}
+	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
+		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
+		call.fail(ErrForbidden)
+		return
+	}
+	header["X-Amzn-Trace-Id"] = []string{newTraceID(time.Now())}
+	call.do(r.Context(), r.Method, id, body)
+}
+
+// managementCall is one request to the management handler.
+type managementCall struct {
+	g         *Gateway
+	w         http.ResponseWriter
+	requestID string
+}
+
+// errReadBody: the caller's body broke off; nobody reads the answer.
+var errReadBody = errors.New("reading the body")
+
+// readBody reads the body up to its quota. It goes by what comes, not by what
+// Content-Length says.
+func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
+	limit := m.g.quotas.MessageBytes
+	if limit > 0 {
+		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
+	}
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, ErrPayloadTooLarge
+	case err != nil:
+		return nil, fmt.Errorf("%w: %v", errReadBody, err)
+	}
+	return body, nil
+}
+
+func (m *managementCall) do(ctx context.Context, method, id string, body []byte) {
+	switch method {
+	case http.MethodPost:
+		if err := m.g.PostToConnection(ctx, id, body); err != nil {
+			m.fail(err)
+			return
+		}
+		m.w.WriteHeader(http.StatusOK)
+	case http.MethodGet:
+		c, err := m.g.GetConnection(ctx, id)
+		if err != nil {
+			m.fail(err)
+			return
+		}
+		_, _ = m.w.Write(appendConnectionJSON(c))
+	default:
+		if err := m.g.DeleteConnection(ctx, id); err != nil {
+			m.fail(err)
+			return
+		}
+		m.w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (m *managementCall) fail(err error) { m.failWith(wireErrorOf(err)) }
+
+func (m *managementCall) failWith(e wireError) {
+	header := m.w.Header()
+	if e.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
+		delete(header, "x-amzn-RequestId")
+		delete(header, "x-amz-apigw-id")
+		header.Del("Content-Type")
+	}
+	if e.name != "" {
+		header["x-amzn-ErrorType"] = []string{e.name}
+	}
+	m.w.WriteHeader(e.status)
+	if e.text != "" {
+		body, _ := json.Marshal(map[string]string{"message": e.text})
+		_, _ = m.w.Write(body)
+	}
+}
+
+// connectionIDOf returns the one path segment behind the last @connections of
+// the path, unescaped. The path is taken as it was sent, so that an escaped slash
+// in the ID is not mistaken for one of the path's.
+func connectionIDOf(u *url.URL) (id string, ok bool) {
+	prefix, segment, ok := cutLast(u.EscapedPath(), "/")
+	if !ok || segment == "" {
+		return "", false
+	}
+	_, name, ok := cutLast(prefix, "/")
+	if name, err := url.PathUnescape(name); !ok || err != nil || name != "@connections" {
+		return "", false
+	}
+	id, err := url.PathUnescape(segment)
+	return id, err == nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// isoTime is how the service writes a time: UTC, milliseconds.
+const isoTime = "2006-01-02T15:04:05.000Z07:00"
+
+func appendConnectionJSON(c Connection) []byte {
+	type identity struct {
+		SourceIP  string `json:"sourceIp"`
+		UserAgent string `json:"userAgent,omitempty"`
+	}
+	b, _ := json.Marshal(struct { // strings only: cannot fail
+		Identity     identity `json:"identity"`
+		ConnectedAt  string   `json:"connectedAt"`
+		LastActiveAt string   `json:"lastActiveAt"`
+	}{
+		identity{c.Identity.SourceIP, c.Identity.UserAgent},
+		c.ConnectedAt.UTC().Format(isoTime), c.LastActiveAt.UTC().Format(isoTime),
+	})
+	return b
+}
+
+// newUUID returns a random UUID (RFC 9562, version 4), the form of
+// x-amzn-RequestId.
+func newUUID() string {
+	hi, lo := rand.Uint64(), rand.Uint64()
+	hi = hi&^0xf000 | 0x4000
+	lo = lo&^(0xc<<60) | 0x8<<60
+	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))
+}
+
+// newTraceID returns a value for X-Amzn-Trace-Id.
+func newTraceID(now time.Time) string {
+	return fmt.Sprintf("Root=1-%08x-%08x%016x", uint32(now.Unix()), rand.Uint32(), rand.Uint64())
+}

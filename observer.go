@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// Observer is told of what happens, for metrics and tests. Nil fields are
+// skipped. Its funcs are called synchronously, from many goroutines at once, on
+// the path of the client they speak of: they must be quick, must not block and
+// must not panic. A context carries the values of the upgrade request.
+type Observer struct {
+	// UpgradeRejected: an upgrade request was answered with statusCode. err says
+	// why; it is nil when the $connect integration chose that status itself.
+	UpgradeRejected func(ctx context.Context, statusCode int, err error)
+	// ConnectionOpened: the connection can be posted to; its 101 follows.
+	ConnectionOpened func(ctx context.Context, c Connection)
+	// ConnectionClosed: the connection has closed with this code and reason, just
+	// before its $disconnect. Once for every ConnectionOpened.
+	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
+	// IntegrationDone: an integration returned, or ran out of time. err is nil or
+	// an *[IntegrationError].
+	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
+	// MessageSent: a message of so many bytes was accepted for the client. Not
+	// called for control frames.
+	MessageSent func(ctx context.Context, connectionID string, bytes int)
+	// MessageRefused: a message was not accepted: the connection is closing
+	// ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the message is too
+	// large ([ErrPayloadTooLarge]).
+	MessageRefused func(ctx context.Context, connectionID string, bytes int, err error)
+}
+
+type observers []Observer
+
+func (os observers) upgradeRejected(ctx context.Context, statusCode int, err error) {
+	for i := range os {
+		if f := os[i].UpgradeRejected; f != nil {
+			f(ctx, statusCode, err)
+		}
+	}
+}
+
+func (os observers) connectionOpened(ctx context.Context, c Connection) {
+	for i := range os {
+		if f := os[i].ConnectionOpened; f != nil {
+			f(ctx, c)
+		}
+	}
+}
+
+func (os observers) connectionClosed(ctx context.Context, c Connection, statusCode int, reason string) {
+	for i := range os {
+		if f := os[i].ConnectionClosed; f != nil {
+			f(ctx, c, statusCode, reason)
+		}
+	}
+}
+
+func (os observers) integrationDone(ctx context.Context, req *Request, resp *Response, took time.Duration, err error) {
+	for i := range os {
+		if f := os[i].IntegrationDone; f != nil {
+			f(ctx, req, resp, took, err)
+		}
+	}
+}
+
+func (os observers) messageSent(ctx context.Context, connectionID string, bytes int) {
+	for i := range os {
+		if f := os[i].MessageSent; f != nil {
+			f(ctx, connectionID, bytes)
+		}
+	}
+}
+
+func (os observers) messageRefused(ctx context.Context, connectionID string, bytes int, err error) {
+	for i := range os {
+		if f := os[i].MessageRefused; f != nil {
+			f(ctx, connectionID, bytes, err)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+// Option configures a [Gateway]. Options are applied in order; of two that set
+// the same thing the later counts. Only this package makes Options.
+type Option interface{ apply(c *config) error }
+
+type optionFunc func(c *config) error
+
+func (f optionFunc) apply(c *config) error { return f(c) }
+
+// WithRouteSelectionExpression sets the expression that picks the route of a
+// message. The default is $request.body.action.
+//
+// It joins literals with variables of the form $request.body.<JSONPath> or
+// ${request.body.<JSONPath>}; \$ is a dollar sign. A path that is missing gives
+// nothing, a value that is no string its JSON text, an array [a, b]. A message
+// that is not JSON goes to $default. (API Gateway: "WebSocket selection
+// expressions in API Gateway".)
+func WithRouteSelectionExpression(expression string) Option {
+	return optionFunc(func(c *config) error {
+		c.selection = expression
+		return nil
+	})
+}
+
+// WithStage sets the stage's name, which integrations and callback URLs see, and
+// its stage variables, which are copied. The default is "local" without
+// variables. A name has 1 to 128 letters, digits, "-" or "_".
+func WithStage(name string, variables map[string]string) Option {
+	return optionFunc(func(c *config) error {
+		if !stageName.MatchString(name) {
+			return fmt.Errorf("%w: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
+		}
+		c.stage, c.stageVariables = name, variables
+		return nil
+	})
+}
+
+//nolint:gochecknoglobals // compiled once
+var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// WithAPI sets the API ID and the domain name that integrations see. The
+// defaults are "local" and the Host of each upgrade request.
+func WithAPI(apiID, domainName string) Option {
+	return optionFunc(func(c *config) error {
+		c.apiID, c.domainName = apiID, domainName
+		return nil
+	})
+}
+
+// WithQuotas replaces the quotas. Fields left zero keep API Gateway's value; a
+// negative number means no quota. The default is Quotas{}.
+func WithQuotas(q Quotas) Option {
+	return optionFunc(func(c *config) error {
+		q = q.withDefaults()
+		if q.MessageBytes > 0 && q.FrameBytes > q.MessageBytes {
+			return fmt.Errorf("%w: Quotas.FrameBytes %d is above MessageBytes %d", ErrInvalidOption, q.FrameBytes, q.MessageBytes)
+		}
+		c.quotas = q
+		return nil
+	})
+}
+
+// WithMiddleware wraps the integrations of all routes. The first is the
+// outermost. Given again, it adds.
+func WithMiddleware(mw ...Middleware) Option {
+	return optionFunc(func(c *config) error {
+		c.middleware = append(c.middleware, mw...)
+		return nil
+	})
+}
+
+// WithOriginPatterns allows upgrades from pages of other origins whose host
+// matches a pattern, as [path.Match] has it and without regard to case, e.g.
+// "*.example.com". By default only pages of the same host, and clients that send
+// no Origin header, may connect: a browser sends cookies along with an upgrade
+// from any page. "*" allows every page.
+func WithOriginPatterns(patterns ...string) Option {
+	return optionFunc(func(c *config) error {
+		for _, p := range patterns {
+			if err := wsconn.CheckOriginPattern(p); err != nil {
+				return fmt.Errorf("%w: origin pattern %q: %v", ErrInvalidOption, p, err)
+			}
+		}
+		c.originPatterns = append(c.originPatterns, patterns...)
+		return nil
+	})
+}
+
+// WithLogger sets the logger; the default discards. Frames are logged at debug,
+// start and stop at info, clients that break a rule at warn, failed integrations
+// at error. A body, header or query value is never logged.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) error {
+		if l == nil {
+			return fmt.Errorf("%w: the logger is nil: leave WithLogger out to discard", ErrInvalidOption)
+		}
+		c.log = l
+		return nil
+	})
+}
+
+// WithObserver adds an observer. Given again, it adds; observers are called in
+// that order.
+func WithObserver(o *Observer) Option {
+	return optionFunc(func(c *config) error {
+		if o == nil {
+			return fmt.Errorf("%w: the observer is nil", ErrInvalidOption)
+		}
+		c.observers = append(c.observers, *o)
+		return nil
+	})
+}
+
+// WithManagementAuth opens [Gateway.ManagementHandler] to the callers whom a
+// accepts. By default every call is refused with 403.
+func WithManagementAuth(a ManagementAuth) Option {
+	return optionFunc(func(c *config) error {
+		if a == nil {
+			return fmt.Errorf("%w: the ManagementAuth is nil: use WithoutManagementAuth to accept every caller", ErrInvalidOption)
+		}
+		c.managementAuth = a
+		return nil
+	})
+}
+
+// WithoutManagementAuth opens [Gateway.ManagementHandler] to every caller, who
+// can then write to, look up and close any connection. It is for a handler that
+// only trusted callers reach: on loopback, in a test, behind another check.
+func WithoutManagementAuth() Option {
+	return optionFunc(func(c *config) error {
+		c.managementAuth = allowAll{}
+		return nil
+	})
+}
+
+// Throttle is a token bucket: RateLimit tokens a second, BurstLimit at once.
+type Throttle struct {
+	RateLimit  float64
+	BurstLimit int
+}
+
+// Quotas bounds what a client, an integration and a connection may take. A field
+// that is zero has API Gateway's value, or ours where the service names none; a
+// negative one means no quota.
+type Quotas struct {
+	// FrameBytes and MessageBytes bound the payload of a frame and of a message
+	// from a client, which is closed with 1009 above them. MessageBytes also
+	// bounds what is sent to a client. Defaults: 32 KiB and 128 KiB.
+	FrameBytes, MessageBytes int
+	// IdleTimeout closes a connection with 1001 when for so long no message went
+	// either way. Pings do not count, unless PingsResetIdle is set. Default: 10 min.
+	IdleTimeout time.Duration
+	// PingsResetIdle lets pings of the client count as activity. What the service
+	// does is not documented; ours is the strict reading.
+	PingsResetIdle bool
+	// ConnectionDuration closes a connection with 1001 at that age. Default: 2 h.
+	ConnectionDuration time.Duration
+	// IntegrationTimeout ends the wait for an integration: its context ends, the
+	// client gets "Endpoint request timed out". Default: 29 s.
+	IntegrationTimeout time.Duration
+	// WriteTimeout bounds one write to a client's socket; the connection is cut
+	// when a client takes nothing for so long. Default, ours: 10 s.
+	WriteTimeout time.Duration
+	// SendBufferBytes and SendBufferMessages bound what waits to be sent to one
+	// client. Above them posts get [ErrLimitExceeded]. Defaults, ours: 1 MiB and 256.
+	SendBufferBytes, SendBufferMessages int
+	// InFlight is how many messages of one connection may be with integrations
+	// at a time. At 1, the default, they run one after the other in order; the
+	// service gives no order, more is nearer to it.
+	InFlight int
+	// PingInterval sends the client a ping when nothing came from it for so long,
+	// and ends the connection with 1006 when nothing came for as long again. The
+	// default is none: the service never pings.
+	PingInterval time.Duration
+	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
+	// second, 500 at once.
+	NewConnections Throttle
+}
+
+func (q Quotas) withDefaults() Quotas {
+	q.FrameBytes = orDefault(q.FrameBytes, 32<<10)
+	q.MessageBytes = orDefault(q.MessageBytes, 128<<10)
+	q.IdleTimeout = orDefault(q.IdleTimeout, 10*time.Minute)
+	q.ConnectionDuration = orDefault(q.ConnectionDuration, 2*time.Hour)
+	q.IntegrationTimeout = orDefault(q.IntegrationTimeout, 29*time.Second)
+	q.WriteTimeout = orDefault(q.WriteTimeout, 10*time.Second)
+	q.SendBufferBytes = orDefault(q.SendBufferBytes, 1<<20)
+	q.SendBufferMessages = orDefault(q.SendBufferMessages, 256)
+	q.InFlight = orDefault(q.InFlight, 1)
+	q.PingInterval = orDefault(q.PingInterval, 0)
+	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, 500)
+	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, max(1, int(q.NewConnections.RateLimit)))
+	return q
+}
+
+// orDefault gives def for zero and zero, which is none within the package, for a
+// negative v.
+func orDefault[T int | float64 | time.Duration](v, def T) T {
+	switch {
+	case v == 0:
+		return def
+	case v < 0:
+		return 0
+	}
+	return v
+}
+
+// config is what the Options make.
+type config struct {
+	selection      string
+	stage          string
+	stageVariables map[string]string
+	apiID          string
+	domainName     string
+	quotas         Quotas
+	middleware     []Middleware
+	originPatterns []string
+	log            *slog.Logger
+	observers      observers
+	managementAuth ManagementAuth
+}
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
+		selection: "$request.body.action",
+		stage:     "local",
+		apiID:     "local",
+		quotas:    Quotas{}.withDefaults(),
+		log:       slog.New(slog.DiscardHandler),
+	}
+	for _, o := range opts {
+		if o == nil {
+			return nil, fmt.Errorf("%w: an Option is nil", ErrInvalidOption)
+		}
+		if err := o.apply(c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,461 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"strings"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/deadline"
+)
+
+// The route keys that the service reserves. (API Gateway: "Working with routes
+// for WebSocket APIs".)
+const (
+	RouteKeyConnect    = "$connect"    // before the 101 of an upgrade
+	RouteKeyDisconnect = "$disconnect" // after a connection has closed
+	RouteKeyDefault    = "$default"    // for messages that no other route takes
+)
+
+// maxRouteKey is the service's bound on a route key, in characters.
+const maxRouteKey = 128
+
+// Route says which integration serves the events of a route key.
+type Route struct {
+	// RouteKey is one of the reserved keys, or the value of the route selection
+	// expression that picks this route: compared exactly, up to 128 characters,
+	// not beginning with "$".
+	RouteKey    string
+	Integration Integration
+	// RouteResponse makes the route two-way: the Body of the integration's
+	// Response goes back to the client. Without it a body is dropped; error frames
+	// are sent on any route.
+	RouteResponse bool
+}
+
+// RouteOption changes a [Route] that [Gateway.Handle] makes.
+type RouteOption func(*Route)
+
+// WithRouteResponse sets Route.RouteResponse.
+func WithRouteResponse() RouteOption { return func(r *Route) { r.RouteResponse = true } }
+
+// Handle adds a route, for open connections too. Like [net/http.ServeMux.Handle]
+// it panics on misuse: a key that is empty, taken or reserved, a nil integration.
+// It is safe for concurrent use.
+func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
+	r := Route{RouteKey: routeKey, Integration: i}
+	for _, o := range opts {
+		o(&r)
+	}
+	if err := g.addRoute(r, callerOutside()); err != nil {
+		panic(err)
+	}
+}
+
+// HandleFunc is [Gateway.Handle] for a func.
+func (g *Gateway) HandleFunc(routeKey string, fn func(context.Context, *Request) (*Response, error), opts ...RouteOption) {
+	var i Integration
+	if fn != nil {
+		i = IntegrationFunc(fn)
+	}
+	g.Handle(routeKey, i, opts...)
+}
+
+// Deployment is everything that a redeploy may change.
+type Deployment struct {
+	// RouteSelectionExpression is as for [WithRouteSelectionExpression]; "" means
+	// the gateway's.
+	RouteSelectionExpression string
+	Routes                   []Route
+	// StageVariables replaces the stage variables; nil means the gateway's.
+	StageVariables map[string]string
+}
+
+// Deploy replaces the whole route table, the routes of [Gateway.Handle]
+// included, in one step: an event sees the old deployment or the new one, and
+// the next event of an open connection sees the new one. (API Gateway: "Deploy a
+// WebSocket API".) An error, which wraps [ErrInvalidOption], changes nothing. It
+// is safe for concurrent use.
+func (g *Gateway) Deploy(d Deployment) error {
+	if d.RouteSelectionExpression == "" {
+		d.RouteSelectionExpression = g.selection
+	}
+	if d.StageVariables == nil {
+		d.StageVariables = g.stageVariables
+	}
+	t, err := newRouteTable(d.RouteSelectionExpression, d.StageVariables)
+	if err != nil {
+		return err
+	}
+	for n, r := range d.Routes {
+		if err := t.add(r, fmt.Sprintf("Routes[%d]", n), g.middleware); err != nil {
+			return err
+		}
+	}
+	g.deploying.Lock()
+	defer g.deploying.Unlock()
+	g.routes.Store(t)
+	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes))
+	return nil
+}
+
+func (g *Gateway) addRoute(r Route, where string) error {
+	g.deploying.Lock()
+	defer g.deploying.Unlock()
+	t := g.routes.Load().clone()
+	if err := t.add(r, where, g.middleware); err != nil {
+		return err
+	}
+	g.routes.Store(t)
+	return nil
+}
+
+// routeTable is a deployment, ready to be used. Once stored it never changes.
+type routeTable struct {
+	selection      *selectionExpression
+	stageVariables map[string]string
+	connect        *route
+	disconnect     *route
+	fallback       *route // $default
+	messages       map[string]*route
+}
+
+// route is a Route with its middleware around the integration.
+type route struct {
+	Route
+	handler Integration
+	where   string // it was registered
+}
+
+func newRouteTable(expression string, stageVariables map[string]string) (*routeTable, error) {
+	selection, err := compileSelection(selectRoute, expression)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	}
+	return &routeTable{
+		selection:      selection,
+		stageVariables: maps.Clone(stageVariables),
+		messages:       map[string]*route{},
+	}, nil
+}
+
+func (t *routeTable) clone() *routeTable {
+	c := *t
+	c.messages = maps.Clone(t.messages)
+	return &c
+}
+
+// add checks r and puts it into the table.
+func (t *routeTable) add(r Route, where string, middleware []Middleware) error {
+	key := r.RouteKey
+	slot := t.lifecycle(key)
+	taken := t.messages[key]
+	if slot != nil && *slot != nil {
+		taken = *slot
+	}
+	switch {
+	case key == "":
+		return fmt.Errorf("%w: the route key is empty", ErrInvalidOption)
+	case len([]rune(key)) > maxRouteKey:
+		return fmt.Errorf("%w: route key %q has more than %d characters", ErrInvalidOption, key, maxRouteKey)
+	case slot == nil && strings.HasPrefix(key, "$"):
+		return fmt.Errorf("%w: route key %q: only $connect, $disconnect and $default begin with $", ErrInvalidOption, key)
+	case isNil(r.Integration):
+		return fmt.Errorf("%w: route %q has no integration", ErrInvalidOption, key)
+	case taken != nil:
+		return fmt.Errorf("%w: route %q is registered already, at %s", ErrInvalidOption, key, taken.where)
+	}
+	added := &route{Route: r, handler: r.Integration, where: where}
+	for n := len(middleware) - 1; n >= 0; n-- {
+		added.handler = middleware[n](added.handler)
+	}
+	if slot != nil {
+		*slot = added
+	} else {
+		t.messages[key] = added
+	}
+	return nil
+}
+
+// lifecycle returns where the route of a reserved key is kept, or nil.
+func (t *routeTable) lifecycle(key string) **route {
+	switch key {
+	case RouteKeyConnect:
+		return &t.connect
+	case RouteKeyDisconnect:
+		return &t.disconnect
+	case RouteKeyDefault:
+		return &t.fallback
+	}
+	return nil
+}
+
+// match returns the route of a message, or nil: the route whose key the
+// selection expression gives, else $default. A message never reaches $connect or
+// $disconnect, which are no keys of t.messages, whatever it says.
+func (t *routeTable) match(body []byte) *route {
+	var scratch [maxRouteKey]byte
+	if key, ok := t.selection.route(body, scratch[:0]); ok {
+		if r := t.messages[string(key)]; r != nil {
+			return r
+		}
+	}
+	return t.fallback
+}
+
+func isNil(i Integration) bool {
+	f, ok := i.(IntegrationFunc)
+	return i == nil || ok && f == nil
+}
+
+// callerOutside returns file:line of the first caller outside this package's
+// Handle and HandleFunc.
+func callerOutside() string {
+	var pcs [8]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if !strings.HasSuffix(f.Function, "(*Gateway).HandleFunc") || !more {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
+}
+
+// worker runs the integrations of a connection's messages, one after the other,
+// on the goroutine that calls run: the reader's, or one of its own.
+//
+// The reader runs an integration itself because most return at once, and a
+// hand-over to another goroutine costs more than they do. When one does not, the
+// guard lets another goroutine take the reading over, so that pings, closes and
+// further messages are seen, and ends the wait at the integration's timeout.
+type worker struct {
+	c *connection
+
+	// c.mu guards the fields below.
+	guard *time.Timer
+	reads bool  // its goroutine is the connection's reader
+	call  *call // under way
+}
+
+// takeOverAfter is how long an integration may keep the reader from reading, and
+// a corked reply from going out.
+const takeOverAfter = time.Millisecond
+
+// call is one message with its integration. It is the integration's context.
+type call struct {
+	deadline.Context
+	route *route
+	req   *Request
+	start time.Time
+	until time.Time // zero: no timeout
+}
+
+// run serves message and then, unless its goroutine has to read, those of the
+// inbox. It reports whether its goroutine is still the reader.
+func (w *worker) run(message []byte, now time.Time) (reads bool) {
+	c := w.c
+	for w.serve(message, now) {
+		c.mu.Lock()
+		if w.reads || len(c.inbox) == 0 {
+			reads = w.reads
+			c.workerEndedLocked()
+			c.mu.Unlock()
+			return reads
+		}
+		message = c.takeLocked()
+		c.mu.Unlock()
+		now = time.Now()
+	}
+	return false
+}
+
+// serve routes one message, runs its integration and answers it. It reports
+// false when the integration came too late: the worker has been replaced.
+func (w *worker) serve(message []byte, now time.Time) bool {
+	c := w.c
+	t := c.g.routes.Load()
+	r := t.match(message)
+	if r == nil {
+		c.replyError(c.ctx, errNoRoute, connid.NewRequest(), w.cork())
+		return true
+	}
+	req := c.newRequest(t, r, EventMessage, now)
+	req.MessageID, req.Body = connid.NewMessage(c.id), message
+	call := &call{route: r, req: req, start: now}
+	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
+		call.until = now.Add(timeout)
+	}
+	call.Init(c.ctx, call.until)
+	w.begin(call)
+	out := invoke(call, r, req)
+	inTime := w.finish(call)
+	call.Cancel()
+	if inTime {
+		c.answer(call, out, w.cork())
+	}
+	return inTime
+}
+
+// cork reports whether the answer may wait, since the next message is there
+// already and this goroutine takes it next. Only the worker's goroutine asks, and
+// between calls nobody takes the reading from it.
+func (w *worker) cork() bool { return w.reads && w.c.ws.Buffered() }
+
+func (w *worker) begin(call *call) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.call = call
+	wait, ok := w.untilCheckLocked(call.start)
+	switch {
+	case !ok:
+	case w.guard == nil:
+		w.guard = time.AfterFunc(wait, w.check)
+	default:
+		w.guard.Reset(wait)
+	}
+}
+
+// finish ends call, unless it has been abandoned.
+func (w *worker) finish(call *call) bool {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.call != call {
+		return false
+	}
+	w.call = nil
+	if w.guard != nil {
+		w.guard.Stop()
+	}
+	return true
+}
+
+// untilCheckLocked returns how long nothing has to be done about the call.
+func (w *worker) untilCheckLocked(now time.Time) (time.Duration, bool) {
+	switch {
+	case w.reads:
+		return w.call.start.Add(takeOverAfter).Sub(now), true
+	case !w.call.until.IsZero():
+		return w.call.until.Sub(now), true
+	}
+	return 0, false
+}
+
+// check is what the guard does. It goes by the clock, not by why it was woken: a
+// timer that was stopped late may call it for nothing.
+func (w *worker) check() {
+	c := w.c
+	c.mu.Lock()
+	if w.call == nil {
+		c.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	if w.reads && now.Sub(w.call.start) >= takeOverAfter {
+		w.reads = false
+		c.g.running.Go(c.serve)
+	}
+	wait, ok := w.untilCheckLocked(now)
+	expired := ok && wait <= 0
+	if ok && !expired {
+		w.guard.Reset(wait)
+	}
+	c.mu.Unlock()
+	c.flush() // replies that were corked
+	if expired {
+		w.abandon(context.DeadlineExceeded)
+	}
+}
+
+// abandon answers the call under way with err and replaces the worker: its
+// goroutine may not come back from the integration.
+func (w *worker) abandon(err error) {
+	c := w.c
+	c.mu.Lock()
+	call := w.call
+	if call == nil {
+		c.mu.Unlock()
+		return
+	}
+	w.call = nil
+	if w.reads {
+		w.reads = false
+		c.g.running.Go(c.serve)
+	}
+	if c.inline == w {
+		c.inline = nil
+	}
+	c.mu.Unlock()
+
+	c.answer(call, invocation{err: integrationError(call.route.RouteKey, err, true)}, false)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.inbox) > 0 {
+		c.startWorkerLocked(c.takeLocked())
+	}
+	c.workerEndedLocked()
+}
+
+// startWorkerLocked runs a worker on a goroutine of its own, which ends with the
+// inbox; the teardown waits for it.
+func (c *connection) startWorkerLocked(message []byte) {
+	c.working++
+	w := &worker{c: c}
+	c.g.running.Go(func() {
+		defer w.abandon(errGoexit) // does nothing unless the integration ended this goroutine
+		w.run(message, time.Now())
+	})
+}
+
+// takeLocked takes the first message out of the inbox.
+func (c *connection) takeLocked() []byte {
+	message := c.inbox[0]
+	c.inbox[0] = nil
+	if c.inbox = c.inbox[1:]; len(c.inbox) == 0 {
+		c.inbox = nil
+	}
+	c.waiting -= len(message)
+	if c.room != nil {
+		c.room.Signal()
+	}
+	return message
+}
+
+func (c *connection) workerEndedLocked() {
+	c.working--
+	c.workersDoneLocked()
+}
+
+// workersDoneLocked tells the teardown when no worker is left: from then on there
+// is none.
+func (c *connection) workersDoneLocked() {
+	if c.closing != nil && c.working == 0 {
+		close(c.closing.workersDone)
+	}
+}
+
+// answer does what the outcome of a call asks for.
+func (c *connection) answer(call *call, out invocation, cork bool) {
+	c.g.integrationDone(call, call.req, out, time.Since(call.start))
+	body := out.body()
+	limit := c.g.quotas.MessageBytes
+	switch {
+	case out.err != nil:
+		c.replyError(call, out.err, call.req.RequestID, cork)
+	case !call.route.RouteResponse || len(body) == 0:
+	case limit > 0 && len(body) > limit:
+		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(call.req), slog.Any("error", errReplySize))...)
+		c.replyError(call, errReplySize, call.req.RequestID, cork)
+	default:
+		c.reply(call, body, cork)
+	}
+}
+
+// replyError sends an error frame, which goes out on one-way routes too.
+func (c *connection) replyError(ctx context.Context, err error, requestID string, cork bool) {
+	c.reply(ctx, appendErrorJSON(nil, wireErrorOf(err).text, c.id, requestID), cork)
+}
