@@ -1,0 +1,104 @@
+package gatewaytest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/gateway"
+)
+
+// Management returns a client of the management API: what a backend does by
+// HTTP. Its errors match the same [gateway.ErrGone] and so on as the Gateway's
+// own, and are a *[ManagementError].
+func (s *Server) Management() gateway.ConnectionsAPI {
+	return &management{base: s.ManagementURL(), client: s.HTTPClient()}
+}
+
+// ManagementError is an answer of the management API that is no success.
+type ManagementError struct {
+	StatusCode int
+	Type       string // x-amzn-ErrorType
+	Body       string
+}
+
+// Error implements error.
+func (e *ManagementError) Error() string {
+	return fmt.Sprintf("gatewaytest: management API: %d %s %s", e.StatusCode, e.Type, e.Body)
+}
+
+// Is matches the error of package gateway that has this status.
+func (e *ManagementError) Is(target error) bool {
+	switch e.StatusCode {
+	case http.StatusGone:
+		return target == gateway.ErrGone //nolint:errorlint // this is what errors.Is calls
+	case http.StatusForbidden:
+		return target == gateway.ErrForbidden //nolint:errorlint // likewise
+	case http.StatusTooManyRequests:
+		return target == gateway.ErrLimitExceeded //nolint:errorlint // likewise
+	case http.StatusRequestEntityTooLarge:
+		return target == gateway.ErrPayloadTooLarge //nolint:errorlint // likewise
+	}
+	return false
+}
+
+type management struct {
+	base   string
+	client *http.Client
+}
+
+func (m *management) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
+	_, err := m.call(ctx, http.MethodPost, connectionID, data)
+	return err
+}
+
+func (m *management) GetConnection(ctx context.Context, connectionID string) (gateway.Connection, error) {
+	body, err := m.call(ctx, http.MethodGet, connectionID, nil)
+	if err != nil {
+		return gateway.Connection{}, err
+	}
+	var c struct {
+		ConnectedAt, LastActiveAt time.Time
+		Identity                  struct{ SourceIP, UserAgent string }
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return gateway.Connection{}, fmt.Errorf("gatewaytest: management API: %w", err)
+	}
+	return gateway.Connection{
+		ID: connectionID, ConnectedAt: c.ConnectedAt, LastActiveAt: c.LastActiveAt,
+		Identity: gateway.Identity(c.Identity),
+	}, nil
+}
+
+func (m *management) DeleteConnection(ctx context.Context, connectionID string) error {
+	_, err := m.call(ctx, http.MethodDelete, connectionID, nil)
+	return err
+}
+
+func (m *management) call(ctx context.Context, method, connectionID string, body []byte) ([]byte, error) {
+	// As the AWS clients do: "=" is escaped too.
+	id := strings.ReplaceAll(url.QueryEscape(connectionID), "+", "%20")
+	req, err := http.NewRequestWithContext(ctx, method, m.base+"/@connections/"+id, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := m.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil, &ManagementError{resp.StatusCode, resp.Header.Get("x-amzn-ErrorType"), string(answer)}
+	}
+	return answer, nil
+}

@@ -1,0 +1,60 @@
+package gatewaytest_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+func echo(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	return &gateway.Response{Body: req.Body}, nil
+}
+
+func TestServer_InMemoryAndOverTCP(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB, ...gateway.Option) *gatewaytest.Server{
+		"in memory": gatewaytest.New, "over TCP": gatewaytest.NewTCP,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := start(t)
+			srv.HandleFunc("echo", echo, gateway.WithRouteResponse())
+			srv.HandleFunc("$disconnect", echo)
+			c := srv.Dial(t, gatewaytest.SourceIP("127.0.0.9"), gatewaytest.Header("User-Agent", "x"))
+			c.Send(`{"action":"echo"}`)
+			require.Equal(t, `{"action":"echo"}`, c.Receive())
+			c.Send(`{"action":"nothing"}`)
+			require.Contains(t, c.Receive(), `{"message": "Forbidden", "connectionId":"`+c.ConnectionID()+`", "requestId":"`)
+			got, err := srv.Management().GetConnection(t.Context(), c.ConnectionID())
+			require.NoError(t, err)
+			require.Equal(t, gateway.Identity{SourceIP: "127.0.0.9", UserAgent: "x"}, got.Identity)
+			require.NoError(t, srv.Management().PostToConnection(t.Context(), c.ConnectionID(), []byte("hello")))
+			require.Equal(t, "hello", c.Receive())
+			c.Ping()
+			c.Close(1000, "bye")
+			e := srv.WaitDisconnect(c.ConnectionID())
+			require.Equal(t, 1000, e.DisconnectStatusCode)
+			require.Equal(t, "bye", e.DisconnectReason)
+			require.ErrorIs(t, srv.Management().DeleteConnection(t.Context(), c.ConnectionID()), gateway.ErrGone)
+		})
+	}
+}
+
+func TestServer_VirtualTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		c := srv.Dial(t)
+		start := time.Now()
+		code, reason := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.Equal(t, "Going away", reason)
+		require.Equal(t, 10*time.Minute, time.Since(start))
+	})
+}
