@@ -72,10 +72,13 @@ type cause struct {
 	reason string
 	remote bool  // the client sent a Close frame: the answer to it ends all
 	broken bool  // no Close frame can be sent any more
+	polite bool  // running integrations may still answer before the Close frame
 	err    error // that of the reader, if it was the reader who ended it
 }
 
-func goingAway() cause { return cause{code: wsconn.CloseGoingAway, reason: "Going away"} }
+func goingAway() cause {
+	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true}
+}
 
 func brokenOff(err error) cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", broken: true, err: err}
@@ -382,16 +385,24 @@ func (c *connection) begin(cs cause) *closing {
 	c.mu.Unlock()
 
 	drain := false
-	if cs.broken {
+	switch {
+	case cs.broken:
 		c.out.Abort()
-	} else {
-		drain = c.out.Close(wsconn.AppendClose(nil, cs.code, cs.reason))
+	case !cs.polite:
+		drain = c.closeQueue(cl)
 	}
 	c.g.running.Go(func() { c.teardown(cl, drain) })
 	return cl
 }
 
-// closeTimeout is how long the client has to answer our Close frame.
+// closeQueue puts the Close frame behind what is queued. From here on posts find
+// the connection gone.
+func (c *connection) closeQueue(cl *closing) (drain bool) {
+	return c.out.Close(wsconn.AppendClose(nil, cl.code, cl.reason))
+}
+
+// closeTimeout is how long the client has to answer our Close frame, and running
+// integrations to answer before a polite one.
 const closeTimeout = 5 * time.Second
 
 // teardown ends a connection in order: what is queued goes out, the Close frame
@@ -399,6 +410,10 @@ const closeTimeout = 5 * time.Second
 // integrations return; $disconnect runs.
 func (c *connection) teardown(cl *closing, drain bool) {
 	defer c.g.running.Done() // that of accept
+	if cl.polite && !cl.broken {
+		c.awaitReplies(cl)
+		drain = c.closeQueue(cl)
+	}
 	if drain {
 		c.drain()
 	}
@@ -412,12 +427,24 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	<-cl.readerDone
 	<-c.out.Drained()
 	<-cl.workersDone
-	c.g.connections.Remove(c.id)
 	c.g.observers.connectionClosed(c.ctx, c.snapshot(), cl.code, cl.reason)
 	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
 	c.disconnect(cl)
+	c.g.connections.Remove(c.id) // gone for all since closing began; a shutdown counts it until here
 	close(cl.done)
+}
+
+// awaitReplies waits for running integrations, unless they take long or the
+// client goes by itself.
+func (c *connection) awaitReplies(cl *closing) {
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-cl.workersDone:
+	case <-cl.readerDone:
+	case <-timeout.C:
+	}
 }
 
 // awaitPeer waits for the reader to meet the client's Close frame. After a

@@ -47,7 +47,7 @@ func TestSelectionExpression_agreesWithEncodingJSON(t *testing.T) {
 	t.Parallel()
 
 	found := 0
-	for seed := range uint64(5_000) {
+	for seed := range uint64(2_500) {
 		r := rand.New(rand.NewPCG(seed, 21))
 		pick := func(texts ...string) string { return texts[r.IntN(len(texts))] }
 		body := randomObject(pick, 3)
@@ -69,7 +69,7 @@ func TestSelectionExpression_agreesWithEncodingJSON(t *testing.T) {
 		require.True(t, ok, "seed %d: %q", seed, body)
 		require.Equal(t, want, string(key), "seed %d: %q over %q", seed, expression, body)
 	}
-	require.Greater(t, found, 1_000, "too few expressions found something")
+	require.Greater(t, found, 500, "too few expressions found something")
 }
 
 func randomObject(pick func(...string) string, depth int) string {

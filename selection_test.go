@@ -129,7 +129,7 @@ func TestSelectionExpression_route_buffer(t *testing.T) {
 
 	body := []byte(`{"a":"x","b":"y"}`)
 	key, _ = mustCompileSelection(t, selectRoute, "$request.body.a").route(body, nil)
-	_ = append(key, "overwrites"...)
+	_ = append(key, '!')
 	require.JSONEq(t, `{"a":"x","b":"y"}`, string(body), "an append to the key leaves the body alone")
 }
 
@@ -182,8 +182,11 @@ func TestSelectionExpression_append(t *testing.T) {
 			t.Parallel()
 			e := mustCompileSelection(t, tt.kind, tt.expression)
 			require.Equal(t, tt.want, string(e.append(nil, in)))
-			nothing := e.append(nil, &selectionInput{body: []byte("{"), integrationBody: []byte("{")})
-			require.NotContains(t, string(nothing), "join", "invalid JSON has no paths")
+			invalid := *in
+			invalid.bodyValid, invalid.integrationBodyValid = false, false
+			got := string(e.append(nil, &invalid))
+			require.NotContains(t, got, "join", "a body that is not JSON has no paths")
+			require.NotContains(t, got, "BadRequest", "an integration's body that is not JSON has no paths")
 		})
 	}
 }

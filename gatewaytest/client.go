@@ -3,6 +3,7 @@ package gatewaytest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -78,14 +79,17 @@ func (s *Server) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	var nc net.Conn
+	var nc *gate
 	ws, resp, err := wsconn.Dial(ctx, target, wsconn.DialOptions{
 		Header:       d.header,
 		Subprotocols: d.subprotocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var err error
-			nc, err = s.dial(ctx, d.source)
-			return nc, err
+			conn, err := s.dial(ctx, d.source)
+			if err != nil {
+				return nil, err
+			}
+			nc = newGate(conn)
+			return nc, nil
 		},
 	})
 	switch {
@@ -98,13 +102,11 @@ func (s *Server) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) 
 	c := &Client{
 		tb: tb, ws: ws, nc: nc, timeout: s.timeout, header: resp.Header,
 		id:   s.idOf(nc.LocalAddr().String()),
-		more: make(chan struct{}, 1), over: make(chan struct{}), resumed: make(chan struct{}),
+		more: make(chan struct{}, 1), over: make(chan struct{}),
 	}
-	close(c.resumed)
 	go c.receiveAll() // ends with the connection, which the cleanup drops, and waits
 	tb.Cleanup(func() {
 		c.Drop()
-		c.Resume()
 		<-c.over
 	})
 	return c, nil
@@ -116,7 +118,7 @@ func (s *Server) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) 
 type Client struct {
 	tb      testing.TB
 	ws      *wsconn.Client
-	nc      net.Conn
+	nc      *gate
 	timeout time.Duration
 	header  http.Header
 	id      string
@@ -125,10 +127,15 @@ type Client struct {
 	messages []string
 	binary   bool // the server sent a binary message
 	end      error
+	echoed   *echo         // set when Close met the server's Close frame
 	more     chan struct{} // has a token when messages or end have changed
 	over     chan struct{} // closed with end
-	resumed  chan struct{} // closed unless paused
-	paused   bool
+}
+
+// echo is what the server repeated of our Close frame.
+type echo struct {
+	code   int
+	reason string
 }
 
 // ConnectionID returns the connection's ID, which a real client does not know.
@@ -252,6 +259,9 @@ func (c *Client) ReceiveClose() (code int, reason string) {
 	if code, reason, ok := wsconn.ReceivedClose(c.end); ok {
 		return code, reason
 	}
+	if c.echoed != nil && errors.Is(c.end, net.ErrClosed) {
+		return c.echoed.code, c.echoed.reason
+	}
 	return wsconn.CloseAbnormal, ""
 }
 
@@ -261,37 +271,26 @@ func (c *Client) Close(code int, reason string) {
 	if err := c.ws.Close(code, reason); err != nil {
 		c.tb.Fatalf("gatewaytest: close: %v", err)
 	}
+	// The package returns nil when the server's Close frame repeats the code. It
+	// may have read that frame itself, before the reading goroutine could.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.echoed = &echo{code, reason}
 }
 
 // Drop cuts the connection without a Close frame, as a lost network does.
 func (c *Client) Drop() { c.ws.CloseNow() }
 
-// Pause makes the client read no more, after what it is reading now, so that the
-// server meets a client that is slow. Pings are not answered either.
-func (c *Client) Pause() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.paused {
-		c.paused, c.resumed = true, make(chan struct{})
-	}
-}
+// Pause makes the client read nothing more, so that the server meets a client
+// that is slow or dead: pings and Close frames are not answered either. Over TCP
+// the kernels take some more for it.
+func (c *Client) Pause() { c.nc.pause() }
 
 // Resume ends a [Client.Pause].
-func (c *Client) Resume() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.paused {
-		c.paused = false
-		close(c.resumed)
-	}
-}
+func (c *Client) Resume() { c.nc.resume() }
 
 func (c *Client) receiveAll() {
 	for {
-		c.mu.Lock()
-		resumed := c.resumed
-		c.mu.Unlock()
-		<-resumed
 		data, text, err := c.ws.Read(context.Background())
 		c.mu.Lock()
 		switch {

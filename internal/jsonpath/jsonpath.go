@@ -73,8 +73,7 @@ func Compile(text string) (*Path, error) {
 // but Lookup does not panic. The result aliases json, which must not change as
 // long as the result is used. Lookup does not allocate.
 func (p *Path) Lookup(json []byte) Value {
-	s := scanner{json: json}
-	value := valueOf(s.value())
+	value := valueOf(trimSpace(json)) // no need to look for the end of the only value
 	for i := range p.steps {
 		value = p.steps[i].apply(value)
 	}

@@ -233,13 +233,13 @@ func TestValue_zero(t *testing.T) {
 func TestValue_Text_leavesTheInputAlone(t *testing.T) {
 	t.Parallel()
 
-	json := []byte(`{"a":"join","b":1}`)
-	for _, path := range []string{"a", "b"} {
+	json := []byte(`{"a":"join","b":1} `)
+	for _, path := range []string{"a", "b", "$"} {
 		text := compile(t, path).Lookup(json).Text(nil)
-		_ = append(text, "overwrites"...)
+		_ = append(text, '!')
 		raw := compile(t, path).Lookup(json).Raw
-		_ = append(raw, "overwrites"...)
-		require.JSONEq(t, `{"a":"join","b":1}`, string(json))
+		_ = append(raw, '!')
+		require.JSONEq(t, `{"a":"join","b":1}`, string(json), path)
 	}
 }
 

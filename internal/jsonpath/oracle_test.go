@@ -25,7 +25,7 @@ func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 	t.Parallel()
 
 	found := 0
-	for seed := range uint64(1_500) {
+	for seed := range uint64(1_000) {
 		g := generator{Rand: rand.New(rand.NewPCG(seed, 10))}
 		g.space()
 		g.list(3, "{["[seed%2], "}]"[seed%2])
@@ -50,7 +50,7 @@ func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 			require.Equal(t, text, string(value.Text(nil)), "seed %d: path %q in %q", seed, path, doc)
 		}
 	}
-	require.Greater(t, found, 4_000, "too few paths led somewhere")
+	require.Greater(t, found, 3_000, "too few paths led somewhere")
 }
 
 func FuzzJSONPath(f *testing.F) {

@@ -18,7 +18,7 @@ const maxDepth = 10_000
 //
 // gjson alone would accept invalid UTF-8 too, and nesting of any depth: its
 // validator recurses, so that one message of 128 KiB grows a goroutine's stack
-// to 16 MiB.
+// to 16 MiB (gjson v1.20.0). Within the limit it is 1 MiB.
 func Valid(json []byte) bool {
 	return depthWithin(json, maxDepth) && gjson.ValidBytes(json) && utf8.Valid(json)
 }
@@ -90,6 +90,18 @@ func (s *scanner) separators() {
 
 func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r'
+}
+
+// trimSpace cuts the white space off both ends, and the capacity with it.
+func trimSpace(json []byte) []byte {
+	start, end := 0, len(json)
+	for start < end && isSpace(json[start]) {
+		start++
+	}
+	for start < end && isSpace(json[end-1]) {
+		end--
+	}
+	return json[start:end:end]
 }
 
 // stringEnd returns the offset behind the closing quote of the string that

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -67,6 +68,7 @@ type Conn struct {
 	writeBuf []byte
 	written  int
 	writeErr error
+	stuck    atomic.Bool // a write has failed
 }
 
 // Read returns the payload of the next text message, which the caller owns. The
@@ -135,7 +137,13 @@ func (c *Conn) Discard(after error) {
 func (c *Conn) SetReadDeadline(t time.Time) { _ = c.nc.SetReadDeadline(t) }
 
 // Close closes the socket, without a Close frame.
-func (c *Conn) Close() { _ = c.nc.Close() }
+func (c *Conn) Close() {
+	nc := c.nc
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok && c.stuck.Load() {
+		nc = secure.NetConn() // crypto/tls would wait 5 s to say goodbye to a peer that does not read
+	}
+	_ = nc.Close()
+}
 
 // RemoteAddr returns the address of the peer's socket.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }

@@ -37,7 +37,8 @@ func CheckOriginPattern(pattern string) error {
 func CheckHandshake(r *http.Request, originPatterns []string) (*Handshake, *Refusal) {
 	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
 		// A body would be read as frames by whoever takes the socket over.
-		return nil, &Refusal{StatusCode: http.StatusBadRequest, Err: errors.New("upgrade request has a body")}
+		err := errors.New("upgrade request has a body")
+		return nil, &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: err}
 	}
 	// nhooyr.io/websocket v1.8.17 answers 101 and takes the socket in one call.
 	// It is given a writer that records and refuses the second half, so that its

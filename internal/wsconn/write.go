@@ -31,7 +31,9 @@ func (c *Conn) Write(b []byte, timeout time.Duration) error {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(timeout))
 		defer c.nc.SetWriteDeadline(time.Time{}) //nolint:errcheck // fails on a closed socket only
 	}
-	_, err = c.nc.Write(b[n:])
+	if _, err = c.nc.Write(b[n:]); err != nil {
+		c.stuck.Store(true)
+	}
 	return err
 }
 

@@ -1,0 +1,422 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+func isDisconnect(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect }
+
+// disconnects counts the $disconnect events of a connection.
+func disconnects(srv *gatewaytest.Server, connectionID string) int {
+	n := 0
+	for _, e := range srv.Events() {
+		if isDisconnect(e) && e.ConnectionID == connectionID {
+			n++
+		}
+	}
+	return n
+}
+
+func TestConnection_EveryEndHasItsCodeAndReason(t *testing.T) {
+	t.Parallel()
+	const goingAway = "Going away"
+	none := gateway.Quotas{IdleTimeout: -1, ConnectionDuration: -1}
+	for _, tc := range []struct {
+		name   string
+		quotas gateway.Quotas
+		do     func(*gatewaytest.Server, *gatewaytest.Client)
+		// what the client's Close frame says; 0: the client closed, or sees none
+		code   int
+		reason string
+		// what $disconnect says
+		eventCode   int
+		eventReason string
+		after       time.Duration
+	}{
+		{
+			name: "the client closes with code and reason",
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Close(1000, "probe-complete") },
+			// the client package reports the server's echo
+			code: 1000, reason: "probe-complete", eventCode: 1000, eventReason: "probe-complete",
+		},
+		{
+			name: "the client closes with a code alone",
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Close(1001, "") },
+			code: 1001, eventCode: 1001, eventReason: "",
+		},
+		{
+			name: "the client closes with a code of an application",
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Close(4999, "mine") },
+			code: 4999, reason: "mine", eventCode: 4999, eventReason: "mine",
+		},
+		{
+			name: "the client closes without a code",
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Close(1005, "") },
+			code: 1005, eventCode: 1005, eventReason: "Client-side close frame status not set",
+		},
+		{
+			name: "the client vanishes",
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Drop() },
+			code: 1006, eventCode: 1006, eventReason: "Connection closed abnormally",
+		},
+		{
+			name: "ten idle minutes", do: nothing,
+			code: 1001, reason: goingAway, eventCode: 1001, eventReason: goingAway, after: 10 * time.Minute,
+		},
+		{
+			name: "an idle timeout of one's own", quotas: gateway.Quotas{IdleTimeout: time.Second}, do: nothing,
+			code: 1001, reason: goingAway, eventCode: 1001, eventReason: goingAway, after: time.Second,
+		},
+		{
+			name: "two hours, however busy", do: func(srv *gatewaytest.Server, c *gatewaytest.Client) {
+				for range 13 {
+					time.Sleep(9 * time.Minute) //nolint:forbidigo // in a synctest bubble
+					c.Send("x")
+				}
+			},
+			code: 1001, reason: goingAway, eventCode: 1001, eventReason: goingAway, after: 2 * time.Hour,
+		},
+		{
+			name: "a duration of one's own", quotas: gateway.Quotas{ConnectionDuration: time.Minute}, do: nothing,
+			code: 1001, reason: goingAway, eventCode: 1001, eventReason: goingAway, after: time.Minute,
+		},
+		{
+			name: "a day without these quotas", quotas: none, do: func(srv *gatewaytest.Server, c *gatewaytest.Client) {
+				time.Sleep(24 * time.Hour) //nolint:forbidigo // in a synctest bubble
+				c.Ping()
+				_ = srv.DeleteConnection(context.Background(), c.ConnectionID())
+			},
+			code: 1000, reason: "Connection Closed Normally", eventCode: 1000, eventReason: "Connection Closed Normally", after: 24 * time.Hour,
+		},
+		{
+			name: "DeleteConnection", do: func(srv *gatewaytest.Server, c *gatewaytest.Client) {
+				_ = srv.DeleteConnection(context.Background(), c.ConnectionID())
+			},
+			code: 1000, reason: "Connection Closed Normally", eventCode: 1000, eventReason: "Connection Closed Normally",
+		},
+		{
+			name: "a binary message", do: func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.SendBinary([]byte("x")) },
+			code: 1003, reason: "Binary is not supported", eventCode: 1003, eventReason: "Binary is not supported",
+		},
+		{
+			name: "text that is no UTF-8", do: func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Send("\xff") },
+			code: 1007, reason: "Invalid UTF-8", eventCode: 1007, eventReason: "Invalid UTF-8",
+		},
+		{
+			name: "a frame above 32 KiB", do: func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Send(strings.Repeat("x", 32<<10+1)) },
+			code: 1009, reason: "Message too big", eventCode: 1009, eventReason: "Message too big",
+		},
+		{
+			name: "a message above 128 KiB", do: func(_ *gatewaytest.Server, c *gatewaytest.Client) {
+				part := strings.Repeat("x", 32<<10)
+				c.SendFragments(part, part, part, part, "x")
+			},
+			code: 1009, reason: "Message too big", eventCode: 1009, eventReason: "Message too big",
+		},
+		{
+			name: "a frame above a quota of one's own", quotas: gateway.Quotas{FrameBytes: 10},
+			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Send(strings.Repeat("x", 11)) },
+			code: 1009, reason: "Message too big", eventCode: 1009, eventReason: "Message too big",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas))
+				srv.HandleFunc("$disconnect", answerNothing)
+				srv.HandleFunc("$default", answerNothing)
+				c := srv.Dial(t)
+				start := time.Now()
+				tc.do(srv, c)
+				code, reason := c.ReceiveClose()
+				require.Equal(t, tc.code, code)
+				require.Equal(t, tc.reason, reason)
+				require.Equal(t, tc.after, time.Since(start))
+				e := srv.WaitDisconnect(c.ConnectionID())
+				require.Equal(t, tc.eventCode, e.DisconnectStatusCode)
+				require.Equal(t, tc.eventReason, e.DisconnectReason)
+				require.Equal(t, gateway.RouteKeyDisconnect, e.RouteKey)
+				require.Nil(t, e.Body)
+				require.Empty(t, e.MessageID)
+				require.Equal(t, tc.after, time.Since(start), "nobody waited")
+
+				require.ErrorIs(t, srv.PostToConnection(t.Context(), c.ConnectionID(), nil), gateway.ErrGone)
+				_, err := srv.GetConnection(t.Context(), c.ConnectionID())
+				require.ErrorIs(t, err, gateway.ErrGone)
+				require.ErrorIs(t, srv.DeleteConnection(t.Context(), c.ConnectionID()), gateway.ErrGone)
+				time.Sleep(3 * time.Hour) //nolint:forbidigo // in a synctest bubble
+				require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+			})
+		})
+	}
+}
+
+func nothing(*gatewaytest.Server, *gatewaytest.Client) {}
+
+func TestConnection_LimitsAreExact(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: []byte(strconv.Itoa(len(req.Body)))}, nil
+	}, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	part := strings.Repeat("x", 32<<10)
+	c.Send(part)
+	require.Equal(t, "32768", c.Receive())
+	c.SendFragments(part, part, part, part)
+	require.Equal(t, "131072", c.Receive())
+	c.SendFragments("a\xc3", "\xa4b", "")
+	require.Equal(t, "4", c.Receive(), "a character may be cut by frames")
+}
+
+func TestConnection_WhatCountsAsActivity(t *testing.T) {
+	t.Parallel()
+	minutes := func(n int) time.Duration { return time.Duration(n) * time.Minute }
+	for _, tc := range []struct {
+		name   string
+		quotas gateway.Quotas
+		do     func(context.Context, *gatewaytest.Server, *gatewaytest.Client) error
+		end    time.Duration
+	}{
+		{"a message from the client", gateway.Quotas{}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
+			c.Send("x")
+			return nil
+		}, minutes(19)},
+		{"a post to the client", gateway.Quotas{}, func(ctx context.Context, srv *gatewaytest.Server, c *gatewaytest.Client) error {
+			return srv.PostToConnection(ctx, c.ConnectionID(), nil)
+		}, minutes(19)},
+		{"not GetConnection", gateway.Quotas{}, func(ctx context.Context, srv *gatewaytest.Server, c *gatewaytest.Client) error {
+			_, err := srv.GetConnection(ctx, c.ConnectionID())
+			return err
+		}, minutes(10)},
+		{"not a ping", gateway.Quotas{}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
+			c.Ping()
+			return nil
+		}, minutes(10)},
+		{"a ping, if so wished", gateway.Quotas{PingsResetIdle: true}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
+			c.Ping()
+			return nil
+		}, minutes(19)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas))
+				srv.HandleFunc("$default", answerNothing)
+				c := srv.Dial(t)
+				start := time.Now()
+				time.Sleep(9 * time.Minute) //nolint:forbidigo // in a synctest bubble
+				require.NoError(t, tc.do(t.Context(), srv, c))
+				c.ReceiveClose()
+				require.Equal(t, tc.end, time.Since(start))
+			})
+		})
+	}
+}
+
+func TestConnection_DisconnectIsLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		for range 5 {
+			c.Send("x")
+		}
+		c.Close(1000, "")
+		srv.WaitDisconnect(c.ConnectionID())
+		events := srv.Events()
+		require.Len(t, events, 6, "what was received is processed")
+		require.True(t, isDisconnect(events[5]))
+	})
+}
+
+func TestConnection_DisconnectMayFail(t *testing.T) {
+	t.Parallel()
+	for name, fn := range map[string]gateway.IntegrationFunc{
+		"an error": func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, errors.New("e") },
+		"a panic":  func(context.Context, *gateway.Request) (*gateway.Response, error) { panic("p") },
+		"a hang": func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.HandleFunc("$disconnect", fn)
+				c := srv.Dial(t)
+				c.Close(1000, "")
+				e := srv.WaitDisconnect(c.ConnectionID())
+				require.Equal(t, 1000, e.DisconnectStatusCode)
+				require.NoError(t, srv.Shutdown(t.Context()))
+				require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+			})
+		})
+	}
+}
+
+func TestConnection_QueuedMessagesGoOutBeforeTheClose(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	c.Pause()
+	want := []string{}
+	for n := range 100 {
+		want = append(want, strconv.Itoa(n))
+		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte(want[n])))
+	}
+	require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
+	require.ErrorIs(t, srv.PostToConnection(t.Context(), c.ConnectionID(), nil), gateway.ErrGone)
+	c.Resume()
+	for _, text := range want {
+		require.Equal(t, text, c.Receive())
+	}
+	code, _ := c.ReceiveClose()
+	require.Equal(t, 1000, code)
+}
+
+func TestConnection_SlowClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{SendBufferBytes: 64 << 10, MessageBytes: 32 << 10}))
+		srv.HandleFunc("$disconnect", answerNothing)
+		slow, other := srv.Dial(t), srv.Dial(t)
+		slow.Pause()
+		data := []byte(strings.Repeat("x", 8000))
+		accepted := 0
+		for err := error(nil); err == nil; accepted++ {
+			require.Less(t, accepted, 20, "the send buffer has no bound")
+			err = srv.PostToConnection(t.Context(), slow.ConnectionID(), data)
+			if err != nil {
+				require.ErrorIs(t, err, gateway.ErrLimitExceeded)
+			}
+		}
+		start := time.Now()
+		require.NoError(t, srv.PostToConnection(t.Context(), other.ConnectionID(), data))
+		require.Equal(t, string(data), other.Receive())
+		require.Zero(t, time.Since(start), "a slow client delays no other")
+
+		e := srv.WaitDisconnect(slow.ConnectionID())
+		require.Equal(t, 1006, e.DisconnectStatusCode)
+		require.Equal(t, 10*time.Second, time.Since(start), "one write may take WriteTimeout")
+		require.ErrorIs(t, srv.PostToConnection(t.Context(), slow.ConnectionID(), data), gateway.ErrGone)
+	})
+}
+
+func TestConnection_SlowClientThatRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 3}))
+		c := srv.Dial(t)
+		c.Pause()
+		accepted := 0
+		for srv.PostToConnection(t.Context(), c.ConnectionID(), []byte(strconv.Itoa(accepted))) == nil {
+			accepted++
+		}
+		time.Sleep(9 * time.Second) //nolint:forbidigo // in a synctest bubble
+		c.Resume()
+		for n := range accepted {
+			require.Equal(t, strconv.Itoa(n), c.Receive())
+		}
+		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("again")))
+		require.Equal(t, "again", c.Receive())
+	})
+}
+
+// A client that sends and does not read is held back: its replies wait for room,
+// and none is lost.
+func TestConnection_RepliesWaitForASlowClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 2}))
+		srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{Body: req.Body}, nil
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.Pause()
+		go func() {
+			for n := range 100 {
+				c.Send(strconv.Itoa(n))
+			}
+		}()
+		time.Sleep(5 * time.Second) //nolint:forbidigo // in a synctest bubble
+		c.Resume()
+		for n := range 100 {
+			require.Equal(t, strconv.Itoa(n), c.Receive())
+		}
+	})
+}
+
+func TestConnection_ServerPings(t *testing.T) {
+	t.Parallel()
+	t.Run("a client that answers lives on", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PingInterval: 30 * time.Second}))
+			c := srv.Dial(t)
+			start := time.Now()
+			code, _ := c.ReceiveClose()
+			require.Equal(t, 1001, code, "pings are no activity")
+			require.Equal(t, 10*time.Minute, time.Since(start))
+		})
+	})
+	t.Run("a peer that is dead is ended", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PingInterval: 30 * time.Second, WriteTimeout: -1}))
+			srv.HandleFunc("$disconnect", answerNothing)
+			c := srv.Dial(t)
+			c.Pause()
+			start := time.Now()
+			e := srv.WaitDisconnect(c.ConnectionID())
+			require.Equal(t, 1006, e.DisconnectStatusCode)
+			require.Equal(t, time.Minute, time.Since(start))
+		})
+	})
+	t.Run("none by default", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{IdleTimeout: -1}))
+			c := srv.Dial(t)
+			c.Pause()             // answers no ping
+			time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+			_, err := srv.GetConnection(t.Context(), c.ConnectionID())
+			require.NoError(t, err)
+		})
+	})
+}
+
+// A peer that takes nothing is cut when the Close frame cannot be written. One
+// that takes it and does not answer has five seconds: see internal/wsconn's raw
+// client in TestConnection_RawPeer.
+func TestConnection_PeerThatDoesNotAnswerTheClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		c.Pause()
+		start := time.Now()
+		require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
+		e := srv.WaitDisconnect(c.ConnectionID())
+		require.Equal(t, 10*time.Second, time.Since(start))
+		require.Equal(t, 1000, e.DisconnectStatusCode, "the first cause counts")
+	})
+}

@@ -1,0 +1,126 @@
+package sendq_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/sendq"
+)
+
+// model is a queue too simple to be wrong.
+type model struct {
+	limits   sendq.Limits
+	urgent   [2]string
+	messages []string
+	written  []string // messages handed out by the last Next
+	last     string
+	closed   bool
+	draining bool
+}
+
+func (m *model) empty() bool {
+	return len(m.messages) == 0 && m.urgent == [2]string{} && m.last == ""
+}
+
+func (m *model) claim() bool {
+	if m.draining || m.empty() {
+		return false
+	}
+	m.draining = true
+	return true
+}
+
+func (m *model) push(message string) error {
+	all := strings.Join(m.messages, "") + strings.Join(m.written, "")
+	n := len(m.messages) + len(m.written)
+	switch {
+	case m.closed:
+		return sendq.ErrClosed
+	case m.limits.Messages > 0 && n+1 > m.limits.Messages,
+		m.limits.Bytes > 0 && n > 0 && len(all)+len(message) > m.limits.Bytes:
+		return sendq.ErrFull
+	}
+	m.messages = append(m.messages, message)
+	return nil
+}
+
+// next takes what goes out in one write: as many whole messages as fit, or one
+// that does not, with the urgent frames before them and the last one behind.
+func (m *model) next(size int) (string, bool) {
+	batch := strings.Join(m.urgent[:], "")
+	m.urgent, m.written = [2]string{}, nil
+	for len(m.messages) > 0 && (len(batch)+len(m.messages[0]) <= size || batch == "") {
+		message := m.messages[0]
+		m.messages, m.written = m.messages[1:], append(m.written, message)
+		batch += message
+		if len(batch) > size {
+			return batch, true // by itself
+		}
+	}
+	if len(m.messages) == 0 {
+		batch, m.last = batch+m.last, ""
+	}
+	if batch == "" {
+		m.draining = false
+	}
+	return batch, batch != ""
+}
+
+func TestQueue_asModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be repeatable
+			limits := sendq.Limits{Messages: rnd.IntN(6), Bytes: rnd.IntN(40)}
+			q, m := newQueue(limits), &model{limits: limits}
+			ends := seed%3 > 0 // else it lives on and on
+			for step := range 400 {
+				letter := string(rune('a' + step%26))
+				claim := rnd.IntN(2) == 0
+				switch op := rnd.IntN(100); {
+				case op < 45:
+					message := strings.Repeat(letter, 1+rnd.IntN(12))
+					drain, err := q.Push([]byte(message), claim)
+					want := m.push(message)
+					require.ErrorIs(t, err, want)
+					require.Equal(t, want == nil && claim && m.claim(), drain)
+				case op < 55:
+					kind := rnd.IntN(2)
+					drain := q.Urgent(kind, []byte(strings.ToUpper(letter)))
+					if !m.closed {
+						m.urgent[kind] = strings.ToUpper(letter)
+					}
+					require.Equal(t, !m.closed && m.claim(), drain)
+				case op < 60:
+					require.Equal(t, m.claim(), q.Claim())
+				case op < 97:
+					if !m.draining {
+						break // only the drainer asks
+					}
+					size := rnd.IntN(20)
+					want, ok := m.next(size)
+					got, gotOK := q.Next(make([]byte, 0, size))
+					require.Equal(t, ok, gotOK)
+					require.Equal(t, want, string(got))
+				case op < 99 && ends && step > 100:
+					if !m.closed {
+						m.last, m.closed = "$", true
+						require.Equal(t, m.claim(), q.Close([]byte("$")))
+					}
+					require.False(t, q.Close([]byte("again")))
+				case ends && step > 200:
+					q.Abort()
+					*m = model{limits: limits, written: m.written, closed: true, draining: m.draining}
+				}
+				if m.closed {
+					require.Equal(t, !m.draining && m.empty(), done(q.Drained()))
+				}
+			}
+		})
+	}
+}

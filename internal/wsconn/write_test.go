@@ -1,0 +1,192 @@
+package wsconn_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+func TestConn_Write(t *testing.T) {
+	t.Parallel()
+	t.Run("writes all, however slow the peer", func(t *testing.T) {
+		t.Parallel()
+		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+			big := wsconn.AppendText(nil, []byte(strings.Repeat("x", 8<<20))) // more than the socket buffers
+			failed := make(chan error, 1)
+			background(t, func() {
+				failed <- errors.Join(c.Write(nil, 0), c.Write(big, patience), c.Write([]byte("end"), 0))
+			})
+			got := make([]byte, len(big)+3)
+			_, err := io.ReadFull(peer, got)
+			require.NoError(t, err)
+			require.NoError(t, <-failed)
+			require.Equal(t, string(big)+"end", string(got))
+		})
+	})
+	t.Run("ends with its timeout when the peer does not read", func(t *testing.T) {
+		t.Parallel()
+		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
+			start := time.Now()
+			err := c.Write(make([]byte, 32<<20), 20*time.Millisecond)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.Less(t, time.Since(start), patience/2)
+			start = time.Now()
+			c.Close()
+			require.Less(t, time.Since(start), 4*time.Second, "Close waits for the peer")
+		})
+	})
+	t.Run("ends with its timeout to the moment", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, peer := net.Pipe()
+			defer peer.Close() //nolint:errcheck // in memory
+			c := wsconn.NewConn(server, wsconn.Limits{})
+			start := time.Now()
+			require.ErrorIs(t, c.Write([]byte("x"), 7*time.Second), os.ErrDeadlineExceeded)
+			require.Equal(t, 7*time.Second, time.Since(start))
+		})
+	})
+	t.Run("the timeout of one write does not end the next", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, peer := net.Pipe()
+			c := wsconn.NewConn(server, wsconn.Limits{})
+			go func() {
+				one := make([]byte, 1)
+				_, _ = peer.Read(one)
+				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				_, _ = peer.Read(one)
+			}()
+			require.NoError(t, c.Write([]byte("x"), time.Second))
+			require.NoError(t, c.Write([]byte("y"), 0))
+		})
+	})
+	t.Run("Close ends a write that waits", func(t *testing.T) {
+		t.Parallel()
+		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+			failed := make(chan error, 1)
+			background(t, func() { failed <- c.Write(make([]byte, 32<<20), 0) })
+			_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
+			require.NoError(t, err)
+			c.Close()
+			require.Error(t, <-failed)
+		})
+	})
+	t.Run("fails on a closed socket", func(t *testing.T) {
+		t.Parallel()
+		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
+			c.Close()
+			require.Error(t, c.Write([]byte("x"), time.Second))
+		})
+	})
+	t.Run("fails once the peer has reset", func(t *testing.T) {
+		t.Parallel()
+		server, client := tcpPair(t)
+		c := wsconn.NewConn(server, wsconn.Limits{})
+		tcp, _ := client.(*net.TCPConn)
+		require.NoError(t, tcp.SetLinger(0))
+		require.NoError(t, tcp.Close())
+		_, err := c.Read(&control{}) // the reset has arrived
+		require.Error(t, err)
+		require.Error(t, c.Write([]byte("x"), time.Second))
+	})
+}
+
+func TestConn_TryWrite(t *testing.T) {
+	t.Parallel()
+	t.Run("takes what the socket takes and never waits", func(t *testing.T) {
+		t.Parallel()
+		server, client := tcpPair(t)
+		c := wsconn.NewConn(server, wsconn.Limits{})
+		piece := make([]byte, 64<<10)
+		total, n := 0, len(piece)
+		for n == len(piece) { // would be for ever, if it waited
+			var err error
+			n, err = c.TryWrite(piece)
+			require.NoError(t, err)
+			total += n
+		}
+		n, err := c.TryWrite(piece)
+		require.NoError(t, err)
+		require.Less(t, n, len(piece))
+		total += n
+		c.CloseWrite()
+		got, err := io.Copy(io.Discard, client)
+		require.NoError(t, err)
+		require.Equal(t, total, int(got))
+	})
+	t.Run("takes nothing where the socket cannot tell", func(t *testing.T) {
+		t.Parallel()
+		for _, tr := range transports()[1:] {
+			server, _ := tr.pair(t)
+			n, err := wsconn.NewConn(server, wsconn.Limits{}).TryWrite([]byte("x"))
+			require.NoError(t, err)
+			require.Zero(t, n)
+		}
+	})
+	t.Run("fails on a closed socket", func(t *testing.T) {
+		t.Parallel()
+		server, _ := tcpPair(t)
+		c := wsconn.NewConn(server, wsconn.Limits{})
+		c.Close()
+		n, err := c.TryWrite([]byte("x"))
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.Zero(t, n)
+	})
+}
+
+func TestConn_CloseWrite(t *testing.T) {
+	t.Parallel()
+	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+		_, half := peer.(interface{ CloseWrite() error })
+		c.CloseWrite()
+		if half {
+			_, err := peer.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF)
+		}
+		send(t, peer, text("still heard"), 0)
+		message, err := c.Read(&control{})
+		require.NoError(t, err)
+		require.Equal(t, "still heard", string(message))
+	})
+}
+
+// One goroutine reads, one writes, one closes: the race detector watches.
+func TestConn_concurrently(t *testing.T) {
+	t.Parallel()
+	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+		const rounds = 200
+		background(t, func() {
+			for range rounds {
+				sendNow(peer, text("ping-pong"), 0)
+			}
+		})
+		background(t, func() { _, _ = io.Copy(io.Discard, peer) })
+		wrote := make(chan struct{})
+		background(t, func() {
+			defer close(wrote)
+			frame := wsconn.AppendText(nil, []byte("reply"))
+			for range rounds {
+				_ = c.Write(frame, patience)
+			}
+		})
+		for range rounds {
+			_, err := c.Read(&control{})
+			require.NoError(t, err)
+			c.SetReadDeadline(time.Now().Add(patience))
+		}
+		<-wrote
+		background(t, c.Close)
+		_, err := c.Read(&control{})
+		require.Error(t, err)
+	})
+}

@@ -1,0 +1,285 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// hang is an integration that obeys nobody for an hour.
+func hang(context.Context, *gateway.Request) (*gateway.Response, error) {
+	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+	return nil, nil
+}
+
+func TestShutdown_EndsEveryConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		var disconnected atomic.Int32
+		srv.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			if req.DisconnectStatusCode == 1001 && req.DisconnectReason == "Going away" {
+				disconnected.Add(1)
+			}
+			return nil, nil
+		})
+		clients := make([]*gatewaytest.Client, 300)
+		for n := range clients {
+			clients[n] = srv.Dial(t)
+			for m := range 3 {
+				require.NoError(t, srv.PostToConnection(t.Context(), clients[n].ConnectionID(), []byte(strconv.Itoa(m))))
+			}
+		}
+		start := time.Now()
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Equal(t, int32(300), disconnected.Load(), "every $disconnect has run when Shutdown returns")
+		require.Equal(t, 3*time.Second, time.Since(start), "300 connections, 128 at a time, a second each")
+		for _, c := range clients {
+			for m := range 3 {
+				require.Equal(t, strconv.Itoa(m), c.Receive(), "what was queued has been sent")
+			}
+			code, reason := c.ReceiveClose()
+			require.Equal(t, 1001, code)
+			require.Equal(t, "Going away", reason)
+		}
+		for range srv.Connections() {
+			require.Fail(t, "a connection is left")
+		}
+		require.ErrorIs(t, srv.PostToConnection(t.Context(), clients[0].ConnectionID(), nil), gateway.ErrGone)
+	})
+}
+
+func TestShutdown_RefusesUpgrades(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		refused := make(chan error, 1)
+		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
+			UpgradeRejected: func(_ context.Context, _ int, err error) { refused <- err },
+		}))
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		srv.Dial(t)
+		done := make(chan error)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		c, r := srv.TryDial(t)
+		require.Nil(t, c)
+		require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+		require.Equal(t, "1", r.Header.Get("Retry-After"))
+		require.Contains(t, r.Body, `{"message": "Service Unavailable", "connectionId":"`)
+		require.ErrorIs(t, <-refused, gateway.ErrClosed)
+		require.NoError(t, <-done)
+	})
+}
+
+func TestShutdown_LetsRunningIntegrationsAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return &gateway.Response{Body: req.Body}, nil
+		}, gateway.WithRouteResponse())
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		for n := range 3 {
+			c.Send(strconv.Itoa(n))
+		}
+		synctest.Wait()
+		require.NoError(t, srv.Shutdown(t.Context()))
+		for n := range 3 {
+			require.Equal(t, strconv.Itoa(n), c.Receive())
+		}
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+	})
+}
+
+// A $connect that is under way when the shutdown begins is not lost: its
+// connection opens, is closed with 1001, and has its $disconnect.
+func TestShutdown_DuringConnect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		srv.HandleFunc("$disconnect", answerNothing)
+		done := make(chan error)
+		go func() {
+			time.Sleep(time.Second / 2) //nolint:forbidigo // in a synctest bubble
+			done <- srv.Shutdown(context.Background())
+		}()
+		c := srv.Dial(t)
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.NoError(t, <-done)
+		require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+	})
+}
+
+func TestShutdown_CutsWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name       string
+		message    gateway.IntegrationFunc
+		disconnect gateway.IntegrationFunc
+		took       time.Duration
+	}{
+		{"integrations that obey their context", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, answerNothing, 2 * time.Second},
+		{"integrations that do not", hang, answerNothing, 3 * time.Second},
+		{"a $disconnect that hangs", answerNothing, hang, 3 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.Handle("$default", tc.message)
+				srv.Handle("$disconnect", tc.disconnect)
+				c := srv.Dial(t)
+				c.Send("x")
+				synctest.Wait()
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				err := srv.Shutdown(ctx)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.EqualError(t, err, "gateway: shutdown cut 1 connections: context deadline exceeded")
+				require.Equal(t, tc.took, time.Since(start))
+				c.ReceiveClose()
+				srv.WaitDisconnect(c.ConnectionID())
+				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+				require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+			})
+		})
+	}
+}
+
+func TestClose_EndsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		c.Pause() // not even a client that reads nothing holds it up
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		require.Zero(t, time.Since(start))
+		e := srv.WaitDisconnect(c.ConnectionID())
+		require.Equal(t, 1001, e.DisconnectStatusCode)
+		require.NoError(t, srv.Close())
+		require.NoError(t, srv.Shutdown(t.Context()))
+	})
+}
+
+func TestShutdown_TwiceAndAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		for range 10 {
+			srv.Dial(t)
+		}
+		start := time.Now()
+		var wg sync.WaitGroup
+		errs := make(chan error, 8)
+		for range 8 {
+			wg.Go(func() { errs <- srv.Shutdown(context.Background()) })
+		}
+		wg.Wait()
+		for range 8 {
+			require.NoError(t, <-errs)
+		}
+		require.Equal(t, time.Second, time.Since(start), "each call waits for the end")
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.NoError(t, srv.Close())
+		n := 0
+		for _, e := range srv.Events() {
+			if isDisconnect(e) {
+				n++
+			}
+		}
+		require.Equal(t, 10, n)
+	})
+}
+
+func TestShutdown_OfAGatewayThatNeverRan(t *testing.T) {
+	t.Parallel()
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	require.NoError(t, gw.Shutdown(t.Context()))
+	require.NoError(t, gw.Close())
+}
+
+// Connects, messages, posts and deletes while the gateway shuts down: whatever
+// opened is closed, once.
+func TestShutdown_UnderLoad(t *testing.T) {
+	t.Parallel()
+	var opened, closed atomic.Int32
+	srv := gatewaytest.NewTCP(t, gateway.WithObserver(&gateway.Observer{
+		ConnectionOpened: func(context.Context, gateway.Connection) { opened.Add(1) },
+		ConnectionClosed: func(context.Context, gateway.Connection, int, string) { closed.Add(1) },
+	}))
+	srv.HandleFunc("$default", answer("x"), gateway.WithRouteResponse())
+	srv.HandleFunc("$disconnect", answerNothing)
+	var wg sync.WaitGroup
+	started := make(chan struct{}, 100)
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				c, refused := srv.TryDial(quiet{t})
+				if refused != nil {
+					return
+				}
+				_ = srv.PostToConnection(context.Background(), c.ConnectionID(), []byte("post"))
+				started <- struct{}{}
+			}
+		})
+	}
+	for range 20 {
+		<-started
+	}
+	go func() {
+		for range started { //nolint:revive // until it is closed
+		}
+	}()
+	require.NoError(t, srv.Shutdown(t.Context()))
+	wg.Wait()
+	close(started)
+	require.Equal(t, opened.Load(), closed.Load())
+	n := int32(0)
+	for _, e := range srv.Events() {
+		if isDisconnect(e) {
+			n++
+		}
+	}
+	require.Equal(t, opened.Load(), n, fmt.Sprintf("%d opened", opened.Load()))
+}
+
+// quiet is a testing.TB for goroutines that are not the test's: what fails ends
+// in Error, not in the end of the goroutine.
+type quiet struct{ *testing.T }
+
+func (q quiet) Fatalf(format string, args ...any) { q.Errorf(format, args...) }
