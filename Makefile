@@ -1,0 +1,60 @@
+# Tools are pinned in internal/tools and built once into a cache folder outside
+# the repository. `work` is every module of the workspace, or the only one.
+GO    ?= go
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gateway
+KEY   := $(shell $(GO) env GOVERSION)-$(word 1,$(shell cat internal/tools/go.mod internal/tools/go.sum | cksum))
+TOOLS := $(CACHE)/tools-$(KEY)
+
+FUZZTIME  ?= 30s
+BENCHTIME ?= 1s
+COUNT     ?= 1
+
+modules  = $(shell $(GO) list -m -f '{{.Dir}}')
+packages = $(shell $(GO) list work)
+
+.PHONY: check fmt format vet lint test-short tidy test fuzz e2e bench
+
+check: fmt vet lint test-short tidy ## everything a change must pass before review
+
+fmt: $(TOOLS)
+	@unformatted=$$($(TOOLS)/gofumpt -l .) && \
+	if [ -n "$$unformatted" ]; then echo "make format would change:"; echo "$$unformatted"; exit 1; fi
+
+format: $(TOOLS) ## rewrite the files that fmt and gci would change
+	@for dir in $(modules); do (cd "$$dir" && $(TOOLS)/golangci-lint fmt ./...) || exit 1; done
+
+vet:
+	$(GO) vet work
+
+lint: $(TOOLS)
+	@for dir in $(modules); do (cd "$$dir" && $(TOOLS)/golangci-lint run ./...) || exit 1; done
+
+test-short:
+	$(GO) test -race -short work
+
+tidy:
+	@for dir in $(modules); do (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
+
+test: ## all tests; those of outside clients skip when the client is missing
+	$(GO) test -race work
+
+fuzz: ## every fuzz target for FUZZTIME, one after another
+	@for pkg in $(packages); do \
+	  targets=$$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); \
+	  for target in $$targets; do \
+	    echo "$$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+	  done; \
+	done
+
+e2e: ## the tests of outside clients, which must all be there
+	npm --prefix internal/e2e install --no-package-lock --no-audit --no-fund
+	GATEWAY_E2E=1 $(GO) test -race -count 1 ./internal/e2e/...
+
+bench: ## COUNT=10 make bench > new.txt, then benchstat old.txt new.txt
+	@$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) work
+
+$(TOOLS): # its name changes with what internal/tools pins, so it is never stale
+	rm -rf $@.new
+	cd internal/tools && GOWORK=off GOBIN=$@.new $(GO) install tool
+	mv $@.new $@
