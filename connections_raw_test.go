@@ -37,7 +37,7 @@ func dialRaw(t *testing.T, srv *gatewaytest.Server) *rawPeer {
 	p := &rawPeer{t: t, nc: nc, br: bufio.NewReader(nc)}
 	p.write([]byte("GET /test HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
-	resp, err := http.ReadResponse(p.br, nil)
+	resp, err := http.ReadResponse(p.br, nil) //nolint:bodyclose // a 101 has none
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 	require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", resp.Header.Get("Sec-WebSocket-Accept"))

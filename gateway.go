@@ -138,7 +138,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	g.accept(u, handshake, subprotocol, now)
+	g.accept(u, handshake, subprotocol, now) //nolint:contextcheck // a connection outlives its request
 }
 
 // upgrade is an upgrade request under way.
@@ -323,7 +323,7 @@ const (
 // wraps that of ctx and says how many were cut. Shutdown may be called again and
 // at the same time; each call waits.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	stopped := g.stop()
+	stopped := g.stop() //nolint:contextcheck // ctx bounds the wait, not each $disconnect
 	select {
 	case <-stopped:
 		return nil

@@ -89,7 +89,7 @@ func (g *Gateway) GetConnection(_ context.Context, connectionID string) (Connect
 // the connection is gone. It returns [ErrGone] when it was already.
 func (g *Gateway) DeleteConnection(_ context.Context, connectionID string) error {
 	c, ok := g.connections.Get(connectionID)
-	if !ok || !c.delete() {
+	if !ok || !c.delete() { //nolint:contextcheck // the caller does not wait for $disconnect
 		return ErrGone
 	}
 	return nil

@@ -45,7 +45,6 @@ func WithStage(name string, variables map[string]string) Option {
 	})
 }
 
-//nolint:gochecknoglobals // compiled once
 var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // WithAPI sets the API ID and the domain name that integrations see. The

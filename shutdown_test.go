@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -262,7 +261,7 @@ func TestShutdown_UnderLoad(t *testing.T) {
 		<-started
 	}
 	go func() {
-		for range started { //nolint:revive // until it is closed
+		for range started { // until it is closed
 		}
 	}()
 	require.NoError(t, srv.Shutdown(t.Context()))
@@ -275,7 +274,7 @@ func TestShutdown_UnderLoad(t *testing.T) {
 			n++
 		}
 	}
-	require.Equal(t, opened.Load(), n, fmt.Sprintf("%d opened", opened.Load()))
+	require.Equal(t, opened.Load(), n)
 }
 
 // quiet is a testing.TB for goroutines that are not the test's: what fails ends

@@ -37,13 +37,13 @@ func (e *ManagementError) Error() string {
 func (e *ManagementError) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusGone:
-		return target == gateway.ErrGone //nolint:errorlint // this is what errors.Is calls
+		return target == gateway.ErrGone
 	case http.StatusForbidden:
-		return target == gateway.ErrForbidden //nolint:errorlint // likewise
+		return target == gateway.ErrForbidden
 	case http.StatusTooManyRequests:
-		return target == gateway.ErrLimitExceeded //nolint:errorlint // likewise
+		return target == gateway.ErrLimitExceeded
 	case http.StatusRequestEntityTooLarge:
-		return target == gateway.ErrPayloadTooLarge //nolint:errorlint // likewise
+		return target == gateway.ErrPayloadTooLarge
 	}
 	return false
 }
@@ -92,7 +92,7 @@ func (m *management) call(ctx context.Context, method, connectionID string, body
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ const (
 func New(tag uint32) string {
 	var raw [rawSize]byte
 	binary.BigEndian.PutUint32(raw[:], tag)
-	rand.Read(raw[tagSize : rawSize-checkSize]) //nolint:errcheck // crypto/rand.Read never returns an error
+	rand.Read(raw[tagSize : rawSize-checkSize])
 	binary.BigEndian.PutUint16(raw[rawSize-checkSize:], check(raw[:rawSize-checkSize]))
 	return encode(raw[:])
 }

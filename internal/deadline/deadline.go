@@ -15,8 +15,8 @@ type Context struct {
 	parent   context.Context //nolint:containedctx // this is a context
 	deadline time.Time       // zero: none
 
-	mu       sync.Mutex // guards the fields below
-	inner    context.Context
+	mu       sync.Mutex      // guards the fields below
+	inner    context.Context //nolint:containedctx // likewise
 	cancel   context.CancelFunc
 	canceled bool
 }

@@ -1,0 +1,329 @@
+package soak_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+)
+
+// clientEnv makes the test binary the client process. It holds the address of
+// the server.
+const clientEnv = "GATEWAY_SOAK_SERVER"
+
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(clientEnv); addr != "" {
+		if err := runClients(addr); err != nil {
+			fmt.Println("error:", err) //nolint:forbidigo // the protocol between the two processes
+			os.Exit(1)                 //nolint:forbidigo // this is main
+		}
+		os.Exit(0) //nolint:forbidigo // likewise
+	}
+	os.Exit(m.Run()) //nolint:forbidigo // likewise
+}
+
+// ledger counts what happened to each connection.
+type ledger struct {
+	mu                              sync.Mutex // guards the fields below
+	connected, messaged, disconnect map[string]int
+	codes                           map[int]int
+	ended                           chan struct{} // has a token for each $disconnect
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		connected: map[string]int{}, messaged: map[string]int{}, disconnect: map[string]int{}, codes: map[int]int{},
+		ended: make(chan struct{}, 2*connections),
+	}
+}
+
+func (l *ledger) integration(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch req.EventType {
+	case gateway.EventConnect:
+		l.connected[req.ConnectionID]++
+	case gateway.EventMessage:
+		l.messaged[req.ConnectionID]++
+	case gateway.EventDisconnect:
+		l.disconnect[req.ConnectionID]++
+		l.codes[req.DisconnectStatusCode]++
+		l.ended <- struct{}{}
+	}
+	return &gateway.Response{Body: []byte(`{"ok":true}`)}, nil
+}
+
+// Every connection sends, is posted to and leaves: a third with a Close frame, a
+// third without one, a third by DeleteConnection.
+func TestSoak(t *testing.T) {
+	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
+	require.NoError(t, err)
+	l := newLedger()
+	gw.HandleFunc("$connect", l.integration)
+	gw.HandleFunc("$disconnect", l.integration)
+	gw.HandleFunc("say", l.integration, gateway.WithRouteResponse())
+	server := httptest.NewServer(gw.Handler())
+	defer server.Close()
+	goroutines, before := runtime.NumGoroutine(), memory()
+
+	clients := startClients(t, server.Listener.Addr().String())
+	clients.expect("connected")
+	clients.say("report") // gives the server's goroutines a moment to come to rest
+	clients.expect("idle")
+	idle := memory() - before
+	t.Logf("%d idle connections: %d bytes each (heap and stacks), %d goroutines each",
+		connections, idle/connections, (runtime.NumGoroutine()-goroutines)/connections)
+	require.Len(t, l.connected, connections)
+
+	ids := make([]string, 0, connections)
+	for c := range gw.Connections() {
+		ids = append(ids, c.ID)
+		require.NoError(t, gw.PostToConnection(t.Context(), c.ID, []byte("post")))
+	}
+	require.Len(t, ids, connections)
+	clients.expect("posted")
+
+	clients.say("leave")
+	clients.expect("left")
+	for n := 0; n < connections-connections/3; n++ {
+		<-l.ended
+	}
+	deleted := 0
+	for c := range gw.Connections() {
+		require.NoError(t, gw.DeleteConnection(t.Context(), c.ID))
+		deleted++
+	}
+	require.Equal(t, connections/3, deleted)
+	clients.expect("done")
+	require.NoError(t, gw.Shutdown(t.Context()))
+
+	require.Len(t, l.disconnect, connections)
+	for _, id := range ids {
+		require.Equal(t, [3]int{1, 1, 1}, [3]int{l.connected[id], l.messaged[id], l.disconnect[id]})
+		require.ErrorIs(t, gw.PostToConnection(t.Context(), id, nil), gateway.ErrGone)
+	}
+	third := connections / 3
+	require.Equal(t, map[int]int{1000: 2 * third, 1006: connections - 2*third}, l.codes)
+	server.Close()
+	requireGoroutines(t, goroutines)
+}
+
+// memory returns the bytes of heap and stacks in use.
+func memory() int64 {
+	runtime.GC()
+	runtime.GC() // what pools held is free now
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// requireGoroutines waits until no more than want goroutines are left.
+func requireGoroutines(t *testing.T, want int) {
+	t.Helper()
+	for range 1000 {
+		if runtime.NumGoroutine() <= want {
+			return
+		}
+		runtime.Gosched()
+		<-time.After(time.Millisecond)
+	}
+	stacks := make([]byte, 1<<16)
+	require.Fail(t, "goroutines are left", "%s", stacks[:runtime.Stack(stacks, true)])
+}
+
+// clientProcess is the process of the clients, so that the memory and the
+// descriptors counted are the server's.
+type clientProcess struct {
+	t     *testing.T
+	stdin *os.File
+	lines *bufio.Scanner
+}
+
+func startClients(t *testing.T, addr string) *clientProcess {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), clientEnv+"="+addr)
+	cmd.Stderr = os.Stderr
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdin = read
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	require.NoError(t, read.Close())
+	t.Cleanup(func() {
+		_ = write.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return &clientProcess{t: t, stdin: write, lines: bufio.NewScanner(stdout)}
+}
+
+func (p *clientProcess) say(word string) {
+	p.t.Helper()
+	_, err := fmt.Fprintln(p.stdin, word)
+	require.NoError(p.t, err)
+}
+
+func (p *clientProcess) expect(word string) {
+	p.t.Helper()
+	require.True(p.t, p.lines.Scan(), "the clients have ended")
+	require.Equal(p.t, word, p.lines.Text())
+}
+
+// runClients is the client process.
+func runClients(addr string) error {
+	say := func(word string) { fmt.Println(word) } //nolint:forbidigo // the protocol between the two processes
+	words := bufio.NewScanner(os.Stdin)
+	peers := make([]*peer, connections)
+	if err := each(peers, func(n int) (err error) {
+		peers[n], err = dial(addr, n)
+		if err != nil {
+			return err
+		}
+		return peers[n].ask(`{"action":"say"}`, `{"ok":true}`)
+	}); err != nil {
+		return err
+	}
+	say("connected")
+	words.Scan()
+	say("idle")
+	if err := each(peers, func(n int) error { return peers[n].receive("post") }); err != nil {
+		return err
+	}
+	say("posted")
+	words.Scan()
+	third := connections / 3
+	if err := each(peers[:connections-third], func(n int) error {
+		if n >= third {
+			return peers[n].nc.Close()
+		}
+		return peers[n].leave()
+	}); err != nil {
+		return err
+	}
+	say("left")
+	if err := each(peers[connections-third:], func(n int) error {
+		return peers[connections-third+n].expectClose()
+	}); err != nil {
+		return err
+	}
+	say("done")
+	return nil
+}
+
+// each runs do for every peer, 100 at a time.
+func each(peers []*peer, do func(n int) error) error {
+	slots := make(chan struct{}, 100)
+	errs := make(chan error, len(peers))
+	for n := range peers {
+		slots <- struct{}{}
+		go func() {
+			errs <- do(n)
+			<-slots
+		}()
+	}
+	for range peers {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peer is a client that speaks bytes: many of them have to be cheap.
+type peer struct{ nc net.Conn }
+
+func dial(addr string, n int) (*peer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n%200))}}
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := nc.SetDeadline(time.Now().Add(3 * time.Minute)); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr); err != nil {
+		return nil, err
+	}
+	var head strings.Builder
+	for one := make([]byte, 1); !strings.HasSuffix(head.String(), "\r\n\r\n"); {
+		if _, err := nc.Read(one); err != nil {
+			return nil, err
+		}
+		head.Write(one)
+	}
+	if !strings.HasPrefix(head.String(), fmt.Sprintf("HTTP/1.1 %d ", http.StatusSwitchingProtocols)) {
+		return nil, fmt.Errorf("upgrade refused: %s", head.String())
+	}
+	return &peer{nc}, nil
+}
+
+func (p *peer) ask(question, want string) error {
+	if err := p.write(0x81, question); err != nil {
+		return err
+	}
+	return p.receive(want)
+}
+
+func (p *peer) write(first byte, payload string) error {
+	b := []byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}
+	_, err := p.nc.Write(append(b, payload...))
+	return err
+}
+
+// receive reads a text frame.
+func (p *peer) receive(want string) error { return p.expectFrame(0x81, want) }
+
+func (p *peer) expectFrame(first byte, want string) error {
+	frame := make([]byte, 2+len(want))
+	for n := 0; n < len(frame); {
+		m, err := p.nc.Read(frame[n:])
+		if err != nil {
+			return err
+		}
+		n += m
+	}
+	if got, expected := string(frame), string([]byte{first, byte(len(want))})+want; got != expected {
+		return fmt.Errorf("frame %q, want %q", got, expected)
+	}
+	return nil
+}
+
+// leave closes with 1000 and waits for the answer.
+func (p *peer) leave() error {
+	if err := p.write(0x88, "\x03\xe8bye"); err != nil {
+		return err
+	}
+	if err := p.expectFrame(0x88, "\x03\xe8bye"); err != nil {
+		return err
+	}
+	return p.nc.Close()
+}
+
+// expectClose waits for the server's close and answers it.
+func (p *peer) expectClose() error {
+	if err := p.expectFrame(0x88, "\x03\xe8Connection Closed Normally"); err != nil {
+		return err
+	}
+	if err := p.write(0x88, "\x03\xe8"); err != nil {
+		return err
+	}
+	return p.nc.Close()
+}
