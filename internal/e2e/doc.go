@@ -1,0 +1,8 @@
+// Package e2e drives examples/chat as its users do: with a browser, with wscat,
+// with the AWS CLI and with boto3. It holds nothing but tests.
+//
+// A test whose client is missing is skipped with a note on how to install it;
+// with GATEWAY_E2E=1 in the environment it fails instead. `make e2e` does that.
+// Screenshots go to the folder that GATEWAY_ARTIFACTS names, else to a new
+// temporary one; its path is in the log of the test.
+package e2e
