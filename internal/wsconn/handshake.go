@@ -56,11 +56,12 @@ func CheckHandshake(r *http.Request, originPatterns []string) (*Handshake, *Refu
 		status = http.StatusUpgradeRequired // RFC 6455, section 4.4; the package says 400
 		header.Set("Sec-WebSocket-Version", v)
 	}
-	switch status {
-	case http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package forgets it for HTTP/1.0
+	switch {
+	case r.ProtoMajor > 1: // RFC 9113, section 8.2.2: no such fields
+	case status == http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package forgets it for HTTP/1.0
 		header.Set("Upgrade", "websocket")
 		header.Set("Connection", "Upgrade")
-	case http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never does
+	case status == http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never does
 		header.Set("Allow", http.MethodGet)
 	}
 	if err == nil || status < http.StatusBadRequest {

@@ -112,6 +112,15 @@ func TestCheckHandshake(t *testing.T) {
 	}
 }
 
+func TestCheckHandshake_overHTTP2(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodGet, "https://api.example.com/path", nil)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	_, refusal := wsconn.CheckHandshake(r, nil)
+	require.Equal(t, http.StatusUpgradeRequired, refusal.StatusCode)
+	require.Empty(t, refusal.Header, "RFC 9113, 8.2.2: HTTP/2 has no Upgrade")
+}
+
 func TestCheckOriginPattern(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, wsconn.CheckOriginPattern("*.example.org"))
@@ -145,7 +154,8 @@ func TestConn_WriteHandshake(t *testing.T) {
 			http.Header{
 				"sec-websocket-accept": {"x"}, "Sec-WebSocket-Protocol": {"y"}, "Sec-WebSocket-Extensions": {"permessage-deflate"},
 				"connection": {"close"}, "UPGRADE": {"h2c"}, "Content-Length": {"5"}, "Transfer-Encoding": {"chunked"}, "date": {"never"},
-			}, "", nil,
+			},
+			"", nil,
 		},
 		{"line breaks in a subprotocol", nil, "chat\r\nX-Evil: 1\n\nbody", http.Header{"Sec-Websocket-Protocol": {"chat  X-Evil: 1  body"}}},
 		{"line breaks in a value", http.Header{"X-A": {"1\r\nX-Evil: 1"}}, "", http.Header{"X-A": {"1  X-Evil: 1"}}},
@@ -223,13 +233,14 @@ func TestHandshake_Hijack(t *testing.T) {
 		for _, tc := range []struct {
 			name     string
 			early    []byte
+			rest     []byte // after the 101
 			messages []string
 		}{
-			{"nothing", nil, nil},
-			{"a frame", text("early"), []string{"early"}},
-			{"a first byte", text("early")[:1], nil},
-			{"frames and a half", join(text("early"), text("bird"), text("x")[:6]), []string{"early", "bird"}},
-			{"more than net/http buffers", join(text("early"), text(x), text("bird")), []string{"early", x, "bird"}},
+			{"nothing", nil, text("late"), []string{"late"}},
+			{"a frame", text("early"), nil, []string{"early"}},
+			{"a first byte", text("early")[:1], text("early")[1:], []string{"early"}},
+			{"frames and a half", join(text("early"), text("bird"), text("x")[:6]), text("x")[6:], []string{"early", "bird", "x"}},
+			{"more than net/http buffers", join(text("early"), text(x), text("bird")), nil, []string{"early", x, "bird"}},
 		} {
 			t.Run(fmt.Sprintf("early %s with TLS %v", tc.name, secure), func(t *testing.T) {
 				t.Parallel()
@@ -240,12 +251,13 @@ func TestHandshake_Hijack(t *testing.T) {
 					client = tls.Client(client, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to ourselves
 				}
 				// RFC 6455 forbids it to clients; some do it all the same.
-				send(t, client, join([]byte(upgrade()), tc.early), 0)
+				send(t, client, join([]byte(upgrade()), tc.early))
 				resp, err := http.ReadResponse(bufio.NewReader(client), nil)
 				require.NoError(t, err)
 				require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 				c := <-conns
 				defer c.Close()
+				sendNow(client, tc.rest, 0)
 				c.SetReadDeadline(time.Now().Add(patience))
 				for _, want := range tc.messages {
 					message, err := c.Read(&control{})

@@ -48,7 +48,7 @@ func tcpPair(tb testing.TB) (server, client net.Conn) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
-	defer l.Close() //nolint:errcheck // nothing to learn
+	defer l.Close()
 	client, err = net.Dial("tcp", l.Addr().String())
 	require.NoError(tb, err)
 	server, err = l.Accept()
@@ -103,19 +103,19 @@ func background(tb testing.TB, f func()) {
 	tb.Cleanup(wg.Wait)
 }
 
-// send writes b in pieces of n bytes, 0 for all at once, without holding up the
-// test: an in-memory socket waits for its reader.
-func send(tb testing.TB, nc net.Conn, b []byte, n int) {
+// send writes b without holding up the test: an in-memory socket waits for its
+// reader.
+func send(tb testing.TB, nc net.Conn, b []byte) {
 	tb.Helper()
-	write := func() { sendNow(nc, b, n) }
 	var wg sync.WaitGroup
-	wg.Go(write)
+	wg.Go(func() { sendNow(nc, b, 0) })
 	tb.Cleanup(func() {
 		_ = nc.Close()
 		wg.Wait()
 	})
 }
 
+// sendNow writes b in pieces of n bytes, 0 for all at once, as long as it can.
 func sendNow(nc net.Conn, b []byte, n int) {
 	if n == 0 {
 		n = len(b)

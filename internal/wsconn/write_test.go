@@ -48,7 +48,7 @@ func TestConn_Write(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, peer := net.Pipe()
-			defer peer.Close() //nolint:errcheck // in memory
+			defer peer.Close()
 			c := wsconn.NewConn(server, wsconn.Limits{})
 			start := time.Now()
 			require.ErrorIs(t, c.Write([]byte("x"), 7*time.Second), os.ErrDeadlineExceeded)
@@ -153,7 +153,7 @@ func TestConn_CloseWrite(t *testing.T) {
 			_, err := peer.Read(make([]byte, 1))
 			require.ErrorIs(t, err, io.EOF)
 		}
-		send(t, peer, text("still heard"), 0)
+		send(t, peer, text("still heard"))
 		message, err := c.Read(&control{})
 		require.NoError(t, err)
 		require.Equal(t, "still heard", string(message))
