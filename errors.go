@@ -49,12 +49,12 @@ func (e *IntegrationError) Error() string {
 func (e *IntegrationError) Unwrap() error { return e.Err }
 
 var (
-	errNoRoute    = errors.New("no route matches the message and there is no $default route")
-	errGoexit     = errors.New("the integration ended its goroutine (runtime.Goexit)")
-	errReplySize  = errors.New("the reply is above Quotas.MessageBytes")
-	errBadStatus  = errors.New("the $connect integration returned a status code outside 200 to 599")
-	errTooMany    = errors.New("too many new connections")
-	errNotGateway = errors.New("no ManagementAuth: pass WithManagementAuth, or WithoutManagementAuth where only trusted callers reach the handler")
+	errNoRoute          = errors.New("no route matches the message and there is no $default route")
+	errGoexit           = errors.New("the integration ended its goroutine (runtime.Goexit)")
+	errReplySize        = errors.New("the reply is above Quotas.MessageBytes")
+	errBadStatus        = errors.New("the $connect integration returned a status code outside 200 to 599")
+	errTooMany          = errors.New("too many new connections")
+	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth, or WithoutManagementAuth where only trusted callers reach the handler")
 )
 
 // wireError is how an error shows on the wire: the one table of statuses,

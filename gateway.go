@@ -39,7 +39,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -89,7 +88,7 @@ func New(opts ...Option) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config:      c,
-		tag:         rand.Uint32(),
+		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 	}
 	if t := c.quotas.NewConnections; t.RateLimit > 0 {
@@ -175,7 +174,7 @@ func (u *upgrade) connect(now time.Time) (subprotocol string, ok bool) {
 	case resp == nil:
 		return "", true
 	case resp.StatusCode == 0 || resp.StatusCode >= 200 && resp.StatusCode <= 299:
-		return u.subprotocol(resp.Header.Get("Sec-WebSocket-Protocol")), true
+		return u.subprotocol(resp.Header), true
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		u.refuse(http.StatusBadGateway, errBadStatus)
 	default:
@@ -184,9 +183,16 @@ func (u *upgrade) connect(now time.Time) (subprotocol string, ok bool) {
 	return "", false
 }
 
-// subprotocol passes on what the $connect integration chose. The service does
-// not check that the client offered it, the client will.
-func (u *upgrade) subprotocol(chosen string) string {
+// subprotocol passes on what the $connect integration chose, however it spelled
+// the header. The service does not check that the client offered it, the client
+// will.
+func (u *upgrade) subprotocol(header http.Header) string {
+	chosen := ""
+	for name, values := range header {
+		if strings.EqualFold(name, "Sec-WebSocket-Protocol") && len(values) > 0 {
+			chosen = values[0]
+		}
+	}
 	if chosen == "" {
 		return ""
 	}

@@ -138,7 +138,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header["x-amz-apigw-id"] = []string{call.requestID}
 	header.Set("Content-Type", "application/json")
 	if g.managementAuth == nil {
-		g.log.Error("management call refused", "request_id", call.requestID, "error", errNotGateway)
+		g.log.Error("management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
 		call.fail(ErrForbidden)
 		return
 	}

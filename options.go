@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"example.com/gateway/internal/wsconn"
@@ -48,7 +49,8 @@ func WithStage(name string, variables map[string]string) Option {
 var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // WithAPI sets the API ID and the domain name that integrations see. The
-// defaults are "local" and the Host of each upgrade request.
+// defaults are "local" and the Host of each upgrade request, which is whatever
+// the client wrote there: set the name where integrations build URLs from it.
 func WithAPI(apiID, domainName string) Option {
 	return optionFunc(func(c *config) error {
 		c.apiID, c.domainName = apiID, domainName
@@ -73,6 +75,9 @@ func WithQuotas(q Quotas) Option {
 // outermost. Given again, it adds.
 func WithMiddleware(mw ...Middleware) Option {
 	return optionFunc(func(c *config) error {
+		if slices.ContainsFunc(mw, func(m Middleware) bool { return m == nil }) {
+			return fmt.Errorf("%w: a middleware is nil", ErrInvalidOption)
+		}
 		c.middleware = append(c.middleware, mw...)
 		return nil
 	})

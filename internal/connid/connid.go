@@ -30,6 +30,17 @@ const (
 	tailSize = 5
 )
 
+// NewTag returns a node tag. IDs that carry it do not begin with "-", which
+// command lines would take for an option.
+func NewTag() uint32 {
+	const dash = 62 // its value in the alphabet
+	for {
+		if tag := mathrand.Uint32(); tag>>26 != dash {
+			return tag
+		}
+	}
+}
+
 // New returns a new ID that carries tag.
 func New(tag uint32) string {
 	var raw [rawSize]byte

@@ -23,6 +23,14 @@ func TestNew_HasTheServicesShape(t *testing.T) {
 	}
 }
 
+func TestNewTag_MakesNoIDThatLooksLikeAnOption(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, byte('-'), connid.New(62 << 26)[0], "this is what it avoids")
+	for range 10000 {
+		require.NotEqual(t, uint32(62), connid.NewTag()>>26)
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	id := connid.New(0xdeadbeef)

@@ -92,7 +92,7 @@ func (q *Queue) pushLocked(message []byte) error {
 	case q.limits.Bytes > 0 && q.bytes+len(message) > q.limits.Bytes && q.count > 0:
 		return ErrFull // but an empty queue takes any message
 	}
-	if q.head > 0 && len(q.messages) == cap(q.messages) { // room in front: no need to grow
+	if len(q.messages) == cap(q.messages) && q.head > 0 && q.head >= len(q.messages)/2 { // room in front: no need to grow
 		n := copy(q.messages, q.messages[q.head:])
 		clear(q.messages[n:])
 		q.messages, q.head = q.messages[:n], 0

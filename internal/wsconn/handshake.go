@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"path"
@@ -65,9 +64,25 @@ func CheckHandshake(r *http.Request, originPatterns []string) (*Handshake, *Refu
 		header.Set("Allow", http.MethodGet)
 	}
 	if err == nil || status < http.StatusBadRequest {
-		status, err = http.StatusInternalServerError, fmt.Errorf("handshake check answered %d: %v", status, err)
+		status = http.StatusInternalServerError
 	}
-	return nil, &Refusal{StatusCode: status, Header: header, Err: fmt.Errorf("%v", err)}
+	return nil, &Refusal{StatusCode: status, Header: header, Err: reason(status)}
+}
+
+// reason says why a request was refused, in words that can be logged: the
+// package's own quote the request.
+func reason(status int) error {
+	switch status {
+	case http.StatusForbidden:
+		return errors.New("the page's origin is not allowed")
+	case http.StatusUpgradeRequired:
+		return errors.New("no upgrade to WebSocket version 13 over HTTP/1.1")
+	case http.StatusMethodNotAllowed:
+		return errors.New("the method of an upgrade is GET")
+	case http.StatusBadRequest:
+		return errors.New("no valid Sec-WebSocket-Key")
+	}
+	return errors.New("the handshake could not be checked")
 }
 
 // Hijack takes the socket over. Nothing is written yet: the connection can be
