@@ -45,7 +45,8 @@ type connection struct {
 	identity    Identity
 	domainName  string
 	connectedAt time.Time
-	lastActive  atomic.Int64 // Unix nanoseconds of the last message either way
+	opened      atomic.Int64 // Unix nanoseconds of the 101, which $connect may have held back
+	lastActive  atomic.Int64 // likewise of the last message either way
 	lastHeard   atomic.Int64 // likewise of the last frame from the client
 	out         sendq.Queue
 
@@ -57,6 +58,7 @@ type connection struct {
 	working int     // workers, the reader among them while it runs an integration
 	inline  *worker // the reader's
 	closing *closing
+	gone    bool // closing, and nothing more is accepted for the client
 }
 
 // Bounds of an inbox, for the time that integrations are slower than the client.
@@ -112,7 +114,7 @@ func (c *connection) start(handshake error) {
 	}
 	c.drain() // ends the Hold
 	now := time.Now()
-	c.lastActive.Store(now.UnixNano())
+	c.opened.Store(now.UnixNano())
 	c.lastHeard.Store(now.UnixNano())
 	c.mu.Lock()
 	if c.closing == nil {
@@ -131,16 +133,19 @@ func (c *connection) snapshot() Connection {
 	}
 }
 
-func (c *connection) isClosing() bool {
+func (c *connection) isGone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.closing != nil
+	return c.gone
 }
 
-// delete closes the connection for DeleteConnection. It reports false when it
-// closes already.
+// delete closes the connection for DeleteConnection. It reports false when it is
+// gone. One that closes politely is closing: that will do.
 func (c *connection) delete() bool {
-	return c.begin(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}) != nil
+	c.mu.Lock()
+	closingPolitely := c.closing != nil && !c.gone
+	c.mu.Unlock()
+	return c.begin(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}) != nil || closingPolitely
 }
 
 // serve is the reader: it reads messages until the connection ends, running each
@@ -175,12 +180,12 @@ func (c *connection) serve() {
 
 // receive finds a place for a message: with the reader's own worker, which is
 // then returned; with a new one; in the inbox. Once the connection closes,
-// messages are forgotten.
+// messages are forgotten, unless it closes politely and others still run.
 func (c *connection) receive(message []byte) *worker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inFlight := c.g.quotas.InFlight
-	for c.closing == nil {
+	for c.closing == nil || !c.gone && c.working > 0 {
 		switch {
 		case c.working == 0:
 			c.working++
@@ -375,6 +380,7 @@ func (c *connection) begin(cs cause) *closing {
 		done:        make(chan struct{}),
 	}
 	c.closing = cl
+	c.gone = cs.broken || !cs.polite
 	c.workersDoneLocked()
 	if c.timer != nil {
 		c.timer.Stop()
@@ -389,17 +395,14 @@ func (c *connection) begin(cs cause) *closing {
 	case cs.broken:
 		c.out.Abort()
 	case !cs.polite:
-		drain = c.closeQueue(cl)
+		drain = c.out.Close(cl.frame())
 	}
 	c.g.running.Go(func() { c.teardown(cl, drain) })
 	return cl
 }
 
-// closeQueue puts the Close frame behind what is queued. From here on posts find
-// the connection gone.
-func (c *connection) closeQueue(cl *closing) (drain bool) {
-	return c.out.Close(wsconn.AppendClose(nil, cl.code, cl.reason))
-}
+// frame returns the Close frame, which goes behind all that is queued.
+func (cs *cause) frame() []byte { return wsconn.AppendClose(nil, cs.code, cs.reason) }
 
 // closeTimeout is how long the client has to answer our Close frame, and running
 // integrations to answer before a polite one.
@@ -412,7 +415,7 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	defer c.g.running.Done() // that of accept
 	if cl.polite && !cl.broken {
 		c.awaitReplies(cl)
-		drain = c.closeQueue(cl)
+		drain = c.out.Close(cl.frame())
 	}
 	if drain {
 		c.drain()
@@ -431,7 +434,7 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
 	c.disconnect(cl)
-	c.g.connections.Remove(c.id) // gone for all since closing began; a shutdown counts it until here
+	c.g.connections.Remove(c.id) // long gone for all but a shutdown, which counts it until here
 	close(cl.done)
 }
 
@@ -444,6 +447,12 @@ func (c *connection) awaitReplies(cl *closing) {
 	case <-cl.workersDone:
 	case <-cl.readerDone:
 	case <-timeout.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	if c.room != nil {
+		c.room.Broadcast()
 	}
 }
 
@@ -489,7 +498,8 @@ func (c *connection) newRequest(t *routeTable, r *route, event EventType, now ti
 func (c *connection) tick() {
 	now := time.Now()
 	q := &c.g.quotas
-	age, idle, silent := now.Sub(c.connectedAt), since(now, &c.lastActive), since(now, &c.lastHeard)
+	age, silent := since(now, &c.opened), since(now, &c.lastHeard)
+	idle := min(age, since(now, &c.lastActive))
 	switch {
 	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration, q.IdleTimeout > 0 && idle >= q.IdleTimeout:
 		c.end(goingAway())
@@ -520,10 +530,10 @@ func (c *connection) nextTick(now time.Time) (next time.Time, ok bool) {
 	}
 	q := &c.g.quotas
 	if q.ConnectionDuration > 0 {
-		earliest(c.connectedAt.Add(q.ConnectionDuration))
+		earliest(time.Unix(0, c.opened.Load()).Add(q.ConnectionDuration))
 	}
 	if q.IdleTimeout > 0 {
-		earliest(time.Unix(0, c.lastActive.Load()).Add(q.IdleTimeout))
+		earliest(time.Unix(0, max(c.opened.Load(), c.lastActive.Load())).Add(q.IdleTimeout))
 	}
 	if q.PingInterval > 0 {
 		due := time.Unix(0, c.lastHeard.Load()).Add(q.PingInterval)

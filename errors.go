@@ -33,8 +33,9 @@ var (
 // [Observer].IntegrationDone and the log see it; the client gets a fixed text.
 type IntegrationError struct {
 	RouteKey string
-	// StatusCode is that of the answer to a refused upgrade, and of the error
-	// frame in logs: 502, or 504 after a timeout.
+	// StatusCode is that of the answer to a refused upgrade: 504 after a timeout;
+	// what an *IntegrationError that the integration returned itself says, from 400
+	// to 599; else 502.
 	StatusCode int
 	// Err is what went wrong. [context.DeadlineExceeded] marks a timeout.
 	Err error
@@ -47,6 +48,17 @@ func (e *IntegrationError) Error() string {
 
 // Unwrap returns Err.
 func (e *IntegrationError) Unwrap() error { return e.Err }
+
+// text is what the client may know.
+func (e *IntegrationError) text() string {
+	switch {
+	case e.StatusCode == http.StatusUnsupportedMediaType:
+		return "Unsupported Media Type"
+	case e.StatusCode == http.StatusGatewayTimeout && errors.Is(e.Err, context.DeadlineExceeded):
+		return "Endpoint request timed out"
+	}
+	return "Internal server error"
+}
 
 var (
 	errNoRoute          = errors.New("no route matches the message and there is no $default route")
@@ -83,22 +95,27 @@ func wireErrorOf(err error) wireError {
 		return wireError{http.StatusTooManyRequests, "", "Too Many Requests"}
 	case errors.Is(err, ErrClosed):
 		return wireError{http.StatusServiceUnavailable, "", "Service Unavailable"}
-	case errors.As(err, &integration) && integration.StatusCode == http.StatusGatewayTimeout:
-		return wireError{http.StatusGatewayTimeout, "", "Endpoint request timed out"}
 	case errors.As(err, &integration):
-		return wireError{http.StatusBadGateway, "", "Internal server error"}
+		return wireError{integration.StatusCode, "", integration.text()}
 	}
 	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error"}
 }
 
 // integrationError wraps what an integration returned. expired says that its
-// time was over, whatever it made of that.
+// time was over, whatever error it made of that. A status that the integration
+// names itself, by an *IntegrationError, is kept.
 func integrationError(routeKey string, err error, expired bool) *IntegrationError {
-	status := http.StatusBadGateway
-	if expired && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		status = http.StatusGatewayTimeout
+	var own *IntegrationError
+	switch {
+	case expired:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+		}
+		return &IntegrationError{RouteKey: routeKey, StatusCode: http.StatusGatewayTimeout, Err: err}
+	case errors.As(err, &own) && own.StatusCode >= 400 && own.StatusCode <= 599:
+		return &IntegrationError{RouteKey: routeKey, StatusCode: own.StatusCode, Err: own.Err}
 	}
-	return &IntegrationError{RouteKey: routeKey, StatusCode: status, Err: err}
+	return &IntegrationError{RouteKey: routeKey, StatusCode: http.StatusBadGateway, Err: err}
 }
 
 // appendErrorJSON appends the body that the service sends for its own errors, in

@@ -91,7 +91,7 @@ func New(opts ...Option) (*Gateway, error) {
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 	}
-	if t := c.quotas.NewConnections; t.RateLimit > 0 {
+	if t := c.quotas.NewConnections; t.RateLimit > 0 && t.BurstLimit > 0 {
 		g.newConns = rate.NewLimiter(rate.Limit(t.RateLimit), t.BurstLimit)
 	}
 	g.routes.Store(table)
@@ -176,7 +176,7 @@ func (u *upgrade) connect(now time.Time) (subprotocol string, ok bool) {
 	case resp.StatusCode == 0 || resp.StatusCode >= 200 && resp.StatusCode <= 299:
 		return u.subprotocol(resp.Header), true
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
-		u.refuse(http.StatusBadGateway, errBadStatus)
+		u.refuse(http.StatusBadGateway, integrationError(RouteKeyConnect, errBadStatus, false))
 	default:
 		u.refuseWith(resp)
 	}
@@ -235,19 +235,22 @@ func (u *upgrade) refuse(status int, err error) {
 func (u *upgrade) refuseWith(resp *Response) {
 	header := u.w.Header()
 	for name, values := range resp.Header {
-		if !hopByHop(name) {
+		if !hopByHop(name) && !strings.EqualFold(name, apigwID) {
 			header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	u.write(resp.StatusCode, resp.Body, nil)
 }
 
+// apigwID is the header with the request ID, in the service's spelling.
+const apigwID = "x-amz-apigw-id"
+
 func (u *upgrade) write(status int, body []byte, err error) {
 	header := u.w.Header()
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
-	header["x-amz-apigw-id"] = []string{u.requestID} // in the service's spelling
+	header[apigwID] = []string{u.requestID}
 	u.w.WriteHeader(status)
 	_, _ = u.w.Write(body)
 	if err != nil {

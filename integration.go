@@ -139,7 +139,7 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 	}()
 	resp, err := r.handler.Invoke(ctx, req)
 	if err != nil {
-		return invocation{err: integrationError(r.RouteKey, err, ctx.Err() != nil)}
+		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
 	}
 	return invocation{resp: resp}
 }
@@ -164,7 +164,7 @@ func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request) invo
 		select {
 		case out = <-done: // it was in time, only just
 		default:
-			out = invocation{err: integrationError(r.RouteKey, context.Cause(ctx), true)}
+			out = invocation{err: integrationError(r.RouteKey, ctx.Err(), errors.Is(ctx.Err(), context.DeadlineExceeded))}
 		}
 	}
 	g.integrationDone(ctx, req, out, time.Since(start))

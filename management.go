@@ -78,7 +78,7 @@ func (g *Gateway) post(ctx context.Context, connectionID string, data []byte) er
 // count as activity.
 func (g *Gateway) GetConnection(_ context.Context, connectionID string) (Connection, error) {
 	c, ok := g.connections.Get(connectionID)
-	if !ok || c.isClosing() {
+	if !ok || c.isGone() {
 		return Connection{}, ErrGone
 	}
 	return c.snapshot(), nil
@@ -101,7 +101,7 @@ func (g *Gateway) DeleteConnection(_ context.Context, connectionID string) error
 func (g *Gateway) Connections() iter.Seq[Connection] {
 	return func(yield func(Connection) bool) {
 		for c := range g.connections.All() {
-			if !c.isClosing() && !yield(c.snapshot()) {
+			if !c.isGone() && !yield(c.snapshot()) {
 				return
 			}
 		}
@@ -135,7 +135,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	call := managementCall{g: g, w: w, requestID: connid.NewRequest()}
 	header := w.Header()
 	header["x-amzn-RequestId"] = []string{newUUID()}
-	header["x-amz-apigw-id"] = []string{call.requestID}
+	header[apigwID] = []string{call.requestID}
 	header.Set("Content-Type", "application/json")
 	if g.managementAuth == nil {
 		g.log.Error("management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
@@ -223,7 +223,7 @@ func (m *managementCall) failWith(e wireError) {
 	header := m.w.Header()
 	if e.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")
-		delete(header, "x-amz-apigw-id")
+		delete(header, apigwID)
 		header.Del("Content-Type")
 	}
 	if e.name != "" {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -390,7 +391,7 @@ func (w *worker) abandon(err error) {
 	}
 	c.mu.Unlock()
 
-	c.answer(call, invocation{err: integrationError(call.route.RouteKey, err, true)}, false)
+	c.answer(call, invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}, false)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

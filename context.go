@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"strconv"
+	"time"
+)
+
+// requestTimeLayout is how the service writes $context.requestTime, in UTC.
+const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
+
+// contextValue returns a $context variable, named without "$context.": the one
+// resolver for mappings and templates. It reports false for a variable that has
+// no value for this event, or none at all. (API Gateway: "WebSocket API mapping
+// template and access logging variable reference".)
+func (req *Request) contextValue(name string) (string, bool) {
+	switch name {
+	case "apiId":
+		return req.APIID, true
+	case "connectedAt":
+		return epochMillis(req.ConnectedAt), true
+	case "connectionId":
+		return req.ConnectionID, true
+	case "domainName":
+		return req.DomainName, true
+	case "eventType":
+		return string(req.EventType), true
+	case "messageDirection":
+		return "IN", true
+	case "requestId", "extendedRequestId":
+		return req.RequestID, true
+	case "requestTime":
+		return req.RequestTime.UTC().Format(requestTimeLayout), true
+	case "requestTimeEpoch":
+		return epochMillis(req.RequestTime), true
+	case "routeKey":
+		return req.RouteKey, true
+	case "stage":
+		return req.Stage, true
+	case "identity.sourceIp":
+		return req.Identity.SourceIP, true
+	case "identity.userAgent":
+		return req.Identity.UserAgent, req.Identity.UserAgent != ""
+	case "messageId":
+		return req.MessageID, req.MessageID != ""
+	case "disconnectStatusCode":
+		return strconv.Itoa(req.DisconnectStatusCode), req.EventType == EventDisconnect
+	case "disconnectReason":
+		return req.DisconnectReason, req.EventType == EventDisconnect
+	}
+	return "", false
+}
+
+func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

@@ -1,0 +1,47 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+// client is the WebSocket client of the examples: any other would do.
+type client struct{ ws *wsconn.Client }
+
+// dial connects to a server, or returns the status of its refusal.
+func dial(url string) (c *client, statusCode int) {
+	ws, resp, err := wsconn.Dial(context.Background(), url, wsconn.DialOptions{}) //nolint:bodyclose // of a refusal; held in memory
+	if err == nil {
+		return &client{ws}, http.StatusSwitchingProtocols
+	}
+	if resp == nil {
+		panic(err)
+	}
+	return nil, resp.StatusCode
+}
+
+func (c *client) send(text string) {
+	if err := c.ws.Write(context.Background(), []byte(text), true); err != nil {
+		panic(err)
+	}
+}
+
+// receive returns the next message.
+func (c *client) receive() string {
+	data, _, err := c.ws.Read(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// receiveClose waits for the server's Close frame.
+func (c *client) receiveClose() (code int, reason string) {
+	_, _, err := c.ws.Read(context.Background())
+	code, reason, _ = wsconn.ReceivedClose(err)
+	return code, reason
+}
+
+func (c *client) close(code int, reason string) { _ = c.ws.Close(code, reason) }

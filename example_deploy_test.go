@@ -1,0 +1,46 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"example.com/gateway"
+)
+
+// A deployment replaces all routes and the stage variables in one step. Open
+// connections stay, and meet it with their next message.
+func ExampleGateway_Deploy() {
+	gw, err := gateway.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	greet := gateway.IntegrationFunc(func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: []byte("hello from " + req.StageVariables["version"])}, nil
+	})
+	deploy := func(version string) {
+		err := gw.Deploy(gateway.Deployment{
+			Routes:         []gateway.Route{{RouteKey: "greet", Integration: greet, RouteResponse: true}},
+			StageVariables: map[string]string{"version": version},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	srv := httptest.NewServer(gw.Handler())
+	defer srv.Close()
+	deploy("v1")
+	c, _ := dial(srv.URL)
+	defer c.close(1000, "")
+	c.send(`{"action":"greet"}`)
+	fmt.Println(c.receive())
+	deploy("v2")
+	c.send(`{"action":"greet"}`)
+	fmt.Println(c.receive())
+	// Output:
+	// hello from v1
+	// hello from v2
+}

@@ -1,0 +1,59 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+
+	"example.com/gateway"
+)
+
+// Other processes reach the connections over HTTP, with an AWS SDK or without.
+//
+// The handler stands before the mux: some SDKs send "//@connections" when their
+// endpoint ends in a slash, and a mux would redirect that, which no SDK follows.
+func ExampleGateway_ManagementHandler() {
+	gw, err := gateway.New(
+		gateway.WithStage("prod", nil),
+		gateway.WithoutManagementAuth(), // only where nobody else can call it
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	ids := make(chan string, 1)
+	gw.HandleFunc(gateway.RouteKeyConnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		ids <- req.ConnectionID
+		return nil, nil
+	})
+
+	mux := http.NewServeMux()
+	mux.Handle("/prod", gw.Handler())
+	management := gw.ManagementHandler()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/@connections/") {
+			management.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+
+	c, _ := dial(srv.URL + "/prod")
+	defer c.close(1000, "")
+	callback := srv.URL + "/prod//@connections/" + url.PathEscape(<-ids)
+	resp, err := http.Post(callback, "", strings.NewReader("hello from elsewhere"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	fmt.Println(c.receive())
+	// Output:
+	// 200
+	// hello from elsewhere
+}

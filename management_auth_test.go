@@ -1,0 +1,255 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// field returns the only value of a field that is spelt exactly so.
+func field(w *httptest.ResponseRecorder, name string) string {
+	if values := w.Header()[name]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// authFunc is a func that is a ManagementAuth.
+type authFunc func(r *http.Request, body []byte) error
+
+func (f authFunc) AuthenticateManagement(r *http.Request, body []byte) error { return f(r, body) }
+
+// unreadable fails the test when somebody reads it.
+type unreadable struct{ tb testing.TB }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.tb.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestManagement_ClosedByDefault(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	gw := newGateway(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	const id = "gbgHN0-zjQAYKEjhgA=="
+	for _, target := range []string{"/prod/@connections/" + id + "?X-Amz-Signature=secret", "/other"} {
+		for _, method := range append(operations(), "PUT") {
+			log.Reset()
+			r := httptest.NewRequest(method, target, unreadable{t})
+			r.Header.Set("Authorization", "secret")
+			w := httptest.NewRecorder()
+			gw.ManagementHandler().ServeHTTP(w, r)
+			require.Equal(t, 403, w.Code)
+			require.Equal(t, `{"message":"Forbidden"}`, w.Body.String())
+			require.Equal(t, "ForbiddenException", field(w, "x-amzn-ErrorType"))
+			require.Equal(t, 1, strings.Count(log.String(), "\n"), "one line")
+			require.Contains(t, log.String(), "WithManagementAuth")
+			require.Regexp(t, requestPattern, field(w, "x-amz-apigw-id"))
+			require.Contains(t, log.String(), field(w, "x-amz-apigw-id"))
+			require.NotContains(t, log.String(), "secret")
+			require.NotContains(t, log.String(), id)
+		}
+	}
+}
+
+func TestManagement_Auth(t *testing.T) {
+	t.Parallel()
+	type seen struct{ method, uri, header, body string }
+	var calls []seen
+	var log bytes.Buffer
+	verdict := error(nil)
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		gateway.WithManagementAuth(authFunc(func(r *http.Request, body []byte) error {
+			calls = append(calls, seen{r.Method, r.RequestURI, r.Header.Get("Authorization"), string(body)})
+			return verdict
+		})))
+	c := srv.Dial(t)
+	id := c.ConnectionID()
+	handler := http.StripPrefix("/base", srv.ManagementHandler())
+	ask := func(method, target, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		r.Header.Set("Authorization", "AWS4")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+
+	target := "/base/prod//%40connections/" + strings.TrimSuffix(id, "==") + "%3d=?b=2&a=%20"
+	require.Equal(t, 200, ask("POST", target, "hello").Code)
+	require.Equal(t, 200, ask("GET", target, "").Code)
+	require.Equal(t, []seen{{"POST", target, "AWS4", "hello"}, {"GET", target, "AWS4", ""}}, calls, "the request's target as it was sent")
+	require.Equal(t, "hello", c.Receive())
+
+	calls, verdict = nil, errors.New("secret reason")
+	for _, method := range operations() {
+		w := ask(method, target, "never sent")
+		require.Equal(t, 403, w.Code)
+		require.Equal(t, `{"message":"Forbidden"}`, w.Body.String(), "the reason stays with us")
+		require.Equal(t, "ForbiddenException", field(w, "x-amzn-ErrorType"))
+		require.Empty(t, w.Header()["X-Amzn-Trace-Id"], "absent on 403")
+	}
+	require.Len(t, calls, 3)
+	require.Contains(t, log.String(), "secret reason", "the operator sees it")
+	require.NotContains(t, log.String(), "never sent")
+
+	verdict = nil
+	require.Equal(t, 204, ask("DELETE", target, "").Code, "a refused DELETE has closed nothing")
+	c.ReceiveClose() // and "never sent" has not come
+}
+
+func TestManagement_OrderOfChecks(t *testing.T) {
+	t.Parallel()
+	var asked int
+	admit := true
+	srv := gatewaytest.New(t, gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error {
+		asked++
+		if admit {
+			return nil
+		}
+		return errors.New("no")
+	})))
+	closed := srv.Dial(t).ConnectionID()
+	open := srv.Dial(t).ConnectionID()
+	require.NoError(t, srv.DeleteConnection(t.Context(), closed))
+	large := strings.Repeat("x", 131073)
+	for _, tc := range []struct {
+		name   string
+		admit  bool
+		id     string
+		body   string
+		status int
+		asked  int
+	}{
+		{"size before the form of the ID", false, invented(open, 0), large, 413, 0},
+		{"size before permission", false, open, large, 413, 0},
+		{"size before existence", true, closed, large, 413, 0},
+		{"the form of the ID before permission", false, invented(open, 0), "", 400, 0},
+		{"permission before existence", false, closed, "", 403, 1},
+		{"existence last", true, closed, "", 410, 1},
+		{"nothing amiss", true, open, "", 200, 1},
+	} {
+		admit, asked = tc.admit, 0
+		require.Equal(t, tc.status, call(t, srv, "POST", tc.id, tc.body).status, tc.name)
+		require.Equal(t, tc.asked, asked, tc.name)
+	}
+}
+
+func TestManagement_BodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{}))
+	w := httptest.NewRecorder()
+	srv.ManagementHandler().ServeHTTP(w, r)
+	require.GreaterOrEqual(t, w.Code, 400)
+	require.NotContains(t, w.Body.String(), "secret")
+	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("whole")))
+	require.Equal(t, "whole", c.Receive(), "half a message is none")
+}
+
+type errorReader struct{}
+
+func (errorReader) Read([]byte) (int, error) { return 0, errors.New("secret detail") }
+
+func TestConnectionsAPI_InProcess(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		of   func(srv *gatewaytest.Server) gateway.ConnectionsAPI
+	}{
+		{"the gateway", func(srv *gatewaytest.Server) gateway.ConnectionsAPI { return srv.Gateway }},
+		{"the management client", func(srv *gatewaytest.Server) gateway.ConnectionsAPI { return srv.Management() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t)
+			api := tc.of(srv)
+			c := srv.Dial(t, gatewaytest.Header("User-Agent", "agent"))
+			ctx, id := t.Context(), c.ConnectionID()
+
+			data := []byte("hello")
+			require.NoError(t, api.PostToConnection(ctx, id, data))
+			copy(data, "XXXXX")
+			require.Equal(t, "hello", c.Receive(), "the data is copied")
+			require.NoError(t, api.PostToConnection(ctx, id, nil))
+			require.Empty(t, c.Receive())
+			require.ErrorIs(t, api.PostToConnection(ctx, id, make([]byte, 131073)), gateway.ErrPayloadTooLarge)
+			got, err := api.GetConnection(ctx, id)
+			require.NoError(t, err)
+			require.Equal(t, id, got.ID)
+			require.Equal(t, gateway.Identity{SourceIP: "127.0.0.1", UserAgent: "agent"}, got.Identity)
+			require.False(t, got.LastActiveAt.Before(got.ConnectedAt))
+
+			canceled, cancel := context.WithCancel(ctx)
+			cancel()
+			require.ErrorIs(t, api.PostToConnection(canceled, id, []byte("never")), context.Canceled)
+			require.NoError(t, api.PostToConnection(ctx, id, []byte("next")))
+			require.Equal(t, "next", c.Receive(), "a call that has ended already sends nothing")
+
+			require.NoError(t, api.DeleteConnection(ctx, id))
+			code, reason := c.ReceiveClose()
+			require.Equal(t, 1000, code)
+			require.Equal(t, "Connection Closed Normally", reason)
+			_, err = api.GetConnection(ctx, id)
+			require.ErrorIs(t, err, gateway.ErrGone)
+			require.ErrorIs(t, api.PostToConnection(ctx, id, nil), gateway.ErrGone)
+			require.ErrorIs(t, api.DeleteConnection(ctx, id), gateway.ErrGone)
+		})
+	}
+	t.Run("an invented ID is gone, in process", func(t *testing.T) {
+		t.Parallel()
+		gw := newGateway(t)
+		_, err := gw.GetConnection(t.Context(), "x")
+		require.ErrorIs(t, err, gateway.ErrGone)
+		require.ErrorIs(t, gw.PostToConnection(t.Context(), "", nil), gateway.ErrGone)
+		require.ErrorIs(t, gw.DeleteConnection(t.Context(), "x"), gateway.ErrGone)
+	})
+}
+
+func TestConnectionsAPI_Connections(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	require.Empty(t, connectionIDs(srv.Gateway))
+	want := map[string]*gatewaytest.Client{}
+	var ids []string
+	for range 100 {
+		c := srv.Dial(t)
+		want[c.ConnectionID()] = c
+		ids = append(ids, c.ConnectionID())
+	}
+	require.ElementsMatch(t, ids, connectionIDs(srv.Gateway))
+	seen := 0
+	for c := range srv.Connections() {
+		got, err := srv.GetConnection(t.Context(), c.ID)
+		require.NoError(t, err)
+		require.Equal(t, got, c)
+		if seen++; seen == 7 {
+			break
+		}
+	}
+	require.Equal(t, 7, seen)
+	deleted := 0
+	for c := range srv.Connections() { // each may call anything
+		require.NoError(t, srv.PostToConnection(t.Context(), c.ID, []byte("bye")))
+		require.NoError(t, srv.DeleteConnection(t.Context(), c.ID))
+		deleted++
+	}
+	require.Equal(t, 100, deleted)
+	require.Empty(t, connectionIDs(srv.Gateway), "what closes is not among them")
+	for _, c := range want {
+		require.Equal(t, "bye", c.Receive())
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1000, code)
+	}
+}

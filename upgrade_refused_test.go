@@ -1,0 +1,396 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// rejection is one call of Observer.UpgradeRejected.
+type rejection struct {
+	status int
+	err    error
+}
+
+// refusals returns an option that notes the rejections, and the connections that
+// a refused upgrade must not lead to.
+func refusals() (option gateway.Option, rejected <-chan rejection, opened <-chan string) {
+	r, o := make(chan rejection, 100), make(chan string, 100)
+	return gateway.WithObserver(&gateway.Observer{
+		UpgradeRejected:  func(_ context.Context, status int, err error) { r <- rejection{status, err} },
+		ConnectionOpened: func(_ context.Context, c gateway.Connection) { o <- c.ID },
+	}), r, o
+}
+
+// requireOwnError checks an answer that the gateway itself makes, byte by byte.
+func requireOwnError(t *testing.T, r reply, status int, text string) {
+	t.Helper()
+	require.Equal(t, status, r.status, "%v", r)
+	require.Regexp(t, `^\{"message": "`+text+`", "connectionId":"[A-Za-z0-9_-]{18}==", "requestId":"[A-Za-z0-9_-]{15}="\}$`, r.body)
+	require.Equal(t, "application/json", r.get("Content-Type"))
+	require.Contains(t, r.body, `"requestId":"`+r.get("x-amz-apigw-id")+`"}`)
+	requireErrorHeaders(t, r)
+}
+
+func requireErrorHeaders(t *testing.T, r reply) {
+	t.Helper()
+	require.Equal(t, 1, r.count("x-amz-apigw-id"))
+	require.Contains(t, r.names(), "x-amz-apigw-id", "spelt so")
+	require.Equal(t, 1, r.count("Date"))
+	require.Zero(t, r.count("x-amzn-RequestId"))
+	require.Zero(t, r.count("x-amzn-ErrorType"))
+}
+
+func TestUpgrade_ConnectRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		resp   gateway.Response
+		status int
+		body   string
+		fields []string // that the answer has among others
+	}{
+		{"300", gateway.Response{StatusCode: 300}, 300, "", nil},
+		{
+			"302 with a Location",
+			gateway.Response{StatusCode: 302, Header: http.Header{"Location": {"https://example.com/login"}}},
+			302, "",
+			[]string{"Location: https://example.com/login"},
+		},
+		{"304, which has no body", gateway.Response{StatusCode: 304, Body: []byte("dropped")}, 304, "", nil},
+		{
+			"400 with a body that is JSON for all we know",
+			gateway.Response{StatusCode: 400, Body: []byte("no subprotocol")},
+			400, "no subprotocol",
+			[]string{"Content-Type: application/json"},
+		},
+		{
+			"401 with headers",
+			gateway.Response{StatusCode: 401, Body: []byte("<p>who?"), Header: http.Header{
+				"Content-Type": {"text/html"}, "www-authenticate": {"Basic", "Bearer"}, "X-Empty": {""},
+			}},
+			401, "<p>who?",
+			[]string{"Content-Type: text/html", "Www-Authenticate: Basic", "Www-Authenticate: Bearer", "X-Empty: "},
+		},
+		{"418", gateway.Response{StatusCode: 418}, 418, "", nil},
+		{"499, which has no text", gateway.Response{StatusCode: 499, Body: []byte("x")}, 499, "x", nil},
+		{"500", gateway.Response{StatusCode: 500, Body: []byte(`{"why":"none"}`)}, 500, `{"why":"none"}`, nil},
+		{"599", gateway.Response{StatusCode: 599}, 599, "", nil},
+		{"a large body", gateway.Response{StatusCode: 403, Body: []byte(strings.Repeat("x", 70_000))}, 403, strings.Repeat("x", 70_000), nil},
+		{
+			"hop-by-hop headers are dropped, however they are spelt",
+			gateway.Response{StatusCode: 403, Body: []byte("no"), Header: http.Header{
+				"Connection": {"close"}, "keep-alive": {"timeout=5"}, "Transfer-Encoding": {"chunked"}, "Upgrade": {"h2c"},
+				"Trailer": {"X"}, "TE": {"trailers"}, "Proxy-Connection": {"close"}, "content-length": {"77"}, "X-Kept": {"1"},
+			}},
+			403, "no",
+			[]string{"X-Kept: 1", "Content-Length: 2"},
+		},
+		{
+			"line breaks in a value split nothing",
+			gateway.Response{StatusCode: 403, Header: http.Header{"X-A": {"1\r\nX-Evil: 1\r\n\r\nHTTP/1.1 200 OK"}, "X-B: 1\r\nX-Evil": {"1"}}},
+			403, "",
+			[]string{"X-A: 1  X-Evil: 1    HTTP/1.1 200 OK"},
+		},
+		{
+			"the request ID is ours",
+			gateway.Response{StatusCode: 403, Header: http.Header{"X-Amz-Apigw-Id": {"theirs"}, "x-amz-apigw-id": {"theirs"}}},
+			403, "", nil,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			option, rejected, opened := refusals()
+			srv := gatewaytest.New(t, option)
+			srv.Handle("$connect", respond(&tc.resp))
+			srv.HandleFunc("$disconnect", answerNothing)
+			w := wireTo(t, srv)
+			for range 2 { // the socket stays open for another try
+				r := w.ask(upgradeText())
+				require.Equal(t, tc.status, r.status)
+				require.Equal(t, tc.body, r.body)
+				requireErrorHeaders(t, r)
+				if tc.status != 304 {
+					require.Equal(t, 1, r.count("Content-Type"))
+				}
+				require.Zero(t, r.count("X-Evil"))
+				require.Subset(t, r.fields, tc.fields)
+				for _, name := range []string{"Connection", "Upgrade", "Keep-Alive", "Trailer", "Te", "Proxy-Connection", "Sec-WebSocket-Accept"} {
+					require.Zero(t, r.count(name), name)
+				}
+				e := srv.Events()[len(srv.Events())-1]
+				require.Equal(t, e.RequestID, r.get("x-amz-apigw-id"), "the ID that the integration saw")
+				require.Equal(t, rejection{tc.status, nil}, <-rejected, "it is the integration's own choice")
+			}
+			require.Empty(t, opened)
+			require.Empty(t, connectionIDs(srv.Gateway))
+			require.Len(t, srv.Events(), 2, "no $disconnect")
+		})
+	}
+}
+
+func TestUpgrade_ConnectFails(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("secret detail")
+	obeys := func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+		<-ctx.Done()
+		return nil, fmt.Errorf("asking the database: %w", ctx.Err())
+	}
+	ignores := func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
+		return nil, nil
+	}
+	status := func(code int) gateway.IntegrationFunc {
+		return respond(&gateway.Response{StatusCode: code, Body: []byte("secret detail")})
+	}
+	for _, tc := range []struct {
+		name    string
+		connect gateway.IntegrationFunc
+		quotas  gateway.Quotas
+		status  int
+		text    string
+		after   time.Duration
+		is      error // what the observer's error wraps
+	}{
+		{"an error", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, cause }, gateway.Quotas{}, 502, "Internal server error", 0, cause},
+		{"an error beside a response", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{StatusCode: 401, Body: []byte("secret detail")}, cause
+		}, gateway.Quotas{}, 502, "Internal server error", 0, cause},
+		{"a panic", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic(cause) }, gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"a panic that net/http knows", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic(http.ErrAbortHandler) }, gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"a goroutine that ends", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			runtime.Goexit()
+			return nil, nil
+		}, gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"a timeout that the integration obeys", obeys, gateway.Quotas{}, 504, "Endpoint request timed out", 29 * time.Second, context.DeadlineExceeded},
+		{"a timeout that it ignores", ignores, gateway.Quotas{}, 504, "Endpoint request timed out", 29 * time.Second, context.DeadlineExceeded},
+		{"another timeout", obeys, gateway.Quotas{IntegrationTimeout: 50 * time.Millisecond}, 504, "Endpoint request timed out", 50 * time.Millisecond, context.DeadlineExceeded},
+		{"a timeout of its own is an ordinary error", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return nil, context.DeadlineExceeded
+		}, gateway.Quotas{}, 502, "Internal server error", 0, context.DeadlineExceeded},
+		{"status 101", status(101), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"status 42", status(42), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"status 199", status(199), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"status 600", status(600), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"status 999", status(999), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+		{"status -1", status(-1), gateway.Quotas{}, 502, "Internal server error", 0, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				option, rejected, opened := refusals()
+				srv := gatewaytest.New(t, option, gateway.WithQuotas(tc.quotas))
+				requests := make(chan gateway.Request, 1)
+				srv.HandleFunc("$connect", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+					requests <- *req
+					return tc.connect(ctx, req)
+				})
+				srv.HandleFunc("$disconnect", answerNothing)
+				start := time.Now()
+				r := wireTo(t, srv).ask(upgradeText())
+				require.Equal(t, tc.after, time.Since(start))
+				requireOwnError(t, r, tc.status, tc.text)
+				seen := <-requests
+				require.Equal(t, errorFrame(tc.text, seen.ConnectionID, seen.RequestID), r.body, "an error frame's bytes")
+				got := <-rejected
+				require.Equal(t, tc.status, got.status)
+				require.Error(t, got.err)
+				if tc.is != nil {
+					require.ErrorIs(t, got.err, tc.is)
+				}
+				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble: what comes late is dropped
+				require.Empty(t, opened)
+				require.Empty(t, connectionIDs(srv.Gateway))
+				require.Len(t, srv.Events(), 1, "no $disconnect")
+			})
+		})
+	}
+}
+
+// What a driver returns when its context ends need not wrap the context's error.
+func TestUpgrade_TimeoutWithAnErrorOfItsOwn(t *testing.T) {
+	t.Parallel()
+	obeys := func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+		<-ctx.Done()
+		return &gateway.Response{}, errors.New("driver: canceling query due to user request")
+	}
+	t.Run("of $connect is 504, always", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t)
+			srv.HandleFunc("$connect", obeys)
+			for range 30 {
+				requireOwnError(t, wireTo(t, srv).ask(upgradeText()), 504, "Endpoint request timed out")
+			}
+		})
+	})
+	t.Run("of a message is a timed out frame, always", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t)
+			srv.HandleFunc("$default", obeys)
+			c := srv.Dial(t)
+			for range 30 {
+				c.Send("x")
+				require.Contains(t, c.Receive(), `{"message": "Endpoint request timed out", `)
+			}
+		})
+	})
+}
+
+// fieldsWithout returns the header lines of a good upgrade request but for those
+// of names, and more.
+func fieldsWithout(names []string, more ...string) []string {
+	var kept []string
+	for _, f := range []string{
+		"Host: gateway.test", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + sampleKey,
+	} {
+		drop := false
+		for _, name := range names {
+			drop = drop || strings.HasPrefix(f, name+":")
+		}
+		if !drop {
+			kept = append(kept, f)
+		}
+	}
+	return append(kept, more...)
+}
+
+func TestUpgrade_NoUpgrade(t *testing.T) {
+	t.Parallel()
+	const get = "GET /test HTTP/1.1"
+	upgrade := []string{"Upgrade: websocket", "Connection: Upgrade"}
+	for _, tc := range []struct {
+		name   string
+		text   string
+		status int
+		text2  string // of the message
+		fields []string
+	}{
+		{"a plain GET", httpText(get, "Host: x"), 426, "Upgrade Required", upgrade},
+		{"a GET that upgrades to something else", httpText(get, fieldsWithout([]string{"Upgrade"}, "Upgrade: h2c")...), 426, "Upgrade Required", upgrade},
+		{"HTTP/1.0", httpText("GET /test HTTP/1.0", fieldsWithout(nil)...), 426, "Upgrade Required", upgrade[:1]},
+		{"no Connection: Upgrade", httpText(get, fieldsWithout([]string{"Connection"})...), 426, "Upgrade Required", upgrade},
+		{"a plain POST", httpText("POST /test HTTP/1.1", "Host: x", "Content-Length: 0"), 426, "Upgrade Required", upgrade},
+		{"a POST that upgrades", httpText("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 0")...), 405, "Method Not Allowed", []string{"Allow: GET"}},
+		{"a body", httpText(get, fieldsWithout(nil, "Content-Length: 5")...) + "hello", 400, "Bad Request", nil},
+		{"a chunked body", httpText(get, fieldsWithout(nil, "Transfer-Encoding: chunked")...) + "5\r\nhello\r\n0\r\n\r\n", 400, "Bad Request", nil},
+		{"version 8", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8")...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
+		{"no version", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"})...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
+		{"no key", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"})...), 400, "Bad Request", nil},
+		{"a key that is not 16 bytes", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: c2hvcnQ=")...), 400, "Bad Request", nil},
+		{"a key that is not base64", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: %%%%%%%%%%%%%%%%%%%%%%%%")...), 400, "Bad Request", nil},
+		{"two keys", httpText(get, fieldsWithout(nil, "Sec-WebSocket-Key: "+sampleKey)...), 400, "Bad Request", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			option, rejected, opened := refusals()
+			srv := gatewaytest.New(t, option)
+			srv.HandleFunc("$connect", answerNothing)
+			r := wireTo(t, srv).ask(tc.text)
+			requireOwnError(t, r, tc.status, tc.text2)
+			require.Subset(t, r.fields, tc.fields)
+			got := <-rejected
+			require.Equal(t, tc.status, got.status)
+			require.Error(t, got.err)
+			require.Empty(t, opened)
+			require.Empty(t, srv.Events(), "$connect does not run")
+		})
+	}
+}
+
+func TestUpgrade_Origin(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		patterns []string
+		origin   string // "": none is sent
+		ok       bool
+	}{
+		{"no Origin", nil, "", true},
+		{"the same host", nil, "http://gateway.test", true},
+		{"the same host by another scheme", nil, "https://gateway.test", true},
+		{"the same host in other case", nil, "http://Gateway.Test", true},
+		{"another host", nil, "https://evil.example", false},
+		{"a host that begins alike", nil, "http://gateway.test.evil.example", false},
+		{"a subdomain", nil, "http://sub.gateway.test", false},
+		{"another port", nil, "http://gateway.test:8080", false},
+		{"the null origin", nil, "null", false},
+		{"no URL", nil, "http://[", false},
+		{"a pattern that matches", []string{"*.example.com"}, "https://app.example.com", true},
+		{"whatever the case", []string{"*.Example.com"}, "https://APP.example.COM", true},
+		{"one of several patterns", []string{"a.example", "b.example"}, "https://b.example", true},
+		{"a pattern that does not match", []string{"*.example.com"}, "https://example.com", false},
+		{"a pattern is of the whole host", []string{"example.com"}, "https://example.com.evil.example", false},
+		{"the same host, beside patterns", []string{"*.example.com"}, "http://gateway.test", true},
+		{"every page", []string{"*"}, "https://evil.example", true},
+		{"every page, with a port", []string{"*"}, "https://evil.example:8443", true},
+		{"every page, the null origin too", []string{"*"}, "null", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			option, rejected, opened := refusals()
+			srv := gatewaytest.New(t, option, gateway.WithOriginPatterns(tc.patterns...))
+			srv.HandleFunc("$connect", answerNothing)
+			var lines []string
+			if tc.origin != "" {
+				lines = append(lines, "Origin: "+tc.origin)
+			}
+			r := wireTo(t, srv).ask(upgradeText(lines...))
+			if tc.ok {
+				require.Equal(t, 101, r.status)
+				return
+			}
+			requireOwnError(t, r, 403, "Forbidden")
+			require.Equal(t, 403, (<-rejected).status)
+			require.Empty(t, opened)
+			require.Empty(t, srv.Events(), "$connect does not run")
+		})
+	}
+}
+
+func TestUpgrade_NewConnectionsQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		option, rejected, _ := refusals()
+		srv := gatewaytest.New(t, option, gateway.WithQuotas(gateway.Quotas{
+			NewConnections: gateway.Throttle{RateLimit: 2, BurstLimit: 3},
+		}))
+		srv.HandleFunc("$connect", answerNothing)
+		upgrade := func() reply { return wireTo(t, srv).ask(upgradeText()) }
+		for range 5 {
+			require.Equal(t, 426, wireTo(t, srv).ask(httpText("GET / HTTP/1.1", "Host: x")).status)
+			<-rejected
+		}
+		for range 3 { // requests that are no upgrade took none of the burst
+			require.Equal(t, 101, upgrade().status)
+		}
+		requireOwnError(t, upgrade(), 429, "Too Many Requests")
+		got := <-rejected
+		require.Equal(t, 429, got.status)
+		require.Error(t, got.err)
+		time.Sleep(499 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
+		require.Equal(t, 429, upgrade().status)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // in a synctest bubble
+		require.Equal(t, 101, upgrade().status, "two a second")
+		require.Equal(t, 429, upgrade().status)
+		time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+		for range 3 {
+			require.Equal(t, 101, upgrade().status)
+		}
+		require.Equal(t, 429, upgrade().status, "the bucket holds no more than the burst")
+		require.Len(t, srv.Events(), 7, "$connect runs for none that is refused")
+	})
+}
