@@ -21,13 +21,14 @@ import (
 
 // rawPeer is a client that speaks bytes.
 type rawPeer struct {
-	t  *testing.T
-	nc net.Conn
-	br *bufio.Reader
+	t      *testing.T
+	nc     net.Conn
+	br     *bufio.Reader
+	header http.Header // of the 101
 }
 
 // dialRaw upgrades a connection and lets the test write its frames.
-func dialRaw(t *testing.T, srv *gatewaytest.Server) *rawPeer {
+func dialRaw(t *testing.T, srv *gatewaytest.Server, headerLines ...string) *rawPeer {
 	t.Helper()
 	transport, ok := srv.HTTPClient().Transport.(*http.Transport)
 	require.True(t, ok)
@@ -36,11 +37,12 @@ func dialRaw(t *testing.T, srv *gatewaytest.Server) *rawPeer {
 	t.Cleanup(func() { _ = nc.Close() })
 	p := &rawPeer{t: t, nc: nc, br: bufio.NewReader(nc)}
 	p.write([]byte("GET /test HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + strings.Join(headerLines, "") + "\r\n"))
 	resp, err := http.ReadResponse(p.br, nil) //nolint:bodyclose // a 101 has none
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 	require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", resp.Header.Get("Sec-WebSocket-Accept"))
+	p.header = resp.Header
 	return p
 }
 

@@ -420,3 +420,136 @@ func TestConnection_PeerThatDoesNotAnswerTheClose(t *testing.T) {
 		require.Equal(t, 1000, e.DisconnectStatusCode, "the first cause counts")
 	})
 }
+
+func TestConnection_DisconnectRequest(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"table": "t"}), gateway.WithAPI("a1b2c3d4e5", ""))
+	upgrades := make(chan bool, 3)
+	record := func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		upgrades <- req.Upgrade != nil
+		return nil, nil
+	}
+	for _, key := range []string{"$connect", "$default", "$disconnect"} {
+		srv.HandleFunc(key, record)
+	}
+	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("User-Agent", "test"), gatewaytest.Header("Host", "first.example"))
+	c.Send("x")
+	c.Close(1000, "")
+	e := srv.WaitDisconnect(c.ConnectionID())
+	require.Equal(t, []bool{true, false, false}, []bool{<-upgrades, <-upgrades, <-upgrades}, "the upgrade request is for $connect alone")
+	events := srv.Events()
+	require.Len(t, events, 3)
+	require.Equal(t, events[0].ConnectedAt, e.ConnectedAt)
+	require.Equal(t, events[0].DomainName, e.DomainName)
+	require.Equal(t, events[0].DomainName, events[1].DomainName)
+	require.Equal(t, "prod", e.Stage)
+	require.Equal(t, "a1b2c3d4e5", e.APIID)
+	require.Equal(t, map[string]string{"table": "t"}, e.StageVariables)
+	require.Equal(t, gateway.Identity{SourceIP: "203.0.113.7", UserAgent: "test"}, e.Identity)
+	require.Regexp(t, `^[A-Za-z0-9_-]{15}=$`, e.RequestID)
+	require.NotContains(t, []string{events[0].RequestID, events[1].RequestID}, e.RequestID)
+}
+
+// $disconnect runs by the deployment of its moment, not by that of the upgrade.
+func TestConnection_DisconnectUsesTheCurrentDeployment(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	require.NoError(t, srv.Deploy(gateway.Deployment{
+		StageVariables: map[string]string{"v": "2"},
+		Routes:         []gateway.Route{{RouteKey: "$disconnect", Integration: gateway.MockIntegration{}}},
+	}))
+	c.Close(1000, "")
+	require.Equal(t, "2", srv.WaitDisconnect(c.ConnectionID()).StageVariables["v"])
+}
+
+func TestConnection_BinaryReachesNoRoute(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	for _, key := range []string{"$default", "$disconnect"} {
+		srv.HandleFunc(key, answerNothing)
+	}
+	c := srv.Dial(t)
+	c.SendBinary([]byte(`{"action":"x"}`))
+	srv.WaitDisconnect(c.ConnectionID())
+	require.Len(t, srv.Events(), 1)
+}
+
+// A reply to a connection that has closed meanwhile is dropped, and seen.
+func TestConnection_ReplyAfterTheClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		refused := make(chan error, 1)
+		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
+			MessageRefused: func(_ context.Context, _ string, _ int, err error) { refused <- err },
+		}))
+		invoked := 0
+		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			invoked++
+			time.Sleep(time.Minute / 3) //nolint:forbidigo // in a synctest bubble
+			return nil, errors.New("too late")
+		})
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		c.Send("x")
+		synctest.Wait()
+		c.Close(1000, "")
+		srv.WaitDisconnect(c.ConnectionID())
+		require.ErrorIs(t, <-refused, gateway.ErrGone)
+		require.Equal(t, 1, invoked, "a failed integration is not tried again")
+	})
+}
+
+// Before a Close frame of its own that nothing forces, the gateway waits for
+// running integrations, five seconds at most, and serves on meanwhile.
+func TestConnection_PoliteClose(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		quotas gateway.Quotas
+		end    func(*gatewaytest.Server)
+	}{
+		{"shutdown", gateway.Quotas{}, func(srv *gatewaytest.Server) { go srv.Shutdown(context.Background()) }}, //nolint:errcheck // the cleanup sees it
+		{"idle timeout", gateway.Quotas{IdleTimeout: time.Second}, func(*gatewaytest.Server) {}},
+		{"connection duration", gateway.Quotas{ConnectionDuration: time.Second}, func(*gatewaytest.Server) {}},
+	} {
+		for _, running := range []time.Duration{3 * time.Second, 20 * time.Second} {
+			t.Run(tc.name+", "+running.String(), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas))
+					srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+						if string(req.Body) == "slow" {
+							time.Sleep(running) //nolint:forbidigo // in a synctest bubble
+						}
+						return &gateway.Response{Body: req.Body}, nil
+					}, gateway.WithRouteResponse())
+					c := srv.Dial(t)
+					c.Send("slow")
+					time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+					start := time.Now()
+					tc.end(srv)
+					synctest.Wait()
+					c.Send("sent meanwhile")
+					require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("posted meanwhile")))
+					_, err := srv.GetConnection(t.Context(), c.ConnectionID())
+					require.NoError(t, err)
+					require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
+					require.Equal(t, "posted meanwhile", c.Receive())
+					if running < 5*time.Second {
+						require.Equal(t, "slow", c.Receive())
+						require.Equal(t, "sent meanwhile", c.Receive())
+					}
+					code, reason := c.ReceiveClose()
+					require.Equal(t, 1001, code)
+					require.Equal(t, "Going away", reason)
+					took := min(running-time.Second, 5*time.Second)
+					require.Equal(t, took, time.Since(start))
+					require.ErrorIs(t, srv.PostToConnection(t.Context(), c.ConnectionID(), nil), gateway.ErrGone)
+					require.ErrorIs(t, srv.DeleteConnection(t.Context(), c.ConnectionID()), gateway.ErrGone)
+					time.Sleep(running) //nolint:forbidigo // in a synctest bubble
+				})
+			})
+		}
+	}
+}

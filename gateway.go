@@ -81,7 +81,6 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.stageVariables = maps.Clone(c.stageVariables)
 	table, err := newRouteTable(c.selection, c.stageVariables)
 	if err != nil {
 		return nil, err

@@ -44,8 +44,8 @@ func (allowAll) AuthenticateManagement(*http.Request, []byte) error { return nil
 // in the order of the calls that returned nil. nil means accepted, not received:
 // a connection may break off with messages still queued.
 //
-// It returns [ErrGone] when no node holds the connection, or $connect has not
-// finished; [ErrPayloadTooLarge] above Quotas.MessageBytes; [ErrLimitExceeded]
+// It returns the error of a ctx that has ended; [ErrGone] when no node holds the
+// connection, or $connect has not finished; [ErrPayloadTooLarge] above Quotas.MessageBytes; [ErrLimitExceeded]
 // when the client's send buffer is full. (API Gateway: "Use @connections commands
 // in your backend service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
@@ -76,7 +76,10 @@ func (g *Gateway) post(ctx context.Context, connectionID string, data []byte) er
 
 // GetConnection returns what is known of a connection, or [ErrGone]. It does not
 // count as activity.
-func (g *Gateway) GetConnection(_ context.Context, connectionID string) (Connection, error) {
+func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Connection, error) {
+	if err := ctx.Err(); err != nil {
+		return Connection{}, err
+	}
 	c, ok := g.connections.Get(connectionID)
 	if !ok || c.isGone() {
 		return Connection{}, ErrGone
@@ -87,7 +90,10 @@ func (g *Gateway) GetConnection(_ context.Context, connectionID string) (Connect
 // DeleteConnection closes a connection with 1000 "Connection Closed Normally",
 // after what is queued for it. It returns without waiting for that; from then on
 // the connection is gone. It returns [ErrGone] when it was already.
-func (g *Gateway) DeleteConnection(_ context.Context, connectionID string) error {
+func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c, ok := g.connections.Get(connectionID)
 	if !ok || !c.delete() { //nolint:contextcheck // the caller does not wait for $disconnect
 		return ErrGone

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -37,11 +38,12 @@ func WithRouteSelectionExpression(expression string) Option {
 // its stage variables, which are copied. The default is "local" without
 // variables. A name has 1 to 128 letters, digits, "-" or "_".
 func WithStage(name string, variables map[string]string) Option {
+	copied := maps.Clone(variables)
 	return optionFunc(func(c *config) error {
 		if !stageName.MatchString(name) {
 			return fmt.Errorf("%w: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
 		}
-		c.stage, c.stageVariables = name, variables
+		c.stage, c.stageVariables = name, copied
 		return nil
 	})
 }
@@ -192,8 +194,11 @@ type Quotas struct {
 }
 
 func (q Quotas) withDefaults() Quotas {
-	q.FrameBytes = orDefault(q.FrameBytes, 32<<10)
 	q.MessageBytes = orDefault(q.MessageBytes, 128<<10)
+	if q.FrameBytes == 0 && q.MessageBytes > 0 {
+		q.FrameBytes = min(32<<10, q.MessageBytes)
+	}
+	q.FrameBytes = orDefault(q.FrameBytes, 32<<10)
 	q.IdleTimeout = orDefault(q.IdleTimeout, 10*time.Minute)
 	q.ConnectionDuration = orDefault(q.ConnectionDuration, 2*time.Hour)
 	q.IntegrationTimeout = orDefault(q.IntegrationTimeout, 29*time.Second)

@@ -1,0 +1,80 @@
+package gatewaytest_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// remind is the backend under test: it answers, and reminds a minute later.
+func remind(srv gateway.ConnectionsAPI) gateway.IntegrationFunc {
+	return func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		time.AfterFunc(time.Minute, func() {
+			_ = srv.PostToConnection(context.WithoutCancel(ctx), req.ConnectionID, []byte("time is up"))
+		})
+		return &gateway.Response{Body: []byte("in a minute")}, nil
+	}
+}
+
+// A test of a backend, in memory. Nothing has to be closed.
+func ExampleNew() {
+	_ = func(t *testing.T) { // func TestRemind(t *testing.T)
+		srv := gatewaytest.New(t)
+		srv.Handle("remind", remind(srv), gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.SendJSON(map[string]string{"action": "remind"})
+		if got := c.Receive(); got != "in a minute" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// The same on virtual time: in a bubble of testing/synctest a minute, and the
+// ten idle ones after which a connection is closed, pass at once.
+func ExampleNew_virtualTime() {
+	_ = func(t *testing.T) { // func TestRemind(t *testing.T)
+		synctest.Test(t, testReminder)
+	}
+}
+
+func testReminder(t *testing.T) {
+	srv := gatewaytest.New(t)
+	srv.Handle("remind", remind(srv), gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	c.SendJSON(map[string]string{"action": "remind"})
+	c.Receive()
+	start := time.Now()
+	if got := c.Receive(); got != "time is up" || time.Since(start) != time.Minute {
+		t.Errorf("got %q after %v", got, time.Since(start))
+	}
+	if code, _ := c.ReceiveClose(); code != 1001 || time.Since(start) != 11*time.Minute {
+		t.Errorf("closed with %d after %v", code, time.Since(start))
+	}
+}
+
+// What a backend does over HTTP can be tested, too, and what happened be looked
+// at.
+func ExampleServer_WaitDisconnect() {
+	_ = func(t *testing.T) { // func TestKick(t *testing.T)
+		srv := gatewaytest.New(t)
+		srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+		c := srv.Dial(t, gatewaytest.Header("User-Agent", "test"), gatewaytest.SourceIP("192.0.2.1"))
+		backend := srv.Management() // as a client of the @connections API
+		if err := backend.DeleteConnection(t.Context(), c.ConnectionID()); err != nil {
+			t.Fatal(err)
+		}
+		if e := srv.WaitDisconnect(c.ConnectionID()); e.DisconnectStatusCode != 1000 {
+			t.Errorf("$disconnect says %d", e.DisconnectStatusCode)
+		}
+	}
+}
+
+// The example above, run.
+func TestReminder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testReminder)
+}

@@ -1,0 +1,147 @@
+package docscheck
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// root is that of the repository.
+const root = "../.."
+
+const (
+	header = "| Rule | Source | Here | Proof |"
+	none   = "–" // in the column Proof
+)
+
+var (
+	// proof is a link whose text is a test, as in [`TestA/its_subtest`](../a_test.go).
+	proof = regexp.MustCompile("\\[`(Test[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+)\\)")
+	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+	// machinePath is a path that only some machine has.
+	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
+)
+
+func TestFidelity(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docs/fidelity.md")
+	tests := map[string]testFile{} // by the link's target
+	rows := 0
+	inTable := false
+	for n, line := range strings.Split(text, "\n") {
+		isRow := strings.HasPrefix(line, "|")
+		switch {
+		case !isRow:
+			inTable = false
+			continue
+		case !inTable:
+			require.Equal(t, header, line, "line %d: every table has these columns", n+1)
+			inTable = true
+			continue
+		case strings.HasPrefix(line, "|---"):
+			continue
+		}
+		rows++
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		require.Len(t, cells, 4, "line %d", n+1)
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+			require.NotEmpty(t, cells[i], "line %d", n+1)
+		}
+		here, proofs := cells[2], proof.FindAllStringSubmatch(cells[3], -1)
+		require.Regexp(t, `^(same\b|differs: \S|not yet\b|no\b)`, here, "line %d", n+1)
+		if strings.HasPrefix(here, "same") || strings.HasPrefix(here, "differs") {
+			require.NotEmpty(t, proofs, "line %d: a test has to prove it", n+1)
+		}
+		rest := strings.Trim(proof.ReplaceAllString(cells[3], ""), ", ")
+		require.Contains(t, []string{"", none}, rest, "line %d: only tests are proof", n+1)
+		for _, p := range proofs {
+			name, subtests, target := p[1], strings.Split(p[2], "/")[1:], p[3]
+			if _, ok := tests[target]; !ok {
+				tests[target] = parse(t, filepath.Join("docs", target))
+			}
+			require.True(t, tests[target].funcs[name], "line %d: there is no %s in %s", n+1, name, target)
+			for _, s := range subtests {
+				require.True(t, tests[target].names[s], "line %d: no subtest of %s in %s is called %q", n+1, name, target, s)
+			}
+		}
+	}
+	require.Greater(t, rows, 100, "the tables have been found")
+}
+
+// testFile is what a Go file declares and says.
+type testFile struct {
+	funcs map[string]bool
+	names map[string]bool // its string literals, as names of subtests
+}
+
+func parse(t *testing.T, file string) testFile {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	found := testFile{map[string]bool{}, map[string]bool{}}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			found.funcs[n.Name.Name] = n.Recv == nil
+		case *ast.BasicLit:
+			if s, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+				found.names[strings.ReplaceAll(s, " ", "_")] = true
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	for _, file := range markdown(t) {
+		text := read(t, file)
+		require.Empty(t, machinePath.FindString(text), "%s has a path of some machine", file)
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			require.False(t, filepath.IsAbs(target), "%s links to %s", file, target)
+			_, err := os.Stat(filepath.Join(root, filepath.Dir(file), target))
+			require.NoError(t, err, "%s links to it", file)
+		}
+	}
+}
+
+// markdown returns the Markdown files of the repository, without those of others
+// and of tools.
+func markdown(t *testing.T) (files []string) {
+	t.Helper()
+	require.NoError(t, fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() != "." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case filepath.Ext(path) == ".md":
+			files = append(files, path)
+		}
+		return nil
+	}))
+	require.NotEmpty(t, files)
+	return files
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, file))
+	require.NoError(t, err)
+	return string(b)
+}

@@ -1,0 +1,64 @@
+// Package testutil is what the tests of this module share.
+package testutil
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long goroutines that are about to end may take.
+const patience = 5 * time.Second
+
+// RunWithLeakCheck runs the tests of a package and returns the code to exit
+// with: not zero, too, when goroutines of the tests remain, whose stacks it
+// prints. It is for TestMain.
+func RunWithLeakCheck(m *testing.M) int {
+	code := m.Run()
+	if code != 0 {
+		return code // a test that failed may have left anything
+	}
+	left := Remaining(patience)
+	if len(left) == 0 {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "FAIL: %d goroutines remain after the tests:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
+	return 1
+}
+
+// Remaining returns the stacks of the goroutines that still run after within,
+// but for the caller's and those of the testing package and the runtime. It
+// returns as soon as there are none.
+func Remaining(within time.Duration) []string {
+	for deadline := time.Now().Add(within); ; <-time.After(time.Millisecond) {
+		left := others()
+		if len(left) == 0 || !time.Now().Before(deadline) {
+			return left
+		}
+	}
+}
+
+func others() (stacks []string) {
+	all := make([]byte, 4<<20)
+	all = all[:runtime.Stack(all, true)]
+	for n, stack := range strings.Split(strings.TrimSpace(string(all)), "\n\n") {
+		if n > 0 && !ours(stack) { // the first is the caller's
+			stacks = append(stacks, stack)
+		}
+	}
+	return stacks
+}
+
+// ours says whether a stack is one of those that go test itself starts: tests
+// that wait for this one, fuzzing's signals, profiles.
+func ours(stack string) bool {
+	for _, frame := range []string{"testing.(*T).Run(", "testing.(*M).", "testing.tRunner.", "os/signal.", "runtime/pprof.", "runtime/trace."} {
+		if strings.Contains(stack, "\n"+frame) {
+			return true
+		}
+	}
+	return false
+}
