@@ -17,7 +17,7 @@
 //		return &gateway.Response{Body: []byte("unknown action")}, nil
 //	}, gateway.WithRouteResponse())
 //	mux := http.NewServeMux()
-//	mux.Handle("/prod", gw.Handler())                            // ws://host/prod
+//	mux.Handle("/prod", gw.Handler())                         // ws://host/prod
 //	mux.Handle("/prod/@connections/", gw.ManagementHandler()) // closed until WithManagementAuth opens it
 //
 // # Life of a connection

@@ -108,6 +108,20 @@ func (m MockIntegration) Invoke(context.Context, *Request) (*Response, error) {
 	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
 }
 
+// preparer is an integration that is compiled with its route.
+type preparer interface {
+	prepare(r *Route) (Integration, error)
+}
+
+// invokeOnce serves a direct call of a preparer's Invoke.
+func invokeOnce(ctx context.Context, p preparer, req *Request) (*Response, error) {
+	i, err := p.prepare(&Route{RouteKey: req.RouteKey, RouteResponse: true})
+	if err != nil {
+		return nil, err
+	}
+	return i.Invoke(ctx, req)
+}
+
 // invocation is the outcome of one Invoke.
 type invocation struct {
 	resp *Response // nil: as the zero value

@@ -171,6 +171,12 @@ func (t *routeTable) add(r Route, where string, middleware []Middleware) error {
 		return fmt.Errorf("%w: route %q is registered already, at %s", ErrInvalidOption, key, taken.where)
 	}
 	added := &route{Route: r, handler: r.Integration, where: where}
+	if p, ok := r.Integration.(preparer); ok {
+		var err error
+		if added.handler, err = p.prepare(&r); err != nil {
+			return fmt.Errorf("route %q: %w", key, err)
+		}
+	}
 	for n := len(middleware) - 1; n >= 0; n-- {
 		added.handler = middleware[n](added.handler)
 	}

@@ -10,12 +10,10 @@ package main
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,13 +24,11 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/examples/chat/page"
 )
 
 // stage is the stage's name and so the path of the sockets.
 const stage = "chat"
-
-//go:embed page
-var page embed.FS
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -90,21 +86,9 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 
 // newMux mounts the page, the sockets and the management API.
 func newMux(gw *gateway.Gateway) http.Handler {
-	files, err := fs.Sub(page, "page")
-	if err != nil {
-		panic(err) // the name above is a constant
-	}
-	fileServer := http.FileServerFS(files)
 	mux := http.NewServeMux()
 	mux.Handle("/"+stage, gw.Handler())
 	mux.Handle("/"+stage+"/@connections/", gw.ManagementHandler())
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
-			"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		fileServer.ServeHTTP(w, r)
-	})
+	mux.Handle("/", page.Handler())
 	return mux
 }

@@ -64,7 +64,7 @@ func TestAWSCLI(t *testing.T) {
 		missing(t, "AWS CLI version 2", install)
 	}
 	since := time.Now()
-	chat := startChat(t)
+	chat := startChat(t, "chat")
 	c := chat.dial(t)
 
 	// call returns the exit status, stdout and stderr of one call.
@@ -122,7 +122,7 @@ func TestBoto3(t *testing.T) {
 		missing(t, "boto3", "apt-get install python3-boto3")
 	}
 	since := time.Now()
-	chat := startChat(t)
+	chat := startChat(t, "chat")
 	c := chat.dial(t)
 	client := startBoto3(t, python, chat.endpoint())
 

@@ -20,7 +20,8 @@ import (
 type browser struct {
 	*process
 	stdin   io.Writer
-	answers int // how many have been read
+	answers int    // how many have been read
+	prefix  string // of the names of screenshots
 }
 
 // startBrowser starts Chromium with a profile of its own, which goes with it.
@@ -127,7 +128,7 @@ func (p *tab) get(t *testing.T, op, selector string) string {
 // shot takes a screenshot, and makes sure that nothing sticks out sideways.
 func (p *tab) shot(t *testing.T, file string) {
 	t.Helper()
-	p.browser.do(t, step{Op: "shot", Page: p.name, Text: file})
+	p.browser.do(t, step{Op: "shot", Page: p.name, Text: p.browser.prefix + file})
 	require.Equal(t, "0", p.browser.do(t, step{Op: "overflow", Page: p.name}), "the page %s is wider than its window", p.name)
 }
 
@@ -147,10 +148,19 @@ func (p *tab) say(t *testing.T, text string) {
 	p.see(t, messages, text)
 }
 
+// The same chat, whatever its backend is: Go funcs, an HTTP service in Python.
 func TestBrowser(t *testing.T) {
 	outside(t)
+	for _, example := range []string{"chat", "httptarget"} {
+		t.Run(example, func(t *testing.T) { testBrowser(t, example) })
+	}
+}
+
+func testBrowser(t *testing.T, example string) {
+	t.Helper()
 	b := startBrowser(t)
-	chat := startChat(t)
+	b.prefix = example + "-"
+	chat := startChat(t, example)
 
 	ann := b.open(t, "ann", chat.page(), 1180, 760, false)
 	ann.shot(t, "1-welcome-light")

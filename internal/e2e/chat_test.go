@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chatServer is a running examples/chat.
+// chatServer is a running examples/chat, or one of the examples that are the same
+// chat with another backend.
 type chatServer struct {
 	*process
 	binary string
@@ -27,11 +28,11 @@ func (s *chatServer) sockets() string { return "ws://" + s.addr + "/chat" }
 // endpoint is what AWS clients are given as the address of the service.
 func (s *chatServer) endpoint() string { return "http://" + s.addr + "/chat" }
 
-// startChat builds and starts the example on a free port.
-func startChat(t *testing.T) *chatServer {
+// startChat builds and starts an example on a free port.
+func startChat(t *testing.T, example string) *chatServer {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "chat")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "example.com/gateway/examples/chat")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "example.com/gateway/examples/"+example)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return startBinary(t, binary, "127.0.0.1:0")

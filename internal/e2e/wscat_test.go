@@ -10,7 +10,7 @@ import (
 
 func TestWscat(t *testing.T) {
 	outside(t)
-	chat := startChat(t)
+	chat := startChat(t, "chat")
 	c := chat.dial(t,
 		`{"action":"sendmessage","text":"too early"}`,
 		`{"action":"join","room":"shell","nickname":"cat"}`,

@@ -21,11 +21,14 @@ type DialOptions struct {
 type Client struct{ ws *websocket.Conn }
 
 // Dial connects to a ws URL. The response is there whenever the server gave an
-// answer, also a refusal; its body, of at most 1 KiB, can be read then.
+// answer, also a refusal or a redirect, which is not followed; its body, of at most 1 KiB, can be read then.
 func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Response, error) {
 	transport := &http.Transport{DialContext: opts.DialContext, DisableKeepAlives: true}
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
-		HTTPClient:      &http.Client{Transport: transport},
+		HTTPClient: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		HTTPHeader:      opts.Header,
 		Subprotocols:    opts.Subprotocols,
 		CompressionMode: websocket.CompressionDisabled,

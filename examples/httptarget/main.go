@@ -1,0 +1,128 @@
+// Command httptarget is the chat of examples/chat with its backend in Python: an
+// HTTP service that never holds a socket. The gateway keeps the connections,
+// sends each event to it as a POST, and takes its posts to connections back.
+//
+//	go run ./examples/httptarget
+//
+// It starts the service, backend.py, with python3.
+package main
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/examples/chat/page"
+)
+
+// stage is the stage's name and so the path of the sockets.
+const stage = "chat"
+
+//go:embed backend.py
+var backend string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on, of the loopback interface")
+	flag.Parse()
+	if err := run(ctx, *addr); err != nil {
+		fmt.Fprintln(os.Stderr, "httptarget:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, addr string) error {
+	target, stopTarget, err := startBackend(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopTarget()
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	if bound, ok := ln.Addr().(*net.TCPAddr); !ok || !bound.IP.IsLoopback() {
+		return errors.Join(errors.New("-addr must be a loopback address: the management API is open"), ln.Close())
+	}
+	gw, err := gateway.New(gateway.WithStage(stage, nil), gateway.WithAPI("chat", ln.Addr().String()),
+		gateway.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))), gateway.WithoutManagementAuth())
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	routes := &gateway.HTTPIntegration{
+		URI:         target,
+		CallbackURL: "http://" + ln.Addr().String() + "/" + stage,
+		RequestParameters: map[string]string{
+			"integration.request.header.requestId": "context.requestId",
+			"integration.request.header.status":    "context.disconnectStatusCode",
+		},
+	}
+	for _, key := range []string{"$connect", "$disconnect"} {
+		gw.Handle(key, routes)
+	}
+	for _, key := range []string{"join", "sendmessage", "leave", "fail", "$default"} {
+		gw.Handle(key, routes, gateway.WithRouteResponse())
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/"+stage, gw.Handler())
+	mux.Handle("/"+stage+"/@connections/", gw.ManagementHandler())
+	mux.Handle("/", page.Handler())
+
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which every way out below calls
+	fmt.Printf("page: http://%s/\n", ln.Addr())
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	// The gateway first: its last events need the backend, and posts of that the server.
+	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
+}
+
+// startBackend runs the service and returns its URL. It ends when its standard
+// input does.
+func startBackend(ctx context.Context) (url string, stop func(), err error) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "python3", "-c", backend)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	}
+	url, err = bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("the backend did not start: %w", err)
+	}
+	return strings.TrimSpace(url), stop, nil
+}

@@ -1,0 +1,361 @@
+package gateway_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// endpoint is an HTTP backend that records what it gets.
+type endpoint struct {
+	*httptest.Server
+	mu       sync.Mutex // guards requests
+	requests []recorded
+}
+
+type recorded struct {
+	*http.Request
+	body string
+}
+
+func newEndpoint(t testing.TB, answer http.HandlerFunc) *endpoint {
+	t.Helper()
+	e := &endpoint{}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		e.mu.Lock()
+		e.requests = append(e.requests, recorded{r, string(body)})
+		e.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+// last returns the newest request.
+func (e *endpoint) last(t *testing.T) recorded {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	require.NotEmpty(t, e.requests)
+	return e.requests[len(e.requests)-1]
+}
+
+func ok(http.ResponseWriter, *http.Request) {}
+
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+}
+
+func TestHTTPIntegration_Connect(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3d4e5", ""))
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/ws?fixed=1", CallbackURL: "http://gateway.internal/prod/"})
+	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"),
+		gatewaytest.Query("token", "t 1"), gatewaytest.Query("fixed", "from the client"),
+		gatewaytest.Header("Cookie", "a=b"), gatewaytest.Header("X-Forwarded-For", "198.51.100.1"),
+		gatewaytest.Header("ConnectionId", "forged"), gatewaytest.Header("User-Agent", "browser"),
+		gatewaytest.Subprotocols("chat.v1"))
+	r := e.last(t)
+	require.Equal(t, http.MethodPost, r.Method)
+	require.Equal(t, "/ws", r.URL.Path)
+	require.Equal(t, []string{"t 1"}, r.URL.Query()["token"])
+	require.Equal(t, []string{"1"}, r.URL.Query()["fixed"], "what the URI says, no client changes")
+	require.Empty(t, r.body)
+	require.Equal(t, "a=b", r.Header.Get("Cookie"))
+	require.Equal(t, "198.51.100.1, 203.0.113.7", r.Header.Get("X-Forwarded-For"))
+	require.Equal(t, "http", r.Header.Get("X-Forwarded-Proto"))
+	require.Equal(t, "80", r.Header.Get("X-Forwarded-Port"))
+	require.Equal(t, "AmazonAPIGateway_a1b2c3d4e5", r.Header.Get("User-Agent"))
+	require.Equal(t, "a1b2c3d4e5", r.Header.Get("X-Amzn-Apigateway-Api-Id"))
+	require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, r.Header.Get("X-Amzn-Trace-Id"))
+	require.Equal(t, "chat.v1", r.Header.Get("Sec-WebSocket-Protocol"))
+	require.Empty(t, r.Header.Get("Sec-WebSocket-Key"), "many servers answer 400 to it")
+	require.Empty(t, r.Header.Get("Sec-WebSocket-Version"))
+	require.Empty(t, r.Header.Get("Upgrade"))
+	require.Equal(t, []string{c.ConnectionID()}, r.Header.Values("connectionId"), "no client forges it")
+	require.Equal(t, "$connect", r.Header.Get("routeKey"))
+	require.Equal(t, "CONNECT", r.Header.Get("eventType"))
+	require.Equal(t, "http://gateway.internal/prod/@connections/"+strings.ReplaceAll(c.ConnectionID(), "=", "%3D"), r.Header.Get("callbackUrl"))
+}
+
+func TestHTTPIntegration_UpgradeHeaders(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, UpgradeHeaders: true})
+	srv.Dial(t)
+	r := e.last(t)
+	require.Equal(t, "13", r.Header.Get("Sec-WebSocket-Version"))
+	require.NotEmpty(t, r.Header.Get("Sec-WebSocket-Key"))
+	require.Empty(t, r.Header.Get("Upgrade"))
+	require.Empty(t, r.Header.Get("connectionId"), "it is not passed on unless mapped")
+}
+
+func TestHTTPIntegration_ConnectAnswer(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("token") != "good" {
+			w.Header().Set("X-Reason", "token")
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, "who are you?")
+			return
+		}
+		w.Header().Set("Sec-WebSocket-Protocol", "chat.v2")
+		_, _ = io.WriteString(w, "dropped")
+	})
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
+	c := srv.Dial(t, gatewaytest.Query("token", "good"), gatewaytest.Subprotocols("chat.v1", "chat.v2"))
+	require.Equal(t, "chat.v2", c.Subprotocol())
+	_, refused := srv.TryDial(t, gatewaytest.Query("token", "bad"))
+	require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+	require.Equal(t, "who are you?", refused.Body)
+	require.Equal(t, "token", refused.Header.Get("X-Reason"))
+	require.Equal(t, "text/plain", refused.Header.Get("Content-Type"))
+}
+
+func TestHTTPIntegration_MessageAndDisconnect(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot) // does not matter on a message
+		_, _ = io.WriteString(w, "answer of "+r.Method)
+	})
+	srv := gatewaytest.New(t)
+	srv.Handle("order", &gateway.HTTPIntegration{URI: e.URL, Method: "PUT"}, gateway.WithRouteResponse())
+	srv.Handle("$disconnect", &gateway.HTTPIntegration{URI: e.URL + "/bye"})
+	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("Cookie", "a=b"))
+	c.Send(`{"action":"order", "x": [1, 2]}`)
+	require.Equal(t, "answer of PUT", c.Receive())
+	r := e.last(t)
+	require.Equal(t, `{"action":"order", "x": [1, 2]}`, r.body, "the message is passed on unchanged")
+	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+	require.Equal(t, "203.0.113.7", r.Header.Get("X-Forwarded-For"))
+	require.Empty(t, r.Header.Get("Cookie"), "a message has no headers of the client")
+	require.Empty(t, r.URL.RawQuery)
+	c.Close(1000, "")
+	srv.WaitDisconnect(c.ConnectionID())
+	r = e.last(t)
+	require.Equal(t, "/bye", r.URL.Path)
+	require.Empty(t, r.body)
+	require.Empty(t, r.Header.Get("Content-Type"))
+}
+
+func TestHTTPIntegration_Mappings(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, says("ok"))
+	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"table": "connections", "path": "v1"}))
+	parameters := map[string]string{
+		"integration.request.header.connectionId":     "context.connectionId",
+		"integration.request.header.X-Stage":          "context.stage",
+		"integration.request.header.X-Literal":        "'it is'",
+		"integration.request.header.X-Table":          "stageVariables.table",
+		"integration.request.header.X-None":           "stageVariables.none",
+		"integration.request.header.X-Auth":           "route.request.header.Authorization",
+		"integration.request.header.X-All":            "route.request.multivalueheader.X-Many",
+		"integration.request.header.X-Room":           "route.request.body.data.room",
+		"integration.request.header.User-Agent":       "'mine'",
+		"integration.request.header.X-No-Body":        "route.request.body.missing",
+		"integration.request.querystring.room":        "route.request.querystring.room",
+		"integration.request.querystring.rooms":       "route.request.multivaluequerystring.room",
+		"integration.request.querystring.secret":      "stageVariables.none",
+		"integration.request.path.id":                 "context.connectionId",
+		"integration.request.path.room":               "route.request.body.data.room",
+		"integration.request.header.X-Request-Time":   "context.requestTime",
+		"integration.request.header.X-Identity":       "context.identity.sourceIp",
+		"integration.request.header.X-Unknown":        "context.nothing",
+		"integration.request.querystring.first-items": "route.request.body.data.items[0].name",
+	}
+	i := &gateway.HTTPIntegration{URI: e.URL + "/${stageVariables.path}/{id}/{room}/end", RequestParameters: parameters}
+	srv.Handle("$connect", i)
+	srv.Handle("$default", i)
+	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("Authorization", "first"), gatewaytest.Header("Authorization", "last"),
+		gatewaytest.Header("X-Many", "1"), gatewaytest.Header("X-Many", "2"), gatewaytest.Header("X-None", "forged"),
+		gatewaytest.Query("room", "a"), gatewaytest.Query("room", "b"), gatewaytest.Query("secret", "forged"))
+	r := e.last(t)
+	require.Equal(t, "/v1/"+c.ConnectionID()+"//end", r.URL.Path)
+	require.Equal(t, c.ConnectionID(), r.Header.Get("connectionId"))
+	require.Equal(t, "prod", r.Header.Get("X-Stage"))
+	require.Equal(t, "it is", r.Header.Get("X-Literal"))
+	require.Equal(t, "connections", r.Header.Get("X-Table"))
+	require.NotContains(t, r.Header, "X-None", "a mapping without a value lets no client fill it")
+	require.NotContains(t, r.URL.Query(), "secret")
+	require.NotContains(t, r.Header, "X-Unknown")
+	require.Equal(t, "last", r.Header.Get("X-Auth"))
+	require.Equal(t, []string{"1", "2"}, r.Header["X-All"])
+	require.Equal(t, []string{"mine"}, r.Header["User-Agent"])
+	require.Equal(t, "203.0.113.7", r.Header.Get("X-Identity"))
+	require.Regexp(t, `^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000$`, r.Header.Get("X-Request-Time"))
+	require.Equal(t, []string{"b"}, r.URL.Query()["room"])
+	require.Equal(t, []string{"a", "b"}, r.URL.Query()["rooms"])
+
+	c.Send(`{"data":{"room":"../x/é?y#z","items":[{"name":"n"}]}}`)
+	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
+	r = e.last(t)
+	require.Equal(t, "/v1/"+strings.ReplaceAll(c.ConnectionID(), "=", "=")+"/..%2Fx%2F%C3%A9%3Fy%23z/end", r.URL.EscapedPath(), "a value is one segment, whatever it holds")
+	require.Equal(t, "../x/é?y#z", r.Header.Get("X-Room"))
+	require.Equal(t, []string{"n"}, r.URL.Query()["first-items"])
+	require.NotContains(t, r.Header, "X-Auth", "the upgrade request's values are there on $connect only")
+	require.NotContains(t, r.URL.Query(), "room")
+
+	c.Send(`{"data":{"room":".."}}`)
+	srv.WaitEvent(func(e gatewaytest.Event) bool { return string(e.Body) == `{"data":{"room":".."}}` })
+	require.Contains(t, e.last(t).RequestURI, "/%2E%2E/end", "dots lead nowhere")
+	c.Send(`no JSON`)
+	srv.WaitEvent(func(e gatewaytest.Event) bool { return string(e.Body) == `no JSON` })
+	require.NotContains(t, e.last(t).Header, "X-Room")
+}
+
+func TestHTTPIntegration_Failures(t *testing.T) {
+	t.Parallel()
+	nobody, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	slow := newEndpoint(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for _, tc := range []struct {
+		name   string
+		i      *gateway.HTTPIntegration
+		status int
+		text   string
+	}{
+		{"nobody listens", &gateway.HTTPIntegration{URI: "http://" + nobody.Addr().String()}, 504, "Internal server error"},
+		{"an undefined stage variable leaves no host", &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/"}, 500, "Internal server error"},
+		{"a stage variable that makes another scheme", &gateway.HTTPIntegration{URI: "${stageVariables.url}/"}, 500, "Internal server error"},
+		{"a timeout of its own", &gateway.HTTPIntegration{URI: slow.URL, Timeout: 50 * time.Millisecond}, 504, "Endpoint request timed out"},
+		{"a body above its bound", &gateway.HTTPIntegration{URI: newEndpoint(t, says("12345")).URL, ResponseBytes: 4}, 502, "Internal server error"},
+		{"a body above the default bound", &gateway.HTTPIntegration{URI: newEndpoint(t, says(strings.Repeat("x", 128<<10+1))).URL}, 502, "Internal server error"},
+		{"an answer that breaks off", &gateway.HTTPIntegration{URI: newEndpoint(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "123")
+		}).URL}, 504, "Internal server error"},
+		{"a header that cannot be sent", &gateway.HTTPIntegration{
+			URI: slow.URL, RequestParameters: map[string]string{"integration.request.header.X": "'a\nb'"},
+		}, 504, "Internal server error"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"url": "file:///etc/passwd"}))
+			srv.Handle("$connect", tc.i)
+			_, refused := srv.TryDial(t)
+			require.Equal(t, tc.status, refused.StatusCode)
+			require.Contains(t, refused.Body, fmt.Sprintf(`{"message": %q, "connectionId":"`, tc.text))
+
+			srv = gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"url": "file:///etc/passwd"}))
+			srv.Handle("$default", tc.i)
+			c := srv.Dial(t)
+			c.Send("x")
+			require.Contains(t, c.Receive(), fmt.Sprintf(`{"message": %q, "connectionId":"`, tc.text))
+		})
+	}
+}
+
+func TestHTTPIntegration_FollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Bool
+	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			followed.Store(true)
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusFound)
+	})
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, Client: &http.Client{}})
+	_, refused := srv.TryDial(t)
+	require.Equal(t, http.StatusFound, refused.StatusCode)
+	require.Equal(t, "/elsewhere", refused.Header.Get("Location"))
+	require.False(t, followed.Load())
+}
+
+func TestHTTPIntegration_KeepsItsConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	e := &endpoint{}
+	e.Server = httptest.NewUnstartedServer(says("ok"))
+	e.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	e.Start()
+	t.Cleanup(e.Close)
+	srv := gatewaytest.New(t)
+	srv.Handle("$default", &gateway.HTTPIntegration{URI: e.URL}, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	for range 20 {
+		c.Send("x")
+		require.Equal(t, "ok", c.Receive())
+	}
+	require.Equal(t, int32(1), opened.Load())
+}
+
+func TestHTTPIntegration_Invalid(t *testing.T) {
+	t.Parallel()
+	mapped := func(key, source string) *gateway.HTTPIntegration {
+		return &gateway.HTTPIntegration{URI: "http://x/{id}", RequestParameters: map[string]string{key: source}}
+	}
+	for name, tc := range map[string]struct {
+		i    gateway.Integration
+		want string // in the error
+	}{
+		"no URI":                       {&gateway.HTTPIntegration{}, "neither http:// nor https://"},
+		"another scheme":               {&gateway.HTTPIntegration{URI: "ftp://x"}, "neither http:// nor https://"},
+		"an unknown variable":          {&gateway.HTTPIntegration{URI: "http://x/${context.stage}"}, "a brace"},
+		"an open brace":                {&gateway.HTTPIntegration{URI: "http://x/{id"}, "a brace"},
+		"a method with a blank":        {&gateway.HTTPIntegration{URI: "http://x", Method: "GET /"}, `"GET /"`},
+		"a target of another kind":     {mapped("integration.response.header.X", "'x'"), `"integration.response.header.X"`},
+		"a target without a name":      {mapped("integration.request.header.", "'x'"), `"integration.request.header."`},
+		"a target with a blank":        {mapped("integration.request.header.X Y", "'x'"), `"integration.request.header.X Y"`},
+		"a placeholder that is not":    {mapped("integration.request.path.room", "'x'"), "no {room}"},
+		"a source of REST APIs":        {mapped("integration.request.header.X", "method.request.header.X"), `"integration.request.header.X"`},
+		"a literal that is not closed": {mapped("integration.request.header.X", "'x"), "no closing"},
+		"an unknown source":            {mapped("integration.request.header.X", "request.body.x"), "route.request.body"},
+		"a body path with a mistake":   {mapped("integration.request.header.X", "route.request.body.a["), "integration.request.header.X"},
+		"a source of responses":        {mapped("integration.request.header.X", "integration.response.header.X"), "integration.request.header.X"},
+		"a context name with a blank":  {mapped("integration.request.header.X", "context.a b"), "a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gw := newGateway(t)
+			err := gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "key", Integration: tc.i}}})
+			require.ErrorIs(t, err, gateway.ErrInvalidOption)
+			require.ErrorContains(t, err, tc.want)
+			require.ErrorContains(t, err, `route "key"`)
+			_, err = tc.i.Invoke(t.Context(), &gateway.Request{})
+			require.ErrorIs(t, err, gateway.ErrInvalidOption)
+		})
+	}
+}
+
+func BenchmarkHTTPIntegration(b *testing.B) {
+	e := httptest.NewServer(says(`{"ok":true}`))
+	b.Cleanup(e.Close)
+	var invoke gateway.Integration
+	capture := func(next gateway.Integration) gateway.Integration { invoke = next; return next }
+	gw, err := gateway.New(gateway.WithMiddleware(capture))
+	require.NoError(b, err)
+	gw.Handle("$default", &gateway.HTTPIntegration{URI: e.URL, CallbackURL: "http://gateway.internal/prod"})
+	req := &gateway.Request{
+		RouteKey: "$default", EventType: gateway.EventMessage, ConnectionID: "gbgHN0-zjQAYKEjhgA==",
+		Body: []byte(`{"action":"sendmessage","data":"hello"}`), RequestTime: time.Now(),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := invoke.Invoke(b.Context(), req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
