@@ -481,11 +481,11 @@ func (c *connection) disconnect(cl *closing) {
 	}
 	req := c.newRequest(t, t.disconnect, EventDisconnect, time.Now())
 	req.DisconnectStatusCode, req.DisconnectReason = cl.code, cl.reason
-	c.g.invokeWithin(ctx, t.disconnect, req)
+	c.g.invokeWithin(ctx, t.disconnect, &req)
 }
 
-func (c *connection) newRequest(t *routeTable, r *route, event EventType, now time.Time) *Request {
-	return &Request{
+func (c *connection) newRequest(t *routeTable, r *route, event EventType, now time.Time) Request {
+	return Request{
 		RouteKey: r.RouteKey, EventType: event,
 		ConnectionID: c.id, RequestID: connid.NewRequest(), Identity: c.identity,
 		APIID: c.g.apiID, Stage: c.g.stage, DomainName: c.domainName, StageVariables: t.stageVariables,

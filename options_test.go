@@ -259,6 +259,7 @@ func TestOptions_NegativeIsNone(t *testing.T) {
 		large := strings.Repeat("x", 900_000)
 		c.Send(large)
 		require.Len(t, c.Receive(), len(large))
+		synctest.Wait() // until the reply has left the send buffer, which has no room for two
 		requireManagement(t, call(t, srv, "POST", c.ConnectionID(), large), 200, "", "")
 		require.Len(t, c.Receive(), len(large))
 	})

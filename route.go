@@ -252,11 +252,12 @@ type worker struct {
 // a corked reply from going out.
 const takeOverAfter = time.Millisecond
 
-// call is one message with its integration. It is the integration's context.
+// call is one message with its integration: its context and its request lie in
+// one allocation.
 type call struct {
 	deadline.Context
 	route *route
-	req   *Request
+	req   Request
 	start time.Time
 	until time.Time // zero: no timeout
 }
@@ -290,15 +291,14 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 		c.replyError(c.ctx, errNoRoute, connid.NewRequest(), w.cork())
 		return true
 	}
-	req := c.newRequest(t, r, EventMessage, now)
-	req.MessageID, req.Body = connid.NewMessage(c.id), message
-	call := &call{route: r, req: req, start: now}
+	call := &call{route: r, req: c.newRequest(t, r, EventMessage, now), start: now}
+	call.req.MessageID, call.req.Body = connid.NewMessage(c.id), message
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
 		call.until = now.Add(timeout)
 	}
 	call.Init(c.ctx, call.until)
 	w.begin(call)
-	out := invoke(call, r, req)
+	out := invoke(call, r, &call.req)
 	inTime := w.finish(call)
 	call.Cancel()
 	if inTime {
@@ -447,7 +447,7 @@ func (c *connection) workersDoneLocked() {
 
 // answer does what the outcome of a call asks for.
 func (c *connection) answer(call *call, out invocation, cork bool) {
-	c.g.integrationDone(call, call.req, out, time.Since(call.start))
+	c.g.integrationDone(call, &call.req, out, time.Since(call.start))
 	body := out.body()
 	limit := c.g.quotas.MessageBytes
 	switch {
@@ -455,7 +455,7 @@ func (c *connection) answer(call *call, out invocation, cork bool) {
 		c.replyError(call, out.err, call.req.RequestID, cork)
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
-		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(call.req), slog.Any("error", errReplySize))...)
+		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
 		c.replyError(call, errReplySize, call.req.RequestID, cork)
 	default:
 		c.reply(call, body, cork)
