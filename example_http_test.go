@@ -40,3 +40,34 @@ func ExampleHTTPIntegration() {
 	// Output:
 	// order in stage prod, room "kitchen": {"action":"order","room":"kitchen"}
 }
+
+// Mapping templates make what the backend gets, and what the client is
+// answered: here without any backend.
+func ExampleTransform() {
+	gw, err := gateway.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	gw.Handle("age", gateway.MockIntegration{Transform: &gateway.Transform{
+		RequestTemplates: map[string]string{
+			"$default": `{"statusCode": #if($input.path('$.age') >= 18)200#{else}403#end}`,
+		},
+		Responses: map[string]gateway.IntegrationResponse{
+			"/403/":    {ResponseTemplates: map[string]string{"$default": `{"error": "too young"}`}},
+			"$default": {ResponseTemplates: map[string]string{"$default": `{"welcome": true, "route": "$context.routeKey"}`}},
+		},
+	}}, gateway.WithRouteResponse())
+
+	srv := httptest.NewServer(gw.Handler())
+	defer srv.Close()
+	c, _ := dial(srv.URL)
+	defer c.close(1000, "")
+	c.send(`{"action":"age","age":17}`)
+	fmt.Println(c.receive())
+	c.send(`{"action":"age","age":18}`)
+	fmt.Println(c.receive())
+	// Output:
+	// {"error": "too young"}
+	// {"welcome": true, "route": "age"}
+}

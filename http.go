@@ -16,7 +16,7 @@ import (
 )
 
 // HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the
-// service. It is compiled once, with its route;
+// service, or HTTP when it has a Transform. It is compiled once, with its route;
 // what is wrong with it is an error of [Gateway.Deploy], a panic of
 // [Gateway.Handle]. It may serve several routes.
 //
@@ -80,6 +80,10 @@ type HTTPIntegration struct {
 	// Client makes the calls; its redirect policy is not used. nil means a client
 	// that keeps up to 64 idle connections to the endpoint.
 	Client *http.Client
+	// Transform makes this a non-proxy integration: the endpoint gets the
+	// transformed payload, and of the upgrade request only what is mapped. nil means
+	// proxy.
+	Transform *Transform
 }
 
 var _ Integration = (*HTTPIntegration)(nil)
@@ -95,7 +99,7 @@ const (
 	idlePerEndpoint      = 64
 )
 
-func (i *HTTPIntegration) prepare(*Route) (Integration, error) {
+func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	uri, err := compileURI(i.URI)
 	if err != nil {
 		return nil, err
@@ -120,6 +124,9 @@ func (i *HTTPIntegration) prepare(*Route) (Integration, error) {
 		call.ResponseBytes = defaultResponseBytes
 	}
 	call.Client = endpointClient(i.Client)
+	if i.Transform != nil {
+		return compileTransform(i.Transform, selectHTTPIntegrationResponse, r, call.do)
+	}
 	return call, nil
 }
 
@@ -198,9 +205,11 @@ func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*
 		return nil, err
 	}
 	query := target.Query()
-	for name, values := range in.query {
-		if _, own := query[name]; !own { // what the URI says, no client changes
-			query[name] = values
+	if c.Transform == nil {
+		for name, values := range in.query {
+			if _, own := query[name]; !own { // what the URI says, no client changes
+				query[name] = values
+			}
 		}
 	}
 	out, err := http.NewRequestWithContext(ctx, c.Method, "", bytes.NewReader(payload))
@@ -249,7 +258,7 @@ func (c *httpCall) setHeader(header http.Header, req *Request) {
 		header.Set("X-Forwarded-Proto", proto)
 		header.Set("X-Forwarded-Port", port)
 	}
-	if req.EventType == EventMessage {
+	if req.EventType == EventMessage || c.Transform != nil {
 		header.Set("Content-Type", "application/json")
 	}
 	header.Set("User-Agent", "AmazonAPIGateway_"+req.APIID)
@@ -278,7 +287,7 @@ func setHeader(header http.Header, name string, values ...string) {
 // passesOn says whether a header of the upgrade request goes to the endpoint.
 func (c *httpCall) passesOn(name string) bool {
 	switch {
-	case hopByHop(name), strings.EqualFold(name, "Accept-Encoding"):
+	case c.Transform != nil, hopByHop(name), strings.EqualFold(name, "Accept-Encoding"):
 		return false
 	case strings.EqualFold(name, "Sec-WebSocket-Protocol"), c.UpgradeHeaders:
 		return true

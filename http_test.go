@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +40,7 @@ func newEndpoint(t testing.TB, answer http.HandlerFunc) *endpoint {
 		e.mu.Lock()
 		e.requests = append(e.requests, recorded{r, string(body)})
 		e.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer(w, r)
 	}))
 	t.Cleanup(e.Close)
@@ -311,21 +314,32 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		i    gateway.Integration
 		want string // in the error
 	}{
-		"no URI":                       {&gateway.HTTPIntegration{}, "neither http:// nor https://"},
-		"another scheme":               {&gateway.HTTPIntegration{URI: "ftp://x"}, "neither http:// nor https://"},
-		"an unknown variable":          {&gateway.HTTPIntegration{URI: "http://x/${context.stage}"}, "a brace"},
-		"an open brace":                {&gateway.HTTPIntegration{URI: "http://x/{id"}, "a brace"},
-		"a method with a blank":        {&gateway.HTTPIntegration{URI: "http://x", Method: "GET /"}, `"GET /"`},
-		"a target of another kind":     {mapped("integration.response.header.X", "'x'"), `"integration.response.header.X"`},
-		"a target without a name":      {mapped("integration.request.header.", "'x'"), `"integration.request.header."`},
-		"a target with a blank":        {mapped("integration.request.header.X Y", "'x'"), `"integration.request.header.X Y"`},
-		"a placeholder that is not":    {mapped("integration.request.path.room", "'x'"), "no {room}"},
-		"a source of REST APIs":        {mapped("integration.request.header.X", "method.request.header.X"), `"integration.request.header.X"`},
-		"a literal that is not closed": {mapped("integration.request.header.X", "'x"), "no closing"},
-		"an unknown source":            {mapped("integration.request.header.X", "request.body.x"), "route.request.body"},
-		"a body path with a mistake":   {mapped("integration.request.header.X", "route.request.body.a["), "integration.request.header.X"},
-		"a source of responses":        {mapped("integration.request.header.X", "integration.response.header.X"), "integration.request.header.X"},
-		"a context name with a blank":  {mapped("integration.request.header.X", "context.a b"), "a b"},
+		"no URI":                        {&gateway.HTTPIntegration{}, "neither http:// nor https://"},
+		"another scheme":                {&gateway.HTTPIntegration{URI: "ftp://x"}, "neither http:// nor https://"},
+		"an unknown variable":           {&gateway.HTTPIntegration{URI: "http://x/${context.stage}"}, "a brace"},
+		"an open brace":                 {&gateway.HTTPIntegration{URI: "http://x/{id"}, "a brace"},
+		"a method with a blank":         {&gateway.HTTPIntegration{URI: "http://x", Method: "GET /"}, `"GET /"`},
+		"a target of another kind":      {mapped("integration.response.header.X", "'x'"), `"integration.response.header.X"`},
+		"a target without a name":       {mapped("integration.request.header.", "'x'"), `"integration.request.header."`},
+		"a target with a blank":         {mapped("integration.request.header.X Y", "'x'"), `"integration.request.header.X Y"`},
+		"a placeholder that is not":     {mapped("integration.request.path.room", "'x'"), "no {room}"},
+		"a source of REST APIs":         {mapped("integration.request.header.X", "method.request.header.X"), `"integration.request.header.X"`},
+		"a literal that is not closed":  {mapped("integration.request.header.X", "'x"), "no closing"},
+		"an unknown source":             {mapped("integration.request.header.X", "request.body.x"), "route.request.body"},
+		"a body path with a mistake":    {mapped("integration.request.header.X", "route.request.body.a["), "integration.request.header.X"},
+		"a source of responses":         {mapped("integration.request.header.X", "integration.response.header.X"), "integration.request.header.X"},
+		"a context name with a blank":   {mapped("integration.request.header.X", "context.a b"), "a b"},
+		"a passthrough behavior":        {transform(&gateway.Transform{PassthroughBehavior: "SOMETIMES"}), "SOMETIMES"},
+		"a content handling":            {transform(&gateway.Transform{ContentHandling: "TO_GOLD"}), "TO_GOLD"},
+		"a response key":                {transform(&gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"200": {}}}), `"200"`},
+		"a response regex":              {transform(&gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"/(/": {}}}), "/(/"},
+		"a response parameter":          {transform(&gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseParameters: map[string]string{"x": "'y'"}}}}), "method.response.header"},
+		"a selection of templates":      {transform(&gateway.Transform{TemplateSelectionExpression: "$request.header.x"}), "position"},
+		"a selection of responses":      {transform(&gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {TemplateSelectionExpression: "$x"}}}), "position"},
+		"a template with a mistake":     {transform(&gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}), "$default"},
+		"a mock's template":             {gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}}, "$default"},
+		"a custom one with no backend":  {&gateway.CustomIntegration{}, "no Backend"},
+		"a custom one with bad content": {&gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{ContentHandling: "x"}}, `"x"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -339,6 +353,12 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		})
 	}
 }
+
+func transform(tr *gateway.Transform) *gateway.HTTPIntegration {
+	return &gateway.HTTPIntegration{URI: "http://x", Transform: tr}
+}
+
+func noBackend(context.Context, *gateway.Request, []byte) (*gateway.Response, error) { return nil, nil }
 
 func BenchmarkHTTPIntegration(b *testing.B) {
 	e := httptest.NewServer(says(`{"ok":true}`))

@@ -94,18 +94,33 @@ type Response struct {
 	Body       []byte
 }
 
-// MockIntegration answers the same to every event, without a backend. Its zero
+// MockIntegration answers without a backend: type MOCK of the service. Its zero
 // value answers 200 without a body, which accepts every connection.
 type MockIntegration struct {
+	// StatusCode and Body are the answer, unless there is a Transform.
 	StatusCode int
 	Body       []byte
+	// Transform, if not nil, answers in their place: its request template has to
+	// make JSON with a number statusCode, which selects the integration response.
+	Transform *Transform
 }
 
 var _ Integration = MockIntegration{}
 
-// Invoke returns the fixed answer.
-func (m MockIntegration) Invoke(context.Context, *Request) (*Response, error) {
+// Invoke returns the answer. A route has a Transform compiled once; a direct call
+// compiles it each time.
+func (m MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	if m.Transform != nil {
+		return invokeOnce(ctx, m, req)
+	}
 	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
+}
+
+func (m MockIntegration) prepare(r *Route) (Integration, error) {
+	if m.Transform == nil {
+		return m, nil
+	}
+	return compileTransform(m.Transform, selectMockIntegrationResponse, r, mockBackend)
 }
 
 // preparer is an integration that is compiled with its route.

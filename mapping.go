@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/internal/jsonpath"
 )
 
-// mapping is one entry of RequestParameters, compiled:
+// mapping is one entry of RequestParameters or ResponseParameters, compiled:
 // where a value goes and where it comes from. (API Gateway: "Setting up data
 // mapping for WebSocket APIs".)
 type mapping struct {
@@ -29,6 +29,7 @@ type mappingInput struct {
 	req       *Request
 	validBody bool       // req.Body is JSON
 	query     url.Values // of the upgrade request
+	resp      *Response  // of the backend, for ResponseParameters
 }
 
 func newMappingInput(req *Request) *mappingInput {
@@ -74,6 +75,20 @@ func requestMappings() mappingKind {
 				return optional(value, ok)
 			})},
 			{"context.", "{name}", named(func(in *mappingInput, name string) []string { return optional(in.req.contextValue(name)) })},
+		},
+	}
+}
+
+func responseMappings() mappingKind {
+	return mappingKind{
+		target:  regexp.MustCompile(`^method\.response\.(header)\.(` + parameterName + `)$`),
+		targets: "method.response.header.{name}",
+		sources: []sourceForm{
+			{"integration.response.header.", "{name}", named(func(in *mappingInput, name string) []string { return last(in.resp.Header.Values(name)) })},
+			{"integration.response.multivalueheader.", "{name}", named(func(in *mappingInput, name string) []string { return in.resp.Header.Values(name) })},
+			{"integration.response.body", ".{JSONPath}", bodySource(func(in *mappingInput) ([]byte, bool) {
+				return in.resp.Body, jsonpath.Valid(in.resp.Body)
+			})},
 		},
 	}
 }

@@ -148,10 +148,11 @@ func (p *tab) say(t *testing.T, text string) {
 	p.see(t, messages, text)
 }
 
-// The same chat, whatever its backend is: Go funcs, an HTTP service in Python.
+// The same chat, whatever its backend is: Go funcs, an HTTP service in Python, a
+// Lambda handler.
 func TestBrowser(t *testing.T) {
 	outside(t)
-	for _, example := range []string{"chat", "httptarget"} {
+	for _, example := range []string{"chat", "httptarget", "lambda"} {
 		t.Run(example, func(t *testing.T) { testBrowser(t, example) })
 	}
 }

@@ -1,0 +1,382 @@
+// Package event writes the JSON events that the service hands to a Lambda
+// function, and reads the JSON that the function answers.
+//
+// The events have exactly the keys of the service's, in its order; what is absent
+// there is absent here. They are written without reflection, so that a MESSAGE
+// costs no allocation but the growth of the buffer.
+package event
+
+import (
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Event is what any of the events is made of. A func takes the fields that its
+// event has and leaves the others alone.
+type Event struct {
+	RouteKey     string
+	RequestID    string
+	ConnectionID string
+	MessageID    string // MESSAGE
+	APIID        string
+	Stage        string
+	DomainName   string
+	SourceIP     string
+	UserAgent    string // "": the client sent none
+
+	ConnectedAt, RequestTime time.Time
+
+	StageVariables map[string]string
+
+	// Authorizer is what an authorizer returned: principalId and its context. nil
+	// means that there was none.
+	Authorizer []Pair
+	// IntegrationLatency is how long the authorizer took, CONNECT only.
+	IntegrationLatency time.Duration
+
+	Body []byte // MESSAGE
+
+	DisconnectStatusCode int    // DISCONNECT
+	DisconnectReason     string // DISCONNECT
+
+	Upgrade   Upgrade // CONNECT and the authorizer's event
+	MethodARN string  // the authorizer's event
+}
+
+// Pair is one entry of an authorizer's context, whose values are strings all.
+type Pair struct{ Name, Value string }
+
+// Upgrade is the client's upgrade request.
+type Upgrade struct {
+	// Host is that of the request. "" means the domain name.
+	Host string
+	// Header has canonical names, as net/http's.
+	Header map[string][]string
+	Query  map[string][]string
+	// Proto and Port are where the client connected: "https", "443".
+	Proto, Port string
+	// TraceID is the X-Amzn-Trace-Id, unless the client sent one itself.
+	TraceID string
+}
+
+// requestTimeLayout is how the service writes requestTime, in UTC.
+const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
+
+// AppendConnect appends the CONNECT event.
+func AppendConnect(dst []byte, e *Event) []byte {
+	dst = appendHeaders(append(dst, '{'), e.integrationHeaders())
+	if len(e.Upgrade.Query) > 0 {
+		dst = append(appendQuery(dst, e.Upgrade.Query), ',')
+	}
+	dst = appendStageVariables(dst, e)
+	dst = appendContextStart(dst, e, "CONNECT", true)
+	dst = appendContextEnd(dst, e)
+	return append(dst, `,"isBase64Encoded":false}`...)
+}
+
+// AppendMessage appends the MESSAGE event, which has no headers.
+func AppendMessage(dst []byte, e *Event) []byte {
+	dst = slices.Grow(dst, 640+len(e.Body)+len(e.Body)/4)
+	dst = appendStageVariables(append(dst, '{'), e)
+	dst = appendContextStart(dst, e, "MESSAGE", false)
+	dst = appendContextEnd(dst, e)
+	dst = appendString(append(dst, `,"body":`...), e.Body)
+	return append(dst, `,"isBase64Encoded":false}`...)
+}
+
+// AppendDisconnect appends the DISCONNECT event. Its headers are not a client's:
+// the service makes them up.
+func AppendDisconnect(dst []byte, e *Event) []byte {
+	dst = appendHeaders(append(dst, '{'), []field{
+		{"Host", []string{e.DomainName}},
+		{"x-api-key", []string{""}},
+		{"X-Forwarded-For", []string{""}},
+		{"x-restapi", []string{""}},
+	})
+	dst = appendStageVariables(dst, e)
+	dst = appendContextStart(dst, e, "DISCONNECT", false)
+	dst = appendContextEnd(dst, e)
+	return append(dst, `,"isBase64Encoded":false}`...)
+}
+
+// AppendAuthorizer appends the event of a Lambda REQUEST authorizer. Unlike the
+// others it has the headers about the connection, empty objects where there are
+// no values, and neither body nor isBase64Encoded.
+func AppendAuthorizer(dst []byte, e *Event) []byte {
+	dst = appendString(append(dst, `{"type":"REQUEST","methodArn":`...), e.MethodARN)
+	dst = appendHeaders(append(dst, ','), e.authorizerHeaders())
+	dst = append(appendQuery(dst, e.Upgrade.Query), ',')
+	dst = appendStringMap(append(dst, `"stageVariables":`...), e.StageVariables)
+	dst = append(dst, ',')
+	own := *e
+	own.Authorizer = nil
+	dst = appendContextStart(dst, &own, "CONNECT", false)
+	return append(appendContextEnd(dst, &own), '}')
+}
+
+// field is a header in the service's spelling.
+type field struct {
+	name   string
+	values []string
+}
+
+// integrationHeaders returns the headers of the CONNECT event: the client's, but
+// for those about its connection, and the gateway's.
+func (e *Event) integrationHeaders() []field {
+	up := &e.Upgrade
+	fields := make([]field, 0, len(up.Header)+5)
+	for name, values := range up.Header {
+		switch name {
+		case "Connection", "Upgrade", "Content-Length", "Host", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Amzn-Trace-Id":
+			continue
+		}
+		if len(values) > 0 {
+			fields = append(fields, field{spelling(name), values})
+		}
+	}
+	host, forwarded, trace := up.Host, e.SourceIP, up.TraceID
+	if host == "" {
+		host = e.DomainName
+	}
+	if before := up.Header["X-Forwarded-For"]; len(before) > 0 {
+		forwarded = strings.Join(before, ", ") + ", " + forwarded
+	}
+	if sent := up.Header["X-Amzn-Trace-Id"]; len(sent) > 0 {
+		trace = sent[len(sent)-1]
+	}
+	fields = append(fields,
+		field{"Host", []string{host}},
+		field{"X-Amzn-Trace-Id", []string{trace}},
+		field{"X-Forwarded-For", []string{forwarded}},
+		field{"X-Forwarded-Port", []string{up.Port}},
+		field{"X-Forwarded-Proto", []string{up.Proto}},
+	)
+	return sorted(fields)
+}
+
+// authorizerHeaders returns those of the authorizer's event, which has the
+// headers about the connection as the service's front end leaves them.
+func (e *Event) authorizerHeaders() []field {
+	return sorted(append(e.integrationHeaders(),
+		field{"Connection", []string{"upgrade"}},
+		field{"content-length", []string{"0"}},
+		field{"Upgrade", []string{"websocket"}},
+	))
+}
+
+func sorted(fields []field) []field {
+	slices.SortFunc(fields, func(a, b field) int { return compareFold(a.name, b.name) })
+	return fields
+}
+
+// compareFold orders header names as the service does, whatever their case.
+func compareFold(a, b string) int {
+	for n := range min(len(a), len(b)) {
+		if x, y := lower(a[n]), lower(b[n]); x != y {
+			return int(x) - int(y)
+		}
+	}
+	return len(a) - len(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// spelling undoes what net/http does to the names that begin with Sec-WebSocket.
+// Of others the client's own spelling is lost.
+func spelling(name string) string {
+	if rest, ok := strings.CutPrefix(name, "Sec-Websocket-"); ok {
+		return "Sec-WebSocket-" + rest
+	}
+	return name
+}
+
+// appendHeaders appends "headers", where the last value wins, and
+// "multiValueHeaders", with a comma after each.
+func appendHeaders(dst []byte, fields []field) []byte {
+	dst = append(dst, `"headers":{`...)
+	for n, f := range fields {
+		dst = appendKey(dst, n, f.name)
+		dst = appendString(dst, f.values[len(f.values)-1])
+	}
+	dst = append(dst, `},"multiValueHeaders":{`...)
+	for n, f := range fields {
+		dst = appendKey(dst, n, f.name)
+		dst = appendStrings(dst, f.values)
+	}
+	return append(dst, `},`...)
+}
+
+// appendQuery appends both forms of the query. The last value wins, as with
+// headers.
+func appendQuery(dst []byte, query map[string][]string) []byte {
+	names := make([]string, 0, len(query))
+	for name, values := range query {
+		if len(values) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	dst = append(dst, `"queryStringParameters":{`...)
+	for n, name := range names {
+		values := query[name]
+		dst = appendString(appendKey(dst, n, name), values[len(values)-1])
+	}
+	dst = append(dst, `},"multiValueQueryStringParameters":{`...)
+	for n, name := range names {
+		dst = appendStrings(appendKey(dst, n, name), query[name])
+	}
+	return append(dst, '}')
+}
+
+// appendStageVariables appends "stageVariables" and a comma, if there are any.
+func appendStageVariables(dst []byte, e *Event) []byte {
+	if len(e.StageVariables) == 0 {
+		return dst
+	}
+	dst = append(dst, `"stageVariables":`...)
+	return append(appendStringMap(dst, e.StageVariables), ',')
+}
+
+// appendContextStart appends the beginning of "requestContext", up to the event
+// type, connect saying whether the authorizer's latency belongs in.
+func appendContextStart(dst []byte, e *Event, eventType string, connect bool) []byte {
+	dst = appendString(append(dst, `"requestContext":{"routeKey":`...), e.RouteKey)
+	if e.Authorizer != nil {
+		dst = append(dst, `,"authorizer":{`...)
+		n := 0
+		for _, p := range e.Authorizer {
+			if connect && p.Name == "integrationLatency" {
+				continue // the number below has the name
+			}
+			dst = appendString(appendKey(dst, n, p.Name), p.Value)
+			n++
+		}
+		if connect {
+			dst = appendKey(dst, n, "integrationLatency")
+			dst = strconv.AppendInt(dst, e.IntegrationLatency.Milliseconds(), 10)
+		}
+		dst = append(dst, '}')
+	}
+	switch eventType {
+	case "MESSAGE":
+		dst = appendString(append(dst, `,"messageId":`...), e.MessageID)
+	case "DISCONNECT":
+		dst = strconv.AppendInt(append(dst, `,"disconnectStatusCode":`...), int64(e.DisconnectStatusCode), 10)
+	}
+	dst = append(append(dst, `,"eventType":"`...), eventType...)
+	dst = appendString(append(dst, `","extendedRequestId":`...), e.RequestID)
+	dst = append(dst, `,"requestTime":"`...)
+	dst = e.RequestTime.UTC().AppendFormat(dst, requestTimeLayout)
+	dst = append(dst, `","messageDirection":"IN"`...)
+	if eventType == "DISCONNECT" {
+		dst = appendString(append(dst, `,"disconnectReason":`...), e.DisconnectReason)
+	}
+	return dst
+}
+
+// appendContextEnd appends the rest of "requestContext".
+func appendContextEnd(dst []byte, e *Event) []byte {
+	dst = appendString(append(dst, `,"stage":`...), e.Stage)
+	dst = strconv.AppendInt(append(dst, `,"connectedAt":`...), e.ConnectedAt.UnixMilli(), 10)
+	dst = strconv.AppendInt(append(dst, `,"requestTimeEpoch":`...), e.RequestTime.UnixMilli(), 10)
+	dst = append(dst, `,"identity":{`...)
+	if e.UserAgent != "" {
+		dst = appendString(append(dst, `"userAgent":`...), e.UserAgent)
+		dst = append(dst, ',')
+	}
+	dst = appendString(append(dst, `"sourceIp":`...), e.SourceIP)
+	dst = appendString(append(dst, `},"requestId":`...), e.RequestID)
+	dst = appendString(append(dst, `,"domainName":`...), e.DomainName)
+	dst = appendString(append(dst, `,"connectionId":`...), e.ConnectionID)
+	dst = appendString(append(dst, `,"apiId":`...), e.APIID)
+	return append(dst, '}')
+}
+
+// appendStringMap appends an object whose keys are sorted.
+func appendStringMap(dst []byte, m map[string]string) []byte {
+	var few [16]string // keeps the keys off the heap
+	names := few[:0]
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	dst = append(dst, '{')
+	for n, name := range names {
+		dst = appendString(appendKey(dst, n, name), m[name])
+	}
+	return append(dst, '}')
+}
+
+func appendStrings(dst []byte, values []string) []byte {
+	dst = append(dst, '[')
+	for n, v := range values {
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, v)
+	}
+	return append(dst, ']')
+}
+
+// appendKey appends the key of an object's n-th member.
+func appendKey(dst []byte, n int, name string) []byte {
+	if n > 0 {
+		dst = append(dst, ',')
+	}
+	return append(appendString(dst, name), ':')
+}
+
+// appendString appends s as a JSON string. Bytes that are not valid UTF-8 become
+// U+FFFD each. Nothing is escaped that JSON does not want escaped.
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	begin := 0
+	for n := 0; n < len(s); {
+		c := s[n]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				n++
+				continue
+			}
+			dst = append(dst, s[begin:n]...)
+			switch c {
+			case '"', '\\':
+				dst = append(dst, '\\', c)
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+			}
+			n++
+			begin = n
+			continue
+		}
+		// The conversion of so few bytes stays on the stack.
+		r, size := utf8.DecodeRuneInString(string(s[n:min(n+utf8.UTFMax, len(s))]))
+		if r == utf8.RuneError && size == 1 {
+			dst = append(dst, s[begin:n]...)
+			dst = append(dst, "\uFFFD"...)
+			begin = n + size
+		}
+		n += size
+	}
+	dst = append(dst, s[begin:]...)
+	return append(dst, '"')
+}
+
+// canonical is how response headers are compared and returned.
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }

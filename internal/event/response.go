@@ -1,0 +1,269 @@
+package event
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// ErrMalformed is wrapped by the errors about an answer that the service does not
+// understand.
+var ErrMalformed = errors.New("malformed response")
+
+// Response is what a function answered.
+type Response struct {
+	// None says that it answered nothing: null, or no bytes.
+	None bool
+	// HasStatusCode says whether there was a statusCode, which $connect requires.
+	HasStatusCode bool
+	StatusCode    int
+	// Header has canonical names. It is nil where there are none.
+	Header map[string][]string
+	// Body is decoded already. It may be part of what was read.
+	Body []byte
+}
+
+// DecodeResponse reads the answer of a function to a proxy integration. It is as
+// strict as the service: another top-level key than the five that the service
+// knows, in exactly this spelling, or a value of the wrong type, is an error that
+// wraps [ErrMalformed]. Of duplicate keys the last one counts.
+//
+// A value in headers may be a number or a boolean, which the service turns into
+// text; null is left out.
+func DecodeResponse(data []byte) (Response, error) {
+	data = bytes.Trim(data, " \t\r\n")
+	if len(data) == 0 || string(data) == "null" {
+		return Response{None: true}, nil
+	}
+	if !json.Valid(data) {
+		return Response{}, fmt.Errorf("%w: it is not JSON", ErrMalformed)
+	}
+	if data[0] != '{' {
+		return Response{}, fmt.Errorf("%w: it is no JSON object", ErrMalformed)
+	}
+	var raw struct{ statusCode, headers, multi, body, base64 []byte }
+	for s := newScanner(data); s.next(); {
+		key := s.key()
+		switch string(key) {
+		case "statusCode":
+			raw.statusCode = s.value
+		case "headers":
+			raw.headers = s.value
+		case "multiValueHeaders":
+			raw.multi = s.value
+		case "body":
+			raw.body = s.value
+		case "isBase64Encoded":
+			raw.base64 = s.value
+		default:
+			return Response{}, fmt.Errorf("%w: unknown key %q", ErrMalformed, clip(string(key)))
+		}
+	}
+	var (
+		r   Response
+		err error
+	)
+	if r.StatusCode, r.HasStatusCode, err = decodeStatusCode(raw.statusCode); err != nil {
+		return Response{}, err
+	}
+	if r.Header, err = decodeHeaders(raw.headers, raw.multi); err != nil {
+		return Response{}, err
+	}
+	if r.Body, err = decodeBody(raw.body, raw.base64); err != nil {
+		return Response{}, err
+	}
+	return r, nil
+}
+
+// isNull says whether a value is absent, or null, which is the same.
+func isNull(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
+
+func decodeStatusCode(raw []byte) (code int, ok bool, err error) {
+	if isNull(raw) {
+		return 0, false, nil
+	}
+	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return 0, false, fmt.Errorf("%w: statusCode is no number: %s", ErrMalformed, clip(string(raw)))
+	}
+	if n, err := strconv.Atoi(string(raw)); err == nil {
+		return n, true, nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || f != float64(int32(f)) {
+		return 0, false, fmt.Errorf("%w: statusCode is no integer: %s", ErrMalformed, clip(string(raw)))
+	}
+	return int(f), true, nil
+}
+
+// decodeHeaders merges headers and multiValueHeaders, of which the latter wins.
+func decodeHeaders(single, multi []byte) (map[string][]string, error) {
+	if isNull(single) && isNull(multi) {
+		return nil, nil
+	}
+	header := map[string][]string{}
+	if !isNull(single) {
+		if single[0] != '{' {
+			return nil, fmt.Errorf("%w: headers is no object", ErrMalformed)
+		}
+		for s := newScanner(single); s.next(); {
+			value, ok := scalar(s.value)
+			switch {
+			case ok:
+				header[canonical(string(s.key()))] = []string{value}
+			case !isNull(s.value):
+				return nil, fmt.Errorf("%w: headers[%q] is no string", ErrMalformed, clip(string(s.key())))
+			}
+		}
+	}
+	if !isNull(multi) {
+		if multi[0] != '{' {
+			return nil, fmt.Errorf("%w: multiValueHeaders is no object", ErrMalformed)
+		}
+		for s := newScanner(multi); s.next(); {
+			if isNull(s.value) {
+				continue
+			}
+			if s.value[0] != '[' {
+				return nil, fmt.Errorf("%w: multiValueHeaders[%q] is no array", ErrMalformed, clip(string(s.key())))
+			}
+			values := []string{}
+			for each := newScanner(s.value); each.next(); {
+				value, ok := scalar(each.value)
+				switch {
+				case ok:
+					values = append(values, value)
+				case !isNull(each.value):
+					return nil, fmt.Errorf("%w: multiValueHeaders[%q] holds more than strings", ErrMalformed, clip(string(s.key())))
+				}
+			}
+			if len(values) > 0 {
+				header[canonical(string(s.key()))] = values
+			}
+		}
+	}
+	if len(header) == 0 {
+		return nil, nil
+	}
+	return header, nil
+}
+
+func decodeBody(raw, base64Encoded []byte) ([]byte, error) {
+	if !isNull(base64Encoded) && base64Encoded[0] != 't' && base64Encoded[0] != 'f' {
+		return nil, fmt.Errorf("%w: isBase64Encoded is no boolean", ErrMalformed)
+	}
+	if isNull(raw) {
+		return nil, nil
+	}
+	if raw[0] != '"' {
+		return nil, fmt.Errorf("%w: body is no string", ErrMalformed)
+	}
+	body := unquote(raw)
+	if isNull(base64Encoded) || base64Encoded[0] == 'f' {
+		return body, nil
+	}
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(body)))
+	n, err := base64.StdEncoding.Decode(decoded, body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: body is no base64, and isBase64Encoded is true", ErrMalformed)
+	}
+	return decoded[:n], nil
+}
+
+// scalar returns the text of a string, number or boolean.
+func scalar(raw []byte) (text string, ok bool) {
+	switch raw[0] {
+	case '"':
+		return string(unquote(raw)), true
+	case '{', '[', 'n':
+		return "", false
+	}
+	return string(raw), true
+}
+
+// unquote returns the text of a valid JSON string, as valid UTF-8. It is part of
+// raw where nothing has to change.
+func unquote(raw []byte) []byte {
+	inner := raw[1 : len(raw)-1]
+	escape := bytes.IndexByte(inner, '\\')
+	if escape < 0 {
+		return toValidUTF8(inner)
+	}
+	out := append(make([]byte, 0, len(inner)), inner[:escape]...)
+	for n := escape; n < len(inner); {
+		if inner[n] != '\\' {
+			end := bytes.IndexByte(inner[n:], '\\')
+			if end < 0 {
+				end = len(inner) - n
+			}
+			out = append(out, inner[n:n+end]...)
+			n += end
+			continue
+		}
+		c := inner[n+1]
+		n += 2
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r := hex4(inner[n:])
+			n += 4
+			if utf16.IsSurrogate(r) { // the second half, or U+FFFD for one alone
+				pair := unicode.ReplacementChar
+				if bytes.HasPrefix(inner[n:], []byte(`\u`)) {
+					pair = utf16.DecodeRune(r, hex4(inner[n+2:]))
+				}
+				if r = pair; r != unicode.ReplacementChar {
+					n += 6
+				}
+			}
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		out = append(out, c)
+	}
+	return toValidUTF8(out)
+}
+
+// hex4 returns what four hexadecimal digits mean.
+func hex4(digits []byte) (r rune) {
+	for _, c := range digits[:4] {
+		switch {
+		case c <= '9':
+			c -= '0'
+		default:
+			c = c&^0x20 - 'A' + 10
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// toValidUTF8 replaces each byte that is not valid UTF-8.
+func toValidUTF8(b []byte) []byte {
+	if utf8.Valid(b) {
+		return b
+	}
+	return []byte(string([]rune(string(b))))
+}
+
+// clip bounds what an error repeats.
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}

@@ -1,0 +1,106 @@
+package vtl_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/vtl"
+)
+
+// refused is the answer of a template that Velocity refuses, or fails in running.
+const refused = "!error"
+
+// different lists the cases where we knowingly print something else than
+// Velocity 1.7, with the reason.
+var different = map[string]struct{ want, reason string }{}
+
+// TestGolden runs the cases of testdata/golden, whose answers are Velocity's.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+
+	files, err := filepath.Glob(goldenGlob())
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		cases, answers := sections(t, file), sections(t, strings.TrimSuffix(file, ".cases")+".golden")
+		require.Len(t, answers, len(cases), "%s is out of date", file)
+		for i, c := range cases {
+			want := answers[i]
+			require.Equal(t, c.name, want.name, "%s is out of date", file)
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".cases")+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				got := goldenRun(t, c.text)
+				if d, ok := different[c.name]; ok {
+					require.NotEqual(t, want.text, got, "no longer different: %s", d.reason)
+					require.Equal(t, d.want, got, "%q: %s", c.text, d.reason)
+					return
+				}
+				require.Equal(t, want.text, got, "%s", c.text)
+			})
+		}
+	}
+}
+
+func goldenGlob() string {
+	if glob := os.Getenv("VTL_CASES"); glob != "" {
+		return glob
+	}
+	return filepath.Join("testdata", "golden", "*.cases")
+}
+
+type section struct{ name, text string }
+
+// sections reads a file as testdata/oracle/Oracle.java writes it.
+func sections(t *testing.T, file string) []section {
+	t.Helper()
+
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var list []section
+	for part := range strings.SplitSeq("\n"+string(data), "\n=== ") {
+		if part == "" || part[0] == '\n' {
+			continue
+		}
+		name, text, _ := strings.Cut(part, "\n")
+		list = append(list, section{name: name, text: text})
+	}
+	if n := len(list); n > 0 {
+		list[n-1].text = strings.TrimSuffix(list[n-1].text, "\n")
+	}
+	return list
+}
+
+// goldenRun runs a case. Its model becomes variables by $util.parseJson.
+func goldenRun(t *testing.T, text string) string {
+	t.Helper()
+
+	template := text
+	if rest, ok := strings.CutPrefix(text, "model: "); ok {
+		model, rest, _ := strings.Cut(rest, "\n")
+		var variables map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(model), &variables))
+		template = rest
+		for name, value := range variables {
+			value := strings.ReplaceAll(string(value), "'", "''")
+			template = "#set($" + name + " = $util.parseJson('" + value + "'))\n" + template
+		}
+	}
+	parsed, err := vtl.Parse(template)
+	if err != nil {
+		var syntax *vtl.SyntaxError
+		require.ErrorAs(t, err, &syntax)
+		return refused
+	}
+	out, err := parsed.Append(nil, &vtl.Env{})
+	if err != nil {
+		var failed *vtl.RunError
+		require.ErrorAs(t, err, &failed)
+		return refused
+	}
+	return string(out)
+}

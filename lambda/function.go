@@ -1,0 +1,272 @@
+package lambda
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/gateway"
+)
+
+// Function calls a Lambda function through the Invoke API: of Lambda, or of
+// whatever speaks it. It is an integration of any number of routes, and safe for
+// concurrent use; its fields must not change once it is used, and it must not be
+// copied.
+//
+// A failed call is a *[FunctionError] when the function raised, an *[InvokeError]
+// when the endpoint did not run it, within a *[gateway.IntegrationError]. A call
+// is never repeated.
+type Function struct {
+	// URL is the endpoint: http://127.0.0.1:9000,
+	// https://lambda.us-east-1.amazonaws.com. What the Invoke API adds to its path,
+	// /2015-03-31/functions/{name}/invocations, is not part of it.
+	URL string
+	// Name is the name of the function, with or without a qualifier: "chat",
+	// "chat:live", "123456789012:function:chat", its ARN, or the URI that API Gateway
+	// has for an integration,
+	// arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{ARN}/invocations.
+	// An ARN is passed on as it is. Name may hold ${stageVariables.name}. "" means
+	// "function", the name that the runtime interface emulators have.
+	Name string
+	// Qualifier is a version or an alias. It may hold ${stageVariables.name}. "" means
+	// that of Name, or $LATEST.
+	Qualifier string
+	// Timeout ends a call earlier than Quotas.IntegrationTimeout does. 0 means that
+	// one alone.
+	Timeout time.Duration
+	// Sign, if not nil, adds what the endpoint wants to see of the caller, such as an
+	// AWS signature. It must not read the request's body, which is the second
+	// argument.
+	Sign func(r *http.Request, body []byte) error
+	// Client makes the calls; its redirect policy is not used. nil means a client
+	// that keeps up to 64 idle connections to the endpoint.
+	Client *http.Client
+
+	once   sync.Once
+	client *http.Client
+}
+
+var _ gateway.Integration = (*Function)(nil)
+
+// Invoke calls the function with the event that the service makes of req.
+func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+	answer, err := f.call(ctx, req.StageVariables, appendEvent(nil, req))
+	if err != nil {
+		return nil, integrationError(req, err)
+	}
+	resp, err := response(req, answer)
+	if err != nil {
+		return nil, integrationError(req, fmt.Errorf("lambda: function %q: %w", f.Name, err))
+	}
+	return resp, nil
+}
+
+// call passes an event to the function and returns its answer, both as JSON.
+func (f *Function) call(ctx context.Context, stageVariables map[string]string, event []byte) ([]byte, error) {
+	if f.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
+		defer cancel()
+	}
+	target, name, err := f.target(stageVariables)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(event))
+	if err != nil {
+		return nil, fmt.Errorf("%w: URL: %w", errConfiguration, withoutURL(err))
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Amz-Invocation-Type", "RequestResponse")
+	if f.Sign != nil {
+		if err := f.Sign(r, event); err != nil {
+			return nil, fmt.Errorf("%w: Sign: %w", errConfiguration, err)
+		}
+	}
+	f.once.Do(f.makeClient)
+	resp, err := f.client.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("lambda: function %q: %w", name, withoutURL(err))
+	}
+	defer resp.Body.Close()
+	answer, err := readAnswer(resp)
+	if err != nil {
+		return nil, fmt.Errorf("lambda: function %q: %w", name, err)
+	}
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return nil, refused(name, resp, answer)
+	case resp.Header.Get("X-Amz-Function-Error") != "", isReport(answer):
+		return nil, raised(name, answer)
+	}
+	return answer, nil
+}
+
+func (f *Function) makeClient() {
+	client := http.Client{}
+	if f.Client != nil {
+		client = *f.Client
+	} else {
+		client.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 10 * time.Second,
+			MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:     90 * time.Second,
+			ForceAttemptHTTP2:   true,
+		}
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	f.client = &client
+}
+
+// readAnswer reads a body up to Lambda's bound, in one piece where its length is
+// known.
+func readAnswer(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxPayload {
+		return nil, errTooLarge
+	}
+	var b bytes.Buffer
+	if resp.ContentLength > 0 {
+		b.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(resp.Body, maxPayload+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case b.Len() > maxPayload:
+		return nil, errTooLarge
+	}
+	return b.Bytes(), nil
+}
+
+// refused reads what the endpoint says instead of invoking the function.
+func refused(name string, resp *http.Response, body []byte) error {
+	var report struct{ Message string } // message or Message
+	if json.Unmarshal(body, &report) != nil || report.Message == "" {
+		report.Message = clip(string(body))
+	}
+	kind, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+	return &InvokeError{Function: name, StatusCode: resp.StatusCode, Type: kind, Message: report.Message}
+}
+
+// isReport says whether an answer is an error report. Emulators may send one
+// without the header X-Amz-Function-Error.
+func isReport(answer []byte) bool {
+	if !bytes.Contains(answer, []byte(`"errorType"`)) {
+		return false
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(answer, &members) != nil || members["errorType"] == nil {
+		return false
+	}
+	for name := range members {
+		switch name {
+		case "errorType", "errorMessage", "stackTrace", "trace", "cause", "requestId":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// withoutURL takes the URL, which may hold a secret, out of an error.
+func withoutURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}
+
+// target returns where to post an event, and the function's name.
+func (f *Function) target(stageVariables map[string]string) (target, name string, err error) {
+	name, err = functionName(expand(cmp.Or(f.Name, "function"), stageVariables))
+	if err != nil {
+		return "", "", err
+	}
+	if !strings.HasPrefix(f.URL, "http://") && !strings.HasPrefix(f.URL, "https://") {
+		return "", "", fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
+	}
+	// As the SDKs do, escape the colons of an ARN, which [url.PathEscape] leaves.
+	target = strings.TrimRight(f.URL, "/") + "/2015-03-31/functions/" + strings.ReplaceAll(url.PathEscape(name), ":", "%3A") + "/invocations"
+	if f.Qualifier != "" {
+		qualifier := expand(f.Qualifier, stageVariables)
+		if qualifier == "" {
+			return "", "", fmt.Errorf("%w: function %q: the qualifier %q is empty", errConfiguration, name, f.Qualifier)
+		}
+		target += "?Qualifier=" + url.QueryEscape(qualifier)
+	}
+	return target, name, nil
+}
+
+// expand replaces ${stageVariables.name}, by nothing where there is none of that
+// name.
+func expand(text string, stageVariables map[string]string) string {
+	const begin = "${stageVariables."
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, begin)
+		name, rest, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			b.WriteString(text)
+			return b.String()
+		}
+		b.WriteString(before)
+		b.WriteString(stageVariables[name])
+		text = rest
+	}
+}
+
+// functionName takes API Gateway's URI off an ARN and checks the form of a name:
+// [arn:{partition}:lambda:{region}:][{account}:function:]{name}[:{qualifier}].
+func functionName(text string) (string, error) {
+	name := text
+	if strings.HasPrefix(name, "arn:") {
+		if _, path, ok := strings.Cut(name, ":lambda:path/"); ok {
+			_, path, ok = strings.Cut(path, "/functions/")
+			if name, ok = strings.CutSuffix(path, "/invocations"); !ok {
+				return "", invalidName(text)
+			}
+		}
+	}
+	parts := strings.Split(name, ":")
+	if parts[0] == "arn" {
+		if len(parts) < 7 || parts[2] != "lambda" {
+			return "", invalidName(text)
+		}
+		parts = parts[4:]
+	}
+	if len(parts) >= 3 {
+		if parts[1] != "function" {
+			return "", invalidName(text)
+		}
+		parts = parts[2:]
+	}
+	if len(parts) > 2 {
+		return "", invalidName(text)
+	}
+	for n, p := range parts {
+		if n == 1 && p == "$LATEST" {
+			continue
+		}
+		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" || n == 0 && strings.Trim(p, ".") == "" {
+			return "", invalidName(text)
+		}
+	}
+	return name, nil
+}
+
+func invalidName(text string) error {
+	return fmt.Errorf("%w: %q is no name or ARN of a function", errConfiguration, text)
+}

@@ -1,0 +1,88 @@
+package lambda
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/http"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/event"
+)
+
+// appendEvent appends the event that the service makes of req.
+func appendEvent(dst []byte, req *gateway.Request) []byte {
+	e := event.Event{
+		RouteKey: req.RouteKey, RequestID: req.RequestID, ConnectionID: req.ConnectionID, MessageID: req.MessageID,
+		APIID: req.APIID, Stage: req.Stage, DomainName: req.DomainName,
+		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
+		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
+		StageVariables: req.StageVariables, Body: req.Body,
+		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
+	}
+	switch req.EventType {
+	case gateway.EventConnect:
+		e.Upgrade = upgrade(req)
+		return event.AppendConnect(dst, &e)
+	case gateway.EventDisconnect:
+		return event.AppendDisconnect(dst, &e)
+	default:
+		return event.AppendMessage(dst, &e)
+	}
+}
+
+// upgrade returns what an event tells of the upgrade request.
+func upgrade(req *gateway.Request) event.Upgrade {
+	up := event.Upgrade{Proto: "http", Port: "80", TraceID: traceID(req)}
+	r := req.Upgrade
+	if r == nil {
+		return up
+	}
+	up.Host, up.Header = r.Host, r.Header
+	if r.URL != nil {
+		up.Query = r.URL.Query()
+	}
+	if r.TLS != nil {
+		up.Proto, up.Port = "https", "443"
+	}
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		up.Port = port
+	}
+	return up
+}
+
+// traceID makes an X-Amzn-Trace-Id of the request ID, so that all events of one
+// request have the same.
+func traceID(req *gateway.Request) string {
+	h := fnv.New128a()
+	_, _ = h.Write([]byte(req.RequestID))
+	return fmt.Sprintf("Root=1-%08x-%s", uint32(req.RequestTime.Unix()), hex.EncodeToString(h.Sum(nil)[:12]))
+}
+
+var (
+	errNoAnswer     = fmt.Errorf("%w: nothing, and $connect wants a statusCode", event.ErrMalformed)
+	errNoStatusCode = fmt.Errorf("%w: $connect wants a statusCode", event.ErrMalformed)
+	errTooLarge     = errors.New("the answer is above 6 MB")
+)
+
+// response reads a function's answer to req.
+func response(req *gateway.Request, answer []byte) (*gateway.Response, error) {
+	if len(answer) > maxPayload {
+		return nil, errTooLarge
+	}
+	r, err := event.DecodeResponse(answer)
+	connect := req.EventType == gateway.EventConnect
+	switch {
+	case err != nil:
+		return nil, err
+	case connect && r.None:
+		return nil, errNoAnswer
+	case connect && (!r.HasStatusCode || r.StatusCode < 100):
+		return nil, errNoStatusCode
+	case r.None:
+		return nil, nil
+	}
+	return &gateway.Response{StatusCode: r.StatusCode, Header: http.Header(r.Header), Body: r.Body}, nil
+}

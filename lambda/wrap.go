@@ -1,0 +1,261 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"runtime/debug"
+
+	"example.com/gateway"
+)
+
+// accepted are the handlers that Wrap takes, as its panic lists them.
+const accepted = `
+	func()
+	func() error
+	func(TIn) error
+	func() (TOut, error)
+	func(TIn) (TOut, error)
+	func(context.Context)
+	func(context.Context) error
+	func(context.Context, TIn) error
+	func(context.Context) (TOut, error)
+	func(context.Context, TIn) (TOut, error)
+	a value with the method Invoke(context.Context, []byte) ([]byte, error)`
+
+// Wrap makes an integration of a Lambda handler. It takes what the Lambda runtime
+// for Go takes:
+//
+//	func()
+//	func() error
+//	func(TIn) error
+//	func() (TOut, error)
+//	func(TIn) (TOut, error)
+//	func(context.Context)
+//	func(context.Context) error
+//	func(context.Context, TIn) error
+//	func(context.Context) (TOut, error)
+//	func(context.Context, TIn) (TOut, error)
+//
+// or a value with the method Invoke(context.Context, []byte) ([]byte, error), as
+// lambda.NewHandler of github.com/aws/aws-lambda-go returns. It panics for
+// anything else, as [gateway.Gateway.Handle] does, and lists these.
+//
+// The event is decoded into a new TIn as [json.Unmarshal] does:
+// [WebsocketRequest], a struct of your own, a map, any, a [json.RawMessage]; into
+// a []byte it is copied as it is. The TOut is encoded as the runtime does, without
+// escaping HTML, then read as the service reads an answer: a [Response], a
+// struct of that shape, a [json.RawMessage], an [io.Reader]. A []byte is the
+// answer itself when TIn is one too.
+//
+// An error that the handler returns, and a panic, is a *[FunctionError]. The
+// context is that of the integration; it has no lambdacontext.
+//
+// A func may run several times at once, for several connections, as it would in
+// several execution environments, but with the same variables. A value's Invoke
+// is called one at a time, as in one execution environment: that of
+// aws-lambda-go's handlers returns memory that its next call overwrites. Give Wrap
+// the func that the handler was made of instead.
+func Wrap(handler any) gateway.Integration {
+	call, err := newCall(handler)
+	if err != nil {
+		panic(err)
+	}
+	return wrapped{call}
+}
+
+// call passes an event to a function and returns its answer, both as JSON.
+type call func(ctx context.Context, event []byte) (answer []byte, err error)
+
+// wrapped is a handler in process.
+type wrapped struct{ call call }
+
+// Invoke implements [gateway.Integration].
+func (w wrapped) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+	answer, err := w.call.guarded(ctx, appendEvent(nil, req))
+	if err != nil {
+		return nil, integrationError(req, err)
+	}
+	resp, err := response(req, answer)
+	if err != nil {
+		return nil, integrationError(req, fmt.Errorf("lambda: %w", err))
+	}
+	return resp, nil
+}
+
+// guarded makes a *FunctionError of an error and of a panic.
+func (c call) guarded(ctx context.Context, event []byte) (answer []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &FunctionError{Type: typeName(p), Message: fmt.Sprint(p), Stack: debug.Stack()}
+		}
+	}()
+	answer, err = c(ctx, event)
+	if err != nil {
+		return nil, &FunctionError{Type: typeName(err), Message: err.Error(), Err: err}
+	}
+	return answer, nil
+}
+
+// typeName is what the Lambda runtime calls a value: the name of its type.
+func typeName(v any) string {
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
+}
+
+// invoker is lambda.Handler of the Go runtime.
+type invoker interface {
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+func newCall(handler any) (call, error) {
+	v := reflect.ValueOf(handler)
+	switch {
+	case handler == nil, (v.Kind() == reflect.Func || v.Kind() == reflect.Pointer) && v.IsNil():
+		return nil, refuse(handler, "it is nil")
+	}
+	switch h := handler.(type) {
+	case gateway.Integration, func(context.Context, *gateway.Request) (*gateway.Response, error):
+		return nil, refuse(handler, "it is an integration already: give it to Handle or HandleFunc")
+	case invoker:
+		return oneAtATime(h.Invoke), nil
+	}
+	if v.Kind() != reflect.Func {
+		return nil, refuse(handler, "it is no func")
+	}
+	return newFuncCall(v)
+}
+
+func refuse(handler any, why string) error {
+	return fmt.Errorf("%w: lambda.Wrap(%T): %s; accepted are%s", gateway.ErrInvalidOption, handler, why, accepted)
+}
+
+// oneAtATime serialises the calls of a handler and keeps its answer.
+//
+// What lambda.NewHandler of github.com/aws/aws-lambda-go v1.54.0 makes (v1.55.1
+// too) returns a slice of a buffer that it has given back to a pool: the next
+// call, on any goroutine, overwrites it. Copied at once that is harmless, as long
+// as no other call runs. Handlers that wrap one inherit it, so it cannot be told
+// by the type. internal/lambdatest has the test that fails once this is mended.
+func oneAtATime(c call) call {
+	free := make(chan struct{}, 1)
+	return func(ctx context.Context, event []byte) ([]byte, error) {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		defer func() { <-free }()
+		answer, err := c(ctx, event)
+		return bytes.Clone(answer), err
+	}
+}
+
+// funcCall is a func by reflection.
+type funcCall struct {
+	fn           reflect.Value
+	takesContext bool
+	in           reflect.Type // nil: it takes no event
+	rawIn        bool         // the event goes in as it is
+	hasOut       bool
+	rawOut       bool // the answer is the TOut as it is
+	hasErr       bool
+}
+
+func newFuncCall(fn reflect.Value) (call, error) {
+	f := funcCall{fn: fn}
+	t := fn.Type()
+	handler := fn.Interface()
+	contextType, errorType := reflect.TypeFor[context.Context](), reflect.TypeFor[error]()
+	n := t.NumIn()
+	switch {
+	case t.IsVariadic():
+		return nil, refuse(handler, "it is variadic")
+	case n > 2:
+		return nil, refuse(handler, "it takes more than two arguments")
+	case n == 2 && t.In(0) != contextType:
+		return nil, refuse(handler, "it takes two arguments, of which the first is no context.Context")
+	}
+	f.takesContext = n > 0 && t.In(0) == contextType
+	if n == 2 || n == 1 && !f.takesContext {
+		f.in = t.In(n - 1)
+		f.rawIn = isBytes(f.in)
+		if f.in.Kind() == reflect.Interface && f.in.NumMethod() > 0 {
+			return nil, refuse(handler, "its event is an interface with methods")
+		}
+	}
+	switch n = t.NumOut(); {
+	case n > 2:
+		return nil, refuse(handler, "it returns more than two values")
+	case n > 0 && !t.Out(n-1).Implements(errorType):
+		return nil, refuse(handler, "the last value that it returns is no error")
+	case n > 0:
+		f.hasErr, f.hasOut = true, n == 2
+		f.rawOut = f.hasOut && f.rawIn && isBytes(t.Out(0))
+	}
+	return f.call, nil
+}
+
+// isBytes says whether t is []byte or made of it, and has no JSON of its own.
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 &&
+		!reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+}
+
+func (f *funcCall) call(ctx context.Context, event []byte) ([]byte, error) {
+	var room [2]reflect.Value
+	args := room[:0]
+	if f.takesContext {
+		args = append(args, reflect.ValueOf(ctx))
+	}
+	if f.in != nil {
+		in := reflect.New(f.in)
+		if f.rawIn {
+			in.Elem().SetBytes(event) // ours, and not used again
+		} else if err := json.Unmarshal(event, in.Interface()); err != nil {
+			return nil, err
+		}
+		args = append(args, in.Elem())
+	}
+	results := f.fn.Call(args)
+	if f.hasErr {
+		last := results[len(results)-1]
+		if err, ok := last.Interface().(error); ok && !(last.Kind() == reflect.Pointer && last.IsNil()) {
+			return nil, err
+		}
+	}
+	switch {
+	case !f.hasOut:
+		return nil, nil
+	case f.rawOut:
+		return results[0].Bytes(), nil
+	}
+	return encode(results[0].Interface())
+}
+
+// encode writes an answer as the Lambda runtime for Go does: as JSON, or what a
+// reader has to say that is no JSON, or an empty object.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	if r, ok := v.(io.Reader); ok && (err != nil || bytes.HasPrefix(b.Bytes(), []byte("{}"))) {
+		return readAll(r)
+	}
+	return b.Bytes(), err
+}
+
+// readAll reads an answer, and closes what can be closed.
+func readAll(r io.Reader) ([]byte, error) {
+	if c, ok := r.(io.Closer); ok {
+		defer c.Close()
+	}
+	return io.ReadAll(io.LimitReader(r, maxPayload+1))
+}
