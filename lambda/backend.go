@@ -1,0 +1,40 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"example.com/gateway"
+)
+
+var _ = gateway.CustomIntegration{Backend: (*Function)(nil).Backend}
+
+// Backend calls the function with a payload that mapping templates made, instead
+// of the service's event: integration type AWS. Its answer, or what it reports
+// when it raised, goes to the integration responses:
+//
+//	&gateway.CustomIntegration{
+//		Backend:              function.Backend,
+//		SelectByErrorMessage: true,
+//		Transform:            gateway.Transform{…},
+//	}
+//
+// Only a call that did not take place is an error. (API Gateway: "Setting up data
+// transformations for WebSocket APIs".)
+func (f *Function) Backend(ctx context.Context, req *gateway.Request, payload []byte) (*gateway.Response, error) {
+	answer, err := f.call(ctx, req.StageVariables, payload)
+	var raised *FunctionError
+	switch {
+	case errors.As(err, &raised):
+		report := map[string]string{"errorMessage": raised.Message}
+		if raised.Type != "" {
+			report["errorType"] = raised.Type
+		}
+		answer, _ = json.Marshal(report) // strings: cannot fail
+	case err != nil:
+		return nil, integrationError(req, err)
+	}
+	return &gateway.Response{StatusCode: http.StatusOK, Body: answer}, nil
+}
