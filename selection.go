@@ -134,8 +134,8 @@ type selectionInput struct {
 // Any number of variables and literals may be joined, and the result is never
 // evaluated again. Where the guide says nothing:
 //
-//   - A variable without braces goes as far as [jsonpath.Extent] says: a "." that
-//     no name follows is a literal.
+//   - A variable without braces goes as far as [jsonpath.Extent] says.
+//   - Several matches are an array, and none of several is "[]"; see [jsonpath.Path].
 //   - A "$" that neither "{" nor a name follows, and a "${" without its "}", are
 //     errors. A "}" inside a bracket of a path does not count.
 //   - A backslash before anything but "$" is a literal backslash.

@@ -57,6 +57,23 @@ func TestSelectionExpression_route(t *testing.T) {
 		{"the value is not evaluated again", "$request.body.dollars", "$request.body.action"},
 		{"the value is not evaluated again among literals", "a${request.body.dollars}", "a$request.body.action"},
 
+		{"several matches are an array", "$request.body.items[*].type", "[a, b]"},
+		{"no match of several is an empty array", "$request.body.items[*].none", "[]"},
+		{"several matches in nothing are an empty array", "$request.body.none[*]", "[]"},
+		{"one match of several is an array", "$request.body.items[?(@.type == 'b')].type", "[b]"},
+		{"a null among several matches is null", "$request.body['nil','yes']", "[null, true]"},
+		{"an object among several matches is compact JSON", "$request.body.list..[1]", `[a, {"c":"d"}]`},
+		{"a wildcard ends before a slash", "$request.body.data.*/x", "[room1234]/x"},
+		{"a wildcard ends before a trailing dot", "$request.body.data.*.", "[room1234]."},
+		{"a bare variable goes on behind a wildcard", "$request.body.items.*.type!", "[a, b]!"},
+		{"a bare variable goes on over recursive descent", "$request.body..room, $request.body..items[0].type", "[room1234], [a]"},
+		{"a bare variable may begin with a wildcard", "$request.body.*.room", "[room1234]"},
+		{"a bare variable ends behind a filter", "$request.body.items[?(@.type == ']')] x", "[] x"},
+		{"a bracket in a regular expression closes no filter", "$request.body.items[?(@.type =~ /[a]/)].type]", "[a]]"},
+		{"a brace in a filter closes no variable", "${request.body.items[?(@.type != '}')].type}}", "[a, b]}"},
+		{"an asterisk without a dot is a literal", "$request.body.action*", "join*"},
+		{"a slice may be in braces", "${request.body.tags[-1:]}-x", "[item2]-x"},
+
 		{"a number is its text", "$request.body.n", "1.50"},
 		{"true is true", "$request.body.yes", "true"},
 		{"false is false", "$request.body.no", "false"},
@@ -241,11 +258,13 @@ func TestCompileSelection_errors(t *testing.T) {
 		{"a route cannot use a header", selectRoute, "$request.header.x", 9, allowed},
 		{"a route cannot use the query string", selectRoute, "$request.querystring.x", 9, allowed},
 		{"a dot at the end of braces is pointed at", selectRoute, "${request.body.}", 15, "expected a name"},
-		{"recursive descent is not supported", selectRoute, "$request.body.a..b", 16, "recursive descent"},
-		{"wildcards are not supported", selectRoute, "$request.body.a.*", 16, "wildcards"},
-		{"wildcards in brackets are not supported", selectRoute, "x$request.body.items[*].type", 21, "wildcards"},
-		{"slices are not supported", selectRoute, "${request.body.items[0:1]}", 22, "slices"},
-		{"filters are not supported", selectRoute, "$request.body.items[?(@.a[0]=='b')].c", 20, "filters"},
+		{"a bad step of a slice is pointed at", selectRoute, "$request.body.items[0:1:0]", 24, "above zero"},
+		{"a bad filter is pointed at", selectRoute, "$request.body.items[?(@.a[0]=='b' && @.c in 1)].c", 41, "operators"},
+		{"a bad filter in braces is pointed at", selectRoute, "x${request.body.items[?(@.a)}", 1, `not closed by "}"`},
+		{"a bad regular expression is pointed at", selectRoute, "$request.body.items[?(@ =~ /(]/)]", 27, "missing"},
+		{"a function is not supported", selectRoute, "${request.body.items.length()}", 27, "functions are not supported"},
+		{"a name right behind a wildcard is refused", selectRoute, "$request.body.items.*-x", 21, "expected"},
+		{"a name right behind a filter is refused", selectRoute, "$request.body.items[?(@.a)]x", 27, `expected "." or "["`},
 		{"an open bracket is refused", selectRoute, "$request.body.items[0", 21, `expected "]"`},
 		{"a name without quotes in brackets is refused", selectRoute, "$request.body[action]", 14, "in quotes"},
 		{"the second variable is checked too", selectRoute, "$request.body.a-$request.header.b", 25, "unknown variable"},
@@ -293,9 +312,9 @@ func TestSelectionExpressionError_Error(t *testing.T) {
 	require.EqualError(t, err, `gateway: selection expression "$request.boddy.x": position 9: `+
 		`unknown variable "request.boddy.x"; a route selection expression may use $request.body.<path>`)
 
-	_, err = compileSelection(selectRoute, "$request.body.items[*]")
-	require.EqualError(t, err, `gateway: selection expression "$request.body.items[*]": position 20: `+
-		`JSONPath ".items[*]": wildcards ("[*]") are not supported`)
+	_, err = compileSelection(selectRoute, "$request.body.items[::0]")
+	require.EqualError(t, err, `gateway: selection expression "$request.body.items[::0]": position 22: `+
+		`JSONPath ".items[::0]": the step of a slice is above zero`)
 }
 
 // Not parallel: testing.AllocsPerRun counts the allocations of all goroutines.

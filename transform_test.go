@@ -250,3 +250,46 @@ func TestTransform_HTTPBackend(t *testing.T) {
 	require.Equal(t, `{"text":"hi"}`, ask(`{"text":"hi","secret":1}`))
 	require.Equal(t, "application/json", e.last(t).Header.Get("Content-Type"))
 }
+
+// One JSONPath, three places: the selection of a route, a mapping, a template.
+func TestJSONPath_SameEverywhere(t *testing.T) {
+	t.Parallel()
+	const body = `{"users":[{"name":"ann","age":17},{"name":"ben","age":18},{"name":"cleo","age":19}],"n":1.50}`
+	for path, want := range map[string]string{
+		"users[0].name":              "ann",
+		"users[-1].name":             "cleo",
+		"users[*].name":              "[ann, ben, cleo]",
+		"users[0:2].name":            "[ann, ben]",
+		"users[?(@.age >= 18)].name": "[ben, cleo]",
+		"users[?(@.age > 99)].name":  "[]",
+		".age":                       "[17, 18, 19]",
+		"n":                          "1.50",
+		"missing":                    "",
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			mapped := make(chan string, 1)
+			e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+				mapped <- r.Header.Get("X-Mapped")
+				echoBackend(w, r)
+			})
+			srv := gatewaytest.New(t, gateway.WithRouteSelectionExpression("is ${request.body."+path+"}"))
+			srv.Handle("is "+want, &gateway.HTTPIntegration{
+				URI:               e.URL,
+				RequestParameters: map[string]string{"integration.request.header.X-Mapped": "route.request.body." + path},
+				Transform: &gateway.Transform{
+					RequestTemplates: map[string]string{"$default": "$input.json('$." + path + "')"},
+					Responses:        catchAll(),
+				},
+			}, gateway.WithRouteResponse())
+			c := srv.Dial(t)
+			c.Send(body)
+			got := c.Receive()
+			require.NotContains(t, got, "Forbidden", "the route was selected")
+			require.Equal(t, want, <-mapped)
+			for _, name := range []string{"ann", "ben", "cleo"} {
+				require.Equal(t, strings.Contains(want, name), strings.Contains(got, name), "%s in %s", name, got)
+			}
+		})
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/jsonpath"
 )
 
 // Not parallel: testing.AllocsPerRun counts the allocations of all goroutines.
@@ -21,10 +23,13 @@ func TestPath_Lookup_doesNotAllocate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := compile(t, tt.path)
+			require.True(t, path.Definite())
 			require.Equal(t, tt.want, string(path.Lookup(text).Text(buf)))
 			require.Zero(t, testing.AllocsPerRun(100, func() { path.Lookup(text).Text(buf) }))
 			if tt.path == "action" {
 				require.Zero(t, testing.AllocsPerRun(100, func() { path.Lookup(text).Text(nil) }))
+				yield := func(jsonpath.Value) bool { return true }
+				require.Zero(t, testing.AllocsPerRun(100, func() { _ = path.Each(text, yield) }))
 			}
 		})
 	}

@@ -1,17 +1,26 @@
 package jsonpath
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
+// The bounds of a path.
+const (
+	maxParts  = 256 // steps, selectors and conditions
+	maxLevels = 32  // of parentheses and filters
+)
+
 // parser turns the text of a path into steps.
 type parser struct {
-	text  string
-	pos   int
-	steps []step
+	text   string
+	pos    int
+	steps  []step
+	parts  int
+	levels int // that are open at pos; above zero inside a filter
 }
 
 func (p *parser) parse() error {
@@ -21,9 +30,8 @@ func (p *parser) parse() error {
 	if !utf8.ValidString(p.text) {
 		return p.errorAt(invalidUTF8(p.text), "not valid UTF-8")
 	}
-	rooted := p.take('$')
-	if !rooted && p.peek() != '.' && p.peek() != '[' {
-		if err := p.name(); err != nil {
+	if !p.take('$') && p.peek() != '.' && p.peek() != '[' {
+		if err := p.name(false); err != nil {
 			return err
 		}
 	}
@@ -35,23 +43,48 @@ func (p *parser) parse() error {
 	return nil
 }
 
-// step parses ".name", "[...]" or ".[...]".
+// step parses ".name", ".*", "[...]" or ".[...]", with one more dot or not.
 func (p *parser) step() error {
-	if p.take('.') && p.peek() != '[' {
-		return p.name()
+	start := p.pos
+	dots := 0
+	for dots < 2 && p.take('.') {
+		dots++
 	}
-	if !p.take('[') {
-		return p.errorAt(p.pos, `expected "." or "["`)
+	switch {
+	case p.peek() == '[':
+		return p.bracket(dots == 2)
+	case dots > 0:
+		return p.name(dots == 2)
+	default:
+		return p.errorAt(start, `expected "." or "["`)
 	}
-	return p.bracket()
 }
 
-// name parses a name that stands without brackets.
-func (p *parser) name() error {
+func (p *parser) addStep(position int, descend bool, selectors ...selector) error {
+	p.steps = append(p.steps, step{descend: descend, selectors: selectors})
+	return p.countPart(position)
+}
+
+func (p *parser) countPart(position int) error {
+	p.parts++
+	if p.parts > maxParts {
+		return p.errorAt(position, "the path has more than "+strconv.Itoa(maxParts)+" parts")
+	}
+	return nil
+}
+
+// name parses a name or a "*" that stands without brackets.
+func (p *parser) name(descend bool) error {
 	start := p.pos
+	if p.take('*') {
+		if p.pos < len(p.text) && !p.atNameEnd(rune(p.peek())) {
+			return p.errorAt(p.pos, `expected "." or "[" behind a "*"; a name that holds a "*" is written ['name']`)
+		}
+		return p.addStep(start, descend, selector{kind: selectAll})
+	}
 	for p.pos < len(p.text) {
 		r, size := utf8.DecodeRuneInString(p.text[p.pos:])
-		if r == '.' || r == '[' {
+		if p.atNameEnd(r) {
 			break
 		}
 		if err := p.checkNameRune(r); err != nil {
@@ -60,21 +93,28 @@ func (p *parser) name() error {
 		p.pos += size
 	}
 	if p.pos == start {
-		if p.peek() == '.' {
-			return p.errorAt(start, `recursive descent ("..") is not supported`)
-		}
 		return p.errorAt(start, "expected a name")
 	}
-	p.steps = append(p.steps, step{kind: stepMember, name: p.text[start:p.pos]})
-	return nil
+	return p.addStep(start, descend, selector{kind: selectMember, name: p.text[start:p.pos]})
+}
+
+// atNameEnd reports whether r, or the end of the text where r is 0, ends a name.
+func (p *parser) atNameEnd(r rune) bool {
+	if r == '.' || r == '[' {
+		return true
+	}
+	return p.levels > 0 && strings.ContainsRune(" )=!<>~&|", r)
 }
 
 func (p *parser) checkNameRune(r rune) error {
 	switch {
 	case r == '*':
-		return p.errorAt(p.pos, `wildcards ("*") are not supported; a name that holds a "*" is written ['name']`)
+		return p.errorAt(p.pos, `a wildcard ("*") stands alone; a name that holds a "*" is written ['name']`)
 	case r == '(' || r == ')':
-		return p.errorAt(p.pos, "functions are not supported; a name that holds a parenthesis is written ['name']")
+		return p.errorAt(p.pos, "functions are not supported, only members, elements, slices, wildcards and filters; "+
+			"a name that holds a parenthesis is written ['name']")
+	case p.levels > 0 && strings.ContainsRune("+/%", r):
+		return p.errorAt(p.pos, "arithmetic is not supported; a name that holds "+strconv.QuoteRune(r)+" is written ['name']")
 	case strings.ContainsRune(`?]{}$,'"\`, r) || unicode.IsSpace(r) || unicode.IsControl(r):
 		return p.errorAt(p.pos, "a name that holds "+strconv.QuoteRune(r)+" is written ['name']")
 	default:
@@ -82,59 +122,94 @@ func (p *parser) checkNameRune(r rune) error {
 	}
 }
 
-// bracket parses what follows a "[" up to and including its "]".
-func (p *parser) bracket() error {
-	p.blanks()
-	var err error
+// bracket parses "[", selectors with commas between them, and "]".
+func (p *parser) bracket(descend bool) error {
+	start := p.pos
+	p.pos++
+	var selectors []selector
+	for {
+		p.blanks()
+		s, err := p.selector()
+		if err != nil {
+			return err
+		}
+		if err := p.countPart(p.pos); err != nil {
+			return err
+		}
+		selectors = append(selectors, s)
+		p.blanks()
+		switch {
+		case p.take(','):
+		case p.take(']'):
+			return p.addStep(start, descend, selectors...)
+		default:
+			return p.errorAt(p.pos, `expected "]" or ","`)
+		}
+	}
+}
+
+func (p *parser) selector() (selector, error) {
 	switch c := p.peek(); {
 	case c == '\'' || c == '"':
-		err = p.quoted(c)
-	case c == '-' || '0' <= c && c <= '9':
-		err = p.index()
+		name, err := p.quoted(c)
+		return selector{kind: selectMember, name: name}, err
+	case c == '-' || c == ':' || '0' <= c && c <= '9':
+		return p.indices()
+	case c == '*':
+		p.pos++
+		return selector{kind: selectAll}, nil
+	case c == '?':
+		filter, err := p.filter()
+		return selector{kind: selectFilter, filter: filter}, err
+	case c == '(':
+		return selector{}, p.errorAt(p.pos, `scripts ("[(…)]") are not supported; [-1] is the last element`)
 	default:
-		return p.errorAt(p.pos, bracketReason(c))
+		return selector{}, p.errorAt(p.pos,
+			`expected an index, a slice, "*", "?(" or a name in quotes, such as [0], [1:3] or ['name']`)
 	}
-	if err != nil {
-		return err
+}
+
+// indices parses an index or a slice.
+func (p *parser) indices() (s selector, err error) {
+	s = selector{kind: selectElement, to: math.MaxInt, by: 1}
+	if p.peek() != ':' {
+		if s.index, err = p.integer(); err != nil {
+			return s, err
+		}
 	}
+	if !p.colon() {
+		return s, nil
+	}
+	s.kind = selectSlice
+	if p.atInteger() {
+		if s.to, err = p.integer(); err != nil {
+			return s, err
+		}
+	}
+	if !p.colon() || !p.atInteger() {
+		return s, nil
+	}
+	start := p.pos
+	if s.by, err = p.integer(); err == nil && s.by < 1 {
+		err = p.errorAt(start, "the step of a slice is above zero")
+	}
+	return s, err
+}
+
+// colon takes a colon and the blanks around it.
+func (p *parser) colon() bool {
 	p.blanks()
-	if !p.take(']') {
-		return p.errorAt(p.pos, closingReason(p.peek()))
-	}
-	return nil
+	found := p.take(':')
+	p.blanks()
+	return found
 }
 
-// bracketReason says why c, or the end of the text where c is 0, cannot follow
-// a "[".
-func bracketReason(c byte) string {
-	switch c {
-	case '*':
-		return `wildcards ("[*]") are not supported`
-	case '?':
-		return `filters ("[?…]") are not supported`
-	case '(':
-		return `scripts ("[(…)]") are not supported`
-	case ':':
-		return `slices ("[from:to]") are not supported`
-	default:
-		return "expected an index or a name in quotes, such as [0] or ['name']"
-	}
+func (p *parser) atInteger() bool {
+	c := p.peek()
+	return c == '-' || '0' <= c && c <= '9'
 }
 
-// closingReason says why c, or the end of the text where c is 0, cannot follow
-// a quoted name or an index.
-func closingReason(c byte) string {
-	switch c {
-	case ',':
-		return `unions ("[a,b]") are not supported`
-	case ':':
-		return `slices ("[from:to]") are not supported`
-	default:
-		return `expected "]"`
-	}
-}
-
-func (p *parser) index() error {
+func (p *parser) integer() (int, error) {
 	start := p.pos
 	p.take('-')
 	digits := p.pos
@@ -143,38 +218,36 @@ func (p *parser) index() error {
 	}
 	text := p.text[start:p.pos]
 	if text == "-" || text == "-0" || p.pos-digits > 1 && p.text[digits] == '0' {
-		return p.errorAt(start, "an index is 0, or digits without a leading 0, or such digits after a -")
+		return 0, p.errorAt(start, "an index is 0, or digits without a leading 0, or such digits after a -")
 	}
 	index, err := strconv.Atoi(text)
 	if err != nil {
-		return p.errorAt(start, "the index is too large")
+		return 0, p.errorAt(start, "the index is too large")
 	}
-	p.steps = append(p.steps, step{kind: stepIndex, index: index})
-	return nil
+	return index, nil
 }
 
-// quoted parses a name in quotes of the given kind.
-func (p *parser) quoted(quote byte) error {
+// quoted parses a name, or a string in a filter, in quotes of the given kind.
+func (p *parser) quoted(quote byte) (string, error) {
 	start := p.pos
 	p.pos++
 	var name []byte
 	for {
 		switch c := p.peek(); {
 		case p.pos == len(p.text):
-			return p.errorAt(start, "the quoted name is not closed")
+			return "", p.errorAt(start, "the quoted name is not closed")
 		case c == quote:
 			p.pos++
-			p.steps = append(p.steps, step{kind: stepMember, name: string(name)})
-			return nil
+			return string(name), nil
 		case c == '\\':
 			r, size := p.escape()
 			if size == 0 {
-				return p.errorAt(p.pos, `unknown escape; known are \\ \' \" \/ \b \f \n \r \t \uXXXX`)
+				return "", p.errorAt(p.pos, `unknown escape; known are \\ \' \" \/ \b \f \n \r \t \uXXXX`)
 			}
 			name = utf8.AppendRune(name, r)
 			p.pos += size
 		case c < ' ':
-			return p.errorAt(p.pos, "a control character in a quoted name is written as an escape")
+			return "", p.errorAt(p.pos, "a control character in a quoted name is written as an escape")
 		default:
 			name = append(name, c)
 			p.pos++

@@ -9,11 +9,11 @@ import (
 // Extent returns how many bytes at the start of text belong to a path, beginning
 // with a name, that stands in other text with nothing to mark its end, as in
 // "$request.body.items[0].type/x" behind the "$". It goes on over letters,
-// digits, "_", "-" and brackets, and over a "." or ".." that one of these or a
-// "*" follows: ".." and "*" are no path that [Compile] accepts today, but as
-// plain text they would change their meaning once it does. Any other "." is not
-// part of the path. Extent does not check the path; an open bracket takes the
-// rest of text.
+// digits, "_", "-" and brackets, whatever these hold, and over a "." or ".." that
+// one of these or a "*" follows. Any other "." or "*" is not part of the path:
+// "a.*/b" ends behind the "*", and "a*" before it. Extent does not check the path,
+// so that "a.*b" is all of it and none that [Compile] accepts; an open bracket
+// takes the rest of text.
 func Extent(text string) int {
 	pos := nameSize(text)
 	for size := pos; size > 0; pos += size {
@@ -68,27 +68,52 @@ func IndexClose(text string, closing byte) int {
 }
 
 // bracketEnd returns the offset behind the bracket that closes the one at start,
-// or the length of text. Brackets in quotes do not count.
+// or the length of text. Brackets in quotes and in regular expressions do not
+// count.
 func bracketEnd(text string, start int) int {
-	depth, quote := 0, byte(0)
+	depth := 0
 	for i := start; i < len(text); i++ {
-		switch c := text[i]; {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '[':
+		switch text[i] {
+		case '\'', '"':
+			i = quoteEnd(text, i) - 1
+		case '~':
+			i = patternEnd(text, i) - 1
+		case '[':
 			depth++
-		case c == ']':
+		case ']':
 			depth--
 			if depth == 0 {
 				return i + 1
 			}
 		}
+	}
+	return len(text)
+}
+
+// quoteEnd returns the offset behind the quote that closes the one at start, or
+// the length of text.
+func quoteEnd(text string, start int) int {
+	for i := start + 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case text[start]:
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// patternEnd returns the offset behind the "~" at start and the regular
+// expression that belongs to it, if it is the end of a "=~", or the length of
+// text.
+func patternEnd(text string, start int) int {
+	behind := len(text) - len(strings.TrimLeft(text[start+1:], " "))
+	if start == 0 || text[start-1] != '=' || behind == len(text) || text[behind] != '/' {
+		return start + 1
+	}
+	if end := regexpEnd(text, behind); end >= 0 {
+		return end
 	}
 	return len(text)
 }

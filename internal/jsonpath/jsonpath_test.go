@@ -121,65 +121,6 @@ func TestPath_Lookup_invalidJSON(t *testing.T) {
 	}
 }
 
-func TestCompile_errors(t *testing.T) {
-	t.Parallel()
-
-	tests := []struct {
-		name, path string
-		position   int
-		reason     string
-	}{
-		{"an empty path is refused", "", 0, "the path is empty"},
-		{"a lone dot is refused", ".", 1, "expected a name"},
-		{"a trailing dot is refused", "a.", 2, "expected a name"},
-		{"a dot behind the root is refused", "$.", 2, "expected a name"},
-		{"a name right behind the root is refused", "$a", 1, `expected "." or "["`},
-		{"a name right behind a bracket is refused", "a[0]b", 4, `expected "." or "["`},
-		{"recursive descent is not supported", "$..a", 2, "recursive descent"},
-		{"recursive descent in the middle is not supported", "a..b", 2, "recursive descent"},
-		{"wildcards are not supported", "$.*", 2, "wildcards"},
-		{"wildcards in brackets are not supported", "a[*]", 2, "wildcards"},
-		{"slices are not supported", "a[0:2]", 3, "slices"},
-		{"slices without a start are not supported", "a[:2]", 2, "slices"},
-		{"unions of indices are not supported", "a[0,1]", 3, "unions"},
-		{"unions of names are not supported", "['a','b']", 4, "unions"},
-		{"filters are not supported", "a[?(@.b==1)]", 2, "filters"},
-		{"scripts are not supported", "a[(@.length-1)]", 2, "scripts"},
-		{"functions are not supported", "a.length()", 8, "functions"},
-		{"a name in brackets needs quotes", "[a]", 1, "in quotes"},
-		{"brackets must not be empty", "a[]", 2, "expected an index or a name"},
-		{"an open bracket is refused", "a[", 2, "expected an index or a name"},
-		{"an index must be closed", "a[0", 3, `expected "]"`},
-		{"a quoted name must be closed by a bracket", "['a'", 4, `expected "]"`},
-		{"a quoted name must be closed by its quote", `a['b"]`, 2, "not closed"},
-		{"a lone backslash does not close a quoted name", `['a\`, 3, "unknown escape"},
-		{"unknown escapes are refused", `['a\x']`, 3, "unknown escape"},
-		{"short Unicode escapes are refused", `['\u12']`, 2, "unknown escape"},
-		{"control characters are written as escapes", "['a\n']", 3, "control character"},
-		{"an index has no leading zero", "a[01]", 2, "leading 0"},
-		{"an index is not minus zero", "a[-0]", 2, "leading 0"},
-		{"a minus needs digits", "a[-]", 2, "digits"},
-		{"a huge index is refused", "a[99999999999999999999]", 2, "too large"},
-		{"a fraction is no index", "a[1.5]", 3, `expected "]"`},
-		{"blanks in names need quotes", "a b", 1, "['name']"},
-		{"a dollar sign in a name needs quotes", "a.$b", 2, "['name']"},
-		{"a closing bracket in a name needs quotes", "a]", 1, "['name']"},
-		{"invalid UTF-8 is refused", "a\xff", 1, "UTF-8"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			_, err := jsonpath.Compile(tt.path)
-			var syntax *jsonpath.SyntaxError
-			require.ErrorAs(t, err, &syntax)
-			require.Equal(t, tt.path, syntax.Path)
-			require.Equal(t, tt.position, syntax.Position, syntax.Reason)
-			require.Contains(t, syntax.Reason, tt.reason)
-			require.Contains(t, err.Error(), syntax.Reason)
-		})
-	}
-}
-
 func TestValue_AppendString(t *testing.T) {
 	t.Parallel()
 
@@ -251,58 +192,6 @@ func TestKind_String(t *testing.T) {
 		names = append(names, kind.String())
 	}
 	require.Equal(t, "missing null boolean number string array object unknown", strings.Join(names, " "))
-}
-
-func TestExtent(t *testing.T) {
-	t.Parallel()
-
-	tests := []struct{ name, path, rest string }{
-		{"letters, digits, underscores and hyphens belong to a path", "Aa0_-9", " x"},
-		{"letters beyond ASCII belong to a path", "größe", "/"},
-		{"combining marks belong to a path", "gro\u0308ße", "/"},
-		{"dots before names belong to a path", "a.b.c", "/x"},
-		{"a trailing dot does not", "a", "."},
-		{"a dot before a space does not", "a", ". b"},
-		{"two trailing dots do not", "a", ".."},
-		{"recursive descent does, to be refused", "a..b", ""},
-		{"a wildcard does, to be refused", "a.*", "/"},
-		{"an asterisk without a dot does not", "a", "*"},
-		{"brackets belong to a path", "a[0][-1]['b'].c", ","},
-		{"a dot before a bracket belongs to a path", "a.['b']", "}"},
-		{"closing brackets in quotes do not count", `a['x]\']y']`, "]"},
-		{"brackets nest", "a[?(@.b[0])]", "]"},
-		{"an open bracket takes everything", "a[0 b", ""},
-		{"nothing begins with a dot", "", ".a"},
-		{"nothing begins with a bracket", "", "[0]"},
-		{"nothing is in nothing", "", ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, len(tt.path), jsonpath.Extent(tt.path+tt.rest))
-		})
-	}
-}
-
-func TestIndexClose(t *testing.T) {
-	t.Parallel()
-
-	tests := []struct {
-		name, text string
-		want       int
-	}{
-		{"the first one counts", "a}b}", 1},
-		{"one in a quoted name does not", "a['}']}", 6},
-		{"one in brackets without quotes does not", "a[}]}", 4},
-		{"there may be none", "a", -1},
-		{"an open bracket hides the rest", "a[0}", -1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, tt.want, jsonpath.IndexClose(tt.text, '}'))
-		})
-	}
 }
 
 func compile(tb testing.TB, path string) *jsonpath.Path {

@@ -38,13 +38,15 @@ func (k Kind) String() string {
 	}
 }
 
-// Value is a value inside a JSON text. The zero Value is a missing one.
+// Value is a value inside a JSON text, or an array of several. The zero Value is
+// a missing one.
 type Value struct {
 	// Kind is the type of the value.
 	Kind Kind
 	// Raw is the value as it was sent, the quotes of a string and the white
 	// space inside an array or object included. It aliases the text that was
-	// searched, and must not be changed. It is nil if Kind is Missing.
+	// searched, unless it is an array of matches, and must not be changed. It
+	// is nil if Kind is Missing.
 	Raw []byte
 }
 
