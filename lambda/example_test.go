@@ -1,0 +1,93 @@
+package lambda_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/lambda"
+)
+
+// request is an event as a Gateway passes it to an integration.
+func request(body string) *gateway.Request {
+	return &gateway.Request{
+		RouteKey: "greet", EventType: gateway.EventMessage, ConnectionID: "R1kmxc2VNjMCFIA=", Body: []byte(body),
+		RequestTime: time.UnixMilli(1705751700453),
+	}
+}
+
+// A handler as one writes it for Lambda. Gateway.Handle takes what Wrap returns;
+// here it is called as a Gateway would.
+func ExampleWrap() {
+	greet := func(_ context.Context, req lambda.WebsocketRequest) (lambda.Response, error) {
+		return lambda.Response{StatusCode: 200, Body: "hello, " + req.RequestContext.ConnectionID}, nil
+	}
+	// gw.Handle("greet", lambda.Wrap(greet), gateway.WithRouteResponse())
+	resp, err := lambda.Wrap(greet).Invoke(context.Background(), request(`{"action":"greet"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d %s\n", resp.StatusCode, resp.Body)
+	// Output: 200 hello, R1kmxc2VNjMCFIA=
+}
+
+// A type of one's own takes just the keys that matter.
+func ExampleWrap_ownTypes() {
+	type event struct{ Body string }
+	type answer struct {
+		Body string `json:"body"`
+	}
+	shout := lambda.Wrap(func(e event) (answer, error) { return answer{e.Body + "!"}, nil })
+	resp, err := shout.Invoke(context.Background(), request("hello"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", resp.Body)
+	// Output: hello!
+}
+
+// A function in any language, in a container with a runtime interface emulator,
+// such as the base images of Lambda have: docker run -p 9000:8080 …
+func ExampleFunction() {
+	emulator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.URL.Path)
+		fmt.Fprint(w, `{"statusCode":200,"body":"hello from Python"}`)
+	}))
+	defer emulator.Close()
+
+	greet := &lambda.Function{URL: emulator.URL} // http://127.0.0.1:9000
+	// gw.Handle("greet", greet, gateway.WithRouteResponse())
+	resp, err := greet.Invoke(context.Background(), request(`{"action":"greet"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", resp.Body)
+	// Output:
+	// POST /2015-03-31/functions/function/invocations
+	// hello from Python
+}
+
+// What an authorizer written for Lambda returns.
+func ExampleDecide() {
+	result := []byte(`{
+		"principalId": "user-17",
+		"policyDocument": {
+			"Version": "2012-10-17",
+			"Statement": [{
+				"Effect": "Allow", "Action": "execute-api:Invoke",
+				"Resource": "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5/*/$connect"
+			}]
+		},
+		"context": {"level": 3}
+	}`)
+	r, err := lambda.Decide(result, "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5/prod/$connect")
+	if err != nil {
+		log.Fatal(err) // the service answers 500
+	}
+	fmt.Println(r.Decision == lambda.Allow, r.PrincipalID, r.Context["level"])
+	// Output: true user-17 3
+}
