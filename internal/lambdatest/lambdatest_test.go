@@ -7,13 +7,12 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
-	awslambda "github.com/aws/aws-lambda-go/lambda"
-	"github.com/stretchr/testify/require"
-
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/lambda"
+	"github.com/aws/aws-lambda-go/events"
+	awslambda "github.com/aws/aws-lambda-go/lambda"
+	"github.com/stretchr/testify/require"
 )
 
 // The handlers are written as they are for AWS, with its types.
