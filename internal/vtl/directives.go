@@ -249,8 +249,10 @@ func (p *parser) arguments() (list []argument, found bool) {
 
 func (p *parser) foreach(start int) node {
 	args, _ := p.arguments()
-	n := &foreachDirective{at: p.offset(start), counter: p.slot("velocityCount"), hasNext: p.slot("velocityHasNext"),
-		status: p.slot("foreach")}
+	n := &foreachDirective{
+		at: p.offset(start), counter: p.slot("velocityCount"), hasNext: p.slot("velocityHasNext"),
+		status: p.slot("foreach"),
+	}
 	if len(args) < 3 || args[1].word == "" || args[2].value == nil {
 		p.fail(start, "#foreach has the form #foreach($item in $list)")
 		return nil

@@ -195,29 +195,31 @@ func (n *operation) truth(r *run) bool {
 		return n.left.truth(r) && n.right.truth(r)
 	case opAdd, opSubtract, opMultiply, opDivide, opModulo:
 		return false
+	default:
+		return n.compare(r)
 	}
+}
+
+// compare is the truth of == to >=.
+func (n *operation) compare(r *run) bool {
 	left, right := plain(n.left.value(r)), plain(n.right.value(r))
 	if r.halted() {
 		return false
 	}
+	order, ok := compareNumbers(left, right)
 	switch n.op {
 	case opEqual:
 		return r.same(left, right)
 	case opNotEqual:
 		return !r.same(left, right)
-	}
-	order, ok := compareNumbers(left, right)
-	switch {
-	case !ok:
-		return false
-	case n.op == opLess:
-		return order < 0
-	case n.op == opGreater:
-		return order > 0
-	case n.op == opLessEqual:
-		return order <= 0
+	case opLess:
+		return ok && order < 0
+	case opGreater:
+		return ok && order > 0
+	case opLessEqual:
+		return ok && order <= 0
 	default:
-		return order >= 0
+		return ok && order >= 0
 	}
 }
 
@@ -283,7 +285,7 @@ func integerResult(op operator, a, b int64) any {
 		if b != 0 && (a != math.MinInt64 || b != -1) {
 			return a / b
 		}
-	case opModulo:
+	default:
 		if b != 0 {
 			return a % b
 		}
@@ -303,7 +305,7 @@ func floatResult(op operator, a, b float64) any {
 		if b != 0 {
 			return a / b
 		}
-	case opModulo:
+	default:
 		if b != 0 {
 			return math.Mod(a, b)
 		}

@@ -1,5 +1,7 @@
 package vtl
 
+import "strings"
+
 // reference parses a reference in the text of a template. slashes backslashes
 // stand before the "$" at the position.
 func (p *parser) reference(slashes int) node {
@@ -28,7 +30,8 @@ func (p *parser) plainReference() *reference {
 		p.pos++
 		at := p.pos
 		s := step{kind: stepProperty, name: p.name(), at: p.offset(at)}
-		if p.take('(') {
+		if p.methodAhead() {
+			p.pos++
 			s.kind = stepMethod
 			s.args = p.list(')')
 			s.compile()
@@ -44,6 +47,19 @@ func (p *parser) plainReference() *reference {
 	}
 	ref.source = p.text[start:p.pos]
 	return ref
+}
+
+// methodAhead reports whether a "(" with an argument or a ")" behind it is next.
+// With anything else behind it, it is text.
+func (p *parser) methodAhead() bool {
+	if p.peek(0) != '(' {
+		return false
+	}
+	c := p.peek(1)
+	word := p.text[p.pos+1 : p.pos+1+p.nameAt(p.pos+1)]
+	at := parser{text: p.text, pos: p.pos + 1}
+	return c == 0 || c == ')' || isSpace(c) || strings.IndexByte("$'\"[{", c) >= 0 || at.atNumber() ||
+		word == "true" || word == "false"
 }
 
 // indexes parses any number of [index].

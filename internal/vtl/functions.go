@@ -137,7 +137,8 @@ func (r *run) param(name string) any {
 }
 
 // lookup returns the value of the body that the path leads to. It is missing
-// where the body is not JSON.
+// where the body is not JSON. A path with wildcards and the like leads to an
+// array of all it finds.
 func (r *run) lookup(s *step, text string) jsonpath.Value {
 	path, err := s.path, s.pathErr
 	if path == nil && err == nil {
@@ -150,11 +151,18 @@ func (r *run) lookup(s *step, text string) jsonpath.Value {
 	if !r.bodyKnown {
 		r.bodyKnown, r.bodyIsJSON = true, jsonpath.Valid(r.env.Body)
 	}
-	r.scan(len(r.env.Body))
+	r.step(s.at, len(r.env.Body)/pathBytes)
+	if !path.Definite() {
+		r.step(s.at, searchCost+len(r.env.Body)/4)
+	}
 	if !r.bodyIsJSON || r.halted() {
 		return jsonpath.Value{}
 	}
-	return path.Lookup(r.env.Body)
+	v := path.Lookup(r.env.Body)
+	if v.Kind == jsonpath.Missing && !path.Definite() {
+		r.fail(s.at, "the JSONPath takes too much work on this body")
+	}
+	return v
 }
 
 func pathReason(err error) string {

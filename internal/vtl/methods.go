@@ -348,6 +348,9 @@ func (s *step) callString(r *run, v string, args []any) any {
 		if i, ok := whole(args[0]); ok {
 			return s.callStringAt(r, v, i)
 		}
+		if args[0] == nil {
+			return s.callStringNull(r)
+		}
 	case 2:
 		return s.callString2(r, v, args[0], args[1])
 	}

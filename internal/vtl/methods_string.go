@@ -87,6 +87,18 @@ func (s *step) callStringAt(r *run, v string, i int64) any {
 	}
 }
 
+// callStringNull calls a method whose argument is null: most of Java's throw.
+func (s *step) callStringNull(r *run) any {
+	switch s.name {
+	case "equals", "equalsIgnoreCase":
+		return false
+	case "contains", "startsWith", "endsWith", "indexOf", "lastIndexOf", "compareTo", "compareToIgnoreCase",
+		"concat", "matches", "split":
+		r.fail(s.at, s.name+" of null")
+	}
+	return nil
+}
+
 func (s *step) callString1(r *run, v, arg string) any {
 	switch s.name {
 	case "contains":
@@ -162,7 +174,7 @@ func compareStrings(a, b string) int64 {
 func (s *step) replacement(r *run, v, from, to string) any {
 	switch s.name {
 	case "replace":
-		if r.grow(len(v) + (strings.Count(v, from))*len(to)) {
+		if r.grow(len(v) + strings.Count(v, from)*len(to)) {
 			return strings.ReplaceAll(v, from, to)
 		}
 	case "replaceAll", "replaceFirst":
@@ -180,9 +192,16 @@ func (s *step) replacement(r *run, v, from, to string) any {
 // replacePattern replaces up to limit matches by Java's replacement syntax, in
 // which "$1" is a group and "\" takes the next character as it is.
 func (s *step) replacePattern(r *run, v, to string, re *regexp.Regexp, limit int) any {
+	if limit < 0 {
+		limit = maxMatches + 1
+	}
+	matches := re.FindAllStringSubmatchIndex(v, limit)
+	if !s.countMatches(r, len(matches), 2+2*re.NumSubexp()) {
+		return nil
+	}
 	var out []byte
 	end := 0
-	for _, match := range re.FindAllStringSubmatchIndex(v, limit) {
+	for _, match := range matches {
 		if !r.grow(match[0] - end + len(to) + itemBytes) {
 			return nil
 		}
@@ -217,15 +236,28 @@ func (s *step) replacePattern(r *run, v, to string, re *regexp.Regexp, limit int
 	return string(append(out, v[end:]...))
 }
 
+// countMatches counts what n matches with so many offsets each take.
+func (s *step) countMatches(r *run, n, offsets int) bool {
+	if n > maxMatches {
+		r.fail(s.at, s.name+": more than 100000 matches")
+		return false
+	}
+	return r.grow(n * (itemBytes + 8*offsets))
+}
+
 // split splits as Java does: without a limit, trailing empty pieces are dropped.
 func (s *step) split(r *run, v, pattern string, limit int64) any {
 	re := s.pattern(r, v, pattern)
-	if re == nil || !r.grow(itemBytes*(len(v)+2)) {
+	if re == nil {
+		return nil
+	}
+	matches := re.FindAllStringIndex(v, maxMatches+1)
+	if !s.countMatches(r, len(matches), 2) {
 		return nil
 	}
 	l := &list{}
 	end := 0
-	for _, match := range re.FindAllStringIndex(v, -1) {
+	for _, match := range matches {
 		if limit > 0 && int64(len(l.items)) == limit-1 {
 			break
 		}
@@ -258,7 +290,7 @@ func (s *step) pattern(r *run, v, text string) *regexp.Regexp {
 		r.fail(s.at, s.name+": the regular expression is too large")
 		return nil
 	}
-	r.step(s.at, len(text)+size+len(v)*(1+size/16)/scanBytes)
+	r.step(s.at, len(text)+size+len(v)*(1+size/16)/matchBytes)
 	if r.halted() {
 		return nil
 	}

@@ -14,6 +14,7 @@ type run struct {
 	macroDepth int
 	steps      int
 	built      int
+	at         int // offset of the last step that had one
 
 	halt     halt
 	haltLoop *loop // haltBreak: the loop to leave, nil for the innermost loop or macro
@@ -45,8 +46,12 @@ func (r *run) caughtBy(l *loop) bool {
 	return true
 }
 
-// fail ends the run. The first failure counts.
+// fail ends the run. The first failure counts. Without an offset it lies where the
+// last step with one was.
 func (r *run) fail(at int, reason string) {
+	if at == 0 {
+		at = r.at
+	}
 	if r.err == nil {
 		line, column := position(r.template.text, at)
 		r.err = &RunError{Line: line, Column: column, Reason: reason}
@@ -57,6 +62,9 @@ func (r *run) fail(at int, reason string) {
 // step counts n steps.
 func (r *run) step(at, n int) {
 	r.steps += n
+	if at > 0 {
+		r.at = at
+	}
 	if r.steps > maxSteps || r.steps < 0 {
 		r.fail(at, "the template takes too many steps")
 	}

@@ -34,8 +34,14 @@
 //   - keySet, values and entrySet return copies.
 //   - Regular expressions are RE2's: a pattern with a lookaround or a back
 //     reference is an error.
-//   - Text such as "$a{b.c}" and "$\!a.b", of which Velocity's lexer loses a
-//     part, is kept; "$#foreach" is a directive after a "$".
+//   - A method with a wrong number of arguments is an unknown one and prints
+//     itself; Velocity fails for an argument too many, such as $s.length(1).
+//   - #literal() prints its comments too. An undefined #@name block prints its
+//     source, escapes included.
+//   - Where Velocity's lexer loses characters or its way, we keep the text and
+//     carry on: "$a.size()b.c" (it drops ".c"), "$a{$b" (an error), "$a.b##c" (no
+//     comment), "$a.b#set(…)" (may fail), "$#foreach" and "#$a#if" (an error),
+//     "\$.a" (it drops "\$"), and a "$" or "#" at the very end (an error).
 //   - A #foreach over null elements lets #set give the loop variable a value.
 //
 // # The variables
@@ -104,8 +110,11 @@ func Parse(text string) (*Template, error) {
 
 // Append runs the template, appends what it prints to dst and returns the
 // extended slice. Where a bound is hit, or a method fails as Java's would throw,
-// it returns dst as it was and a [*RunError].
+// it returns dst as it was and a [*RunError]. A nil env is an empty one.
 func (t *Template) Append(dst []byte, env *Env) ([]byte, error) {
+	if env == nil {
+		env = &Env{}
+	}
 	r := &run{env: env, out: dst, base: len(dst), template: t}
 	r.scope = &scope{vars: make([]any, len(t.slots))}
 	r.roots()
