@@ -25,7 +25,7 @@ func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 	t.Parallel()
 
 	definite, several := 0, 0
-	for seed := range uint64(1_000) {
+	for seed := range uint64(300) {
 		g := generator{Rand: rand.New(rand.NewPCG(seed, 10))}
 		g.space()
 		g.list(3, "{["[seed%2], "}]"[seed%2])
@@ -46,8 +46,8 @@ func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, definite, 3_000, "too few definite paths led somewhere")
-	require.Greater(t, several, 1_000, "too few other paths led somewhere")
+	require.Greater(t, definite, 900, "too few definite paths led somewhere")
+	require.Greater(t, several, 300, "too few other paths led somewhere")
 }
 
 // requireOracle compares everything that a path says about valid JSON.
