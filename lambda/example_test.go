@@ -51,7 +51,7 @@ func ExampleWrap_ownTypes() {
 }
 
 // A function in any language, in a container with a runtime interface emulator,
-// such as the base images of Lambda have: docker run -p 9000:8080 …
+// such as the base images of Lambda have: docker run -p 9000:8080 and its name.
 func ExampleFunction() {
 	emulator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.Method, r.URL.Path)

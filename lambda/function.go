@@ -234,8 +234,8 @@ func functionName(text string) (string, error) {
 	name := text
 	if strings.HasPrefix(name, "arn:") {
 		if _, path, ok := strings.Cut(name, ":lambda:path/"); ok {
-			_, path, ok = strings.Cut(path, "/functions/")
-			if name, ok = strings.CutSuffix(path, "/invocations"); !ok {
+			_, arn, _ := strings.Cut(path, "/functions/")
+			if name, ok = strings.CutSuffix(arn, "/invocations"); !ok {
 				return "", invalidName(text)
 			}
 		}

@@ -64,7 +64,7 @@ func TestEvent(t *testing.T) {
 		}
 		text, e := eventOf(t, req)
 		trace := e.Headers["X-Amzn-Trace-Id"]
-		require.Regexp(t, `^Root=1-65abb3d4-[0-9a-f]{24}$`, trace)
+		require.Regexp(t, `^Root=1-65abb494-[0-9a-f]{24}$`, trace)
 		require.Equal(t, map[string]string{
 			"Host": "chat.test:8443", "Sec-WebSocket-Protocol": "chat.v1", "X-Amzn-Trace-Id": trace,
 			"X-Forwarded-For": "198.51.100.1, 203.0.113.7", "X-Forwarded-Port": "8443", "X-Forwarded-Proto": "http",

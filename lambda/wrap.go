@@ -138,7 +138,7 @@ func refuse(handler any, why string) error {
 
 // oneAtATime serialises the calls of a handler and keeps its answer.
 //
-// What lambda.NewHandler of github.com/aws/aws-lambda-go v1.54.0 makes (v1.55.1
+// What lambda.NewHandler of github.com/aws/aws-lambda-go makes (v1.53.0, v1.55.1
 // too) returns a slice of a buffer that it has given back to a pool: the next
 // call, on any goroutine, overwrites it. Copied at once that is harmless, as long
 // as no other call runs. Handlers that wrap one inherit it, so it cannot be told
@@ -226,7 +226,7 @@ func (f *funcCall) call(ctx context.Context, event []byte) ([]byte, error) {
 	results := f.fn.Call(args)
 	if f.hasErr {
 		last := results[len(results)-1]
-		if err, ok := last.Interface().(error); ok && !(last.Kind() == reflect.Pointer && last.IsNil()) {
+		if err, ok := last.Interface().(error); ok && (last.Kind() != reflect.Pointer || !last.IsNil()) {
 			return nil, err
 		}
 	}

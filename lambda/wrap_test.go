@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -199,6 +200,9 @@ func TestWrap_Raises(t *testing.T) {
 		{"an error that brings a status", func() error {
 			return errors.Join(&gateway.IntegrationError{StatusCode: 418, Err: cause}, cause)
 		}, "joinError", ""},
+		{"an error of a function that this one called", func() error {
+			return fmt.Errorf("%w: %w", &lambda.InvokeError{StatusCode: 403}, context.DeadlineExceeded)
+		}, "wrapErrors", ""},
 		{"a panic", func() { panic(cause) }, "failure", "no such room"},
 		{"a panic with text", func() { panic("oops") }, "string", "oops"},
 		{"an event that cannot be decoded", func(struct{ Body int }) {}, "UnmarshalTypeError", ""},

@@ -25,8 +25,10 @@ func example() *event.Event {
 		SourceIP: "203.0.113.7", UserAgent: "Mozilla/5.0",
 		ConnectedAt: time.UnixMilli(1705751697419),
 		Authorizer: []event.Pair{
-			{Name: "principalId", Value: "user-17"}, {Name: "tenant", Value: "acme"},
-			{Name: "level", Value: "3"}, {Name: "admin", Value: "true"},
+			{Name: "principalId", Value: "user-17"},
+			{Name: "tenant", Value: "acme"},
+			{Name: "level", Value: "3"},
+			{Name: "admin", Value: "true"},
 		},
 		IntegrationLatency: 23*time.Millisecond + 900*time.Microsecond,
 	}
@@ -152,13 +154,14 @@ func TestAppend_Keys(t *testing.T) {
 		e := exampleDisconnect()
 		e.DisconnectReason = ""
 		context := decode(t, event.AppendDisconnect(nil, e))["requestContext"].(map[string]any)
-		require.Equal(t, "", context["disconnectReason"])
+		require.Contains(t, context, "disconnectReason")
+		require.Empty(t, context["disconnectReason"])
 	})
 	t.Run("an empty message is an empty body", func(t *testing.T) {
 		t.Parallel()
 		e := exampleMessage()
 		e.Body = nil
-		require.Equal(t, "", decode(t, event.AppendMessage(nil, e))["body"])
+		require.Contains(t, string(event.AppendMessage(nil, e)), `"body":"",`)
 	})
 	t.Run("stage variables are in every event", func(t *testing.T) {
 		t.Parallel()
