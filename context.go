@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -51,3 +53,30 @@ func (req *Request) contextValue(name string) (string, bool) {
 }
 
 func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// isContextVariable reports whether the service documents a $context variable of
+// that name, or its events have it: also those that get a value only by
+// authorizers, IAM, API keys, errors, logs and WAF.
+func isContextVariable(name string) bool {
+	if property, ok := strings.CutPrefix(name, "authorizer."); ok {
+		return property != ""
+	}
+	return slices.Contains(contextVariables(), name)
+}
+
+func contextVariables() []string {
+	return []string{
+		"apiId", "connectedAt", "connectionId", "domainName", "eventType", "extendedRequestId", "messageId", "requestId",
+		"requestTime", "requestTimeEpoch", "routeKey", "stage", "status", "integrationLatency",
+		"messageDirection", "disconnectStatusCode", "disconnectReason", // in events only
+		"authorize.error", "authorize.latency", "authorize.status",
+		"authenticate.error", "authenticate.latency", "authenticate.status",
+		"error.message", "error.messageString", "error.responseType", "error.validationErrorString",
+		"identity.accountId", "identity.apiKey", "identity.apiKeyId", "identity.caller",
+		"identity.cognitoAuthenticationProvider", "identity.cognitoAuthenticationType", "identity.cognitoIdentityId",
+		"identity.cognitoIdentityPoolId", "identity.principalOrgId", "identity.sourceIp", "identity.user",
+		"identity.userAgent", "identity.userArn",
+		"integration.error", "integration.integrationStatus", "integration.latency", "integration.requestId", "integration.status",
+		"waf.error", "waf.latency", "waf.status",
+	}
+}

@@ -180,7 +180,7 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 		"integration.request.path.room":               "route.request.body.data.room",
 		"integration.request.header.X-Request-Time":   "context.requestTime",
 		"integration.request.header.X-Identity":       "context.identity.sourceIp",
-		"integration.request.header.X-Unknown":        "context.nothing",
+		"integration.request.header.X-Unknown":        "context.authorizer.tenant",
 		"integration.request.querystring.first-items": "route.request.body.data.items[0].name",
 	}
 	i := &gateway.HTTPIntegration{URI: e.URL + "/${stageVariables.path}/{id}/{room}/end", RequestParameters: parameters}
@@ -328,6 +328,7 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"an unknown source":             {mapped("integration.request.header.X", "request.body.x"), "route.request.body"},
 		"a body path with a mistake":    {mapped("integration.request.header.X", "route.request.body.a["), "integration.request.header.X"},
 		"a source of responses":         {mapped("integration.request.header.X", "integration.response.header.X"), "integration.request.header.X"},
+		"an unknown context variable":   {mapped("integration.request.header.X", "context.connectionid"), `"connectionid"`},
 		"a context name with a blank":   {mapped("integration.request.header.X", "context.a b"), "a b"},
 		"a passthrough behavior":        {transform(&gateway.Transform{PassthroughBehavior: "SOMETIMES"}), "SOMETIMES"},
 		"a content handling":            {transform(&gateway.Transform{ContentHandling: "TO_GOLD"}), "TO_GOLD"},

@@ -74,7 +74,7 @@ func requestMappings() mappingKind {
 				value, ok := in.req.StageVariables[name]
 				return optional(value, ok)
 			})},
-			{"context.", "{name}", named(func(in *mappingInput, name string) []string { return optional(in.req.contextValue(name)) })},
+			{"context.", "{name}", contextSource},
 		},
 	}
 }
@@ -144,6 +144,15 @@ func named(get func(in *mappingInput, name string) []string) func(string) (mappi
 		}
 		return func(in *mappingInput) []string { return get(in, name) }, nil
 	}
+}
+
+// contextSource makes a source of a $context variable, which has to be one that
+// the service knows: a mistake in its name would otherwise never show.
+func contextSource(name string) (mappingSource, error) {
+	if !isContextVariable(name) {
+		return nil, fmt.Errorf("there is no $context variable %q", name)
+	}
+	return func(in *mappingInput) []string { return optional(in.req.contextValue(name)) }, nil
 }
 
 // bodySource makes a sourceForm whose name is a JSONPath into a body.

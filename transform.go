@@ -291,7 +291,14 @@ func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (
 	}
 	answer := &Response{StatusCode: status, Header: http.Header{}, Body: resp.Body}
 	if template := chosen.templates.choose(in); template != nil {
-		body, err := template.Append(nil, templateEnv(req, resp.Body))
+		env := templateEnv(req, resp.Body)
+		env.Context = func(name string) (string, bool) {
+			if name == "status" {
+				return strconv.Itoa(status), true
+			}
+			return req.contextValue(name)
+		}
+		body, err := template.Append(nil, env)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errStageTemplate, err)
 		}

@@ -129,7 +129,7 @@ func TestTransform_IntegrationResponses(t *testing.T) {
 		URI:               e.URL,
 		RequestParameters: map[string]string{"integration.request.header.X-Status": "route.request.body.status"},
 		Transform: &gateway.Transform{Responses: map[string]gateway.IntegrationResponse{
-			`/4\d\d/`: {ResponseTemplates: map[string]string{"$default": `not found: $input.json('$.n')`}},
+			`/4\d\d/`: {ResponseTemplates: map[string]string{"$default": `not found, $context.status: $input.json('$.n')`}},
 			`/50/`:    {ResponseTemplates: map[string]string{"$default": `a key has to match the whole value`}},
 			"$default": {
 				TemplateSelectionExpression: "${integration.response.statuscode}-${integration.response.header.X-Kind}-${request.body.action}",
@@ -138,7 +138,7 @@ func TestTransform_IntegrationResponses(t *testing.T) {
 		}},
 	}
 	ask, _ := twoWay(t, i)
-	require.Equal(t, "not found: 1", ask(`{"status":404}`))
+	require.Equal(t, "not found, 404: 1", ask(`{"status":404}`))
 	require.Equal(t, "selected", ask(`{"status":200,"action":"say"}`))
 	require.Equal(t, `{"n":1}`, ask(`{"status":200}`), "without a template that matches the body passes")
 	require.Equal(t, `{"n":1}`, ask(`{"status":503}`))
