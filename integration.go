@@ -158,6 +158,9 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
+// StackTrace is what the log wants of any error that comes from a panic.
+func (e *panicError) StackTrace() []byte { return e.stack }
+
 // invoke runs the integration of r, catches its panic, and turns what went wrong
 // into an *IntegrationError. It does not return when Invoke ends the goroutine.
 func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
@@ -211,9 +214,9 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
 	if out.err != nil {
 		attrs := append(g.requestAttrs(req), slog.Any("error", out.err))
-		var p *panicError
-		if errors.As(out.err, &p) {
-			attrs = append(attrs, slog.String("stack", string(p.stack)))
+		var p interface{ StackTrace() []byte }
+		if errors.As(out.err, &p) && len(p.StackTrace()) > 0 {
+			attrs = append(attrs, slog.String("stack", string(p.StackTrace())))
 		}
 		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", attrs...)
 	}

@@ -1,7 +1,9 @@
 package lambda_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -48,4 +50,16 @@ func TestFunction_Backend(t *testing.T) {
 	require.Equal(t, "not found: NotFound", c.Receive())
 	c.Send(`{"item":"refuse"}`)
 	require.Contains(t, c.Receive(), `{"message": "Internal server error"`)
+}
+
+// A panic of a handler is found again: the log shows where it was.
+func TestWrap_LogsWhereAHandlerPanicked(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	srv.Handle("$connect", lambda.Wrap(func() { panic("no database") }))
+	_, refused := srv.TryDial(t)
+	require.Equal(t, http.StatusBadGateway, refused.StatusCode)
+	require.Contains(t, log.String(), "no database")
+	require.Contains(t, log.String(), "TestWrap_LogsWhereAHandlerPanicked")
 }

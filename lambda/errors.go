@@ -30,6 +30,9 @@ func (e *FunctionError) Error() string {
 	return fmt.Sprintf("lambda: function %q raised: %s: %s", e.Function, e.Type, e.Message)
 }
 
+// StackTrace returns Stack, which the gateway's log shows.
+func (e *FunctionError) StackTrace() []byte { return e.Stack }
+
 // Unwrap returns Err.
 func (e *FunctionError) Unwrap() error { return e.Err }
 
