@@ -26,8 +26,10 @@ type Connection struct {
 
 // Identity says who connected.
 type Identity struct {
-	SourceIP  string // address of the peer's socket, without port
-	UserAgent string // of the upgrade request; "" when it had none
+	SourceIP  string  // address of the peer's socket, without port
+	UserAgent string  // of the upgrade request; "" when it had none
+	Caller    *Caller // who signed the upgrade request; nil without IAM authorization
+	APIKeyID  string  // of the API key; "" where $connect requires none
 }
 
 // connection is the gateway's side of one client. These goroutines serve it:
@@ -43,6 +45,8 @@ type connection struct {
 	ws          *wsconn.Conn
 	ctx         context.Context //nolint:containedctx // parent of the integrations' contexts
 	identity    Identity
+	authorizer  map[string]any // Request.Authorizer after CONNECT
+	client      *client        // of the API key
 	domainName  string
 	connectedAt time.Time
 	opened      atomic.Int64 // Unix nanoseconds of the 101, which $connect may have held back
@@ -94,15 +98,16 @@ type closing struct {
 	done        chan struct{} // $disconnect has returned
 }
 
-func newConnection(u *upgrade, ws *wsconn.Conn, now time.Time) *connection {
+func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
 		g: u.g, id: u.connectionID, ws: ws, ctx: u.ctx,
-		identity: u.identity(), domainName: u.domainName(), connectedAt: now,
+		identity: u.identity(), authorizer: u.admission.later(), client: u.admission.client,
+		domainName: u.domainName(), connectedAt: u.now,
 	}
 	c.out.Limit(sendq.Limits{Bytes: u.g.quotas.SendBufferBytes, Messages: u.g.quotas.SendBufferMessages})
 	c.out.Hold() // until the 101 is out
-	c.lastActive.Store(now.UnixNano())
-	c.lastHeard.Store(now.UnixNano())
+	c.lastActive.Store(u.now.UnixNano())
+	c.lastHeard.Store(u.now.UnixNano())
 	return c
 }
 
@@ -433,6 +438,8 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	c.g.observers.connectionClosed(c.ctx, c.snapshot(), cl.code, cl.reason)
 	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
+	c.client.release()
+	c.g.sources.remove(c.identity.SourceIP)
 	c.disconnect(cl)
 	c.g.connections.Remove(c.id) // long gone for all but a shutdown, which counts it until here
 	close(cl.done)
@@ -487,7 +494,7 @@ func (c *connection) disconnect(cl *closing) {
 func (c *connection) newRequest(t *routeTable, r *route, event EventType, now time.Time) Request {
 	return Request{
 		RouteKey: r.RouteKey, EventType: event,
-		ConnectionID: c.id, RequestID: connid.NewRequest(), Identity: c.identity,
+		ConnectionID: c.id, RequestID: connid.NewRequest(), Identity: c.identity, Authorizer: c.authorizer, client: c.client,
 		APIID: c.g.apiID, Stage: c.g.stage, DomainName: c.domainName, StageVariables: t.stageVariables,
 		ConnectedAt: c.connectedAt, RequestTime: now,
 	}

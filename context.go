@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,15 @@ func (req *Request) contextValue(name string) (string, bool) {
 		return req.Identity.SourceIP, true
 	case "identity.userAgent":
 		return req.Identity.UserAgent, req.Identity.UserAgent != ""
+	case "identity.apiKey":
+		key := req.client.apiKey()
+		return key, key != ""
+	case "identity.apiKeyId":
+		return req.Identity.APIKeyID, req.Identity.APIKeyID != ""
+	case "identity.accountId", "identity.caller", "identity.user", "identity.userArn":
+		return req.Identity.Caller.contextValue(name)
+	case "error.message", "error.messageString", "error.responseType", "error.validationErrorString":
+		return req.failureValue(name)
 	case "messageId":
 		return req.MessageID, req.MessageID != ""
 	case "disconnectStatusCode":
@@ -49,7 +59,46 @@ func (req *Request) contextValue(name string) (string, bool) {
 	case "disconnectReason":
 		return req.DisconnectReason, req.EventType == EventDisconnect
 	}
+	if property, ok := strings.CutPrefix(name, "authorizer."); ok && property != integrationLatency { // which logs have
+		text, ok := req.Authorizer[property].(string)
+		return text, ok
+	}
 	return "", false
+}
+
+func (c *Caller) contextValue(name string) (string, bool) {
+	if c == nil {
+		return "", false
+	}
+	value := c.PrincipalID
+	switch name {
+	case "identity.accountId":
+		value = c.AccountID
+	case "identity.userArn":
+		value = c.ARN
+	}
+	return value, value != ""
+}
+
+// failureValue returns a variable of a request that was answered with an error.
+func (req *Request) failureValue(name string) (string, bool) {
+	if req.failure == nil {
+		return "", false
+	}
+	wire := wireErrorOf(req.failure)
+	switch name {
+	case "error.message":
+		return wire.text, true
+	case "error.messageString":
+		return string(appendJSONString(nil, wire.text)), true
+	case "error.responseType":
+		return wire.kind, wire.kind != ""
+	}
+	var invalid *ValidationError
+	if !errors.As(req.failure, &invalid) {
+		return "", false
+	}
+	return invalid.Err.Error(), true
 }
 
 func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

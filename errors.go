@@ -1,10 +1,14 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Errors that callers branch on with [errors.Is]. Where the service documents an
@@ -14,6 +18,8 @@ var (
 	// ErrGone: no node holds the connection. It has closed, or $connect has not
 	// finished yet (410 GoneException).
 	ErrGone = errors.New("gateway: connection is gone")
+	// ErrUnauthorized: an [Authorizer] does not know the caller (401).
+	ErrUnauthorized = errors.New("gateway: unauthorized")
 	// ErrForbidden: the caller may not do this (403 ForbiddenException).
 	ErrForbidden = errors.New("gateway: forbidden")
 	// ErrLimitExceeded: the client's send buffer is full, it reads too slowly
@@ -23,6 +29,9 @@ var (
 	ErrPayloadTooLarge = errors.New("gateway: payload too large")
 	// ErrClosed: the Gateway shuts down or has shut down.
 	ErrClosed = errors.New("gateway: closed")
+	// ErrInvalidAuthorization: what an [Authorizer] returned makes no sense (500,
+	// with a message that is null).
+	ErrInvalidAuthorization = errors.New("gateway: invalid authorization")
 	// ErrInvalidOption: an option, a route or a deployment makes no sense. The
 	// text says which and what would.
 	ErrInvalidOption = errors.New("gateway: invalid option")
@@ -60,45 +69,89 @@ func (e *IntegrationError) text() string {
 	return "Internal server error"
 }
 
+// kind is the gateway response type.
+func (e *IntegrationError) kind() string {
+	switch e.StatusCode {
+	case http.StatusUnsupportedMediaType:
+		return "UNSUPPORTED_MEDIA_TYPE"
+	case http.StatusGatewayTimeout:
+		return "INTEGRATION_TIMEOUT"
+	}
+	return "INTEGRATION_FAILURE"
+}
+
+// noMessage is the text of an error whose message is null on the wire.
+const noMessage = "\x00"
+
 var (
 	errNoRoute          = errors.New("no route matches the message and there is no $default route")
 	errGoexit           = errors.New("the integration ended its goroutine (runtime.Goexit)")
 	errReplySize        = errors.New("the reply is above Quotas.MessageBytes")
 	errBadStatus        = errors.New("the $connect integration returned a status code outside 200 to 599")
-	errTooMany          = errors.New("too many new connections")
+	errNoModel          = errors.New("no model is selected and there is no $default model")
+	errThrottled        = errors.New("throttled")
+	errQuota            = errors.New("the quota of the usage plan is used up")
 	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth, or WithoutManagementAuth where only trusted callers reach the handler")
 )
 
+// PublicError is an error that says itself what the caller may know. One that a
+// [ManagementAuth] or an [Authorizer] returns, or wraps, is answered with 403 (401
+// when it wraps [ErrUnauthorized] too), the code in the x-amzn-ErrorType header
+// and the message as the answer's. Those of package sigv4 are.
+type PublicError interface {
+	error
+	PublicError() (code, message string)
+}
+
 // wireError is how an error shows on the wire: the one table of statuses,
-// exception names and texts.
+// exception names, texts and gateway response types. (API Gateway: "Gateway
+// response types".)
 type wireError struct {
 	status int
 	name   string // of the exception, for x-amzn-ErrorType
 	text   string // of the message; "" where the service sends an empty body
+	kind   string // $context.error.responseType
 }
 
 // wireErrorOf maps err to what a caller may see. An internal text never leaves.
 func wireErrorOf(err error) wireError {
-	var integration *IntegrationError
+	var (
+		integration *IntegrationError
+		invalid     *ValidationError
+		refused     *refusal
+		public      PublicError
+	)
 	switch {
+	case errors.As(err, &refused):
+		return wireError{refused.status, "", cmp.Or(refused.text, http.StatusText(refused.status)), refused.kind}
+	case errors.As(err, &integration): // whatever that wraps
+		return wireError{integration.StatusCode, "", integration.text(), integration.kind()}
+	case errors.As(err, &invalid): // likewise
+		return wireError{http.StatusBadRequest, "", "Invalid request body", "BAD_REQUEST_BODY"}
 	case errors.Is(err, ErrGone):
-		return wireError{http.StatusGone, "GoneException", ""}
-	case errors.Is(err, ErrForbidden):
-		return wireError{http.StatusForbidden, "ForbiddenException", "Forbidden"}
+		return wireError{http.StatusGone, "GoneException", "", ""}
+	case errors.As(err, &public):
+		code, message := public.PublicError()
+		if errors.Is(err, ErrUnauthorized) {
+			return wireError{http.StatusUnauthorized, code, message, "UNAUTHORIZED"}
+		}
+		return wireError{http.StatusForbidden, code, message, "ACCESS_DENIED"}
+	case errors.Is(err, ErrUnauthorized):
+		return wireError{http.StatusUnauthorized, "UnauthorizedException", "Unauthorized", "UNAUTHORIZED"}
+	case errors.Is(err, ErrForbidden), errors.Is(err, errNoRoute):
+		return wireError{http.StatusForbidden, "ForbiddenException", "Forbidden", "ACCESS_DENIED"}
 	case errors.Is(err, ErrLimitExceeded):
-		return wireError{http.StatusTooManyRequests, "LimitExceededException", ""}
+		return wireError{http.StatusTooManyRequests, "LimitExceededException", "", ""}
 	case errors.Is(err, ErrPayloadTooLarge):
-		return wireError{http.StatusRequestEntityTooLarge, "", ""}
-	case errors.Is(err, errNoRoute):
-		return wireError{http.StatusForbidden, "", "Forbidden"}
-	case errors.Is(err, errTooMany):
-		return wireError{http.StatusTooManyRequests, "", "Too Many Requests"}
+		return wireError{http.StatusRequestEntityTooLarge, "", "", "REQUEST_TOO_LARGE"}
+	case errors.Is(err, errThrottled):
+		return wireError{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED"}
+	case errors.Is(err, errQuota):
+		return wireError{http.StatusTooManyRequests, "LimitExceededException", "Limit Exceeded", "QUOTA_EXCEEDED"}
 	case errors.Is(err, ErrClosed):
-		return wireError{http.StatusServiceUnavailable, "", "Service Unavailable"}
-	case errors.As(err, &integration):
-		return wireError{integration.StatusCode, "", integration.text()}
+		return wireError{http.StatusServiceUnavailable, "", "Service Unavailable", ""}
 	}
-	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error"}
+	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error", "DEFAULT_5XX"}
 }
 
 // integrationError wraps what an integration returned. expired says that its
@@ -120,13 +173,28 @@ func integrationError(routeKey string, err error, expired bool) *IntegrationErro
 
 // appendErrorJSON appends the body that the service sends for its own errors, in
 // a frame and in a refused upgrade alike, with its irregular blanks: some
-// clients compare strings. text holds nothing that needs escaping.
-func appendErrorJSON(dst []byte, text, connectionID, requestID string) []byte {
-	dst = append(dst, `{"message": "`...)
-	dst = append(dst, text...)
-	dst = append(dst, `", "connectionId":"`...)
+// clients compare strings.
+func appendErrorJSON(dst []byte, e wireError, connectionID, requestID string) []byte {
+	dst = append(dst, `{"message": `...)
+	dst = appendJSONString(dst, e.text)
+	dst = append(dst, `, "connectionId":"`...)
 	dst = append(dst, connectionID...)
 	dst = append(dst, `", "requestId":"`...)
 	dst = append(dst, requestID...)
 	return append(dst, `"}`...)
+}
+
+// appendJSONString appends text as JSON; noMessage is null.
+func appendJSONString(dst []byte, text string) []byte {
+	if text == noMessage {
+		return append(dst, "null"...)
+	}
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return append(append(append(dst, '"'), text...), '"')
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // a string: cannot fail
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }

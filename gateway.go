@@ -37,20 +37,13 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"maps"
-	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/registry"
-	"example.com/gateway/internal/wsconn"
 )
 
 // Gateway is one WebSocket API on one stage. It is made by [New]; all its methods
@@ -61,7 +54,9 @@ type Gateway struct {
 	*config
 
 	tag         uint32 // of this node, in every connection ID
-	newConns    *rate.Limiter
+	throttles   throttles
+	clients     clients
+	sources     sources
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
@@ -81,17 +76,21 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := newRouteTable(c.selection, c.stageVariables)
-	if err != nil {
-		return nil, err
-	}
 	g := &Gateway{
 		config:      c,
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
+		sources:     newSources(&c.quotas),
 	}
-	if t := c.quotas.NewConnections; t.RateLimit > 0 && t.BurstLimit > 0 {
-		g.newConns = rate.NewLimiter(rate.Limit(t.RateLimit), t.BurstLimit)
+	table, err := g.newRouteTable(Deployment{
+		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.throttles.newConnections = newLimiter(c.quotas.NewConnections)
+	if c.account != nil {
+		g.throttles.account = c.account.limiter
 	}
 	g.routes.Store(table)
 	g.root, g.cutOff = context.WithCancel(context.Background()) //nolint:forbidigo // the one root
@@ -103,196 +102,6 @@ func New(opts ...Option) (*Gateway, error) {
 // get 426. Its answers to refused upgrades are those of the service: JSON with
 // message, connectionId and requestId, and the header x-amz-apigw-id.
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrade) }
-
-// retryAfter is the Retry-After of upgrades refused during a shutdown, in
-// seconds: time for a load balancer to look elsewhere.
-const retryAfter = "1"
-
-func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
-	u := &upgrade{
-		g: g, w: w, r: r,
-		connectionID: connid.New(g.tag),
-		requestID:    connid.NewRequest(),
-		ctx:          newConnectionContext(g.root, r.Context()),
-	}
-	if !g.join() {
-		w.Header().Set("Retry-After", retryAfter)
-		u.refuse(http.StatusServiceUnavailable, ErrClosed)
-		return
-	}
-	defer g.running.Done()
-	handshake, refusal := wsconn.CheckHandshake(r, g.originPatterns)
-	if refusal != nil {
-		maps.Copy(w.Header(), refusal.Header)
-		u.refuse(refusal.StatusCode, refusal.Err)
-		return
-	}
-	if g.newConns != nil && !g.newConns.Allow() {
-		u.refuse(http.StatusTooManyRequests, errTooMany)
-		return
-	}
-	now := time.Now()
-	subprotocol, ok := u.connect(now)
-	if !ok {
-		return
-	}
-	g.accept(u, handshake, subprotocol, now) //nolint:contextcheck // a connection outlives its request
-}
-
-// upgrade is an upgrade request under way.
-type upgrade struct {
-	g            *Gateway
-	w            http.ResponseWriter
-	r            *http.Request
-	ctx          context.Context //nolint:containedctx // becomes the connection's
-	connectionID string
-	requestID    string
-}
-
-// connect runs the $connect route, if there is one. Unless it is ok, the request
-// has been answered.
-func (u *upgrade) connect(now time.Time) (subprotocol string, ok bool) {
-	t := u.g.routes.Load()
-	if t.connect == nil {
-		return "", true
-	}
-	req := &Request{
-		RouteKey: RouteKeyConnect, EventType: EventConnect,
-		ConnectionID: u.connectionID, RequestID: u.requestID,
-		Upgrade: u.r, Identity: u.identity(),
-		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: t.stageVariables,
-		ConnectedAt: now, RequestTime: now,
-	}
-	out := u.g.invokeWithin(u.ctx, t.connect, req)
-	if out.err != nil {
-		u.refuse(wireErrorOf(out.err).status, out.err)
-		return "", false
-	}
-	resp := out.resp
-	switch {
-	case resp == nil:
-		return "", true
-	case resp.StatusCode == 0 || resp.StatusCode >= 200 && resp.StatusCode <= 299:
-		return u.subprotocol(resp.Header), true
-	case resp.StatusCode < 200 || resp.StatusCode > 599:
-		u.refuse(http.StatusBadGateway, integrationError(RouteKeyConnect, errBadStatus, false))
-	default:
-		u.refuseWith(resp)
-	}
-	return "", false
-}
-
-// subprotocol passes on what the $connect integration chose, however it spelled
-// the header. The service does not check that the client offered it, the client
-// will.
-func (u *upgrade) subprotocol(header http.Header) string {
-	chosen := ""
-	for name, values := range header {
-		if strings.EqualFold(name, "Sec-WebSocket-Protocol") && len(values) > 0 {
-			chosen = values[0]
-		}
-	}
-	if chosen == "" {
-		return ""
-	}
-	for _, line := range u.r.Header.Values("Sec-WebSocket-Protocol") {
-		for offered := range strings.SplitSeq(line, ",") {
-			if strings.TrimSpace(offered) == chosen {
-				return chosen
-			}
-		}
-	}
-	u.g.log.Warn("$connect returned a subprotocol that the client did not offer", "connection_id", u.connectionID)
-	return chosen
-}
-
-func (u *upgrade) identity() Identity {
-	host, _, err := net.SplitHostPort(u.r.RemoteAddr)
-	if err != nil {
-		host = u.r.RemoteAddr
-	}
-	return Identity{SourceIP: host, UserAgent: u.r.UserAgent()}
-}
-
-func (u *upgrade) domainName() string {
-	if u.g.domainName != "" {
-		return u.g.domainName
-	}
-	return u.r.Host
-}
-
-// refuse answers with an error of our own.
-func (u *upgrade) refuse(status int, err error) {
-	text := wireErrorOf(err).text
-	if text == "" || status != wireErrorOf(err).status {
-		text = http.StatusText(status)
-	}
-	u.write(status, appendErrorJSON(nil, text, u.connectionID, u.requestID), err)
-}
-
-// refuseWith answers with what the $connect integration returned.
-func (u *upgrade) refuseWith(resp *Response) {
-	header := u.w.Header()
-	for name, values := range resp.Header {
-		if !hopByHop(name) && !strings.EqualFold(name, apigwID) {
-			header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
-	u.write(resp.StatusCode, resp.Body, nil)
-}
-
-// apigwID is the header with the request ID, in the service's spelling.
-const apigwID = "x-amz-apigw-id"
-
-func (u *upgrade) write(status int, body []byte, err error) {
-	header := u.w.Header()
-	if header.Get("Content-Type") == "" {
-		header.Set("Content-Type", "application/json")
-	}
-	header[apigwID] = []string{u.requestID}
-	u.w.WriteHeader(status)
-	_, _ = u.w.Write(body)
-	if err != nil {
-		u.g.log.LogAttrs(u.ctx, slog.LevelWarn, "upgrade refused",
-			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
-			slog.Int("status", status), slog.Any("error", err))
-	}
-	u.g.observers.upgradeRejected(u.ctx, status, err)
-}
-
-// hopByHop says whether a header of an integration's response is about its own
-// connection, or one that the server writes itself.
-func hopByHop(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length":
-		return true
-	}
-	return false
-}
-
-// accept takes the socket over and starts the connection. The connection can be
-// posted to before the client has its 101: a post that comes so early waits in
-// the send queue.
-func (g *Gateway) accept(u *upgrade, handshake *wsconn.Handshake, subprotocol string, now time.Time) {
-	ws, err := handshake.Hijack(u.w, wsconn.Limits{FrameBytes: g.quotas.FrameBytes, MessageBytes: g.quotas.MessageBytes})
-	if err != nil {
-		u.refuse(http.StatusInternalServerError, fmt.Errorf("taking the socket over: %w", err))
-		return
-	}
-	c := newConnection(u, ws, now)
-	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
-		ws.Close()
-		return
-	}
-	g.running.Add(1) // until the connection's teardown ends; this upgrade still counts
-	g.observers.connectionOpened(c.ctx, c.snapshot())
-	g.log.Debug("connection opened", "connection_id", c.id)
-	err = ws.WriteHandshake(handshake, u.w.Header(), subprotocol, g.quotas.WriteTimeout)
-	c.start(err)
-	if g.draining() {
-		c.end(goingAway())
-	}
-}
 
 // join counts one more running thing, unless the gateway shuts down. Whatever
 // joined can start others.

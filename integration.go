@@ -77,6 +77,11 @@ type Request struct {
 	// cookies, TLS state. It must not be used after Invoke has returned.
 	Upgrade  *http.Request
 	Identity Identity
+	// Authorizer is what the authorizer returned when the client connected: its
+	// context and principalId, all strings; on CONNECT also integrationLatency, the
+	// milliseconds it took, an int64. nil: there is no authorizer. It is shared: only
+	// to be read.
+	Authorizer map[string]any
 
 	APIID, Stage, DomainName string
 	StageVariables           map[string]string // shared: only to be read
@@ -84,6 +89,9 @@ type Request struct {
 	ConnectedAt, RequestTime time.Time
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
+
+	client  *client // of the API key
+	failure error   // that ended the request before its integration
 }
 
 // Response is what an [Integration] answers. The zero value means status 200 and
@@ -139,8 +147,9 @@ func invokeOnce(ctx context.Context, p preparer, req *Request) (*Response, error
 
 // invocation is the outcome of one Invoke.
 type invocation struct {
-	resp *Response // nil: as the zero value
-	err  error     // nil or *IntegrationError
+	resp     *Response // nil: as the zero value
+	err      error     // nil or *IntegrationError; any error of a request that was
+	rejected bool      // answered before its integration was asked
 }
 
 func (out *invocation) body() []byte {
@@ -213,16 +222,21 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 // integrationDone tells the observers and, of a failure, the log.
 func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
 	if out.err != nil {
-		attrs := append(g.requestAttrs(req), slog.Any("error", out.err))
-		var p interface{ StackTrace() []byte }
-		if errors.As(out.err, &p) && len(p.StackTrace()) > 0 {
-			attrs = append(attrs, slog.String("stack", string(p.StackTrace())))
-		}
-		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", attrs...)
+		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", g.failureAttrs(req, out.err)...)
 	}
 	if len(g.observers) > 0 {
 		g.observers.integrationDone(ctx, req, out.resp, took, out.err)
 	}
+}
+
+// failureAttrs are what the log says of a failure, with the stack of a panic.
+func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
+	attrs := append(g.requestAttrs(req), slog.Any("error", err))
+	var p interface{ StackTrace() []byte }
+	if errors.As(err, &p) && len(p.StackTrace()) > 0 {
+		attrs = append(attrs, slog.String("stack", string(p.StackTrace())))
+	}
+	return attrs
 }
 
 func (g *Gateway) requestAttrs(req *Request) []slog.Attr {

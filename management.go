@@ -30,7 +30,8 @@ var _ ConnectionsAPI = (*Gateway)(nil)
 type ManagementAuth interface {
 	// AuthenticateManagement returns nil to admit r. The body has been read, up to
 	// its bound, and is given apart; r.RequestURI and r.Header are as sent. Any
-	// error refuses the call with 403 ForbiddenException.
+	// error refuses the call with 403: a [PublicError] with its own code and
+	// message, another as ForbiddenException.
 	AuthenticateManagement(r *http.Request, body []byte) error
 }
 
@@ -150,7 +151,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	}
 	id, ok := connectionIDOf(r.URL)
 	if !ok || r.Method != http.MethodPost && r.Method != http.MethodGet && r.Method != http.MethodDelete {
-		call.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"})
+		call.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN"})
 		return
 	}
 	body, err := call.readBody(r)
@@ -159,16 +160,30 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, issued := connid.Parse(id); !issued {
-		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id})
+		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
 	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
 		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
-		call.fail(ErrForbidden)
+		call.fail(refusedManagement(err))
+		return
+	}
+	if err := g.throttleManagement(time.Now()); err != nil {
+		call.fail(err)
 		return
 	}
 	header["X-Amzn-Trace-Id"] = []string{newTraceID(time.Now())}
 	call.do(r.Context(), r.Method, id, body)
+}
+
+// refusedManagement is how the refusal of a ManagementAuth shows: whatever else
+// it wraps, the call is forbidden.
+func refusedManagement(err error) error {
+	var public PublicError
+	if errors.As(err, &public) {
+		return public
+	}
+	return ErrForbidden
 }
 
 // managementCall is one request to the management handler.
@@ -237,8 +252,12 @@ func (m *managementCall) failWith(e wireError) {
 	}
 	m.w.WriteHeader(e.status)
 	if e.text != "" {
-		body, _ := json.Marshal(map[string]string{"message": e.text})
-		_, _ = m.w.Write(body)
+		key := "message"
+		if e.name == "AccessDeniedException" { // written by IAM, not by API Gateway
+			key = "Message"
+		}
+		body := appendJSONString([]byte(`{"`+key+`":`), e.text)
+		_, _ = m.w.Write(append(body, '}'))
 	}
 }
 

@@ -21,6 +21,11 @@ type Observer struct {
 	// IntegrationDone: an integration returned, or ran out of time. err is nil or
 	// an *[IntegrationError].
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
+	// MessageRejected: a message from a client was answered with an error frame
+	// before an integration was asked, for err: no route matched (403), it was
+	// throttled (429), it does not fit the model of its route (400, a
+	// *[ValidationError]). req.RouteKey is "" when no route matched.
+	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
 	// MessageSent: a message of so many bytes was accepted for the client. Not
 	// called for control frames.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
@@ -60,6 +65,14 @@ func (os observers) integrationDone(ctx context.Context, req *Request, resp *Res
 	for i := range os {
 		if f := os[i].IntegrationDone; f != nil {
 			f(ctx, req, resp, took, err)
+		}
+	}
+}
+
+func (os observers) messageRejected(ctx context.Context, req *Request, statusCode int, err error) {
+	for i := range os {
+		if f := os[i].MessageRejected; f != nil {
+			f(ctx, req, statusCode, err)
 		}
 	}
 }

@@ -149,10 +149,57 @@ func WithoutManagementAuth() Option {
 	})
 }
 
-// Throttle is a token bucket: RateLimit tokens a second, BurstLimit at once.
-type Throttle struct {
-	RateLimit  float64
-	BurstLimit int
+// WithDefaultThrottle throttles the connects and messages of all routes that
+// have no throttle of their own, together, and the calls of @connections: the
+// default route throttle of the stage. Above rateLimit a second, with burstLimit
+// at once, upgrades get 429, messages the error frame "Too Many Requests", calls
+// 429 TooManyRequestsException. The default is no limit. (API Gateway:
+// "Protecting your WebSocket APIs".)
+func WithDefaultThrottle(rateLimit float64, burstLimit int) Option {
+	return optionFunc(func(c *config) error {
+		c.defaultThrottle = Throttle{rateLimit, burstLimit}
+		return c.defaultThrottle.check("WithDefaultThrottle")
+	})
+}
+
+// WithAccountThrottle throttles all requests: connects, messages and calls of
+// @connections, together with those of other Gateways with the same
+// AccountThrottle. The default is no limit.
+func WithAccountThrottle(a *AccountThrottle) Option {
+	return optionFunc(func(c *config) error {
+		if a == nil {
+			return fmt.Errorf("%w: the AccountThrottle is nil: leave WithAccountThrottle out for no limit", ErrInvalidOption)
+		}
+		c.account = a
+		return nil
+	})
+}
+
+// WithUsagePlans sets where API keys and their usage plans come from, for a
+// $connect route that requires a key: see [WithAPIKeyRequired].
+func WithUsagePlans(s UsageStore) Option {
+	return optionFunc(func(c *config) error {
+		if s == nil {
+			return fmt.Errorf("%w: the UsageStore is nil", ErrInvalidOption)
+		}
+		c.usagePlans = s
+		return nil
+	})
+}
+
+// WithAPIKeySelectionExpression says where the API key of a client comes from:
+// $request.header.x-api-key, the default, or
+// $context.authorizer.usageIdentifierKey, since a browser cannot set the header.
+// (API Gateway: "WebSocket selection expressions in API Gateway".)
+func WithAPIKeySelectionExpression(expression string) Option {
+	return optionFunc(func(c *config) error {
+		compiled, err := compileSelection(selectAPIKey, expression)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalidOption, err)
+		}
+		c.apiKeySelection = compiled
+		return nil
+	})
 }
 
 // Quotas bounds what a client, an integration and a connection may take. A field
@@ -191,6 +238,15 @@ type Quotas struct {
 	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
 	// second, 500 at once.
 	NewConnections Throttle
+	// Connections bounds the open connections of the Gateway, upgrades under way
+	// included, and ConnectionsPerSourceIP those of a client: of an IPv4 address or
+	// of an IPv6 /64 network, as Identity.SourceIP has it. Above them upgrades get
+	// 429. Default, ours: none.
+	Connections, ConnectionsPerSourceIP int
+	// HeaderBytes and URLBytes bound an upgrade request, which gets 431 or 414
+	// above them. Defaults: 10,240, which the service has for its other APIs, and
+	// 4,096.
+	HeaderBytes, URLBytes int
 }
 
 func (q Quotas) withDefaults() Quotas {
@@ -209,6 +265,10 @@ func (q Quotas) withDefaults() Quotas {
 	q.PingInterval = orDefault(q.PingInterval, 0)
 	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, 500)
 	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, max(1, int(q.NewConnections.RateLimit)))
+	q.Connections = orDefault(q.Connections, 0)
+	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
+	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)
+	q.URLBytes = orDefault(q.URLBytes, 4<<10)
 	return q
 }
 
@@ -237,6 +297,11 @@ type config struct {
 	log            *slog.Logger
 	observers      observers
 	managementAuth ManagementAuth
+
+	defaultThrottle Throttle
+	account         *AccountThrottle
+	usagePlans      UsageStore
+	apiKeySelection *selectionExpression
 }
 
 func newConfig(opts []Option) (*config, error) {
@@ -247,6 +312,7 @@ func newConfig(opts []Option) (*config, error) {
 		quotas:    Quotas{}.withDefaults(),
 		log:       slog.New(slog.DiscardHandler),
 	}
+	c.apiKeySelection, _ = compileSelection(selectAPIKey, "$request.header.x-api-key") // it is valid
 	for _, o := range opts {
 		if o == nil {
 			return nil, fmt.Errorf("%w: an Option is nil", ErrInvalidOption)

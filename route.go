@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -36,6 +37,27 @@ type Route struct {
 	// Response goes back to the client. Without it a body is dropped; error frames
 	// are sent on any route.
 	RouteResponse bool
+	// Authorizer decides who may connect: $connect only.
+	Authorizer Authorizer
+	// APIKeyRequired refuses clients without a valid API key with 403: $connect
+	// only. What the client sends then counts against the usage plan of its key. It
+	// needs [WithUsagePlans].
+	APIKeyRequired bool
+	// Throttle bounds the requests to the route, in the place of the stage's
+	// default throttle.
+	Throttle Throttle
+	// RequestParameters are the parameters of the upgrade request that the route
+	// knows, route.request.header.{name} and route.request.querystring.{name}, and
+	// whether they are required: $connect only. A client that lacks a required one
+	// gets 400.
+	RequestParameters map[string]bool
+	// ModelSelectionExpression selects which of RequestModels a message has to fit,
+	// by key; "$default" takes the messages that select none. The client of a message
+	// that does not fit, or for which there is no model, gets the error frame
+	// "Invalid request body"; the integration is not asked. "" asks for no model. A
+	// literal dollar sign is written \$: \$default always selects "$default".
+	ModelSelectionExpression string
+	RequestModels            map[string]Model
 }
 
 // RouteOption changes a [Route] that [Gateway.Handle] makes.
@@ -43,6 +65,25 @@ type RouteOption func(*Route)
 
 // WithRouteResponse sets Route.RouteResponse.
 func WithRouteResponse() RouteOption { return func(r *Route) { r.RouteResponse = true } }
+
+// WithThrottle sets Route.Throttle: rateLimit requests a second, burstLimit at
+// once.
+func WithThrottle(rateLimit float64, burstLimit int) RouteOption {
+	return func(r *Route) { r.Throttle = Throttle{rateLimit, burstLimit} }
+}
+
+// WithAPIKeyRequired sets Route.APIKeyRequired.
+func WithAPIKeyRequired() RouteOption { return func(r *Route) { r.APIKeyRequired = true } }
+
+// WithRequestParameters sets Route.RequestParameters.
+func WithRequestParameters(required map[string]bool) RouteOption {
+	return func(r *Route) { r.RequestParameters = required }
+}
+
+// WithRequestModels sets Route.ModelSelectionExpression and Route.RequestModels.
+func WithRequestModels(modelSelectionExpression string, models map[string]Model) RouteOption {
+	return func(r *Route) { r.ModelSelectionExpression, r.RequestModels = modelSelectionExpression, models }
+}
 
 // Handle adds a route, for open connections too. Like [net/http.ServeMux.Handle]
 // it panics on misuse: a key that is empty, taken or reserved, a nil integration.
@@ -74,6 +115,9 @@ type Deployment struct {
 	Routes                   []Route
 	// StageVariables replaces the stage variables; nil means the gateway's.
 	StageVariables map[string]string
+	// DefaultThrottle is as for [WithDefaultThrottle]; the zero value means the
+	// gateway's. A throttle that stays the same keeps its bucket as it is.
+	DefaultThrottle Throttle
 }
 
 // Deploy replaces the whole route table, the routes of [Gateway.Handle]
@@ -88,17 +132,15 @@ func (g *Gateway) Deploy(d Deployment) error {
 	if d.StageVariables == nil {
 		d.StageVariables = g.stageVariables
 	}
-	t, err := newRouteTable(d.RouteSelectionExpression, d.StageVariables)
-	if err != nil {
-		return err
-	}
-	for n, r := range d.Routes {
-		if err := t.add(r, fmt.Sprintf("Routes[%d]", n), g.middleware); err != nil {
-			return err
-		}
+	if d.DefaultThrottle == (Throttle{}) {
+		d.DefaultThrottle = g.defaultThrottle
 	}
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
+	t, err := g.newRouteTable(d)
+	if err != nil {
+		return err
+	}
 	g.routes.Store(t)
 	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes))
 	return nil
@@ -108,7 +150,7 @@ func (g *Gateway) addRoute(r Route, where string) error {
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
 	t := g.routes.Load().clone()
-	if err := t.add(r, where, g.middleware); err != nil {
+	if err := t.add(r, where, g.config, nil); err != nil {
 		return err
 	}
 	g.routes.Store(t)
@@ -123,25 +165,45 @@ type routeTable struct {
 	disconnect     *route
 	fallback       *route // $default
 	messages       map[string]*route
+	limiter        *limiter // of the stage
 }
 
 // route is a Route with its middleware around the integration.
 type route struct {
 	Route
-	handler Integration
-	where   string // it was registered
+	handler   Integration
+	limiter   *limiter
+	required  []requiredParameter
+	selection *selectionExpression // of the model; nil: no model is asked for
+	where     string               // it was registered
 }
 
-func newRouteTable(expression string, stageVariables map[string]string) (*routeTable, error) {
-	selection, err := compileSelection(selectRoute, expression)
+// newRouteTable makes a deployment ready. Throttles that stay the same keep the
+// buckets of the present table, if there is one.
+func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
+	selection, err := compileSelection(selectRoute, d.RouteSelectionExpression)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
-	return &routeTable{
+	if err := d.DefaultThrottle.check("the default throttle"); err != nil {
+		return nil, err
+	}
+	before := g.routes.Load()
+	if before == nil {
+		before = &routeTable{}
+	}
+	t := &routeTable{
 		selection:      selection,
-		stageVariables: maps.Clone(stageVariables),
+		stageVariables: maps.Clone(d.StageVariables),
 		messages:       map[string]*route{},
-	}, nil
+		limiter:        before.limiter.keep(d.DefaultThrottle),
+	}
+	for n, r := range d.Routes {
+		if err := t.add(r, fmt.Sprintf("Routes[%d]", n), g.config, before.find(r.RouteKey)); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 func (t *routeTable) clone() *routeTable {
@@ -150,14 +212,19 @@ func (t *routeTable) clone() *routeTable {
 	return &c
 }
 
-// add checks r and puts it into the table.
-func (t *routeTable) add(r Route, where string, middleware []Middleware) error {
-	key := r.RouteKey
-	slot := t.lifecycle(key)
-	taken := t.messages[key]
-	if slot != nil && *slot != nil {
-		taken = *slot
+// find returns the route of a key, or nil.
+func (t *routeTable) find(key string) *route {
+	if slot := t.lifecycle(key); slot != nil {
+		return *slot
 	}
+	return t.messages[key]
+}
+
+// add checks r and puts it into the table. before, which may be nil, is the route
+// that it replaces.
+func (t *routeTable) add(r Route, where string, c *config, before *route) error {
+	key := r.RouteKey
+	slot, taken := t.lifecycle(key), t.find(key)
 	switch {
 	case key == "":
 		return fmt.Errorf("%w: the route key is empty", ErrInvalidOption)
@@ -170,15 +237,25 @@ func (t *routeTable) add(r Route, where string, middleware []Middleware) error {
 	case taken != nil:
 		return fmt.Errorf("%w: route %q is registered already, at %s", ErrInvalidOption, key, taken.where)
 	}
+	if err := r.checkAdmission(c); err != nil {
+		return err
+	}
 	added := &route{Route: r, handler: r.Integration, where: where}
+	if before != nil {
+		added.limiter = before.limiter
+	}
+	added.limiter = added.limiter.keep(r.Throttle)
+	if err := added.compileValidation(); err != nil {
+		return err
+	}
 	if p, ok := r.Integration.(preparer); ok {
 		var err error
 		if added.handler, err = p.prepare(&r); err != nil {
 			return fmt.Errorf("route %q: %w", key, err)
 		}
 	}
-	for n := len(middleware) - 1; n >= 0; n-- {
-		added.handler = middleware[n](added.handler)
+	for n := len(c.middleware) - 1; n >= 0; n-- {
+		added.handler = c.middleware[n](added.handler)
 	}
 	if slot != nil {
 		*slot = added
@@ -186,6 +263,29 @@ func (t *routeTable) add(r Route, where string, middleware []Middleware) error {
 		t.messages[key] = added
 	}
 	return nil
+}
+
+// checkAdmission checks what the route asks of a client.
+func (r *Route) checkAdmission(c *config) error {
+	connect := r.RouteKey == RouteKeyConnect
+	switch {
+	case r.Authorizer != nil && noAuthorizer(r.Authorizer):
+		return fmt.Errorf("%w: route %q: the Authorizer is a nil func", ErrInvalidOption, r.RouteKey)
+	case r.Authorizer != nil && !connect:
+		return fmt.Errorf("%w: route %q has an Authorizer: authorization is restricted to $connect", ErrInvalidOption, r.RouteKey)
+	case r.APIKeyRequired && !connect:
+		return fmt.Errorf("%w: route %q requires an API key: only $connect can, a message brings none", ErrInvalidOption, r.RouteKey)
+	case r.APIKeyRequired && c.usagePlans == nil:
+		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsagePlans to New", ErrInvalidOption, r.RouteKey)
+	case r.APIKeyRequired && r.Authorizer == nil && c.apiKeySelection.pieces[0].variable == varUsageIdentifier:
+		return fmt.Errorf("%w: route %q takes its API key from the authorizer, and there is none: set Route.Authorizer", ErrInvalidOption, r.RouteKey)
+	}
+	if a, ok := r.Authorizer.(checker); ok {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("route %q: %w", r.RouteKey, err)
+		}
+	}
+	return r.Throttle.check(fmt.Sprintf("route %q", r.RouteKey))
 }
 
 // lifecycle returns where the route of a reserved key is kept, or nil.
@@ -256,6 +356,7 @@ const takeOverAfter = time.Millisecond
 // one allocation.
 type call struct {
 	deadline.Context
+	table *routeTable
 	route *route
 	req   Request
 	start time.Time
@@ -281,30 +382,60 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	return false
 }
 
-// serve routes one message, runs its integration and answers it. It reports
-// false when the integration came too late: the worker has been replaced.
+// serve takes one message through the service's steps: a route, the throttles,
+// the model, the integration, the answer. It reports false when the integration
+// came too late: the worker has been replaced.
 func (w *worker) serve(message []byte, now time.Time) bool {
 	c := w.c
 	t := c.g.routes.Load()
 	r := t.match(message)
 	if r == nil {
-		c.replyError(c.ctx, errNoRoute, connid.NewRequest(), w.cork())
-		return true
+		r = unrouted
 	}
-	call := &call{route: r, req: c.newRequest(t, r, EventMessage, now), start: now}
+	call := &call{table: t, route: r, req: c.newRequest(t, r, EventMessage, now), start: now}
 	call.req.MessageID, call.req.Body = connid.NewMessage(c.id), message
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
 		call.until = now.Add(timeout)
 	}
 	call.Init(c.ctx, call.until)
 	w.begin(call)
-	out := invoke(call, r, &call.req)
+	out := c.admit(call)
+	if out.err == nil {
+		out = invoke(call, r, &call.req)
+	}
 	inTime := w.finish(call)
 	call.Cancel()
 	if inTime {
 		c.answer(call, out, w.cork())
 	}
 	return inTime
+}
+
+// unrouted stands in for the route of a message that matches none.
+//
+//nolint:gochecknoglobals // never changes
+var unrouted = &route{}
+
+// admit says whether a message reaches its integration.
+func (c *connection) admit(call *call) (out invocation) {
+	out.rejected = true // if there is an error
+	defer func() {
+		if p := recover(); p != nil { // of a Model or a UsageStore
+			out.err = &panicError{p, debug.Stack()}
+		}
+	}()
+	if call.route == unrouted {
+		out.err = errNoRoute
+		return out
+	}
+	out.err = c.g.throttle(call.table, call.route, c.client, call.start)
+	if out.err == nil {
+		out.err = c.client.count(call, c.g.usagePlans, call.start)
+	}
+	if out.err == nil {
+		out.err = call.route.validate(call.req.Body)
+	}
+	return out
 }
 
 // cork reports whether the answer may wait, since the next message is there
@@ -447,7 +578,11 @@ func (c *connection) workersDoneLocked() {
 
 // answer does what the outcome of a call asks for.
 func (c *connection) answer(call *call, out invocation, cork bool) {
-	c.g.integrationDone(call, &call.req, out, time.Since(call.start))
+	if out.rejected && out.err != nil {
+		c.rejected(call, out.err)
+	} else {
+		c.g.integrationDone(call, &call.req, out, time.Since(call.start))
+	}
 	body := out.body()
 	limit := c.g.quotas.MessageBytes
 	switch {
@@ -464,5 +599,5 @@ func (c *connection) answer(call *call, out invocation, cork bool) {
 
 // replyError sends an error frame, which goes out on one-way routes too.
 func (c *connection) replyError(ctx context.Context, err error, requestID string, cork bool) {
-	c.reply(ctx, appendErrorJSON(nil, wireErrorOf(err).text, c.id, requestID), cork)
+	c.reply(ctx, appendErrorJSON(nil, wireErrorOf(err), c.id, requestID), cork)
 }

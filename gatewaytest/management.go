@@ -72,7 +72,7 @@ func (m *management) GetConnection(ctx context.Context, connectionID string) (ga
 	}
 	return gateway.Connection{
 		ID: connectionID, ConnectedAt: c.ConnectedAt, LastActiveAt: c.LastActiveAt,
-		Identity: gateway.Identity(c.Identity),
+		Identity: gateway.Identity{SourceIP: c.Identity.SourceIP, UserAgent: c.Identity.UserAgent},
 	}, nil
 }
 

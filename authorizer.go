@@ -1,0 +1,295 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Authorizer decides who may connect. It belongs to the $connect route, whose
+// decision holds for the life of the connection.
+//
+// Authorize gets the CONNECT request, also when $connect is a mock, and returns
+// what integrations shall know of the client. [ErrUnauthorized] refuses the
+// upgrade with 401, [ErrForbidden] with 403; any other error, a panic, the end of
+// Quotas.IntegrationTimeout and a nil Authorization without an error refuse it
+// with 500. A [PublicError] brings its own text. It may run concurrently. Its
+// result is never cached: each upgrade asks. (API Gateway: "Create a Lambda
+// REQUEST authorizer function"; "Controlling and managing access to a WebSocket
+// API".)
+type Authorizer interface {
+	Authorize(ctx context.Context, req *Request) (*Authorization, error)
+}
+
+// AuthorizerFunc is a func that is an [Authorizer].
+type AuthorizerFunc func(ctx context.Context, req *Request) (*Authorization, error)
+
+// Authorize calls f.
+func (f AuthorizerFunc) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
+	return f(ctx, req)
+}
+
+// Authorization is what an [Authorizer] knows of a client that may connect. The
+// zero value lets the client in and tells integrations nothing.
+type Authorization struct {
+	// PrincipalID says who the client is; "" leaves it out.
+	PrincipalID string
+	// Context is passed on in Request.Authorizer, as text: a string, a number, a
+	// boolean. A nil value is left out; another kind, such as a map, makes the
+	// authorization invalid, as in the service: 500.
+	Context map[string]any
+	// UsageIdentifierKey is the client's API key, for an API that takes it from
+	// the authorizer: see [WithAPIKeySelectionExpression]. It is a secret, and not
+	// passed on.
+	UsageIdentifierKey string
+	// Caller is who signed the upgrade, for IAM authorization.
+	Caller *Caller
+}
+
+// Caller is an IAM identity.
+type Caller struct {
+	AccountID   string // 12 digits
+	PrincipalID string // unique ID of the user or role session
+	ARN         string
+}
+
+// WithAuthorizer sets Route.Authorizer.
+func WithAuthorizer(a Authorizer) RouteOption { return func(r *Route) { r.Authorizer = a } }
+
+// RequestAuthorizer asks an [Authorizer] only about upgrades that have all
+// identity sources; one that lacks any, or has an empty one, gets 401. It is a
+// REQUEST authorizer of the service.
+//
+// A source is route.request.header.{name}, route.request.querystring.{name},
+// whose last value counts, stageVariables.{name} or context.{name}. As in the
+// service, context.eventType and context.messageDirection are never there. (API
+// Gateway: "Create a Lambda REQUEST authorizer function".)
+type RequestAuthorizer struct {
+	Authorizer     Authorizer
+	IdentitySource []string
+}
+
+var _ Authorizer = RequestAuthorizer{}
+
+// Authorize returns [ErrUnauthorized] when a source is missing, and else what
+// a.Authorizer returns.
+func (a RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	in := mappingInput{req: req}
+	if req.Upgrade != nil {
+		in.query = req.Upgrade.URL.Query()
+	}
+	for _, source := range a.IdentitySource {
+		if value := identity(&in, source); value == "" {
+			return nil, fmt.Errorf("%w: identity source %q is missing or empty", ErrUnauthorized, source)
+		}
+	}
+	return a.Authorizer.Authorize(ctx, req)
+}
+
+// check finds mistakes when the route is set, not at the first upgrade.
+func (a RequestAuthorizer) check() error {
+	if noAuthorizer(a.Authorizer) {
+		return fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil", ErrInvalidOption)
+	}
+	for _, source := range a.IdentitySource {
+		if _, _, ok := identitySource(source); !ok {
+			return fmt.Errorf("%w: identity source %q is not route.request.header.{name}, route.request.querystring.{name}, stageVariables.{name} or context.{name}, with a name of letters, digits and . _ -", ErrInvalidOption, source)
+		}
+	}
+	return nil
+}
+
+// The places of identity sources.
+const (
+	sourceHeader        = "route.request.header."
+	sourceQuery         = "route.request.querystring."
+	sourceStageVariable = "stageVariables."
+	sourceContext       = "context."
+)
+
+// identitySource takes a source apart.
+func identitySource(source string) (place, name string, ok bool) {
+	for _, place := range [...]string{sourceHeader, sourceQuery, sourceStageVariable, sourceContext} {
+		if name, ok := strings.CutPrefix(source, place); ok {
+			return place, name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+		}
+	}
+	return "", "", false
+}
+
+// identity returns the value of a source, "" where there is none.
+func identity(in *mappingInput, source string) string {
+	place, name, _ := identitySource(source)
+	var values []string
+	switch place {
+	case sourceHeader:
+		values = in.upgradeHeader(name)
+	case sourceQuery:
+		values = in.query[name]
+	case sourceStageVariable:
+		return in.req.StageVariables[name]
+	case sourceContext:
+		if name != "eventType" && name != "messageDirection" {
+			value, _ := in.req.contextValue(name)
+			return value
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// checker is an Authorizer whose settings can be wrong.
+type checker interface{ check() error }
+
+func noAuthorizer(a Authorizer) bool {
+	f, ok := a.(AuthorizerFunc)
+	return a == nil || ok && f == nil
+}
+
+// authorize asks $connect's Authorizer, if it has one.
+func (u *upgrade) authorize() error {
+	r := u.table.connect
+	if r == nil || r.Authorizer == nil {
+		return nil
+	}
+	req := u.request()
+	start := time.Now()
+	authorization, err := u.askAuthorizer(r.Authorizer, req)
+	took := time.Since(start)
+	if err == nil {
+		u.admission.authorizer, err = authorizerContext(authorization, took)
+	}
+	if err != nil {
+		return u.authorizerFailed(req, err)
+	}
+	u.admission.caller = authorization.Caller
+	u.admission.usageKey = authorization.UsageIdentifierKey
+	return nil
+}
+
+// askAuthorizer runs a, on a goroutine of its own, so that the upgrade is
+// answered in time even when a is not.
+func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, error) {
+	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
+	type outcome struct {
+		authorization *Authorization
+		err           error
+	}
+	done := make(chan outcome, 1)
+	u.g.running.Go(func() { // ends with the authorizer; a shutdown waits for it
+		defer cancel()
+		out := outcome{err: errGoexit}
+		defer func() {
+			if p := recover(); p != nil {
+				out = outcome{err: &panicError{p, debug.Stack()}}
+			}
+			done <- out
+		}()
+		out.authorization, out.err = a.Authorize(ctx, req)
+	})
+	select {
+	case out := <-done:
+		return out.authorization, out.err
+	case <-ctx.Done():
+		select {
+		case out := <-done: // it was in time, only just
+			return out.authorization, out.err
+		default:
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// authorizerFailed tells a refusal, which is the authorizer's to make, from a
+// failure, which is logged.
+func (u *upgrade) authorizerFailed(req *Request, err error) error {
+	var public PublicError
+	refused := &refusal{err: fmt.Errorf("authorizer: %w", err)}
+	switch {
+	case errors.As(err, &public):
+		refused.status, refused.kind = http.StatusForbidden, "ACCESS_DENIED"
+		_, refused.text = public.PublicError()
+	case errors.Is(err, ErrForbidden):
+		refused.status, refused.kind = http.StatusForbidden, "ACCESS_DENIED"
+	case errors.Is(err, ErrUnauthorized):
+	case errors.Is(err, ErrInvalidAuthorization):
+		refused.status, refused.kind, refused.text = http.StatusInternalServerError, "AUTHORIZER_CONFIGURATION_ERROR", noMessage
+	default:
+		refused.status, refused.kind, refused.text = http.StatusInternalServerError, "AUTHORIZER_FAILURE", "Internal server error"
+	}
+	if errors.Is(err, ErrUnauthorized) {
+		refused.status, refused.kind = http.StatusUnauthorized, "UNAUTHORIZED"
+	}
+	if refused.status == http.StatusInternalServerError {
+		u.g.log.LogAttrs(u.ctx, slog.LevelError, "authorizer failed", u.g.failureAttrs(req, err)...)
+	}
+	return refused
+}
+
+// authorizerContext makes Request.Authorizer of CONNECT. It is nil after IAM
+// authorization, which has no context.
+func authorizerContext(a *Authorization, took time.Duration) (map[string]any, error) {
+	if a == nil {
+		return nil, errors.New("it returned neither an Authorization nor an error")
+	}
+	if a.Caller != nil && a.PrincipalID == "" && len(a.Context) == 0 {
+		return nil, nil
+	}
+	texts := make(map[string]any, len(a.Context)+2)
+	for name, value := range a.Context {
+		text, ok := contextText(value)
+		switch {
+		case ok:
+			texts[name] = text
+		case value != nil:
+			return nil, fmt.Errorf("%w: context value %q is a %T, want a string, a number or a boolean", ErrInvalidAuthorization, name, value)
+		}
+	}
+	if a.PrincipalID != "" {
+		texts[principalID] = a.PrincipalID
+	}
+	texts[integrationLatency] = took.Milliseconds()
+	return texts, nil
+}
+
+// Names in Request.Authorizer.
+const (
+	principalID        = "principalId"
+	integrationLatency = "integrationLatency"
+)
+
+// contextText writes a context value as the service does.
+func contextText(value any) (text string, ok bool) {
+	if number, ok := value.(json.Number); ok {
+		return number.String(), true
+	}
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.String:
+		return v.String(), true
+	case reflect.Bool:
+		return strconv.FormatBool(v.Bool()), true
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10), true
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return strconv.FormatUint(v.Uint(), 10), true
+	case reflect.Float32:
+		return strconv.FormatFloat(v.Float(), 'f', -1, 32), true
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64), true
+	default:
+		return "", false
+	}
+}

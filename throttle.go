@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Throttle is a token bucket: RateLimit tokens a second, BurstLimit at once.
+// Each request takes one; when there is none it is refused, not delayed. The zero
+// value is no limit. A BurstLimit that is zero is as many as a second brings, at
+// least one.
+type Throttle struct {
+	RateLimit  float64
+	BurstLimit int
+}
+
+// check says what is wrong with t. where is named in the error.
+func (t Throttle) check(where string) error {
+	switch {
+	case math.IsNaN(t.RateLimit) || t.RateLimit < 0 || t.BurstLimit < 0:
+		return fmt.Errorf("%w: %s: the rate %v and the burst %d must not be negative; zero is no limit", ErrInvalidOption, where, t.RateLimit, t.BurstLimit)
+	case t.RateLimit == 0 && t.BurstLimit > 0:
+		return fmt.Errorf("%w: %s: a burst of %d without a rate: set RateLimit", ErrInvalidOption, where, t.BurstLimit)
+	}
+	return nil
+}
+
+// limiter is a Throttle at work. nil is no limit.
+type limiter struct {
+	throttle Throttle
+	bucket   *rate.Limiter
+}
+
+func newLimiter(t Throttle) *limiter {
+	if t.RateLimit <= 0 || math.IsInf(t.RateLimit, 1) {
+		return nil
+	}
+	return &limiter{t, rate.NewLimiter(rate.Limit(t.RateLimit), t.burst())}
+}
+
+func (t Throttle) burst() int {
+	if t.BurstLimit > 0 {
+		return t.BurstLimit
+	}
+	return int(min(max(1, math.Ceil(t.RateLimit)), math.MaxInt32))
+}
+
+// allow takes a token, if there is one.
+func (l *limiter) allow(now time.Time) bool { return l == nil || l.bucket.AllowN(now, 1) }
+
+// full says whether no token is missing.
+func (l *limiter) full(now time.Time) bool {
+	return l == nil || l.bucket.TokensAt(now) >= float64(l.bucket.Burst())
+}
+
+// keep returns l, its tokens as they are, when it is of throttle t, and else a
+// new one: a deployment that leaves a throttle alone does not fill its bucket.
+func (l *limiter) keep(t Throttle) *limiter {
+	if l != nil && l.throttle == t {
+		return l
+	}
+	return newLimiter(t)
+}
+
+// AccountThrottle is the throttle of all requests to the Gateways that share it,
+// as an AWS account in a region has one for all its APIs.
+type AccountThrottle struct{ limiter *limiter }
+
+// NewAccountThrottle returns an AccountThrottle for [WithAccountThrottle]. The
+// service's is 10,000 requests a second with a burst of 5,000. Like
+// [WithThrottle] it panics on a negative rate or burst.
+func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
+	t := Throttle{rateLimit, burstLimit}
+	if err := t.check("the account's throttle"); err != nil {
+		panic(err)
+	}
+	return &AccountThrottle{newLimiter(t)}
+}
+
+// throttles are those of a Gateway, besides the routes'.
+type throttles struct {
+	newConnections *limiter
+	account        *limiter
+}
+
+func newSources(q *Quotas) sources {
+	return sources{limit: q.Connections, limitPerSource: q.ConnectionsPerSourceIP, bySource: map[netip.Prefix]int{}}
+}
+
+// throttle decides whether a request may go on: a connect or a message. The
+// throttles are asked in the service's order, from the narrowest; the request has
+// spent what the earlier ones gave when a later one refuses it. A route has its
+// own throttle or shares the stage's. (API Gateway: "Throttle requests to your
+// REST APIs for better throughput".)
+func (g *Gateway) throttle(t *routeTable, r *route, c *client, now time.Time) error {
+	if c != nil {
+		if err := c.throttle(r.RouteKey, now); err != nil {
+			return err
+		}
+	}
+	stage := r.limiter
+	if stage == nil {
+		stage = t.limiter
+	}
+	switch {
+	case !stage.allow(now):
+		return errThrottled
+	case !g.throttles.account.allow(now):
+		return errThrottled
+	}
+	return nil
+}
+
+// throttleManagement is throttle for a call of @connections, which has no route.
+func (g *Gateway) throttleManagement(now time.Time) error {
+	if !g.routes.Load().limiter.allow(now) || !g.throttles.account.allow(now) {
+		return errThrottled
+	}
+	return nil
+}
+
+// throttle is the step of an upgrade. A stage without a $connect route has the
+// stage's throttle.
+func (u *upgrade) throttle() error {
+	r := u.table.connect
+	if r == nil {
+		r = &route{Route: Route{RouteKey: RouteKeyConnect}}
+	}
+	err := u.g.throttle(u.table, r, u.admission.client, u.now)
+	if err == nil {
+		err = u.admission.client.count(u.ctx, u.g.usagePlans, u.now)
+	}
+	return err
+}
+
+// Why an upgrade is refused before anybody is asked.
+var (
+	errNewConnections = fmt.Errorf("%w: new connections are above Quotas.NewConnections", errThrottled)
+	errConnections    = fmt.Errorf("%w: connections are at Quotas.Connections", errThrottled)
+	errSource         = fmt.Errorf("%w: connections of the source IP are at Quotas.ConnectionsPerSourceIP", errThrottled)
+)
+
+func (u *upgrade) checkNewConnections() error {
+	if !u.g.throttles.newConnections.allow(u.now) {
+		return errNewConnections
+	}
+	err := u.g.sources.add(u.sourceIP())
+	u.counted = err == nil
+	return err
+}
+
+// sources counts connections and upgrades under way, in all and for each source
+// IP: one client shall not take the node. An IPv6 source is its /64 network,
+// since a host has all of that to choose from.
+type sources struct {
+	limit          int // of all; zero is no limit
+	limitPerSource int
+
+	mu       sync.Mutex // guards the fields below
+	all      int
+	bySource map[netip.Prefix]int
+}
+
+func (s *sources) limited() bool { return s.limit > 0 || s.limitPerSource > 0 }
+
+// add counts one more, unless that is above a limit.
+func (s *sources) add(sourceIP string) error {
+	if !s.limited() {
+		return nil
+	}
+	source := sourceOf(sourceIP)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.limit > 0 && s.all >= s.limit:
+		return errConnections
+	case s.limitPerSource > 0 && s.bySource[source] >= s.limitPerSource:
+		return errSource
+	}
+	s.all++
+	s.bySource[source]++
+	return nil
+}
+
+// remove undoes add.
+func (s *sources) remove(sourceIP string) {
+	if !s.limited() {
+		return
+	}
+	source := sourceOf(sourceIP)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.bySource[source]--; s.bySource[source] == 0 {
+		delete(s.bySource, source)
+	}
+}
+
+// sourceOf returns the network that an address counts for. Text that is no IP
+// address, which a server over another transport may have, counts together.
+func sourceOf(sourceIP string) netip.Prefix {
+	addr, err := netip.ParseAddr(sourceIP)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr = addr.Unmap()
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.WithZone("").Prefix(bits) // fits
+	return prefix
+}
+
+// checkFrontEnd is what stands before the service's own logic: sizes, and the
+// duplicate of a header that must be unambiguous.
+func (u *upgrade) checkFrontEnd() error {
+	q := &u.g.quotas
+	switch {
+	case q.URLBytes > 0 && len(u.r.RequestURI) > q.URLBytes:
+		return &refusal{status: http.StatusRequestURITooLong, err: errors.New("the URL is above Quotas.URLBytes")}
+	case q.HeaderBytes > 0 && headerBytes(u.r) > q.HeaderBytes:
+		return &refusal{status: http.StatusRequestHeaderFieldsTooLarge, err: errors.New("the headers are above Quotas.HeaderBytes")}
+	case len(u.r.Header.Values("Authorization")) > 1:
+		return &refusal{status: http.StatusBadRequest, html: true, err: errors.New("there is more than one Authorization header")}
+	}
+	return nil
+}
+
+// headerBytes is the size of a request's header fields on the wire, with their
+// separators.
+func headerBytes(r *http.Request) int {
+	const separators = len(": \r\n")
+	n := len("Host") + len(r.Host) + separators
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + separators
+		}
+	}
+	return n
+}

@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/wsconn"
+)
+
+// upgrade is an upgrade request under way.
+type upgrade struct {
+	g            *Gateway
+	w            http.ResponseWriter
+	r            *http.Request
+	ctx          context.Context //nolint:containedctx // becomes the connection's
+	connectionID string
+	requestID    string
+	now          time.Time
+
+	table       *routeTable
+	handshake   *wsconn.Handshake
+	admission   admission
+	subprotocol string
+	counted     bool // among the connections of its source
+	accepted    bool // a connection has taken over
+}
+
+// admission is what the gateway knows of a client since its upgrade, besides its
+// address.
+type admission struct {
+	authorizer map[string]any // Request.Authorizer on CONNECT
+	usageKey   string         // the API key that the authorizer named
+	caller     *Caller
+	client     *client // of the API key
+}
+
+// later is Request.Authorizer of the events that follow CONNECT.
+func (a *admission) later() map[string]any {
+	if a.authorizer == nil {
+		return nil
+	}
+	later := maps.Clone(a.authorizer)
+	delete(later, integrationLatency)
+	return later
+}
+
+// upgradeSteps are what an upgrade request goes through, in this order, before
+// its connection begins. The first error ends it, and is its answer.
+//
+// No document gives the service's order. This one agrees with all that is known:
+// the authorizer may name the API key, so that it comes before the usage plan;
+// nothing that is refused costs an integration.
+func upgradeSteps() [8]func(*upgrade) error {
+	return [...]func(*upgrade) error{
+		(*upgrade).checkFrontEnd,       // size of URL and headers, duplicates: before API Gateway's own logic
+		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 403
+		(*upgrade).checkNewConnections, // new connections a second, connections of a source and in all: 429
+		(*upgrade).authorize,           // $connect's Authorizer: 401, 403
+		(*upgrade).checkAPIKey,         // API key: 403
+		(*upgrade).throttle,            // usage plan, route or stage, account: 429
+		(*upgrade).checkRequest,        // required request parameters: 400
+		(*upgrade).connect,             // $connect's integration
+	}
+}
+
+// retryAfter is the Retry-After of upgrades refused during a shutdown, in
+// seconds: time for a load balancer to look elsewhere.
+const retryAfter = "1"
+
+func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	u := &upgrade{
+		g: g, w: w, r: r,
+		connectionID: connid.New(g.tag),
+		requestID:    connid.NewRequest(),
+		ctx:          newConnectionContext(g.root, r.Context()),
+		now:          time.Now(),
+		table:        g.routes.Load(),
+	}
+	if !g.join() {
+		w.Header().Set("Retry-After", retryAfter)
+		u.refuse(ErrClosed)
+		return
+	}
+	defer g.running.Done()
+	defer u.release()
+	for _, step := range upgradeSteps() {
+		if err := step(u); err != nil {
+			u.refuse(err)
+			return
+		}
+	}
+	g.accept(u) //nolint:contextcheck // a connection outlives its request
+}
+
+func (u *upgrade) checkHandshake() error {
+	handshake, refused := wsconn.CheckHandshake(u.r, u.g.originPatterns)
+	if refused != nil {
+		return &refusal{status: refused.StatusCode, header: refused.Header, err: refused.Err}
+	}
+	u.handshake = handshake
+	return nil
+}
+
+// connect runs the $connect integration, if there is one.
+func (u *upgrade) connect() error {
+	r := u.table.connect
+	if r == nil {
+		return nil
+	}
+	out := u.g.invokeWithin(u.ctx, r, u.request())
+	if out.err != nil {
+		return out.err
+	}
+	resp := out.resp
+	switch {
+	case resp == nil:
+		return nil
+	case resp.StatusCode == 0 || resp.StatusCode >= 200 && resp.StatusCode <= 299:
+		u.subprotocol = u.chosenSubprotocol(resp.Header)
+		return nil
+	case resp.StatusCode < 200 || resp.StatusCode > 599:
+		return integrationError(RouteKeyConnect, errBadStatus, false)
+	}
+	return &refusal{status: resp.StatusCode, resp: resp}
+}
+
+// request makes the CONNECT request, for the authorizer and the integration.
+func (u *upgrade) request() *Request {
+	return &Request{
+		RouteKey: RouteKeyConnect, EventType: EventConnect,
+		ConnectionID: u.connectionID, RequestID: u.requestID,
+		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.authorizer, client: u.admission.client,
+		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
+		ConnectedAt: u.now, RequestTime: u.now,
+	}
+}
+
+// chosenSubprotocol passes on what the $connect integration chose, however it
+// spelled the header. The service does not check that the client offered it, the
+// client will.
+func (u *upgrade) chosenSubprotocol(header http.Header) string {
+	chosen := ""
+	for name, values := range header {
+		if strings.EqualFold(name, "Sec-WebSocket-Protocol") && len(values) > 0 {
+			chosen = values[0]
+		}
+	}
+	if chosen == "" {
+		return ""
+	}
+	for _, line := range u.r.Header.Values("Sec-WebSocket-Protocol") {
+		for offered := range strings.SplitSeq(line, ",") {
+			if strings.TrimSpace(offered) == chosen {
+				return chosen
+			}
+		}
+	}
+	u.g.log.Warn("$connect returned a subprotocol that the client did not offer", "connection_id", u.connectionID)
+	return chosen
+}
+
+func (u *upgrade) identity() Identity {
+	return Identity{
+		SourceIP: u.sourceIP(), UserAgent: u.r.UserAgent(),
+		Caller: u.admission.caller, APIKeyID: u.admission.client.keyID(),
+	}
+}
+
+func (u *upgrade) sourceIP() string {
+	host, _, err := net.SplitHostPort(u.r.RemoteAddr)
+	if err != nil {
+		return u.r.RemoteAddr
+	}
+	return host
+}
+
+func (u *upgrade) domainName() string {
+	if u.g.domainName != "" {
+		return u.g.domainName
+	}
+	return u.r.Host
+}
+
+// release gives back what the checks have taken, unless a connection has it now.
+func (u *upgrade) release() {
+	if u.accepted {
+		return
+	}
+	if u.counted {
+		u.g.sources.remove(u.sourceIP())
+	}
+	u.admission.client.release()
+}
+
+// refusal is why a request is refused, with its answer: what the $connect
+// integration returned, or an error of our own.
+type refusal struct {
+	status int
+	text   string      // "": the status's
+	header http.Header // more of the answer
+	resp   *Response   // of the integration
+	err    error       // for the log
+	kind   string      // gateway response type
+	html   bool        // answered by the service's front end
+}
+
+func (e *refusal) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("refused with status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the reason.
+func (e *refusal) Unwrap() error { return e.err }
+
+// apigwID is the header with the request ID, in the service's spelling.
+const apigwID = "x-amz-apigw-id"
+
+// refuse answers the upgrade request, and says so to the log and the observers.
+func (u *upgrade) refuse(err error) {
+	wire := wireErrorOf(err)
+	var own *refusal
+	errors.As(err, &own)
+	header := u.w.Header()
+	var body []byte
+	switch {
+	case own != nil && own.resp != nil:
+		copyHeader(header, own.resp.Header)
+		body, err = own.resp.Body, nil
+	case own != nil && own.html:
+		header.Set("Content-Type", "text/html")
+		body = fmt.Appendf(nil, "<html>\r\n<head><title>%d %[2]s</title></head>\r\n<body><h1>%[1]d %[2]s</h1></body>\r\n</html>\r\n", own.status, http.StatusText(own.status))
+	default:
+		body = appendErrorJSON(nil, wire, u.connectionID, u.requestID)
+	}
+	if own != nil {
+		for name, values := range own.header {
+			header[name] = values
+		}
+	}
+	if header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/json")
+	}
+	header[apigwID] = []string{u.requestID}
+	u.w.WriteHeader(wire.status)
+	_, _ = u.w.Write(body)
+	if err != nil {
+		u.g.log.LogAttrs(u.ctx, slog.LevelWarn, "upgrade refused",
+			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
+			slog.Int("status", wire.status), slog.Any("error", err))
+	}
+	u.g.observers.upgradeRejected(u.ctx, wire.status, err)
+}
+
+// copyHeader adds what an integration set, as far as it is its to set.
+func copyHeader(dst, src http.Header) {
+	for name, values := range src {
+		if !hopByHop(name) && !strings.EqualFold(name, apigwID) {
+			dst[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+}
+
+// hopByHop says whether a header of an integration's response is about its own
+// connection, or one that the server writes itself.
+func hopByHop(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length":
+		return true
+	}
+	return false
+}
+
+// accept takes the socket over and starts the connection. The connection can be
+// posted to before the client has its 101: a post that comes so early waits in
+// the send queue.
+func (g *Gateway) accept(u *upgrade) {
+	ws, err := u.handshake.Hijack(u.w, wsconn.Limits{FrameBytes: g.quotas.FrameBytes, MessageBytes: g.quotas.MessageBytes})
+	if err != nil {
+		u.refuse(fmt.Errorf("taking the socket over: %w", err))
+		return
+	}
+	c := newConnection(u, ws)
+	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
+		ws.Close()
+		return
+	}
+	u.accepted = true
+	g.running.Add(1) // until the connection's teardown ends; this upgrade still counts
+	g.observers.connectionOpened(c.ctx, c.snapshot())
+	g.log.Debug("connection opened", "connection_id", c.id)
+	err = ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, g.quotas.WriteTimeout)
+	c.start(err)
+	if g.draining() {
+		c.end(goingAway())
+	}
+}

@@ -1,0 +1,400 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// UsagePlan says how much the holders of some API keys may do. Every key has its
+// own share; requests are connects and the messages of a connection. (API
+// Gateway: "Usage plans and API keys for REST APIs"; "Working with routes for
+// WebSocket APIs".)
+type UsagePlan struct {
+	ID string
+	// Throttle bounds the requests of one key.
+	Throttle Throttle
+	// RouteThrottles bounds those of one key to a route, by route key.
+	RouteThrottles map[string]Throttle
+	// Quota bounds the requests of one key in a period.
+	Quota UsageQuota
+	// APIKeys are the keys of the plan for [NewUsagePlans]: the key's value, a
+	// secret of 20 to 128 characters, by its ID.
+	APIKeys map[string]string
+}
+
+// UsageQuota is a number of requests in a period. The zero value is no quota.
+type UsageQuota struct {
+	Limit  int
+	Period UsagePeriod
+	// Offset is the day on which a period begins: of a week 0 to 6, 0 being
+	// Sunday; of a month 0 to 27, 0 being its first.
+	Offset int
+}
+
+// UsagePeriod is what a [UsageQuota] is counted over, in UTC.
+type UsagePeriod string
+
+// The three periods.
+const (
+	UsagePeriodDay   UsagePeriod = "DAY"
+	UsagePeriodWeek  UsagePeriod = "WEEK"
+	UsagePeriodMonth UsagePeriod = "MONTH"
+)
+
+// Begin returns when the period of now began.
+func (q UsageQuota) Begin(now time.Time) time.Time {
+	year, month, day := now.UTC().Date()
+	switch q.Period {
+	case UsagePeriodDay:
+	case UsagePeriodWeek:
+		day -= (int(now.UTC().Weekday()) - q.Offset + 7) % 7
+	case UsagePeriodMonth:
+		if day < 1+q.Offset {
+			month--
+		}
+		day = 1 + q.Offset
+	}
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
+
+func (p *UsagePlan) check() error {
+	where := fmt.Sprintf("usage plan %q", p.ID)
+	if p.ID == "" {
+		return fmt.Errorf("%w: a usage plan has no ID", ErrInvalidOption)
+	}
+	if err := p.Throttle.check(where); err != nil {
+		return err
+	}
+	for key, t := range p.RouteThrottles {
+		if err := t.check(fmt.Sprintf("%s, route %q", where, key)); err != nil {
+			return err
+		}
+	}
+	q, days := p.Quota, map[UsagePeriod]int{UsagePeriodDay: 1, UsagePeriodWeek: 7, UsagePeriodMonth: 28}
+	switch {
+	case q == UsageQuota{}:
+	case q.Limit <= 0:
+		return fmt.Errorf("%w: %s: the quota's limit is %d: want at least 1, or no quota", ErrInvalidOption, where, q.Limit)
+	case days[q.Period] == 0:
+		return fmt.Errorf("%w: %s: the quota's period %q is not DAY, WEEK or MONTH", ErrInvalidOption, where, q.Period)
+	case q.Offset < 0 || q.Offset >= days[q.Period]:
+		return fmt.Errorf("%w: %s: the quota's offset %d is not a day of a %s: want 0 to %d", ErrInvalidOption, where, q.Offset, q.Period, days[q.Period]-1)
+	}
+	return nil
+}
+
+// APIKey is a key that was found, with its usage plan for the stage.
+type APIKey struct {
+	ID   string // not secret: integrations and logs may know it
+	Plan *UsagePlan
+}
+
+// UsageStore finds API keys and counts what they use: [UsagePlans] in memory, or
+// what several nodes share. Both methods run while a client waits and may run
+// concurrently; ctx ends at Quotas.IntegrationTimeout. An error other than
+// ErrForbidden refuses the request with 500.
+type UsageStore interface {
+	// FindAPIKey returns the key with a value, or [ErrForbidden] when there is none,
+	// when it is disabled, or when no usage plan gives it this stage. The value is
+	// a secret: compare it in constant time or by its hash, and never log it.
+	FindAPIKey(ctx context.Context, value string) (APIKey, error)
+	// CountRequest counts one request against key.Plan.Quota in the period that
+	// began at begin. It returns false, and counts nothing, when the quota is used
+	// up. It is not called for a plan without a quota.
+	CountRequest(ctx context.Context, key APIKey, begin time.Time) (bool, error)
+}
+
+// UsagePlans is a [UsageStore] in memory. It is safe for concurrent use.
+type UsagePlans struct {
+	mu   sync.Mutex // guards the fields below
+	keys map[[sha256.Size]byte]storedKey
+	used map[usage]int
+}
+
+var _ UsageStore = (*UsagePlans)(nil)
+
+// storedKey is found by the hash of its value, so that how long that takes says
+// nothing about the value.
+type storedKey struct {
+	key  APIKey
+	hash [sha256.Size]byte
+}
+
+// usage is what a count is of.
+type usage struct {
+	plan, key string
+	begin     time.Time
+}
+
+// NewUsagePlans returns the plans with their keys. They are copied. An error,
+// which wraps [ErrInvalidOption], says what to change; it never holds a key.
+func NewUsagePlans(plans ...UsagePlan) (*UsagePlans, error) {
+	s := &UsagePlans{}
+	if err := s.Replace(plans...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Replace puts other plans in the place of all there are, for new connections.
+// What keys have used of their quota stays. An error changes nothing.
+func (s *UsagePlans) Replace(plans ...UsagePlan) error {
+	keys, ids := map[[sha256.Size]byte]storedKey{}, map[string]string{}
+	for n := range plans {
+		plan := plans[n]
+		plan.RouteThrottles, plan.APIKeys = maps.Clone(plan.RouteThrottles), nil
+		if err := plan.check(); err != nil {
+			return err
+		}
+		for id, value := range plans[n].APIKeys {
+			hash := sha256.Sum256([]byte(value))
+			switch _, taken := keys[hash]; {
+			case id == "":
+				return fmt.Errorf("%w: usage plan %q: an API key has no ID", ErrInvalidOption, plan.ID)
+			case ids[id] != "":
+				return fmt.Errorf("%w: API key %q is in usage plans %q and %q: a key has one plan for a stage", ErrInvalidOption, id, ids[id], plan.ID)
+			case !validKeyValue(value):
+				return fmt.Errorf("%w: API key %q: its value has %d characters: want %d to %d", ErrInvalidOption, id, len(value), minKeyValue, maxKeyValue)
+			case taken:
+				return fmt.Errorf("%w: API key %q has the value of another", ErrInvalidOption, id)
+			}
+			ids[id] = plan.ID
+			keys[hash] = storedKey{APIKey{ID: id, Plan: &plan}, hash}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = keys
+	return nil
+}
+
+// The service's bounds on the value of an API key, in characters.
+const (
+	minKeyValue = 20
+	maxKeyValue = 128
+)
+
+func validKeyValue(value string) bool { return len(value) >= minKeyValue && len(value) <= maxKeyValue }
+
+// FindAPIKey implements [UsageStore].
+func (s *UsagePlans) FindAPIKey(_ context.Context, value string) (APIKey, error) {
+	hash := sha256.Sum256([]byte(value))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.keys[hash]
+	if !ok || subtle.ConstantTimeCompare(found.hash[:], hash[:]) != 1 {
+		return APIKey{}, ErrForbidden
+	}
+	return found.key, nil
+}
+
+// CountRequest implements [UsageStore].
+func (s *UsagePlans) CountRequest(_ context.Context, key APIKey, begin time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := usage{key.Plan.ID, key.ID, begin}
+	used, known := s.used[u]
+	if used >= key.Plan.Quota.Limit {
+		return false, nil
+	}
+	if !known {
+		maps.DeleteFunc(s.used, func(old usage, _ int) bool { // its earlier periods
+			return old.plan == u.plan && old.key == u.key && old.begin.Before(begin)
+		})
+		if s.used == nil {
+			s.used = map[usage]int{}
+		}
+	}
+	s.used[u] = used + 1
+	return true, nil
+}
+
+// Used returns how many requests of a key have been counted in the period that
+// began at begin: see [UsageQuota.Begin].
+func (s *UsagePlans) Used(planID, keyID string, begin time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used[usage{planID, keyID, begin}]
+}
+
+// client is one API key in use, with its throttles. All connections with that
+// key share it. A nil client is one without a key.
+type client struct {
+	id string
+
+	mu     sync.Mutex // guards the fields below
+	value  string     // $context.identity.apiKey
+	plan   *UsagePlan
+	all    *limiter
+	routes map[string]*limiter // by route key; made once, then only replaced
+	users  int                 // connections and upgrades
+}
+
+func (c *client) keyID() string {
+	if c == nil {
+		return ""
+	}
+	return c.id
+}
+
+// apiKey returns the key's value.
+func (c *client) apiKey() string {
+	if c == nil {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value
+}
+
+// use is called for every upgrade: the plan may be another than last time.
+func (c *client) use(value string, plan *UsagePlan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users++
+	c.value = value
+	if c.plan == plan {
+		return
+	}
+	routes := make(map[string]*limiter, len(plan.RouteThrottles))
+	for routeKey, t := range plan.RouteThrottles {
+		routes[routeKey] = c.routes[routeKey].keep(t)
+	}
+	c.plan, c.all, c.routes = plan, c.all.keep(plan.Throttle), routes
+}
+
+// throttle asks the plan's throttles.
+func (c *client) throttle(routeKey string, now time.Time) error {
+	c.mu.Lock()
+	all, route := c.all, c.routes[routeKey]
+	c.mu.Unlock()
+	if !route.allow(now) || !all.allow(now) {
+		return errThrottled
+	}
+	return nil
+}
+
+// count counts a request against the plan's quota, if it has one.
+func (c *client) count(ctx context.Context, store UsageStore, now time.Time) error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	plan := c.plan
+	c.mu.Unlock()
+	if plan.Quota.Limit == 0 {
+		return nil
+	}
+	ok, err := store.CountRequest(ctx, APIKey{c.id, plan}, plan.Quota.Begin(now))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, c.id, err)
+	case !ok:
+		return errQuota
+	}
+	return nil
+}
+
+// release is called when an upgrade was refused, and when a connection ends.
+func (c *client) release() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users--
+}
+
+// idle says whether c can be forgotten: it would be the same if it came anew.
+func (c *client) idle(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	idle := c.users == 0 && c.all.full(now)
+	for _, l := range c.routes {
+		idle = idle && l.full(now)
+	}
+	return idle
+}
+
+// clients are the API keys in use. One that no connection has any more is kept
+// until its buckets are full again: connecting anew must not fill them.
+type clients struct {
+	mu    sync.Mutex // guards the fields below, not what the map holds
+	byID  map[clientID]*client
+	sweep int // look for idle ones at this size
+}
+
+type clientID struct{ plan, key string }
+
+// use returns the client of a key, which has one more user then.
+func (cs *clients) use(key APIKey, value string, now time.Time) *client {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	id := clientID{key.Plan.ID, key.ID}
+	c := cs.byID[id]
+	if c == nil {
+		if len(cs.byID) >= cs.sweep {
+			maps.DeleteFunc(cs.byID, func(_ clientID, c *client) bool { return c.idle(now) })
+			cs.sweep = max(64, 2*len(cs.byID))
+		}
+		if cs.byID == nil {
+			cs.byID = map[clientID]*client{}
+		}
+		c = &client{id: key.ID}
+		cs.byID[id] = c
+	}
+	c.use(value, key.Plan) // before a sweep can find it idle
+	return c
+}
+
+var (
+	errNoKey      = fmt.Errorf("%w: the upgrade request has no API key", ErrForbidden)
+	errInvalidKey = fmt.Errorf("%w: the API key is not valid for this stage", ErrForbidden)
+	errUsageStore = errors.New("usage store")
+)
+
+// checkAPIKey finds the client's API key, where $connect requires one.
+func (u *upgrade) checkAPIKey() error {
+	if r := u.table.connect; r == nil || !r.APIKeyRequired {
+		return nil
+	}
+	value := string(u.g.apiKeySelection.append(nil, &selectionInput{
+		requestHeader: u.r.Header, usageIdentifierKey: u.admission.usageKey,
+	}))
+	switch {
+	case value == "":
+		return invalidKey(errNoKey)
+	case !validKeyValue(value):
+		return invalidKey(errInvalidKey)
+	}
+	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
+	defer cancel()
+	key, err := u.g.usagePlans.FindAPIKey(ctx, value)
+	switch {
+	case errors.Is(err, ErrForbidden):
+		return invalidKey(errInvalidKey)
+	case err == nil && key.Plan == nil:
+		return invalidKey(errInvalidKey)
+	case err == nil:
+		err = key.Plan.check()
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: finding an API key: %w", errUsageStore, err)
+		u.g.log.LogAttrs(ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.request(), err)...)
+		return err
+	}
+	u.admission.client = u.g.clients.use(key, value, u.now)
+	return nil
+}
+
+func invalidKey(err error) error {
+	return &refusal{status: http.StatusForbidden, kind: "INVALID_API_KEY", err: err}
+}

@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.com/gateway/internal/jsonpath"
+)
+
+// Model is what the messages of a route have to fit: a JSON Schema of package
+// models, or a check of one's own. (API Gateway: "Request validation for
+// WebSocket APIs".)
+type Model interface {
+	// Validate returns nil when body fits. The error says what does not; it goes to
+	// the log and $context.error.validationErrorString, never to the client, and
+	// shall not quote the body. It must not keep or change body, and may run
+	// concurrently.
+	Validate(body []byte) error
+}
+
+// defaultModel is the key of the model for messages that select none.
+const defaultModel = "$default"
+
+// requiredParameter is one of Route.RequestParameters that must be there.
+type requiredParameter struct{ place, name string }
+
+// compileValidation checks and compiles what the route asks of a request.
+func (r *route) compileValidation() error {
+	for key, required := range r.RequestParameters {
+		place, name, ok := identitySource(key)
+		switch {
+		case !ok || place != sourceHeader && place != sourceQuery:
+			return fmt.Errorf("%w: route %q: request parameter %q is not route.request.header.{name} or route.request.querystring.{name}", ErrInvalidOption, r.RouteKey, key)
+		case r.RouteKey != RouteKeyConnect:
+			return fmt.Errorf("%w: route %q has the request parameter %q: only $connect has headers and a query", ErrInvalidOption, r.RouteKey, key)
+		case required:
+			r.required = append(r.required, requiredParameter{place, name})
+		}
+	}
+	slices.SortFunc(r.required, func(a, b requiredParameter) int {
+		return strings.Compare(a.name+a.place, b.name+b.place)
+	})
+	if r.ModelSelectionExpression == "" {
+		if len(r.RequestModels) > 0 {
+			return fmt.Errorf(`%w: route %q has RequestModels, and no ModelSelectionExpression selects any: \$default selects the model "$default"`, ErrInvalidOption, r.RouteKey)
+		}
+		return nil
+	}
+	if r.lifecycle() {
+		return fmt.Errorf("%w: route %q has a ModelSelectionExpression: its event has no body to fit a model", ErrInvalidOption, r.RouteKey)
+	}
+	for key, model := range r.RequestModels {
+		if model == nil {
+			return fmt.Errorf("%w: route %q: the model %q is nil", ErrInvalidOption, r.RouteKey, key)
+		}
+	}
+	selection, err := compileSelection(selectModel, r.ModelSelectionExpression)
+	if err != nil {
+		return fmt.Errorf("%w: route %q: %w", ErrInvalidOption, r.RouteKey, err)
+	}
+	r.selection = selection
+	return nil
+}
+
+func (r *route) lifecycle() bool {
+	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
+}
+
+// checkRequest refuses an upgrade that lacks a required request parameter.
+func (u *upgrade) checkRequest() error {
+	r := u.table.connect
+	if r == nil || len(r.required) == 0 {
+		return nil
+	}
+	in := mappingInput{req: &Request{Upgrade: u.r}, query: u.r.URL.Query()}
+	var missing []string
+	for _, p := range r.required {
+		var values []string
+		if p.place == sourceHeader {
+			values = in.upgradeHeader(p.name)
+		} else {
+			values = in.query[p.name]
+		}
+		if len(values) == 0 {
+			missing = append(missing, p.name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	text := "Missing required request parameters: [" + strings.Join(missing, ", ") + "]"
+	return &refusal{status: http.StatusBadRequest, text: text, kind: "BAD_REQUEST_PARAMETERS", err: fmt.Errorf("required request parameters are missing: %q", missing)}
+}
+
+// ValidationError says why a message does not fit the model of its route. The
+// client only gets "Invalid request body".
+type ValidationError struct {
+	RouteKey string
+	Model    string // key of the model in Route.RequestModels; "" when there is none for the message
+	Err      error  // what the model says: $context.error.validationErrorString
+}
+
+// Error implements error.
+func (e *ValidationError) Error() string {
+	return fmt.Sprintf("gateway: message for route %q does not fit model %q: %v", e.RouteKey, e.Model, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ValidationError) Unwrap() error { return e.Err }
+
+// validate checks a message against the model it selects.
+func (r *route) validate(message []byte) error {
+	if r.selection == nil {
+		return nil
+	}
+	in := selectionInput{body: message, bodyValid: jsonpath.Valid(message)}
+	key := string(r.selection.append(nil, &in))
+	model := r.RequestModels[key]
+	if model == nil {
+		key = defaultModel
+		model = r.RequestModels[key]
+	}
+	if model == nil {
+		return &ValidationError{RouteKey: r.RouteKey, Err: errNoModel}
+	}
+	if err := model.Validate(message); err != nil {
+		return &ValidationError{RouteKey: r.RouteKey, Model: key, Err: err}
+	}
+	return nil
+}
+
+// rejected tells the observers and the log of a message that was answered before
+// its integration was asked.
+func (c *connection) rejected(call *call, err error) {
+	call.req.failure = err
+	wire := wireErrorOf(err)
+	level := slog.LevelWarn
+	switch {
+	case wire.status == http.StatusTooManyRequests: // many, by their nature
+		level = slog.LevelDebug
+	case wire.status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	}
+	if c.g.log.Enabled(call, level) {
+		c.g.log.LogAttrs(call, level, "message rejected", append(c.g.failureAttrs(&call.req, err), slog.Int("status", wire.status))...)
+	}
+	c.g.observers.messageRejected(call, &call.req, wire.status, err)
+}
