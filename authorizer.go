@@ -168,9 +168,9 @@ func (u *upgrade) authorize() error {
 	req := u.request()
 	start := time.Now()
 	authorization, err := u.askAuthorizer(r.Authorizer, req)
-	took := time.Since(start)
+	u.admission.authorizerTook = time.Since(start)
 	if err == nil {
-		u.admission.authorizer, err = authorizerContext(authorization, took)
+		u.admission.authorizer, err = authorizerContext(authorization)
 	}
 	if err != nil {
 		return u.authorizerFailed(req, err)
@@ -239,16 +239,16 @@ func (u *upgrade) authorizerFailed(req *Request, err error) error {
 	return refused
 }
 
-// authorizerContext makes Request.Authorizer of CONNECT. It is nil after IAM
-// authorization, which has no context.
-func authorizerContext(a *Authorization, took time.Duration) (map[string]any, error) {
+// authorizerContext makes Request.Authorizer, without the latency. It is nil
+// after IAM authorization, which has no context.
+func authorizerContext(a *Authorization) (map[string]any, error) {
 	if a == nil {
 		return nil, errors.New("it returned neither an Authorization nor an error")
 	}
 	if a.Caller != nil && a.PrincipalID == "" && len(a.Context) == 0 {
 		return nil, nil
 	}
-	texts := make(map[string]any, len(a.Context)+2)
+	texts := make(map[string]any, len(a.Context)+1)
 	for name, value := range a.Context {
 		text, ok := contextText(value)
 		switch {
@@ -261,7 +261,6 @@ func authorizerContext(a *Authorization, took time.Duration) (map[string]any, er
 	if a.PrincipalID != "" {
 		texts[principalID] = a.PrincipalID
 	}
-	texts[integrationLatency] = took.Milliseconds()
 	return texts, nil
 }
 

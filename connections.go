@@ -101,7 +101,7 @@ type closing struct {
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
 		g: u.g, id: u.connectionID, ws: ws, ctx: u.ctx,
-		identity: u.identity(), authorizer: u.admission.later(), client: u.admission.client,
+		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
 		domainName: u.domainName(), connectedAt: u.now,
 	}
 	c.out.Limit(sendq.Limits{Bytes: u.g.quotas.SendBufferBytes, Messages: u.g.quotas.SendBufferMessages})

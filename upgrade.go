@@ -36,20 +36,22 @@ type upgrade struct {
 // admission is what the gateway knows of a client since its upgrade, besides its
 // address.
 type admission struct {
-	authorizer map[string]any // Request.Authorizer on CONNECT
-	usageKey   string         // the API key that the authorizer named
-	caller     *Caller
-	client     *client // of the API key
+	authorizer     map[string]any // Request.Authorizer; nil: there is no authorizer
+	authorizerTook time.Duration
+	usageKey       string // the API key that the authorizer named
+	caller         *Caller
+	client         *client // of the API key
 }
 
-// later is Request.Authorizer of the events that follow CONNECT.
-func (a *admission) later() map[string]any {
+// ofConnect is Request.Authorizer of the CONNECT event, the only one that says
+// how long the authorizer took.
+func (a *admission) ofConnect() map[string]any {
 	if a.authorizer == nil {
 		return nil
 	}
-	later := maps.Clone(a.authorizer)
-	delete(later, integrationLatency)
-	return later
+	m := maps.Clone(a.authorizer)
+	m[integrationLatency] = a.authorizerTook.Milliseconds()
+	return m
 }
 
 // upgradeSteps are what an upgrade request goes through, in this order, before
@@ -137,7 +139,7 @@ func (u *upgrade) request() *Request {
 	return &Request{
 		RouteKey: RouteKeyConnect, EventType: EventConnect,
 		ConnectionID: u.connectionID, RequestID: u.requestID,
-		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.authorizer, client: u.admission.client,
+		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), client: u.admission.client,
 		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
 		ConnectedAt: u.now, RequestTime: u.now,
 	}

@@ -2,6 +2,7 @@ package lambda_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -90,4 +91,23 @@ func ExampleDecide() {
 	}
 	fmt.Println(r.Decision == lambda.Allow, r.PrincipalID, r.Context["level"])
 	// Output: true user-17 3
+}
+
+// A Lambda authorizer in process. Refused clients get what the service answers.
+func ExampleWrapAuthorizer() {
+	authorize := func(_ context.Context, req lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
+		effect := "Deny"
+		if req.QueryStringParameters["token"] == "secret" {
+			effect = "Allow"
+		}
+		return lambda.AuthorizerResponse{PrincipalID: "ann", PolicyDocument: lambda.PolicyFor(effect, req.MethodARN)}, nil
+	}
+	// gw.Handle("$connect", integration, gateway.WithAuthorizer(lambda.WrapAuthorizer(authorize)))
+	upgrade := httptest.NewRequest(http.MethodGet, "/?token=guess", nil)
+	_, err := lambda.WrapAuthorizer(authorize).Authorize(context.Background(), &gateway.Request{Upgrade: upgrade, EventType: gateway.EventConnect})
+	fmt.Println(errors.Is(err, gateway.ErrForbidden))
+	fmt.Println(err)
+	// Output:
+	// true
+	// lambda: the authorizer's policy: User is not authorized to access this resource with an explicit deny in an identity-based policy
 }

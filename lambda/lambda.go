@@ -14,7 +14,8 @@
 //
 //	gw.Handle("sendmessage", &lambda.Function{URL: "http://127.0.0.1:9000"})
 //
-// [Decide] reads what a Lambda authorizer returned.
+// [WrapAuthorizer] and [Function.Authorizer] make a [gateway.Authorizer] of a
+// Lambda authorizer.
 //
 // # Events
 //
@@ -121,4 +122,48 @@ func clip(s string) string {
 		return s[:256] + "…"
 	}
 	return s
+}
+
+// AuthorizerRequest is the event of a Lambda authorizer, for handlers written in
+// Go. Fields that are empty are there as empty objects.
+type AuthorizerRequest struct {
+	Type                            string                  `json:"type"` // REQUEST
+	MethodARN                       string                  `json:"methodArn"`
+	Headers                         map[string]string       `json:"headers"`
+	MultiValueHeaders               map[string][]string     `json:"multiValueHeaders"`
+	QueryStringParameters           map[string]string       `json:"queryStringParameters"`
+	MultiValueQueryStringParameters map[string][]string     `json:"multiValueQueryStringParameters"`
+	StageVariables                  map[string]string       `json:"stageVariables"`
+	RequestContext                  WebsocketRequestContext `json:"requestContext"`
+}
+
+// AuthorizerResponse is what a Lambda authorizer returns. It has the JSON of
+// events.APIGatewayCustomAuthorizerResponse in github.com/aws/aws-lambda-go.
+type AuthorizerResponse struct {
+	PrincipalID        string         `json:"principalId,omitempty"`
+	PolicyDocument     PolicyDocument `json:"policyDocument"`
+	Context            map[string]any `json:"context,omitempty"` // strings, numbers, booleans
+	UsageIdentifierKey string         `json:"usageIdentifierKey,omitempty"`
+}
+
+// PolicyDocument is an IAM policy.
+type PolicyDocument struct {
+	Version   string            `json:"Version"` // 2012-10-17
+	Statement []PolicyStatement `json:"Statement"`
+}
+
+// PolicyStatement is a statement of an IAM policy.
+type PolicyStatement struct {
+	Effect   string   `json:"Effect"`   // Allow or Deny
+	Action   []string `json:"Action"`   // execute-api:Invoke
+	Resource []string `json:"Resource"` // the methodArn, or a pattern
+}
+
+// PolicyFor returns the policy with the one statement that effect, Allow or Deny,
+// is for resource: that is what most authorizers return for their methodArn.
+func PolicyFor(effect, resource string) PolicyDocument {
+	return PolicyDocument{
+		Version:   "2012-10-17",
+		Statement: []PolicyStatement{{Effect: effect, Action: []string{invokeAction}, Resource: []string{resource}}},
+	}
 }

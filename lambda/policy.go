@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"example.com/gateway/internal/policy"
 )
 
 // AuthorizerResult is what a Lambda authorizer returned, and what that means.
@@ -26,9 +28,9 @@ type Decision int
 
 // The three decisions.
 const (
-	ImplicitDeny Decision = iota // no statement allows it
-	ExplicitDeny                 // a statement denies it, whatever others say
-	Allow
+	ImplicitDeny = Decision(policy.ImplicitDeny) // no statement allows it
+	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, whatever others say
+	Allow        = Decision(policy.Allow)
 )
 
 // Message is the service's text for a denial, "" for Allow.
@@ -43,12 +45,8 @@ func (d Decision) Message() string {
 	}
 }
 
-// The bounds of the service on an authorizer's result, in bytes, and on a
-// resource of its policy, in characters.
-const (
-	maxAuthorizerResult = 8 << 10
-	maxPolicyResource   = 512
-)
+// maxAuthorizerResult is the service's bound on an authorizer's result, in bytes.
+const maxAuthorizerResult = 8 << 10
 
 // invokeAction is the one action that a connection needs.
 const invokeAction = "execute-api:Invoke"
@@ -97,20 +95,11 @@ func decide(result []byte, methodARN string) (r AuthorizerResult, err error) {
 			return r, errors.New("usageIdentifierKey is no string")
 		}
 	}
-	statements, err := policyStatements(members["policyDocument"])
+	document, err := policy.Parse(members["policyDocument"])
 	if err != nil {
 		return r, fmt.Errorf("policyDocument: %w", err)
 	}
-	for _, s := range statements {
-		switch {
-		case !s.applies(methodARN):
-		case s.deny:
-			r.Decision = ExplicitDeny
-			return r, nil
-		default:
-			r.Decision = Allow
-		}
-	}
+	r.Decision = Decision(document.Decide(invokeAction, methodARN))
 	return r, nil
 }
 
@@ -166,144 +155,4 @@ func contextString(raw json.RawMessage) (text string, ok bool) {
 		}
 	}
 	return text, true
-}
-
-// statement is one of a policy, checked.
-type statement struct {
-	deny                   bool
-	actions, resources     []string
-	notAction, notResource bool
-}
-
-func (s *statement) applies(methodARN string) bool {
-	action := false
-	for _, pattern := range s.actions {
-		action = action || wildcard(strings.ToLower(pattern), strings.ToLower(invokeAction))
-	}
-	resource := false
-	for _, pattern := range s.resources {
-		resource = resource || wildcard(pattern, methodARN)
-	}
-	return action != s.notAction && resource != s.notResource
-}
-
-func policyStatements(raw json.RawMessage) ([]statement, error) {
-	var policy map[string]json.RawMessage
-	if json.Unmarshal(orNull(raw), &policy) != nil || policy == nil {
-		return nil, errors.New("it is no object")
-	}
-	if v := policy["Version"]; v != nil {
-		if version := ""; json.Unmarshal(v, &version) != nil || version != "2012-10-17" && version != "2008-10-17" {
-			return nil, errors.New("there is no such Version")
-		}
-	}
-	var raws []json.RawMessage
-	all := orNull(policy["Statement"])
-	switch all[0] {
-	case '{': // a single one may stand alone
-		raws = append(raws, all)
-	case '[':
-		_ = json.Unmarshal(all, &raws) // of valid JSON
-	default:
-		return nil, errors.New("there is no Statement")
-	}
-	statements := make([]statement, len(raws))
-	for n, raw := range raws {
-		if err := statements[n].parse(raw); err != nil {
-			return nil, fmt.Errorf("statement %d: %w", n, err)
-		}
-	}
-	return statements, nil
-}
-
-func (s *statement) parse(raw json.RawMessage) (err error) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return errors.New("it is no object")
-	}
-	var condition map[string]json.RawMessage
-	if raw := members["Condition"]; raw != nil && (json.Unmarshal(raw, &condition) != nil || len(condition) > 0) {
-		return errors.New("a Condition cannot be evaluated")
-	}
-	switch string(members["Effect"]) {
-	case `"Allow"`:
-	case `"Deny"`:
-		s.deny = true
-	default:
-		return errors.New("the Effect is neither Allow nor Deny")
-	}
-	if s.actions, s.notAction, err = patterns(members, "Action"); err != nil {
-		return err
-	}
-	if s.resources, s.notResource, err = patterns(members, "Resource"); err != nil {
-		return err
-	}
-	for _, r := range s.resources {
-		if len([]rune(r)) > maxPolicyResource {
-			return fmt.Errorf("a resource has more than %d characters", maxPolicyResource)
-		}
-	}
-	return nil
-}
-
-// patterns returns the value of name, or of its negation, a string or an array of
-// strings. A null counts as absent: Go programs write them.
-func patterns(members map[string]json.RawMessage, name string) (list []string, not bool, err error) {
-	raw, negated := orNull(members[name]), orNull(members["Not"+name])
-	switch {
-	case raw[0] == 'n' && negated[0] == 'n':
-		return nil, false, fmt.Errorf("there is no %s", name)
-	case raw[0] != 'n' && negated[0] != 'n':
-		return nil, false, fmt.Errorf("there are both %s and Not%s", name, name)
-	case raw[0] == 'n':
-		raw, not = negated, true
-	}
-	if raw[0] == '"' {
-		raw = append(append(json.RawMessage{'['}, raw...), ']')
-	}
-	var values []*string
-	if json.Unmarshal(raw, &values) != nil || len(values) == 0 {
-		return nil, false, fmt.Errorf("%s is neither a string nor an array of strings", name)
-	}
-	for _, v := range values {
-		if v == nil {
-			return nil, false, fmt.Errorf("%s holds a null", name)
-		}
-		list = append(list, *v)
-	}
-	return list, not, nil
-}
-
-func orNull(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage("null")
-	}
-	return raw
-}
-
-// wildcard says whether pattern matches all of text: * any characters, ? one.
-// It takes at most len(pattern) times len(text) steps.
-func wildcard(pattern, text string) bool {
-	p, t := []rune(pattern), []rune(text)
-	star, mark := -1, 0 // the last * that was met, and where in t it ends so far
-	i := 0
-	for n := 0; n < len(t); {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, mark = i, n
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == t[n]):
-			i++
-			n++
-		case star >= 0:
-			mark++
-			i, n = star+1, mark
-		default:
-			return false
-		}
-	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
 }

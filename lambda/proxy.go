@@ -14,14 +14,7 @@ import (
 
 // appendEvent appends the event that the service makes of req.
 func appendEvent(dst []byte, req *gateway.Request) []byte {
-	e := event.Event{
-		RouteKey: req.RouteKey, RequestID: req.RequestID, ConnectionID: req.ConnectionID, MessageID: req.MessageID,
-		APIID: req.APIID, Stage: req.Stage, DomainName: req.DomainName,
-		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
-		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
-		StageVariables: req.StageVariables, Body: req.Body,
-		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
-	}
+	e := eventOf(req)
 	switch req.EventType {
 	case gateway.EventConnect:
 		e.Upgrade = upgrade(req)
@@ -31,6 +24,22 @@ func appendEvent(dst []byte, req *gateway.Request) []byte {
 	default:
 		return event.AppendMessage(dst, &e)
 	}
+}
+
+// eventOf returns what is the same in all events.
+func eventOf(req *gateway.Request) event.Event {
+	e := event.Event{
+		RouteKey: req.RouteKey, RequestID: req.RequestID, ConnectionID: req.ConnectionID, MessageID: req.MessageID,
+		APIID: req.APIID, Stage: req.Stage, DomainName: req.DomainName,
+		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
+		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
+		StageVariables: req.StageVariables, Body: req.Body, Authorizer: req.Authorizer,
+		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
+	}
+	if c := req.Identity.Caller; c != nil {
+		e.Caller = event.Caller(*c)
+	}
+	return e
 }
 
 // upgrade returns what an event tells of the upgrade request.

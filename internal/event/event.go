@@ -32,11 +32,12 @@ type Event struct {
 
 	StageVariables map[string]string
 
-	// Authorizer is what an authorizer returned: principalId and its context. nil
-	// means that there was none.
-	Authorizer []Pair
-	// IntegrationLatency is how long the authorizer took, CONNECT only.
-	IntegrationLatency time.Duration
+	// Authorizer is what an authorizer returned: principalId and its context, all
+	// strings, and on CONNECT integrationLatency, an int64. nil means that there was
+	// none.
+	Authorizer map[string]any
+	// Caller is the IAM identity of the client; the zero value means none.
+	Caller Caller
 
 	Body []byte // MESSAGE
 
@@ -47,8 +48,8 @@ type Event struct {
 	MethodARN string  // the authorizer's event
 }
 
-// Pair is one entry of an authorizer's context, whose values are strings all.
-type Pair struct{ Name, Value string }
+// Caller is an IAM identity, as requestContext.identity has it.
+type Caller struct{ AccountID, PrincipalID, ARN string }
 
 // Upgrade is the client's upgrade request.
 type Upgrade struct {
@@ -73,7 +74,7 @@ func AppendConnect(dst []byte, e *Event) []byte {
 		dst = append(appendQuery(dst, e.Upgrade.Query), ',')
 	}
 	dst = appendStageVariables(dst, e)
-	dst = appendContextStart(dst, e, "CONNECT", true)
+	dst = appendContextStart(dst, e, "CONNECT")
 	dst = appendContextEnd(dst, e)
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
@@ -82,7 +83,7 @@ func AppendConnect(dst []byte, e *Event) []byte {
 func AppendMessage(dst []byte, e *Event) []byte {
 	dst = slices.Grow(dst, 640+len(e.Body)+len(e.Body)/4)
 	dst = appendStageVariables(append(dst, '{'), e)
-	dst = appendContextStart(dst, e, "MESSAGE", false)
+	dst = appendContextStart(dst, e, "MESSAGE")
 	dst = appendContextEnd(dst, e)
 	dst = appendString(append(dst, `,"body":`...), e.Body)
 	return append(dst, `,"isBase64Encoded":false}`...)
@@ -98,7 +99,7 @@ func AppendDisconnect(dst []byte, e *Event) []byte {
 		{"x-restapi", []string{""}},
 	})
 	dst = appendStageVariables(dst, e)
-	dst = appendContextStart(dst, e, "DISCONNECT", false)
+	dst = appendContextStart(dst, e, "DISCONNECT")
 	dst = appendContextEnd(dst, e)
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
@@ -114,7 +115,7 @@ func AppendAuthorizer(dst []byte, e *Event) []byte {
 	dst = append(dst, ',')
 	own := *e
 	own.Authorizer = nil
-	dst = appendContextStart(dst, &own, "CONNECT", false)
+	dst = appendContextStart(dst, &own, "CONNECT")
 	return append(appendContextEnd(dst, &own), '}')
 }
 
@@ -247,24 +248,11 @@ func appendStageVariables(dst []byte, e *Event) []byte {
 }
 
 // appendContextStart appends the beginning of "requestContext", up to the event
-// type, connect saying whether the authorizer's latency belongs in.
-func appendContextStart(dst []byte, e *Event, eventType string, connect bool) []byte {
+// type.
+func appendContextStart(dst []byte, e *Event, eventType string) []byte {
 	dst = appendString(append(dst, `"requestContext":{"routeKey":`...), e.RouteKey)
 	if e.Authorizer != nil {
-		dst = append(dst, `,"authorizer":{`...)
-		n := 0
-		for _, p := range e.Authorizer {
-			if connect && p.Name == "integrationLatency" {
-				continue // the number below has the name
-			}
-			dst = appendString(appendKey(dst, n, p.Name), p.Value)
-			n++
-		}
-		if connect {
-			dst = appendKey(dst, n, "integrationLatency")
-			dst = strconv.AppendInt(dst, e.IntegrationLatency.Milliseconds(), 10)
-		}
-		dst = append(dst, '}')
+		dst = appendAuthorizer(append(dst, `,"authorizer":`...), e.Authorizer)
 	}
 	switch eventType {
 	case "MESSAGE":
@@ -294,6 +282,12 @@ func appendContextEnd(dst []byte, e *Event) []byte {
 		dst = append(dst, ',')
 	}
 	dst = appendString(append(dst, `"sourceIp":`...), e.SourceIP)
+	if c := e.Caller; c != (Caller{}) {
+		dst = appendString(append(dst, `,"accountId":`...), c.AccountID)
+		dst = appendString(append(dst, `,"caller":`...), c.PrincipalID)
+		dst = appendString(append(dst, `,"user":`...), c.PrincipalID)
+		dst = appendString(append(dst, `,"userArn":`...), c.ARN)
+	}
 	dst = appendString(append(dst, `},"requestId":`...), e.RequestID)
 	dst = appendString(append(dst, `,"domainName":`...), e.DomainName)
 	dst = appendString(append(dst, `,"connectionId":`...), e.ConnectionID)
@@ -304,16 +298,37 @@ func appendContextEnd(dst []byte, e *Event) []byte {
 // appendStringMap appends an object whose keys are sorted.
 func appendStringMap(dst []byte, m map[string]string) []byte {
 	var few [16]string // keeps the keys off the heap
-	names := few[:0]
+	dst = append(dst, '{')
+	for n, name := range appendSorted(few[:0], m) {
+		dst = appendString(appendKey(dst, n, name), m[name])
+	}
+	return append(dst, '}')
+}
+
+// appendAuthorizer appends strings and numbers, with their keys sorted.
+func appendAuthorizer(dst []byte, m map[string]any) []byte {
+	var few [16]string
+	dst = append(dst, '{')
+	for n, name := range appendSorted(few[:0], m) {
+		dst = appendKey(dst, n, name)
+		switch value := m[name].(type) {
+		case int64:
+			dst = strconv.AppendInt(dst, value, 10)
+		case string:
+			dst = appendString(dst, value)
+		default:
+			dst = append(dst, "null"...)
+		}
+	}
+	return append(dst, '}')
+}
+
+func appendSorted[V any](names []string, m map[string]V) []string {
 	for name := range m {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	dst = append(dst, '{')
-	for n, name := range names {
-		dst = appendString(appendKey(dst, n, name), m[name])
-	}
-	return append(dst, '}')
+	return names
 }
 
 func appendStrings(dst []byte, values []string) []byte {

@@ -24,19 +24,14 @@ func example() *event.Event {
 		ConnectionID: "R1kmxc2VNjMCFIA=", APIID: "a1b2c3d4e5", Stage: "prod", DomainName: domain,
 		SourceIP: "203.0.113.7", UserAgent: "Mozilla/5.0",
 		ConnectedAt: time.UnixMilli(1705751697419),
-		Authorizer: []event.Pair{
-			{Name: "principalId", Value: "user-17"},
-			{Name: "tenant", Value: "acme"},
-			{Name: "level", Value: "3"},
-			{Name: "admin", Value: "true"},
-		},
-		IntegrationLatency: 23*time.Millisecond + 900*time.Microsecond,
+		Authorizer:  map[string]any{"principalId": "user-17", "tenant": "acme", "level": "3", "admin": "true"},
 	}
 }
 
 func exampleConnect() *event.Event {
 	e := example()
 	e.RouteKey, e.RequestID = "$connect", "R1kmwHZ3NjMFcTg="
+	e.Authorizer["integrationLatency"] = int64(23)
 	e.RequestTime = time.UnixMilli(1705751697421).In(time.FixedZone("", 3600))
 	e.StageVariables = map[string]string{"tableName": "connections-prod"}
 	e.Upgrade = event.Upgrade{
@@ -171,17 +166,19 @@ func TestAppend_Keys(t *testing.T) {
 			require.Contains(t, string(got), `"stageVariables":{"a":"1","b":"2"}`)
 		}
 	})
-	t.Run("integrationLatency is a number, on CONNECT only", func(t *testing.T) {
+	t.Run("an authorizer that said nothing is one", func(t *testing.T) {
 		t.Parallel()
-		e := exampleConnect()
-		e.Authorizer = append(e.Authorizer, event.Pair{Name: "integrationLatency", Value: "mine"})
-		authorizer := func(b []byte) any {
-			return decode(t, b)["requestContext"].(map[string]any)["authorizer"].(map[string]any)["integrationLatency"]
+		e := exampleMessage()
+		e.Authorizer = map[string]any{}
+		require.Contains(t, string(event.AppendMessage(nil, e)), `"authorizer":{},`)
+	})
+	t.Run("an IAM caller is in every identity", func(t *testing.T) {
+		t.Parallel()
+		e := exampleMessage()
+		e.Caller = event.Caller{AccountID: "111122223333", PrincipalID: "AIDAEXAMPLE", ARN: "arn:aws:iam::111122223333:user/ann"}
+		for _, got := range [][]byte{event.AppendConnect(nil, e), event.AppendMessage(nil, e), event.AppendDisconnect(nil, e)} {
+			require.Contains(t, string(got), `"sourceIp":"203.0.113.7","accountId":"111122223333","caller":"AIDAEXAMPLE","user":"AIDAEXAMPLE","userArn":"arn:aws:iam::111122223333:user/ann"}`)
 		}
-		require.InDelta(t, 23, authorizer(event.AppendConnect(nil, e)), 0)
-		require.Equal(t, "mine", authorizer(event.AppendMessage(nil, e)))
-		e.Authorizer = []event.Pair{}
-		require.InDelta(t, 23, authorizer(event.AppendConnect(nil, e)), 0, "an authorizer that said nothing is one")
 	})
 }
 
@@ -258,7 +255,7 @@ func checkString(t *testing.T, s string) {
 	e := exampleMessage()
 	e.Body, e.RouteKey, e.DisconnectReason = []byte(s), s, s
 	e.StageVariables = map[string]string{"x" + s: s}
-	e.Authorizer = []event.Pair{{Name: "x" + s, Value: s}}
+	e.Authorizer = map[string]any{"x" + s: s}
 	e.Upgrade.Query = map[string][]string{"x" + s: {s}}
 	e.Upgrade.Header = map[string][]string{"Cookie": {s}}
 	var got struct {

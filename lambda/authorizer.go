@@ -1,0 +1,127 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/event"
+)
+
+// Authorizer is a Lambda authorizer of type REQUEST, for [gateway.WithAuthorizer].
+// It is made by [WrapAuthorizer] or [Function.Authorizer]; its fields must not
+// change once it is used.
+//
+// The function gets the service's event, [AuthorizerRequest], and returns
+// principalId, policyDocument, context and usageIdentifierKey: see [Decide]. An
+// upgrade is answered as the service does:
+//
+//	the policy allows its methodArn                    it goes on
+//	the function raised with the message Unauthorized  401
+//	the policy denies it, or does not allow it         403
+//	the result is not valid                            500, with a message that is null
+//	whatever else fails                                500
+//
+// With identity sources, put it into a [gateway.RequestAuthorizer]. (API Gateway:
+// "Create a Lambda REQUEST authorizer function".)
+type Authorizer struct {
+	// Region and AccountID are those of the methodArn,
+	// arn:aws:execute-api:{region}:{account}:{API ID}/{stage}/$connect, the rest of
+	// which is the gateway's: see [gateway.WithAPI]. "" means us-east-1 and
+	// 123456789012.
+	Region, AccountID string
+
+	call func(ctx context.Context, stageVariables map[string]string, event []byte) (answer []byte, err error)
+}
+
+var _ gateway.Authorizer = (*Authorizer)(nil)
+
+// WrapAuthorizer makes an authorizer of a Lambda handler, which is of any shape
+// that [Wrap] takes. It panics for anything else.
+func WrapAuthorizer(handler any) *Authorizer {
+	call, err := newCall(handler)
+	if err != nil {
+		panic(err)
+	}
+	return &Authorizer{call: func(ctx context.Context, _ map[string]string, event []byte) ([]byte, error) {
+		return call.guarded(ctx, event)
+	}}
+}
+
+// Authorizer makes an authorizer of the function.
+func (f *Function) Authorizer() *Authorizer { return &Authorizer{call: f.call} }
+
+// Authorize implements [gateway.Authorizer].
+func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+	methodARN := a.methodARN(req)
+	result, err := a.call(ctx, req.StageVariables, appendAuthorizerEvent(nil, req, methodARN))
+	var raised *FunctionError
+	switch {
+	case errors.As(err, &raised) && raised.Message == "Unauthorized":
+		return nil, fmt.Errorf("%w: %w", gateway.ErrUnauthorized, raised)
+	case err != nil:
+		return nil, failure{err}
+	}
+	r, err := Decide(result, methodARN)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", gateway.ErrInvalidAuthorization, err)
+	case r.Decision != Allow:
+		return nil, &deniedError{r.Decision}
+	}
+	authorization := &gateway.Authorization{PrincipalID: r.PrincipalID, UsageIdentifierKey: r.UsageIdentifierKey}
+	for name, text := range r.Context {
+		if authorization.Context == nil {
+			authorization.Context = make(map[string]any, len(r.Context))
+		}
+		authorization.Context[name] = text
+	}
+	return authorization, nil
+}
+
+func (a *Authorizer) methodARN(req *gateway.Request) string {
+	return "arn:aws:execute-api:" + cmp.Or(a.Region, "us-east-1") + ":" + cmp.Or(a.AccountID, "123456789012") +
+		":" + req.APIID + "/" + req.Stage + "/" + gateway.RouteKeyConnect
+}
+
+// appendAuthorizerEvent appends the event that the service makes of req for an
+// authorizer.
+func appendAuthorizerEvent(dst []byte, req *gateway.Request, methodARN string) []byte {
+	e := eventOf(req)
+	e.Upgrade, e.MethodARN = upgrade(req), methodARN
+	return event.AppendAuthorizer(dst, &e)
+}
+
+// deniedError is what a policy said.
+type deniedError struct{ decision Decision }
+
+// Error implements error.
+func (e *deniedError) Error() string {
+	return "lambda: the authorizer's policy: " + e.decision.Message()
+}
+
+// PublicError implements [gateway.PublicError].
+func (e *deniedError) PublicError() (code, message string) {
+	return "AccessDeniedException", e.decision.Message()
+}
+
+// Unwrap returns [gateway.ErrForbidden].
+func (e *deniedError) Unwrap() error { return gateway.ErrForbidden }
+
+// failure is a call that failed. Whatever error of the gateway's the function's
+// own error wraps, it decides nothing.
+type failure struct{ err error }
+
+// Error implements error.
+func (e failure) Error() string { return e.err.Error() }
+
+// StackTrace returns the stack of a panic, for the gateway's log.
+func (e failure) StackTrace() []byte {
+	var raised *FunctionError
+	if errors.As(e.err, &raised) {
+		return raised.Stack
+	}
+	return nil
+}
