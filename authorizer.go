@@ -189,8 +189,8 @@ func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, err
 		err           error
 	}
 	done := make(chan outcome, 1)
+	defer cancel()
 	u.g.running.Go(func() { // ends with the authorizer; a shutdown waits for it
-		defer cancel()
 		out := outcome{err: errGoexit}
 		defer func() {
 			if p := recover(); p != nil {
@@ -202,14 +202,12 @@ func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, err
 	})
 	select {
 	case out := <-done:
+		if err := ctx.Err(); err != nil && out.err == nil { // too late, if only just
+			return nil, err
+		}
 		return out.authorization, out.err
 	case <-ctx.Done():
-		select {
-		case out := <-done: // it was in time, only just
-			return out.authorization, out.err
-		default:
-			return nil, ctx.Err()
-		}
+		return nil, ctx.Err()
 	}
 }
 

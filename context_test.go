@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // Which $context variables have a value, for each type of event. Those that no
-// event has belong to features that are not there yet, or to logs.
+// event has belong to logs, or to clients who came otherwise.
 func TestContextValue(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2024, 1, 20, 12, 54, 57, 421e6, time.FixedZone("CET", 3600))
@@ -62,5 +63,29 @@ func TestIsContextVariable(t *testing.T) {
 		"connectionid": false, "authorizer.": false, "authorizer": false, "nothing": false, "": false, "identity": false,
 	} {
 		require.Equal(t, want, isContextVariable(name), name)
+	}
+}
+
+// What an error leaves for logs.
+func TestContextValue_Error(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err                           error
+		message, quoted, kind, detail string
+	}{
+		{&ValidationError{Err: errors.New("/a: want number")}, "Invalid request body", `"Invalid request body"`, "BAD_REQUEST_BODY", "/a: want number"},
+		{errNoRoute, "Forbidden", `"Forbidden"`, "ACCESS_DENIED", ""},
+		{errThrottled, "Too Many Requests", `"Too Many Requests"`, "THROTTLED", ""},
+		{errQuota, "Limit Exceeded", `"Limit Exceeded"`, "QUOTA_EXCEEDED", ""},
+		{errors.New("secret"), "Internal server error", `"Internal server error"`, "DEFAULT_5XX", ""},
+	} {
+		req := Request{failure: tt.err}
+		for name, want := range map[string]string{
+			"error.message": tt.message, "error.messageString": tt.quoted, "error.responseType": tt.kind, "error.validationErrorString": tt.detail,
+		} {
+			value, ok := req.contextValue(name)
+			require.Equal(t, want, value, "%v: %s", tt.err, name)
+			require.Equal(t, want != "", ok, name)
+		}
 	}
 }

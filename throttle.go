@@ -133,11 +133,7 @@ func (u *upgrade) throttle() error {
 	if r == nil {
 		r = &route{Route: Route{RouteKey: RouteKeyConnect}}
 	}
-	err := u.g.throttle(u.table, r, u.admission.client, u.now)
-	if err == nil {
-		err = u.admission.client.count(u.ctx, u.g.usagePlans, u.now)
-	}
-	return err
+	return u.g.throttle(u.table, r, u.admission.client, u.now)
 }
 
 // Why an upgrade is refused before anybody is asked.

@@ -60,7 +60,7 @@ func (a *admission) ofConnect() map[string]any {
 // No document gives the service's order. This one agrees with all that is known:
 // the authorizer may name the API key, so that it comes before the usage plan;
 // nothing that is refused costs an integration.
-func upgradeSteps() [8]func(*upgrade) error {
+func upgradeSteps() [9]func(*upgrade) error {
 	return [...]func(*upgrade) error{
 		(*upgrade).checkFrontEnd,       // size of URL and headers, duplicates: before API Gateway's own logic
 		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 403
@@ -68,6 +68,7 @@ func upgradeSteps() [8]func(*upgrade) error {
 		(*upgrade).authorize,           // $connect's Authorizer: 401, 403
 		(*upgrade).checkAPIKey,         // API key: 403
 		(*upgrade).throttle,            // usage plan, route or stage, account: 429
+		(*upgrade).countRequest,        // quota of the usage plan, last so that what is throttled costs none: 429
 		(*upgrade).checkRequest,        // required request parameters: 400
 		(*upgrade).connect,             // $connect's integration
 	}

@@ -387,12 +387,26 @@ func (u *upgrade) checkAPIKey() error {
 		err = key.Plan.check()
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: finding an API key: %w", errUsageStore, err)
-		u.g.log.LogAttrs(ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.request(), err)...)
-		return err
+		return u.storeFailed(fmt.Errorf("%w: finding an API key: %w", errUsageStore, err))
 	}
 	u.admission.client = u.g.clients.use(key, value, u.now)
 	return nil
+}
+
+// countRequest counts the upgrade against the quota of the client's usage plan.
+func (u *upgrade) countRequest() error {
+	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
+	defer cancel()
+	err := u.admission.client.count(ctx, u.g.usagePlans, u.now)
+	if err != nil && !errors.Is(err, errQuota) {
+		return u.storeFailed(err)
+	}
+	return err
+}
+
+func (u *upgrade) storeFailed(err error) error {
+	u.g.log.LogAttrs(u.ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.request(), err)...)
+	return &refusal{status: http.StatusInternalServerError, text: "Internal server error", kind: "API_CONFIGURATION_ERROR", err: err}
 }
 
 func invalidKey(err error) error {

@@ -1,0 +1,262 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// echoRoutes sets two-way routes that answer "served".
+func echoRoutes(srv *gatewaytest.Server, keys ...string) {
+	for _, key := range keys {
+		srv.HandleFunc(key, serve, gateway.WithRouteResponse())
+	}
+}
+
+func serve(context.Context, *gateway.Request) (*gateway.Response, error) {
+	return &gateway.Response{Body: []byte("served")}, nil
+}
+
+// served sends n messages to a route and counts those that were served; the
+// others must have been refused as the documented way is.
+func served(t *testing.T, c *gatewaytest.Client, action string, n int) int {
+	t.Helper()
+	count := 0
+	for range n {
+		c.Send(`{"action":"` + action + `"}`)
+		switch got := c.Receive(); {
+		case got == "served":
+			count++
+		case strings.HasPrefix(got, `{"message": "Limit Exceeded", "connectionId":"`+c.ConnectionID()+`"`):
+		default:
+			require.True(t, strings.HasPrefix(got, `{"message": "Too Many Requests", "connectionId":"`+c.ConnectionID()+`"`), got)
+		}
+	}
+	return count
+}
+
+// In a second, burst and rate are admitted, then rate in each further one.
+func TestThrottle_Message(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		opts  []gateway.Option
+		route gateway.RouteOption
+	}{
+		{"of the route", nil, gateway.WithThrottle(5, 10)},
+		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(5, 11)}, nil}, // one for the connect
+		{"of the account", []gateway.Option{gateway.WithAccountThrottle(gateway.NewAccountThrottle(5, 11))}, nil},
+		{"the narrowest of all", []gateway.Option{gateway.WithDefaultThrottle(1, 1), gateway.WithAccountThrottle(gateway.NewAccountThrottle(100, 100))}, gateway.WithThrottle(5, 10)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, tt.opts...)
+				var opts []gateway.RouteOption
+				if tt.route != nil {
+					opts = append(opts, tt.route)
+				}
+				srv.HandleFunc("m", serve, append(opts, gateway.WithRouteResponse())...)
+				c := srv.Dial(t)
+				require.Equal(t, 10, served(t, c, "m", 30))
+				time.Sleep(time.Second) //nolint:forbidigo // virtual time
+				require.Equal(t, 5, served(t, c, "m", 30))
+				time.Sleep(200 * time.Millisecond) //nolint:forbidigo // virtual time
+				require.Equal(t, 1, served(t, c, "m", 3))
+				time.Sleep(time.Hour) //nolint:forbidigo // virtual time; the idle connection has ended
+				require.Equal(t, 10, min(10, served(t, srv.Dial(t), "m", 12)))
+			})
+		})
+	}
+}
+
+// A route has its own throttle or shares the stage's; both outlast a deployment
+// that leaves them as they are.
+func TestThrottle_Levels(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		route := func(key string, own gateway.Throttle) gateway.Route {
+			return gateway.Route{RouteKey: key, Integration: gateway.IntegrationFunc(serve), RouteResponse: true, Throttle: own}
+		}
+		deployment := gateway.Deployment{
+			DefaultThrottle: gateway.Throttle{RateLimit: 1, BurstLimit: 6},
+			Routes:          []gateway.Route{route("a", gateway.Throttle{}), route("b", gateway.Throttle{}), route("own", gateway.Throttle{RateLimit: 1, BurstLimit: 20})},
+		}
+		require.NoError(t, srv.Deploy(deployment))
+		c := srv.Dial(t) // which takes one
+		require.Equal(t, 3, served(t, c, "a", 3))
+		require.Equal(t, 2, served(t, c, "b", 9), "they share the stage's")
+		require.Equal(t, 15, served(t, c, "own", 15), "it has its own")
+		require.NoError(t, srv.Deploy(deployment))
+		require.Equal(t, 0, served(t, c, "b", 3), "the bucket is as empty as it was")
+		require.Equal(t, 5, served(t, c, "own", 9))
+		deployment.DefaultThrottle.BurstLimit = 2
+		require.NoError(t, srv.Deploy(deployment))
+		require.Equal(t, 2, served(t, c, "a", 3), "another throttle has another bucket")
+		deployment.DefaultThrottle = gateway.Throttle{}
+		require.NoError(t, srv.Deploy(deployment))
+		require.Equal(t, 50, served(t, c, "a", 50), "the gateway's, which is none")
+	})
+}
+
+func TestThrottle_Upgrade(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		opts []gateway.Option
+		own  gateway.Throttle
+	}{
+		{"of the route", nil, gateway.Throttle{RateLimit: 1, BurstLimit: 2}},
+		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(1, 2)}, gateway.Throttle{}},
+		{"of the account", []gateway.Option{gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 2))}, gateway.Throttle{}},
+		{"of new connections", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 1, BurstLimit: 2}})}, gateway.Throttle{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, tt.opts...)
+				require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{
+					{RouteKey: gateway.RouteKeyConnect, Integration: gateway.MockIntegration{}, Throttle: tt.own},
+				}}))
+				srv.Dial(t)
+				srv.Dial(t)
+				requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`)
+				require.Len(t, srv.Events(), 2, "the integration is not asked")
+				time.Sleep(time.Second) //nolint:forbidigo // virtual time
+				srv.Dial(t)
+			})
+		})
+	}
+}
+
+// An account's throttle is shared by its gateways; a stage without $connect has
+// the stage's throttle for connects.
+func TestThrottle_Account(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		account := gateway.NewAccountThrottle(1, 4)
+		one, two := gatewaytest.New(t, gateway.WithAccountThrottle(account)), gatewaytest.New(t, gateway.WithAccountThrottle(account))
+		echoRoutes(one, "m")
+		echoRoutes(two, "m")
+		a, b := one.Dial(t), two.Dial(t)
+		require.Equal(t, 1, served(t, a, "m", 1))
+		require.Equal(t, 1, served(t, b, "m", 2))
+		require.Zero(t, served(t, a, "m", 1))
+		requireRefused(t, two, http.StatusTooManyRequests, `"Too Many Requests"`)
+	})
+}
+
+// Calls of @connections are throttled as well, after who may call is known. The
+// Gateway's own methods are not.
+func TestThrottle_Management(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		opt  gateway.Option
+	}{
+		{"by the stage", gateway.WithDefaultThrottle(1, 3)},
+		{"by the account", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 3))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, tt.opt)
+				c := srv.Dial(t)
+				for range 2 {
+					require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+				}
+				refused := call(t, srv, http.MethodPost, c.ConnectionID(), "x")
+				require.Equal(t, http.StatusTooManyRequests, refused.status)
+				require.Equal(t, "TooManyRequestsException", refused.get("x-amzn-ErrorType"))
+				require.JSONEq(t, `{"message":"Too Many Requests"}`, refused.body)
+				invented := call(t, srv, http.MethodGet, "AAAAAAAAAAAAAAAAAA==", "")
+				require.Equal(t, http.StatusBadRequest, invented.status, "an ID that was never issued is refused first, and costs nothing")
+				require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("in process")))
+				time.Sleep(time.Second) //nolint:forbidigo // virtual time
+				require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+			})
+		})
+	}
+}
+
+// $disconnect is never throttled: state would be left behind.
+func TestThrottle_NotDisconnect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithDefaultThrottle(0.001, 5))
+		srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{}, gateway.WithThrottle(0.001, 1))
+		for range 5 {
+			c := srv.Dial(t)
+			c.Close(1000, "")
+			srv.WaitDisconnect(c.ConnectionID())
+		}
+	})
+}
+
+func TestQuotas_Connections(t *testing.T) {
+	t.Parallel()
+	from := gatewaytest.SourceIP
+	for _, tt := range []struct {
+		name   string
+		quotas gateway.Quotas
+		in     []string // in this order
+		out    []string
+	}{
+		{"in all", gateway.Quotas{Connections: 2}, []string{"192.0.2.1", "192.0.2.2"}, []string{"192.0.2.3", "192.0.2.1"}},
+		{"of a source", gateway.Quotas{ConnectionsPerSourceIP: 2}, []string{"192.0.2.1", "192.0.2.1", "192.0.2.2"}, []string{"192.0.2.1"}},
+		{"both", gateway.Quotas{ConnectionsPerSourceIP: 1, Connections: 2}, []string{"192.0.2.1", "192.0.2.2"}, []string{"192.0.2.2", "192.0.2.3"}},
+		{"of an IPv6 network", gateway.Quotas{ConnectionsPerSourceIP: 1}, []string{"2001:db8::1", "2001:db8:0:1::1"}, []string{"2001:db8::2:3"}},
+		{"of an IPv4 address in IPv6", gateway.Quotas{ConnectionsPerSourceIP: 1}, []string{"192.0.2.1", "::ffff:192.0.2.2"}, []string{"::ffff:192.0.2.1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tt.quotas.NewConnections.RateLimit = -1
+				srv := gatewaytest.New(t, gateway.WithQuotas(tt.quotas))
+				srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+				var clients []*gatewaytest.Client
+				for _, ip := range tt.in {
+					clients = append(clients, srv.Dial(t, from(ip)))
+				}
+				for _, ip := range append(tt.out, tt.out...) {
+					requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`, from(ip))
+				}
+				for _, c := range clients {
+					c.Close(1000, "")
+					srv.WaitDisconnect(c.ConnectionID())
+				}
+				for _, ip := range tt.in { // there is room again
+					srv.Dial(t, from(ip))
+				}
+			})
+		})
+	}
+}
+
+// Upgrades that come to nothing give their place back.
+func TestQuotas_ConnectionsOfRefusedUpgrades(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{Connections: 1, ConnectionsPerSourceIP: 1}))
+	refuse := true
+	srv.HandleFunc(gateway.RouteKeyConnect, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		if refuse {
+			return &gateway.Response{StatusCode: 403}, nil
+		}
+		return nil, nil
+	})
+	for range 3 {
+		_, refused := srv.TryDial(t)
+		require.Equal(t, http.StatusForbidden, refused.StatusCode)
+	}
+	refuse = false
+	srv.Dial(t)
+}
