@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -213,32 +211,4 @@ func sourceOf(sourceIP string) netip.Prefix {
 	}
 	prefix, _ := addr.WithZone("").Prefix(bits) // fits
 	return prefix
-}
-
-// checkFrontEnd is what stands before the service's own logic: sizes, and the
-// duplicate of a header that must be unambiguous.
-func (u *upgrade) checkFrontEnd() error {
-	q := &u.g.quotas
-	switch {
-	case q.URLBytes > 0 && len(u.r.RequestURI) > q.URLBytes:
-		return &refusal{status: http.StatusRequestURITooLong, err: errors.New("the URL is above Quotas.URLBytes")}
-	case q.HeaderBytes > 0 && headerBytes(u.r) > q.HeaderBytes:
-		return &refusal{status: http.StatusRequestHeaderFieldsTooLarge, err: errors.New("the headers are above Quotas.HeaderBytes")}
-	case len(u.r.Header.Values("Authorization")) > 1:
-		return &refusal{status: http.StatusBadRequest, html: true, err: errors.New("there is more than one Authorization header")}
-	}
-	return nil
-}
-
-// headerBytes is the size of a request's header fields on the wire, with their
-// separators.
-func headerBytes(r *http.Request) int {
-	const separators = len(": \r\n")
-	n := len("Host") + len(r.Host) + separators
-	for name, values := range r.Header {
-		for _, value := range values {
-			n += len(name) + len(value) + separators
-		}
-	}
-	return n
 }

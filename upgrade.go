@@ -103,6 +103,36 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	g.accept(u) //nolint:contextcheck // a connection outlives its request
 }
 
+// checkFrontEnd is what stands before the service's own logic: sizes, and
+// duplicates of headers that must be unambiguous.
+func (u *upgrade) checkFrontEnd() error {
+	q := &u.g.quotas
+	switch {
+	case q.URLBytes > 0 && len(u.r.RequestURI) > q.URLBytes:
+		return &refusal{status: http.StatusRequestURITooLong, err: errors.New("the URL is above Quotas.URLBytes")}
+	case q.HeaderBytes > 0 && headerBytes(u.r) > q.HeaderBytes:
+		return &refusal{status: http.StatusRequestHeaderFieldsTooLarge, err: errors.New("the headers are above Quotas.HeaderBytes")}
+	case len(u.r.Header.Values("Authorization")) > 1:
+		return &refusal{status: http.StatusBadRequest, html: true, err: errors.New("there is more than one Authorization header")}
+	case len(u.r.Header.Values("Origin")) > 1:
+		return &refusal{status: http.StatusBadRequest, err: errors.New("there is more than one Origin header")}
+	}
+	return nil
+}
+
+// headerBytes is the size of a request's header fields on the wire, with their
+// separators.
+func headerBytes(r *http.Request) int {
+	const separators = len(": \r\n")
+	n := len("Host") + len(r.Host) + separators
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + separators
+		}
+	}
+	return n
+}
+
 func (u *upgrade) checkHandshake() error {
 	handshake, refused := wsconn.CheckHandshake(u.r, u.g.originPatterns)
 	if refused != nil {

@@ -1,0 +1,50 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"example.com/gateway"
+)
+
+// An authorizer decides before the $connect integration is asked; what it knows
+// of the client goes with every event.
+func ExampleWithAuthorizer() {
+	gw, err := gateway.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	tokens := map[string]string{"let-me-in": "ann"}
+	authorizer := gateway.RequestAuthorizer{
+		IdentitySource: []string{"route.request.querystring.token"}, // missing: 401 without asking
+		Authorizer: gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+			name, ok := tokens[req.Upgrade.URL.Query().Get("token")]
+			if !ok {
+				return nil, gateway.ErrForbidden
+			}
+			return &gateway.Authorization{PrincipalID: name, Context: map[string]any{"level": 3}}, nil
+		}),
+	}
+	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
+	gw.HandleFunc("whoami", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: fmt.Appendf(nil, "%s, level %s", req.Authorizer["principalId"], req.Authorizer["level"])}, nil
+	}, gateway.WithRouteResponse())
+
+	srv := httptest.NewServer(gw.Handler())
+	defer srv.Close()
+	_, statusCode := dial(srv.URL)
+	fmt.Println(statusCode)
+	_, statusCode = dial(srv.URL + "?token=guess")
+	fmt.Println(statusCode)
+	c, _ := dial(srv.URL + "?token=let-me-in")
+	c.send(`{"action":"whoami"}`)
+	fmt.Println(c.receive())
+	c.close(1000, "")
+	// Output:
+	// 401
+	// 403
+	// ann, level 3
+}

@@ -1,0 +1,42 @@
+package gateway_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"example.com/gateway"
+)
+
+// Each API key has its share of connects and messages. A browser cannot set the
+// header x-api-key: there the authorizer names the key.
+func ExampleWithUsagePlans() {
+	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{
+		ID:             "free",
+		Throttle:       gateway.Throttle{RateLimit: 10, BurstLimit: 20},
+		RouteThrottles: map[string]gateway.Throttle{"search": {RateLimit: 1, BurstLimit: 2}},
+		Quota:          gateway.UsageQuota{Limit: 10_000, Period: gateway.UsagePeriodDay},
+		APIKeys:        map[string]string{"ann": "anns-secret-key-0123456789"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	gw, err := gateway.New(gateway.WithUsagePlans(plans))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+
+	upgrade := httptest.NewRequest(http.MethodGet, "/", nil)
+	upgrade.Header.Set("Connection", "Upgrade")
+	upgrade.Header.Set("Upgrade", "websocket")
+	upgrade.Header.Set("Sec-WebSocket-Version", "13")
+	upgrade.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	upgrade.Header.Set("X-Api-Key", "a-key-that-nobody-was-given")
+	answer := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(answer, upgrade)
+	fmt.Println(answer.Code)
+	// Output: 403
+}
