@@ -1,0 +1,239 @@
+// Package iam is IAM authorization of an API: who signed a request, and what
+// their policy lets them do. It puts AWS Signature Version 4, of package sigv4,
+// and policies together:
+//
+//	auth := &iam.Auth{
+//		Verifier: &sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys},
+//		Policy:   iam.ByAccessKey(map[string]*iam.PolicyDocument{"AKIDEXAMPLE": policy}),
+//	}
+//	gw, err := gateway.New(gateway.WithManagementAuth(auth))       // execute-api:ManageConnections
+//	gw.Handle("$connect", integration, gateway.WithAuthorizer(auth)) // execute-api:Invoke
+//
+// Where every holder of a key may call @connections, the Verifier alone will do.
+// (API Gateway: "Using IAM authorization"; "Use @connections commands in your
+// backend service".)
+package iam
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/policy"
+	"example.com/gateway/sigv4"
+)
+
+// The actions of the service.
+const (
+	Invoke            = "execute-api:Invoke"
+	ManageConnections = "execute-api:ManageConnections"
+)
+
+// Auth is a [gateway.Authorizer] for $connect and a [gateway.ManagementAuth]. It
+// denies what is not allowed, and all when Verifier or Policy is nil. It is safe
+// for concurrent use; its fields must not change once it is used.
+type Auth struct {
+	// Verifier says who signed.
+	Verifier *sigv4.Verifier
+	// Policy says what they may do. An error denies too: it refuses a $connect with
+	// 500, and a call of @connections with 403.
+	Policy Policy
+	// APIID is that of the resources of @connections; "" means local, as in
+	// [gateway.WithAPI]. A $connect knows its own.
+	APIID string
+	// Stage is that of the resources of @connections; "" means the one in the URL:
+	// the path segment before /@connections.
+	Stage string
+	// AccountID is the API's account in resources; "" means the caller's.
+	AccountID string
+	// Partition is that of resources; "" means aws.
+	Partition string
+}
+
+var (
+	_ gateway.Authorizer     = (*Auth)(nil)
+	_ gateway.ManagementAuth = (*Auth)(nil)
+)
+
+// Policy decides whether somebody may do something. It may be called
+// concurrently.
+type Policy func(ctx context.Context, a Access) (Decision, error)
+
+// Access is what somebody wants to do.
+type Access struct {
+	Caller sigv4.Caller
+	Action string // Invoke or ManageConnections
+	// Resource is an ARN, arn:aws:execute-api:{region}:{account}:{API ID}/{stage}
+	// and /$connect or /{method}/@connections/{connectionId}, of which the last is
+	// that very text, as in the service: a policy cannot single a connection out.
+	Resource string
+	// ConnectionID is the connection that ManageConnections is about, which the
+	// service's policies do not see.
+	ConnectionID string
+}
+
+// Decision is what a policy says. The zero value denies.
+type Decision int
+
+// The three decisions.
+const (
+	ImplicitDeny = Decision(policy.ImplicitDeny) // no statement allows it
+	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, whatever others say
+	Allow        = Decision(policy.Allow)
+)
+
+// PolicyDocument is an IAM policy.
+type PolicyDocument struct{ document *policy.Document }
+
+// ParsePolicy parses an IAM policy: Version, Statement, and in these Effect,
+// Action or NotAction, Resource or NotResource, with * and ? in their values. A
+// Condition is an error: evaluating none, we must not allow what one may forbid.
+func ParsePolicy(document []byte) (*PolicyDocument, error) {
+	d, err := policy.Parse(json.RawMessage(document))
+	if err != nil {
+		return nil, fmt.Errorf("iam: policy: %w", err)
+	}
+	return &PolicyDocument{d}, nil
+}
+
+// Decide says what the policy says of an action on a resource.
+func (p *PolicyDocument) Decide(action, resource string) Decision {
+	if p == nil || p.document == nil {
+		return ImplicitDeny
+	}
+	return Decision(p.document.Decide(action, resource))
+}
+
+// ByAccessKey returns a Policy that looks the caller's document up by the ID of
+// the access key. Callers without one may do nothing. The map must not change.
+func ByAccessKey(documents map[string]*PolicyDocument) Policy {
+	return func(_ context.Context, a Access) (Decision, error) {
+		return documents[a.Caller.AccessKeyID].Decide(a.Action, a.Resource), nil
+	}
+}
+
+// Authorize implements [gateway.Authorizer]: authorization type AWS_IAM. The
+// upgrade is signed in its headers or, by a browser, in its query.
+func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	signed, err := a.Verifier.Verify(req.Upgrade, nil)
+	if err != nil {
+		return nil, refused(err)
+	}
+	err = a.decide(ctx, Access{
+		Caller: signed.Caller, Action: Invoke,
+		Resource: a.resource(signed, req.APIID, req.Stage+"/"+gateway.RouteKeyConnect),
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := signed.Caller
+	return &gateway.Authorization{Caller: &gateway.Caller{AccountID: c.AccountID, PrincipalID: c.PrincipalID, ARN: c.ARN}}, nil
+}
+
+// AuthenticateManagement implements [gateway.ManagementAuth].
+func (a *Auth) AuthenticateManagement(r *http.Request, body []byte) error {
+	if err := a.check(); err != nil {
+		return err
+	}
+	signed, err := a.Verifier.VerifyManagement(r, body)
+	if err != nil {
+		return err
+	}
+	stage, connectionID := parts(signed.Path)
+	return a.decide(r.Context(), Access{
+		Caller: signed.Caller, Action: ManageConnections, ConnectionID: connectionID,
+		Resource: a.resource(signed, cmp.Or(a.APIID, "local"), cmp.Or(a.Stage, stage)+"/"+r.Method+"/@connections/{connectionId}"),
+	})
+}
+
+// parts returns the stage and the connection ID of an escaped path,
+// …/{stage}/@connections/{connectionId}.
+func parts(path string) (stage, connectionID string) {
+	segments := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	at := func(fromEnd int) string {
+		if len(segments) < fromEnd {
+			return ""
+		}
+		text, _ := url.PathUnescape(segments[len(segments)-fromEnd])
+		return text
+	}
+	return at(3), at(1)
+}
+
+var errIncomplete = errors.New("iam: Auth.Verifier and Auth.Policy must be set")
+
+func (a *Auth) check() error {
+	if a.Verifier == nil || a.Policy == nil {
+		return errIncomplete
+	}
+	return nil
+}
+
+func (a *Auth) resource(signed sigv4.Signature, apiID, path string) string {
+	return "arn:" + cmp.Or(a.Partition, "aws") + ":execute-api:" + signed.Region + ":" + cmp.Or(a.AccountID, signed.Caller.AccountID) +
+		":" + apiID + "/" + path
+}
+
+func (a *Auth) decide(ctx context.Context, access Access) error {
+	decision, err := a.Policy(ctx, access)
+	switch {
+	case err != nil:
+		return fmt.Errorf("iam: policy: %w", err)
+	case decision != Allow:
+		return &deniedError{access, decision}
+	}
+	return nil
+}
+
+// refused marks what sigv4 refuses: it is the caller's fault.
+func refused(err error) error {
+	var own *sigv4.Error
+	if errors.As(err, &own) {
+		return fmt.Errorf("%w: %w", gateway.ErrForbidden, err)
+	}
+	return err
+}
+
+// deniedError is a refusal by the policy, with the service's text.
+type deniedError struct {
+	access   Access
+	decision Decision
+}
+
+// Error implements error.
+func (e *deniedError) Error() string {
+	_, message := e.PublicError()
+	return "iam: " + message
+}
+
+// PublicError implements [gateway.PublicError].
+func (e *deniedError) PublicError() (code, message string) {
+	who := cmp.Or(e.access.Caller.ARN, "anonymous")
+	why := " because no identity-based policy allows the " + e.access.Action + " action"
+	if e.decision == ExplicitDeny {
+		why = " with an explicit deny in an identity-based policy"
+	}
+	return "AccessDeniedException", "User: " + who + " is not authorized to perform: " + e.access.Action + " on resource: " + masked(e.access.Resource) + why
+}
+
+// Unwrap returns [gateway.ErrForbidden].
+func (e *deniedError) Unwrap() error { return gateway.ErrForbidden }
+
+// masked hides all but the last four digits of a resource's account, as the
+// service does.
+func masked(arn string) string {
+	fields := strings.SplitN(arn, ":", 6)
+	if account := fields[4]; len(account) == 12 {
+		fields[4] = "********" + account[8:]
+	}
+	return strings.Join(fields, ":")
+}
