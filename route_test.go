@@ -197,6 +197,9 @@ func TestRoute_FailuresAnswerOnEveryRoute(t *testing.T) {
 		{"an error", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			return nil, errors.New("secret detail")
 		}, "Internal server error", true},
+		{"an error that means something elsewhere", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return nil, fmt.Errorf("telling the others: %w", gateway.ErrGone)
+		}, "Internal server error", true},
 		{"a response beside the error does not count", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			return &gateway.Response{Body: []byte("x")}, errors.New("e")
 		}, "Internal server error", true},

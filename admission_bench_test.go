@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkAdmit measures what stands between a message and its integration.
+func BenchmarkAdmit(b *testing.B) {
+	const plenty = 1e9
+	full := Throttle{plenty, plenty}
+	account := NewAccountThrottle(plenty, plenty)
+	for _, bench := range []struct {
+		name  string
+		opts  []Option
+		route Route
+		plan  *UsagePlan
+	}{
+		{"levels=none", nil, Route{}, nil},
+		{"levels=route", nil, Route{Throttle: full}, nil},
+		{"levels=stage,account", []Option{WithDefaultThrottle(plenty, plenty), WithAccountThrottle(account)}, Route{}, nil},
+		{"levels=all", []Option{WithAccountThrottle(account)}, Route{Throttle: full}, &UsagePlan{
+			ID: "p", Throttle: full, RouteThrottles: map[string]Throttle{"m": full}, Quota: UsageQuota{plenty, UsagePeriodDay, 0},
+		}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			opts := bench.opts
+			var key APIKey
+			if bench.plan != nil {
+				plans, err := NewUsagePlans(*bench.plan)
+				require.NoError(b, err)
+				opts = append(opts, WithUsagePlans(plans))
+				key = APIKey{"ann", bench.plan}
+			}
+			g, err := New(opts...)
+			require.NoError(b, err)
+			bench.route.RouteKey, bench.route.Integration = "m", MockIntegration{}
+			require.NoError(b, g.Deploy(Deployment{Routes: []Route{bench.route}}))
+			c := &connection{g: g}
+			now := time.Now()
+			if bench.plan != nil {
+				c.client = g.clients.use(key, "", now)
+			}
+			t := g.routes.Load()
+			call := &call{table: t, route: t.messages["m"], start: now, req: Request{Body: []byte(`{"action":"m"}`)}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if out := c.admit(call); out.err != nil {
+					b.Fatal(out.err)
+				}
+			}
+		})
+	}
+}
