@@ -7,12 +7,13 @@ import (
 	"net/http"
 	"testing"
 
-	"example.com/gateway"
-	"example.com/gateway/gatewaytest"
-	"example.com/gateway/lambda"
 	"github.com/aws/aws-lambda-go/events"
 	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/lambda"
 )
 
 // The handlers are written as they are for AWS, with its types.

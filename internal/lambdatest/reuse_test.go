@@ -7,11 +7,12 @@ import (
 	"sync"
 	"testing"
 
-	"example.com/gateway"
-	"example.com/gateway/lambda"
 	"github.com/aws/aws-lambda-go/events"
 	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/lambda"
 )
 
 func repeat(req events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {

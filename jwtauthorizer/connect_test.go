@@ -1,0 +1,170 @@
+package jwtauthorizer_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/jwtauthorizer"
+)
+
+// connect answers as the package's documentation says.
+func connect(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	resp := &gateway.Response{Header: http.Header{}}
+	if req.Upgrade.Header.Get("Sec-WebSocket-Protocol") != "" {
+		resp.Header.Set("Sec-WebSocket-Protocol", "bearer")
+	}
+	return resp, nil
+}
+
+// newServer returns a gateway with an authorizer for i, and all that it logs.
+func newServer(t *testing.T, i *issuer, change ...func(*jwtauthorizer.Config)) (*gatewaytest.Server, *logBuffer) {
+	t.Helper()
+	log := &logBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	change = append(change, func(c *jwtauthorizer.Config) { c.Logger = logger })
+	srv := gatewaytest.New(t, gateway.WithLogger(logger))
+	srv.HandleFunc(gateway.RouteKeyConnect, connect, gateway.WithAuthorizer(i.authorizer(t, change...)))
+	return srv, log
+}
+
+func TestConnect_TokenSources(t *testing.T) {
+	t.Parallel()
+	for name, dial := range map[string]func(token string) gatewaytest.DialOption{
+		"header": func(token string) gatewaytest.DialOption { return gatewaytest.Header("Authorization", "Bearer "+token) },
+		"header, scheme": func(token string) gatewaytest.DialOption {
+			return gatewaytest.Header("Authorization", "bEARER  "+token)
+		},
+		"query parameter": func(token string) gatewaytest.DialOption { return gatewaytest.Query("access_token", token) },
+		"subprotocol":     func(token string) gatewaytest.DialOption { return gatewaytest.Subprotocols("bearer", token) },
+		"subprotocols": func(token string) gatewaytest.DialOption {
+			return gatewaytest.Subprotocols("chat", "bearer", token, "x")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, log := newServer(t, edIssuer())
+			token, forged := edToken(nil), sign("EdDSA", otherEd(), object{"kid": "ed"}, good(nil))
+			c := srv.Dial(t, dial(token))
+			require.NotContains(t, c.ResponseHeader(), token)
+			if name == "subprotocol" || name == "subprotocols" {
+				require.Equal(t, "bearer", c.Subprotocol())
+			}
+			_, refused := srv.TryDial(t, dial(forged))
+			require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+			require.Contains(t, refused.Body, `{"message": "Unauthorized"`)
+			require.Contains(t, log.String(), "signature is wrong")
+			require.NotContains(t, log.String(), token)
+			require.NotContains(t, log.String(), forged)
+		})
+	}
+}
+
+func TestConnect_Statuses(t *testing.T) {
+	t.Parallel()
+	i := edIssuer()
+	srv, _ := newServer(t, i, func(c *jwtauthorizer.Config) { c.Scopes = []string{"chat"} })
+	for name, test := range map[string]struct {
+		dial []gatewaytest.DialOption
+		want int
+	}{
+		"no token":      {nil, http.StatusUnauthorized},
+		"no good token": {[]gatewaytest.DialOption{gatewaytest.Query("access_token", "x.y.z")}, http.StatusUnauthorized},
+		"expired":       {[]gatewaytest.DialOption{gatewaytest.Query("access_token", edToken(object{"exp": 1}))}, http.StatusUnauthorized},
+		"no scope":      {[]gatewaytest.DialOption{gatewaytest.Query("access_token", edToken(nil))}, http.StatusForbidden},
+	} {
+		_, refused := srv.TryDial(t, test.dial...)
+		require.NotNil(t, refused, name)
+		require.Equal(t, test.want, refused.StatusCode, name)
+	}
+
+	down := edIssuer()
+	down.answer(keysURL, http.StatusBadGateway, "")
+	srv, log := newServer(t, down)
+	_, refused := srv.TryDial(t, gatewaytest.Query("access_token", edToken(nil)))
+	require.Equal(t, http.StatusInternalServerError, refused.StatusCode)
+	require.Contains(t, refused.Body, "Internal server error")
+	require.NotContains(t, refused.Body, "issuer.test")
+	require.Contains(t, log.String(), "status 502")
+}
+
+// What the token says reaches every event of the connection.
+func TestConnect_ClaimsOnEveryEvent(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t, edIssuer(), func(c *jwtauthorizer.Config) { c.Claims = []string{"email", "level", "groups", "exp"} })
+	srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, nil })
+	srv.HandleFunc(gateway.RouteKeyDisconnect, func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, nil })
+	c := srv.Dial(t, gatewaytest.Subprotocols("bearer", edToken(object{
+		"email": "alice@example.com", "level": 3, "groups": []string{"a", "b"}, "exp": 4102444800,
+	})))
+	c.Send("{}")
+	message := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
+	c.Close(1000, "")
+	for _, e := range []gatewaytest.Event{message, srv.WaitDisconnect(c.ConnectionID())} {
+		require.Equal(t, object{
+			"principalId": "alice", "email": "alice@example.com", "level": "3", "groups": `["a","b"]`, "exp": "4102444800",
+		}, e.Authorizer)
+	}
+}
+
+func TestAuthorizer_Tokens(t *testing.T) {
+	t.Parallel()
+	token := edToken(nil)
+	auth := func(values ...string) http.Header { return http.Header{"Authorization": values} }
+	offer := func(values ...string) http.Header { return http.Header{"Sec-Websocket-Protocol": values} }
+	query := func(values ...string) url.Values { return url.Values{"access_token": values} }
+	off := func(c *jwtauthorizer.Config) { c.QueryParameter, c.Subprotocol = "", "" }
+	for name, test := range map[string]struct {
+		header http.Header
+		query  url.Values
+		change func(*jwtauthorizer.Config)
+		text   string // of the refusal; "": admitted
+	}{
+		"blanks around":                     {header: auth("  Bearer   " + token + " ")},
+		"another scheme, and a parameter":   {header: auth("Basic YTpi"), query: query(token)},
+		"two headers of two schemes":        {header: auth("Basic YTpi", "Bearer "+token)},
+		"an empty header, and a parameter":  {header: auth("Bearer "), query: query(token)},
+		"an empty parameter, and another":   {query: query("", token)},
+		"offered on two lines":              {header: offer("chat, bearer", token+", x")},
+		"nothing":                           {text: "there is no token"},
+		"empty":                             {header: auth("Bearer"), query: query(""), text: "there is no token"},
+		"another scheme":                    {header: auth("Basic " + token), text: "there is no token"},
+		"no scheme":                         {header: auth(token), text: "there is no token"},
+		"another parameter":                 {query: url.Values{"token": {token}}, text: "there is no token"},
+		"no parameter is read":              {query: query(token), change: off, text: "there is no token"},
+		"no subprotocol is read":            {header: offer("bearer, " + token), change: off, text: "there is no token"},
+		"nothing after the subprotocol":     {header: offer("chat, bearer"), text: "there is no token"},
+		"the token before the subprotocol":  {header: offer(token + ", bearer"), text: "there is no token"},
+		"a subprotocol in upper case":       {header: offer("Bearer, " + token), text: "there is no token"},
+		"two headers":                       {header: auth("Bearer "+token, "Bearer "+token), text: "more than one"},
+		"two parameters":                    {query: query(token, token), text: "more than one"},
+		"two subprotocols":                  {header: offer("bearer, " + token + ", bearer, " + token), text: "more than one"},
+		"a header and a parameter":          {header: auth("Bearer " + token), query: query(token), text: "more than one"},
+		"a good one and a bad one":          {header: auth("Bearer " + token), query: query("x"), text: "more than one"},
+		"a parameter and a subprotocol":     {header: offer("bearer, " + token), query: query(token), text: "more than one"},
+		"two tokens in one header":          {header: auth("Bearer " + token + ", Bearer " + token), text: "malformed"},
+		"something else after bearer, once": {header: offer("bearer, chat"), text: "malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			change := test.change
+			if change == nil {
+				change = func(*jwtauthorizer.Config) {}
+			}
+			_, err := edIssuer().authorizer(t, change).Authorize(t.Context(), upgrade(test.header, test.query))
+			if test.text == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, gateway.ErrUnauthorized)
+			require.ErrorContains(t, err, test.text)
+			require.NotContains(t, err.Error(), token)
+		})
+	}
+}

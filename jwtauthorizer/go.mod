@@ -1,0 +1,20 @@
+module example.com/gateway/jwtauthorizer
+
+go 1.25
+
+require (
+	example.com/gateway v0.0.0
+	github.com/go-jose/go-jose/v4 v4.1.8
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/tidwall/gjson v1.20.0 // indirect
+	github.com/tidwall/match v1.1.1 // indirect
+	github.com/tidwall/pretty v1.2.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/time v0.14.0 // indirect
+	nhooyr.io/websocket v1.8.17 // indirect
+)
+
+replace example.com/gateway => ../

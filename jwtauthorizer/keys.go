@@ -1,0 +1,220 @@
+package jwtauthorizer
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// key is a public key that may sign tokens.
+type key struct {
+	id        string
+	algorithm jose.SignatureAlgorithm // "": any that fits its kind
+	public    any
+}
+
+// fits says whether a signature of that algorithm can be by k. A key is for
+// algorithms of its kind alone, whatever the token says: RFC 8725, section 3.1.
+func (k key) fits(algorithm jose.SignatureAlgorithm) bool {
+	if k.algorithm != "" && k.algorithm != algorithm {
+		return false
+	}
+	switch public := k.public.(type) {
+	case *rsa.PublicKey:
+		pkcs1 := algorithm == jose.RS256 || algorithm == jose.RS384 || algorithm == jose.RS512
+		pss := algorithm == jose.PS256 || algorithm == jose.PS384 || algorithm == jose.PS512
+		return (pkcs1 || pss) && public.N.BitLen() >= minRSABits
+	case *ecdsa.PublicKey:
+		bits := public.Curve.Params().BitSize
+		return algorithm == jose.ES256 && bits == 256 || algorithm == jose.ES384 && bits == 384 || algorithm == jose.ES512 && bits == 521
+	case ed25519.PublicKey:
+		return algorithm == jose.EdDSA
+	}
+	return false
+}
+
+// minRSABits is the least size of an RSA key. (RFC 7518, section 3.3.)
+const minRSABits = 2048
+
+// keySet is what we know of the issuer's keys. It never changes.
+type keySet struct {
+	keys  []key
+	until time.Time // the keys are good until then
+	tried time.Time // when they were last asked for
+	next  time.Time // when to ask again
+	err   error     // why there are no keys that are good
+}
+
+func (s *keySet) usable(now time.Time) bool { return len(s.keys) > 0 && now.Before(s.until) }
+
+// find returns the keys that a token can be signed with. known says that asking
+// the issuer again would not help.
+func (s *keySet) find(id string, algorithm jose.SignatureAlgorithm) (keys []key, known bool) {
+	if id == "" { // OpenID Connect Core, section 10.1: only where there is one key
+		if len(s.keys) == 1 && s.keys[0].fits(algorithm) {
+			return s.keys, true
+		}
+		return nil, true
+	}
+	for _, k := range s.keys {
+		if k.id != id {
+			continue
+		}
+		known = true
+		if k.fits(algorithm) {
+			keys = append(keys, k)
+		}
+	}
+	return keys, known
+}
+
+// retryInterval is how often to ask the issuer for keys when we have none.
+const retryInterval = time.Second
+
+var errNoKeys = errors.New("the issuer's key set has no key that we can use")
+
+// keySource keeps the issuer's keys. It asks for them on the goroutine of a call
+// that needs them, one call at a time.
+type keySource struct {
+	fetch           func(context.Context) ([]key, error)
+	refreshInterval time.Duration
+	unknownInterval time.Duration
+	maxStale        time.Duration
+	log             *slog.Logger
+
+	turn  chan struct{} // who has put the one element in it may fetch and store
+	state atomic.Pointer[keySet]
+}
+
+func newKeySource(cfg *Config, algorithms []jose.SignatureAlgorithm) *keySource {
+	s := &keySource{
+		fetch:           newFetcher(cfg, algorithms).fetch,
+		refreshInterval: cfg.RefreshInterval,
+		unknownInterval: cfg.UnknownKeyInterval,
+		maxStale:        cfg.MaxStale,
+		log:             cfg.Logger,
+		turn:            make(chan struct{}, 1),
+	}
+	s.state.Store(&keySet{})
+	return s
+}
+
+// lookup returns the keys that a token can be signed with, none when there are
+// none. An error means that we cannot say.
+func (s *keySource) lookup(ctx context.Context, id string, algorithm jose.SignatureAlgorithm) ([]key, error) {
+	set, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, known := set.find(id, algorithm)
+	if known {
+		return keys, nil
+	}
+	if set, err = s.newer(ctx, set); err != nil {
+		return nil, err
+	}
+	keys, _ = set.find(id, algorithm)
+	return keys, nil
+}
+
+// current returns a set that is usable. Where there is none it waits for one;
+// where it is time for a new one, the first call to find out fetches it, while
+// the others go on with what there is.
+func (s *keySource) current(ctx context.Context) (*keySet, error) {
+	set := s.state.Load()
+	now := time.Now()
+	switch {
+	case !set.usable(now):
+		if err := s.acquire(ctx); err != nil {
+			return nil, err
+		}
+	case now.Before(set.next):
+		return set, nil
+	default:
+		select {
+		case s.turn <- struct{}{}:
+		default:
+			return set, nil
+		}
+	}
+	defer s.release()
+	set = s.state.Load() // another call may have had its turn
+	if !time.Now().Before(set.next) {
+		set = s.refresh(ctx, set)
+	}
+	return set.orErr()
+}
+
+// newer returns a set that may have a key that old lacks. It is old when the
+// issuer has been asked only just.
+func (s *keySource) newer(ctx context.Context, old *keySet) (*keySet, error) {
+	if set := s.state.Load(); set != old || time.Since(set.tried) < s.unknownInterval {
+		return set.orErr()
+	}
+	if err := s.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer s.release()
+	set := s.state.Load()
+	if set == old {
+		set = s.refresh(ctx, set)
+	}
+	return set.orErr()
+}
+
+// orErr returns the set if it is usable, or why it is not.
+func (s *keySet) orErr() (*keySet, error) {
+	if s.usable(time.Now()) {
+		return s, nil
+	}
+	return nil, s.err
+}
+
+// acquire waits for our turn.
+func (s *keySource) acquire(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the issuer's keys: %w", ctx.Err())
+	}
+}
+
+func (s *keySource) release() { <-s.turn }
+
+// refresh asks the issuer for its keys, and keeps those of old when it does not
+// answer. It is our turn.
+func (s *keySource) refresh(ctx context.Context, old *keySet) *keySet {
+	keys, err := s.fetch(ctx)
+	now := time.Now()
+	set := &keySet{keys: keys, tried: now, err: errNoKeys}
+	switch {
+	case err == nil && len(keys) > 0:
+		set.next = now.Add(s.refreshInterval)
+		set.until = set.next.Add(s.maxStale)
+	case err == nil: // it has withdrawn them all, so those of old are not good either
+		set.next = now.Add(retryInterval)
+	case old.usable(now):
+		set.keys, set.until = old.keys, old.until
+		set.next = now.Add(s.unknownInterval)
+		s.log.LogAttrs(ctx, slog.LevelError, "key set not refreshed", slog.Any("error", err))
+	default:
+		set.next = now.Add(retryInterval)
+	}
+	switch {
+	case err != nil && set.keys == nil && ctx.Err() != nil: // our caller's time is over, the next one's is not
+		return &keySet{err: fmt.Errorf("fetching the issuer's keys: %w", ctx.Err())}
+	case err != nil:
+		set.err = err
+	}
+	s.state.Store(set)
+	return set
+}
