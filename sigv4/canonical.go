@@ -1,0 +1,284 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/textproto"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	contentSHA256   = "x-amz-content-sha256"
+	unsignedPayload = "UNSIGNED-PAYLOAD"
+	streaming       = "STREAMING-" // begins what only S3 takes: bodies in signed chunks
+)
+
+// reading is one way to read a request: clients differ in what they sign.
+type reading struct {
+	path      string
+	omitToken bool // the token of a presigned request was added to the query unsigned
+}
+
+// readings are the ways to read m, the usual one first.
+func (m *message) readings(a *authorization, into []reading) []reading {
+	into = append(into, reading{path: normalise(m.path)})
+	if m.path != into[0].path {
+		into = append(into, reading{path: m.path})
+	}
+	if a.presigned && a.token != "" {
+		for _, r := range into {
+			into = append(into, reading{path: r.path, omitToken: true})
+		}
+	}
+	return into
+}
+
+// normalise collapses "//", "." and ".." of an escaped path, whose escapes stay as
+// they are, and keeps a slash at its end.
+func normalise(escaped string) string {
+	clean := path.Clean(escaped)
+	if strings.HasSuffix(escaped, "/") && clean != "/" {
+		if len(clean) == len(escaped)-1 && escaped[:len(clean)] == clean {
+			return escaped
+		}
+		return clean + "/"
+	}
+	return clean
+}
+
+// match returns the path of the reading of m that the signature is of.
+func (v *Verifier) match(m *message, a *authorization, secret string, body []byte) (string, error) {
+	payload, ok := m.payload(a, body, v.AllowUnsignedPayload)
+	key := signingKey(secret, &a.scope)
+	var (
+		first       error
+		readings    [4]reading
+		canonical   [1 << 10]byte
+		toSign      [256]byte
+		expected    [sha256.Size * 2]byte
+		expectedMAC [sha256.Size]byte
+	)
+	for _, r := range m.readings(a, readings[:0]) {
+		request, complete := m.appendCanonical(canonical[:0], a, r, payload)
+		text := a.appendToSign(toSign[:0], request)
+		hex.Encode(expected[:], appendHMAC(expectedMAC[:0], key, text))
+		if subtle.ConstantTimeCompare(expected[:], []byte(a.signature)) == 1 && complete && ok {
+			return r.path, nil
+		}
+		if first == nil {
+			first = errMismatch(request, text)
+		}
+	}
+	return "", first
+}
+
+// payload returns the hash of body as the canonical request has it. It reports
+// false when x-amz-content-sha256 says what is not so, or asks for a form of body
+// that API Gateway does not know. An unsigned header says nothing: the hash of the
+// body decides.
+func (m *message) payload(a *authorization, body []byte, allowUnsigned bool) (string, bool) {
+	claims := m.header[textproto.CanonicalMIMEHeaderKey(contentSHA256)]
+	claim := strings.Join(claims, ",")
+	signed := a.signs(contentSHA256)
+	if allowUnsigned && signed && claim == unsignedPayload {
+		return unsignedPayload, true
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	if len(claims) == 0 || strings.HasPrefix(claim, streaming) {
+		return hash, len(claims) == 0
+	}
+	return hash, !signed || claim == hash
+}
+
+// appendCanonical appends the canonical request. It reports false when a signed
+// header is not there, or the query has escapes that are none.
+func (m *message) appendCanonical(b []byte, a *authorization, r reading, payload string) (_ []byte, ok bool) {
+	b = append(b, m.method...)
+	b = append(b, '\n')
+	b = appendPath(b, r.path)
+	b = append(b, '\n')
+	b, ok = m.appendQuery(b, a.presigned, r.omitToken)
+	b = append(b, '\n')
+	for name := range strings.SplitSeq(a.signedHeaders, ";") {
+		var sent bool
+		b = append(b, name...)
+		b = append(b, ':')
+		b, sent = m.appendHeader(b, name)
+		b = append(b, '\n')
+		ok = ok && sent
+	}
+	b = append(b, '\n')
+	b = append(b, a.signedHeaders...)
+	b = append(b, '\n')
+	return append(b, payload...), ok
+}
+
+// appendHeader appends the values of a header, and reports whether it was sent.
+func (m *message) appendHeader(b []byte, name string) ([]byte, bool) {
+	if name == "host" { // not among the headers of net/http
+		return appendCollapsed(b, m.host), m.host != ""
+	}
+	values := m.header[textproto.CanonicalMIMEHeaderKey(name)]
+	if len(values) == 0 {
+		if name == "content-length" && m.contentLength >= 0 { // a request to send has no such header yet
+			return strconv.AppendInt(b, m.contentLength, 10), true
+		}
+		return b, false
+	}
+	for i, value := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendCollapsed(b, value)
+	}
+	return b, true
+}
+
+// appendCollapsed appends a header's value without blanks at its ends, and one
+// where there are several.
+func appendCollapsed(b []byte, value string) []byte {
+	value = strings.Trim(value, " \t")
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c != ' ' && c != '\t':
+			b = append(b, c)
+		case value[i-1] != ' ' && value[i-1] != '\t': // no blank comes first
+			b = append(b, ' ')
+		}
+	}
+	return b
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// appendPath escapes a path that is escaped already once more, as every service
+// but S3 has it: "%3D" becomes "%253D".
+func appendPath(b []byte, escaped string) []byte {
+	for i := range len(escaped) {
+		if c := escaped[i]; c == '/' || isUnreserved(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return b
+}
+
+// isUnreserved says that c stands for itself (RFC 3986, "Unreserved Characters").
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '-' || c == '_' || c == '.' || c == '~'
+}
+
+// parameter is one of the query, both parts escaped in the one canonical way.
+type parameter struct{ name, value string }
+
+// appendQuery appends the parameters in order of name, then value. It reports
+// false when an escape is none: other readers of the query would see something
+// else in it, or nothing.
+func (m *message) appendQuery(b []byte, presigned, omitToken bool) (_ []byte, ok bool) {
+	var few [16]parameter
+	parameters, ok := few[:0], true
+	for pair := range strings.SplitSeq(m.query, "&") {
+		if pair == "" {
+			continue
+		}
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		name, nameOK := canonicalPart(rawName)
+		value, valueOK := canonicalPart(rawValue)
+		ok = ok && nameOK && valueOK
+		if presigned && name == paramSignature || omitToken && name == paramToken {
+			continue
+		}
+		parameters = append(parameters, parameter{name, value})
+	}
+	slices.SortFunc(parameters, func(x, y parameter) int {
+		if c := strings.Compare(x.name, y.name); c != 0 {
+			return c
+		}
+		return strings.Compare(x.value, y.value)
+	})
+	for i, p := range parameters {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, p.name...)
+		b = append(b, '=')
+		b = append(b, p.value...)
+	}
+	return b, ok
+}
+
+// canonicalPart escapes a name or value of a query as is canonical, whatever way
+// it was. A "+" is a plus sign. It reports false when an escape is none.
+func canonicalPart(s string) (string, bool) {
+	i := 0
+	for i < len(s) && isUnreserved(s[i]) {
+		i++
+	}
+	if i == len(s) {
+		return s, true
+	}
+	b, ok := append(make([]byte, 0, len(s)+8), s[:i]...), true
+	for ; i < len(s); i++ {
+		c := s[i]
+		if c == '%' {
+			if i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+				c = unhex(s[i+1])<<4 | unhex(s[i+2])
+				i += 2
+			} else {
+				ok = false
+			}
+		}
+		if isUnreserved(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return string(b), ok
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&7 + 9
+}
+
+// appendToSign appends the string to sign.
+func (a *authorization) appendToSign(b, canonical []byte) []byte {
+	sum := sha256.Sum256(canonical)
+	b = append(b, algorithm...)
+	b = append(b, '\n')
+	b = append(b, a.timestamp...)
+	b = append(b, '\n')
+	b = append(b, a.scope.text...)
+	b = append(b, '\n')
+	return hex.AppendEncode(b, sum[:])
+}
+
+// signingKey derives the key of a day, region and service from a secret.
+func signingKey(secret string, s *scope) []byte {
+	key := []byte("AWS4" + secret)
+	for _, part := range [...]string{s.date, s.region, s.service, terminator} {
+		key = appendHMAC(nil, key, []byte(part))
+	}
+	return key
+}
+
+func appendHMAC(b, key, data []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	_, _ = mac.Write(data) // never fails
+	return mac.Sum(b)
+}

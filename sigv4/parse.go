@@ -1,0 +1,259 @@
+package sigv4
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	isoBasic   = "20060102T150405Z"
+)
+
+// Names of a presigned request's parameters.
+const (
+	paramAlgorithm     = "X-Amz-Algorithm"
+	paramCredential    = "X-Amz-Credential"
+	paramDate          = "X-Amz-Date"
+	paramExpires       = "X-Amz-Expires"
+	paramSignature     = "X-Amz-Signature"
+	paramSignedHeaders = "X-Amz-SignedHeaders"
+	paramToken         = "X-Amz-Security-Token"
+)
+
+// Bounds of what is looked at before anybody is known to have a key, in bytes. API
+// Gateway takes 10,240 bytes of target and headers together.
+const (
+	maxTarget        = 64 << 10
+	maxAuthorization = 8 << 10
+)
+
+// message is a request as it was sent.
+type message struct {
+	header        http.Header
+	method        string
+	host          string
+	path          string // escaped
+	query         string // raw
+	contentLength int64
+}
+
+func newMessage(r *http.Request) message {
+	m := message{header: r.Header, method: r.Method, host: r.Host, contentLength: r.ContentLength}
+	if m.method == "" {
+		m.method = http.MethodGet
+	}
+	if r.RequestURI != "" {
+		m.path, m.query, _ = strings.Cut(originForm(r.RequestURI), "?")
+	} else { // a request to send, in a test
+		m.path, m.query = r.URL.EscapedPath(), r.URL.RawQuery
+		if m.host == "" {
+			m.host = r.URL.Host
+		}
+	}
+	if m.path == "" {
+		m.path = "/"
+	}
+	return m
+}
+
+// originForm takes scheme and authority off a target in absolute form. What they
+// say is in r.Host.
+func originForm(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return rest[i:]
+	}
+	return ""
+}
+
+// hasDotSegments finds "." and ".." in an escaped path, however they are escaped.
+func hasDotSegments(escaped string) bool {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return true // a server would have refused it
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// authorization is what a request says about its signature.
+type authorization struct {
+	presigned     bool
+	algorithm     string
+	credential    string
+	signedHeaders string
+	signature     string
+	token         string
+	date          string // as sent
+	dateHeader    string // the header of date, in lower case; "" of a presigned request
+	expires       string // of a presigned request
+
+	// What the checks find out.
+	time      time.Time
+	timestamp string // time, in ISO basic form
+	scope     scope
+}
+
+// scope is a credential, taken apart.
+type scope struct {
+	accessKeyID, date, region, service, terminator string
+
+	text string // all but the access key ID
+}
+
+// authorization finds the signature of m, and that no part of it is missing.
+func (m *message) authorization(a *authorization) error {
+	if len(m.path)+len(m.query) > maxTarget {
+		return errTargetTooLong()
+	}
+	absent, repeated := m.readQuery(a)
+	a.presigned = a.signature != ""
+	header := m.header["Authorization"]
+	switch {
+	case len(header) > 0 && (a.presigned || a.algorithm != ""):
+		return errBothForms()
+	case len(header) > 0:
+		*a = authorization{}
+		return m.headerAuthorization(a, header)
+	case !a.presigned:
+		return errMissing()
+	case repeated != "":
+		return errQuery(repeated, "must not be repeated")
+	case absent != nil:
+		return errQueryParts(absent)
+	}
+	return nil
+}
+
+// headerAuthorization reads the header form.
+func (m *message) headerAuthorization(a *authorization, values []string) error {
+	value := values[0]
+	if len(value) > maxAuthorization {
+		return errHeaderTooLong()
+	}
+	a.token = m.joined(paramToken)
+	for _, name := range [...]string{"X-Amz-Date", "Date"} {
+		if len(m.header[name]) > 0 {
+			a.date, a.dateHeader = m.joined(name), strings.ToLower(name)
+			break
+		}
+	}
+	absent, ok := a.readHeader(value)
+	switch {
+	case len(absent) > 0 || a.dateHeader == "":
+		return errHeaderParts(absent, a.dateHeader == "", value)
+	case len(values) > 1:
+		return errHeader("must not be repeated", value)
+	case !ok:
+		return errHeader("has an unknown or a repeated parameter", value)
+	}
+	return nil
+}
+
+// joined is the value of a header that is to come once. One that comes twice
+// becomes what cannot be right.
+func (m *message) joined(name string) string { return strings.Join(m.header[name], ",") }
+
+// field is a part of an authorization, as it is read.
+type field struct {
+	name  string
+	value *string
+	seen  bool
+}
+
+// set gives the field name its value. It reports whether there is such a field,
+// and whether it was set before.
+func set(fields []field, name, value string) (known, again bool) {
+	for i := range fields {
+		if f := &fields[i]; f.name == name {
+			again = f.seen
+			*f.value, f.seen = value, true
+			return true, again
+		}
+	}
+	return false, false
+}
+
+// missing returns the names of the fields without a value.
+func missing(fields []field) (names []string) {
+	for _, f := range fields {
+		if *f.value == "" {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// readHeader reads the value of an Authorization header: the algorithm, then
+// parameters that commas or blanks part. It returns the names of those that are
+// missing, and whether the others come once each and are known.
+func (a *authorization) readHeader(value string) (absent []string, ok bool) {
+	fields := [...]field{
+		{name: "Credential", value: &a.credential},
+		{name: "Signature", value: &a.signature},
+		{name: "SignedHeaders", value: &a.signedHeaders},
+	}
+	ok = true
+	separator := func(c rune) bool { return c == ' ' || c == ',' || c == '\t' }
+	for part := range strings.FieldsFuncSeq(value, separator) {
+		if a.algorithm == "" {
+			a.algorithm = part
+			continue
+		}
+		name, text, _ := strings.Cut(part, "=")
+		known, again := set(fields[:], name, text)
+		ok = ok && known && !again
+	}
+	return missing(fields[:]), ok
+}
+
+// readQuery reads the query form, as far as it is there. It returns the names of
+// the parameters that are missing, and one that comes twice.
+func (m *message) readQuery(a *authorization) (absent []string, repeated string) {
+	if m.query == "" {
+		return nil, ""
+	}
+	fields := [...]field{
+		{name: paramAlgorithm, value: &a.algorithm},
+		{name: paramCredential, value: &a.credential},
+		{name: paramSignedHeaders, value: &a.signedHeaders},
+		{name: paramDate, value: &a.date},
+		{name: paramExpires, value: &a.expires},
+		{name: paramSignature, value: &a.signature},
+		{name: paramToken, value: &a.token},
+	}
+	for pair := range strings.SplitSeq(m.query, "&") {
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		if _, again := set(fields[:], unescape(rawName), rawValue); again {
+			repeated = unescape(rawName)
+		}
+	}
+	for _, f := range fields {
+		*f.value = unescape(*f.value)
+	}
+	return missing(fields[:len(fields)-1]), repeated // all but the token
+}
+
+// unescape decodes a part of a query, where "+" is a plus sign. What is wrong with
+// its escapes shows when the query is made canonical.
+func unescape(s string) string {
+	text, err := url.PathUnescape(s)
+	if err != nil {
+		return s
+	}
+	return text
+}
