@@ -180,35 +180,30 @@ func (u *upgrade) authorize() error {
 	return nil
 }
 
-// askAuthorizer runs a, on a goroutine of its own, so that the upgrade is
-// answered in time even when a is not.
+// decision is what an authorizer returned.
+type decision struct {
+	authorization *Authorization
+	err           error
+}
+
+// askAuthorizer runs a in a time that is bounded.
 func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, error) {
-	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
-	type outcome struct {
-		authorization *Authorization
-		err           error
-	}
-	done := make(chan outcome, 1)
-	defer cancel()
-	u.g.running.Go(func() { // ends with the authorizer; a shutdown waits for it
-		out := outcome{err: errGoexit}
+	d, err := within(u.ctx, u.g, decision{err: errGoexit}, func(ctx context.Context) (d decision) {
 		defer func() {
 			if p := recover(); p != nil {
-				out = outcome{err: &panicError{p, debug.Stack()}}
+				d = decision{err: &panicError{p, debug.Stack()}}
 			}
-			done <- out
 		}()
-		out.authorization, out.err = a.Authorize(ctx, req)
-	})
-	select {
-	case out := <-done:
-		if err := ctx.Err(); err != nil && out.err == nil { // too late, if only just
-			return nil, err
+		d.authorization, d.err = a.Authorize(ctx, req)
+		if d.err == nil {
+			d.err = ctx.Err() // too late, if only just
 		}
-		return out.authorization, out.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		return d
+	})
+	if err != nil {
+		return nil, err
 	}
+	return d.authorization, d.err
 }
 
 // authorizerFailed tells a refusal, which is the authorizer's to make, from a

@@ -189,27 +189,39 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 // even when the integration does not: for the two events whose caller must not
 // hang, CONNECT and DISCONNECT.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request) invocation {
-	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
 	start := time.Now()
-	done := make(chan invocation, 1)
-	g.running.Go(func() {
-		defer cancel()
-		out := invocation{err: integrationError(r.RouteKey, errGoexit, false)}
-		defer func() { done <- out }()
-		out = invoke(ctx, r, req)
-	})
-	var out invocation
-	select {
-	case out = <-done:
-	case <-ctx.Done():
-		select {
-		case out = <-done: // it was in time, only just
-		default:
-			out = invocation{err: integrationError(r.RouteKey, ctx.Err(), errors.Is(ctx.Err(), context.DeadlineExceeded))}
-		}
+	out, err := within(ctx, g, invocation{err: integrationError(r.RouteKey, errGoexit, false)},
+		func(ctx context.Context) invocation { return invoke(ctx, r, req) })
+	if err != nil {
+		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
 	}
 	g.integrationDone(ctx, req, out, time.Since(start))
 	return out
+}
+
+// within returns what do returns, or otherwise when do ends its goroutine. An
+// error is that of ctx, which ends at the integrations' timeout: do has not
+// returned by then, and what it will return is dropped. A shutdown waits for it.
+func within[T any](ctx context.Context, g *Gateway, otherwise T, do func(ctx context.Context) T) (T, error) {
+	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
+	done := make(chan T, 1)
+	g.running.Go(func() {
+		defer cancel()
+		out := otherwise
+		defer func() { done <- out }()
+		out = do(ctx)
+	})
+	select {
+	case out := <-done:
+		return out, nil
+	case <-ctx.Done():
+		select {
+		case out := <-done: // it was in time, only just
+			return out, nil
+		default:
+			return otherwise, ctx.Err()
+		}
+	}
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
