@@ -126,25 +126,25 @@ func TestUsagePlan_Throttle(t *testing.T) {
 func TestUsagePlan_ManyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const atOnce = 300
 		keys := map[string]string{}
-		for n := range 300 {
-			keys[fmt.Sprint(n)] = fmt.Sprintf("%020d", n)
+		key := func(n int) string { return fmt.Sprintf("%020d", n) }
+		for n := range 4 * atOnce {
+			keys[fmt.Sprint(n)] = key(n)
 		}
 		plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "p", Throttle: gateway.Throttle{RateLimit: 0.01, BurstLimit: 1}, APIKeys: keys})
 		require.NoError(t, err)
 		srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
 		srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
-		for range 3 {
-			for _, key := range keys {
-				c := srv.Dial(t, apiKey(key))
-				c.Close(1000, "")
-			}
-			for _, key := range keys {
-				_, refused := srv.TryDial(t, apiKey(key))
+		for round := range 4 {
+			for n := round * atOnce; n < (round+1)*atOnce; n++ {
+				srv.Dial(t, apiKey(key(n))).Close(1000, "")
+				_, refused := srv.TryDial(t, apiKey(key(n)))
 				require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
 			}
 			time.Sleep(100 * time.Second) //nolint:forbidigo // virtual time
 		}
+		require.LessOrEqual(t, srv.KeysHeld(), 2*atOnce)
 	})
 }
 
@@ -240,6 +240,7 @@ func TestNewUsagePlans_Mistakes(t *testing.T) {
 // store is a shared UsageStore.
 type store struct {
 	mu    sync.Mutex // guards the fields below
+	asked int
 	plan  *gateway.UsagePlan
 	find  error
 	count error
@@ -249,6 +250,7 @@ type store struct {
 func (s *store) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	return gateway.APIKey{ID: "ann", Plan: s.plan}, s.find
 }
 
@@ -286,6 +288,16 @@ func TestUsageStore(t *testing.T) {
 			require.NotContains(t, log.String(), annsKey)
 		})
 	}
+	t.Run("it is not asked for what cannot be a key", func(t *testing.T) {
+		t.Parallel()
+		s := &store{plan: plan}
+		srv := gatewaytest.New(t, gateway.WithUsagePlans(s))
+		srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+		for _, value := range []string{"", "short", strings.Repeat("x", 129)} {
+			requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(value))
+		}
+		require.Zero(t, s.asked)
+	})
 	t.Run("two nodes count together", func(t *testing.T) {
 		t.Parallel()
 		shared := &store{plan: plan, used: map[time.Time]int{}}
