@@ -52,6 +52,7 @@ type connection struct {
 	opened      atomic.Int64 // Unix nanoseconds of the 101, which $connect may have held back
 	lastActive  atomic.Int64 // likewise of the last message either way
 	lastHeard   atomic.Int64 // likewise of the last frame from the client
+	unrested    atomic.Bool  // something was read since the reader last rested
 	out         sendq.Queue
 
 	mu      sync.Mutex // guards the fields below
@@ -123,9 +124,7 @@ func (c *connection) start(handshake error) {
 	c.lastHeard.Store(now.UnixNano())
 	c.mu.Lock()
 	if c.closing == nil {
-		if next, ok := c.nextTick(now); ok {
-			c.timer = time.AfterFunc(next.Sub(now), c.tick)
-		}
+		c.setTimerLocked(now)
 	}
 	c.mu.Unlock()
 	c.g.running.Go(c.serve)
@@ -153,10 +152,29 @@ func (c *connection) delete() bool {
 	return c.begin(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}) != nil || closingPolitely
 }
 
-// serve is the reader: it reads messages until the connection ends, running each
-// one's integration itself if no other runs. It returns early when, meanwhile,
-// another goroutine took the reading over.
+// serve is the reader: it waits for messages until the connection ends, and
+// serves them. It returns early when, meanwhile, another goroutine took the
+// reading over.
 func (c *connection) serve() {
+	for {
+		err := c.ws.Wait()
+		if err == nil && c.serveInput() {
+			continue
+		}
+		switch {
+		case errors.Is(err, wsconn.ErrInterrupted):
+			c.g.running.Go(c.serve) // to rest, on a stack that is small
+		case err != nil:
+			c.readerEnded(err)
+		}
+		return
+	}
+}
+
+// serveInput reads the messages that have arrived, and runs each one's
+// integration itself if no other runs. It reports whether its goroutine is still
+// the reader.
+func (c *connection) serveInput() bool {
 	var w *worker // set while this goroutine runs an integration
 	defer func() {
 		if w != nil { // the integration has ended this goroutine
@@ -167,18 +185,20 @@ func (c *connection) serve() {
 		message, err := c.ws.Read(c)
 		if err != nil {
 			c.readerEnded(err)
-			return
+			return false
 		}
 		now := time.Now()
-		c.lastHeard.Store(now.UnixNano())
-		if w = c.receive(message); w == nil {
-			continue
+		c.heard(now)
+		if w = c.receive(message); w != nil {
+			c.lastActive.Store(now.UnixNano())
+			reads := w.run(message, now)
+			w = nil
+			if !reads {
+				return false
+			}
 		}
-		c.lastActive.Store(now.UnixNano())
-		reads := w.run(message, now)
-		w = nil
-		if !reads {
-			return
+		if c.ws.Waiting() {
+			return true
 		}
 	}
 }
@@ -253,7 +273,48 @@ func (c *connection) Ping(payload []byte) {
 }
 
 // Pong notes that the client lives.
-func (c *connection) Pong() { c.lastHeard.Store(time.Now().UnixNano()) }
+func (c *connection) Pong() { c.heard(time.Now()) }
+
+// heard notes that a frame came, and that the reader has to rest afterwards.
+func (c *connection) heard(now time.Time) {
+	c.lastHeard.Store(now.UnixNano())
+	if c.unrested.Load() {
+		return
+	}
+	c.unrested.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		c.setTimerLocked(now)
+	}
+}
+
+// setTimerLocked has the connection looked at when the next thing is due.
+func (c *connection) setTimerLocked(now time.Time) {
+	switch next, ok := c.nextTick(now); {
+	case !ok:
+	case c.timer == nil:
+		c.timer = time.AfterFunc(next.Sub(now), c.tick)
+	default:
+		c.timer.Reset(next.Sub(now))
+	}
+}
+
+// restAfter is how long nothing comes before a reader rests. Work makes the stack
+// of its goroutine grow, and it would keep all of that for as long as it waits:
+// a new goroutine waits in its place. What a worker keeps is given up too.
+const restAfter = 2 * time.Second
+
+// rest gives up what an idle connection does not need.
+func (c *connection) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
+		return
+	}
+	c.inline = nil
+	c.ws.Interrupt()
+}
 
 // post queues a message for the client.
 func (c *connection) post(data []byte) error {
@@ -507,6 +568,9 @@ func (c *connection) tick() {
 	q := &c.g.quotas
 	age, silent := since(now, &c.opened), since(now, &c.lastHeard)
 	idle := min(age, since(now, &c.lastActive))
+	if c.unrested.Load() && silent >= restAfter {
+		c.rest()
+	}
 	switch {
 	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration, q.IdleTimeout > 0 && idle >= q.IdleTimeout:
 		c.end(goingAway())
@@ -521,8 +585,8 @@ func (c *connection) tick() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if next, ok := c.nextTick(now); ok && c.closing == nil {
-		c.timer.Reset(next.Sub(now))
+	if c.closing == nil {
+		c.setTimerLocked(now)
 	}
 }
 
@@ -541,6 +605,13 @@ func (c *connection) nextTick(now time.Time) (next time.Time, ok bool) {
 	}
 	if q.IdleTimeout > 0 {
 		earliest(time.Unix(0, max(c.opened.Load(), c.lastActive.Load())).Add(q.IdleTimeout))
+	}
+	if c.unrested.Load() {
+		due := time.Unix(0, c.lastHeard.Load()).Add(restAfter)
+		if !due.After(now) { // an integration runs
+			due = now.Add(restAfter)
+		}
+		earliest(due)
 	}
 	if q.PingInterval > 0 {
 		due := time.Unix(0, c.lastHeard.Load()).Add(q.PingInterval)

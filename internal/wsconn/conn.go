@@ -3,6 +3,8 @@ package wsconn
 import (
 	"errors"
 	"net"
+	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -52,7 +54,7 @@ type Control interface {
 }
 
 // Conn is the server's end of a connection. One goroutine at a time may read
-// (Read, Buffered, Discard) and one may write (Write, TryWrite, CloseWrite);
+// (Wait, Read, Buffered, Discard) and one may write (Write, TryWrite, CloseWrite);
 // the other methods are safe at any time.
 type Conn struct {
 	nc     net.Conn
@@ -64,12 +66,34 @@ type Conn struct {
 	fragments []byte // of the message under way
 	inMessage bool
 
+	dlMu        sync.Mutex // guards the fields below, and the socket's read deadline
+	deadline    time.Time
+	interrupted bool
+
 	writeFD  func(fd uintptr) bool // made at the first write
 	writeBuf []byte
 	written  int
 	writeErr error
 	stuck    atomic.Bool // a write has failed
 }
+
+// Wait waits until Read has something to begin with. It needs little of its
+// goroutine's stack, which is what an idle connection consists of. The error is
+// [ErrInterrupted] after [Conn.Interrupt], else that of the socket.
+func (c *Conn) Wait() error {
+	if c.r < c.w {
+		return nil
+	}
+	n, err := c.readOnce(nil)
+	c.w += n
+	if n == 0 && c.interruptedBy(err) {
+		return ErrInterrupted
+	}
+	return err
+}
+
+// Waiting reports whether Wait would wait.
+func (c *Conn) Waiting() bool { return c.r == c.w }
 
 // Read returns the payload of the next text message, which the caller owns. The
 // error is a *[CloseError] when the client sent a Close frame or broke a rule,
@@ -134,7 +158,41 @@ func (c *Conn) Discard(after error) {
 }
 
 // SetReadDeadline ends a Read or Discard that waits.
-func (c *Conn) SetReadDeadline(t time.Time) { _ = c.nc.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) {
+	c.dlMu.Lock()
+	defer c.dlMu.Unlock()
+	c.deadline = t
+	if !c.interrupted {
+		_ = c.nc.SetReadDeadline(t)
+	}
+}
+
+// ErrInterrupted is what Wait returns after [Conn.Interrupt].
+var ErrInterrupted = errors.New("interrupted")
+
+// Interrupt makes Wait return, now or when it next waits.
+func (c *Conn) Interrupt() {
+	c.dlMu.Lock()
+	defer c.dlMu.Unlock()
+	c.interrupted = true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // long ago
+}
+
+// interruptedBy reports whether it was an Interrupt that ended a read with err,
+// and undoes it.
+func (c *Conn) interruptedBy(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.dlMu.Lock()
+	defer c.dlMu.Unlock()
+	interrupted := c.interrupted
+	if interrupted {
+		c.interrupted = false
+		_ = c.nc.SetReadDeadline(c.deadline)
+	}
+	return interrupted
+}
 
 // Close closes the socket, without a Close frame.
 func (c *Conn) Close() {

@@ -117,6 +117,15 @@ func (c *Conn) discardAll() {
 
 // readSome reads once, into p or, where p is nil, behind the window.
 func (c *Conn) readSome(p []byte) (int, error) {
+	for {
+		n, err := c.readOnce(p)
+		if n > 0 || !c.interruptedBy(err) { // not now: a frame is under way
+			return n, err
+		}
+	}
+}
+
+func (c *Conn) readOnce(p []byte) (int, error) {
 	if c.raw == nil {
 		return c.readPlain(p)
 	}
