@@ -547,18 +547,18 @@ func (c *connection) disconnect(cl *closing) {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 		defer cancel()
 	}
-	req := c.newRequest(t, t.disconnect, EventDisconnect, time.Now())
-	req.DisconnectStatusCode, req.DisconnectReason = cl.code, cl.reason
-	c.g.invokeWithin(ctx, t.disconnect, &req)
+	req := &Request{DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
+	c.fill(req, t, t.disconnect, EventDisconnect, time.Now())
+	c.g.invokeWithin(ctx, t.disconnect, req)
 }
 
-func (c *connection) newRequest(t *routeTable, r *route, event EventType, now time.Time) Request {
-	return Request{
-		RouteKey: r.RouteKey, EventType: event,
-		ConnectionID: c.id, RequestID: connid.NewRequest(), Identity: c.identity, Authorizer: c.authorizer, client: c.client,
-		APIID: c.g.apiID, Stage: c.g.stage, DomainName: c.domainName, StageVariables: t.stageVariables,
-		ConnectedAt: c.connectedAt, RequestTime: now,
-	}
+// fill makes req, which is new, an event of the connection.
+func (c *connection) fill(req *Request, t *routeTable, r *route, event EventType, now time.Time) {
+	req.RouteKey, req.EventType = r.RouteKey, event
+	req.ConnectionID, req.RequestID = c.id, connid.NewRequest()
+	req.Identity, req.Authorizer, req.client = c.identity, c.authorizer, c.client
+	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, t.stageVariables
+	req.ConnectedAt, req.RequestTime = c.connectedAt, now
 }
 
 // tick looks whether a quota of time is used up, sends a ping when one is due,

@@ -392,7 +392,8 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	if r == nil {
 		r = unrouted
 	}
-	call := &call{table: t, route: r, req: c.newRequest(t, r, EventMessage, now), start: now}
+	call := &call{table: t, route: r, start: now}
+	c.fill(&call.req, t, r, EventMessage, now)
 	call.req.MessageID, call.req.Body = connid.NewMessage(c.id), message
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
 		call.until = now.Add(timeout)
