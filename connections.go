@@ -547,15 +547,15 @@ func (c *connection) disconnect(cl *closing) {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 		defer cancel()
 	}
-	req := &Request{DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
+	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
 	c.fill(req, t, t.disconnect, EventDisconnect, time.Now())
 	c.g.invokeWithin(ctx, t.disconnect, req)
 }
 
-// fill makes req, which is new, an event of the connection.
+// fill makes req, which is new, an event of the connection. The IDs are left out.
 func (c *connection) fill(req *Request, t *routeTable, r *route, event EventType, now time.Time) {
 	req.RouteKey, req.EventType = r.RouteKey, event
-	req.ConnectionID, req.RequestID = c.id, connid.NewRequest()
+	req.ConnectionID = c.id
 	req.Identity, req.Authorizer, req.client = c.identity, c.authorizer, c.client
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, t.stageVariables
 	req.ConnectedAt, req.RequestTime = c.connectedAt, now

@@ -352,13 +352,14 @@ type worker struct {
 // a corked reply from going out.
 const takeOverAfter = time.Millisecond
 
-// call is one message with its integration: its context and its request lie in
-// one allocation.
+// call is one message with its integration: its context, its request and its IDs
+// lie in one allocation.
 type call struct {
 	deadline.Context
 	table *routeTable
 	route *route
 	req   Request
+	ids   connid.IDs
 	start time.Time
 	until time.Time // zero: no timeout
 }
@@ -394,7 +395,8 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	}
 	call := &call{table: t, route: r, start: now}
 	c.fill(&call.req, t, r, EventMessage, now)
-	call.req.MessageID, call.req.Body = connid.NewMessage(c.id), message
+	call.req.RequestID, call.req.MessageID = call.ids.Make(c.id)
+	call.req.Body = message
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
 		call.until = now.Add(timeout)
 	}

@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	mathrand "math/rand/v2"
+	"unsafe"
 )
 
 const (
@@ -24,8 +25,9 @@ const (
 	rawSize   = 13
 	// Length is the number of characters of an ID.
 	Length = 20
-	// requestSize is the number of bytes of a request ID: 16 characters, one "=".
-	requestSize = 11
+	// RequestLength is the number of characters of a request ID, one "=" at the end.
+	RequestLength = 16
+	requestSize   = 11
 	// tailSize is how many of a connection ID's bytes its message IDs repeat.
 	tailSize = 5
 )
@@ -63,18 +65,44 @@ func Parse(id string) (tag uint32, ok bool) {
 // NewRequest returns an ID for one request: 11 bytes, 16 characters that end in
 // "=". It is unique enough to find a request in a log, and not a secret.
 func NewRequest() string {
+	var text [RequestLength]byte
+	putRequest(&text)
+	return string(text[:])
+}
+
+func putRequest(text *[RequestLength]byte) {
 	var raw [requestSize + 5]byte
 	binary.LittleEndian.PutUint64(raw[:], mathrand.Uint64())
 	binary.LittleEndian.PutUint64(raw[8:], mathrand.Uint64())
-	return encode(raw[:requestSize])
+	base64.URLEncoding.Encode(text[:], raw[:requestSize])
 }
 
 // NewMessage returns an ID for a message of the connection id. It has the shape
 // of a connection ID and shares its tail, as the service's do.
 func NewMessage(id string) string {
+	var text [Length]byte
+	putMessage(&text, id)
+	return string(text[:])
+}
+
+func putMessage(text *[Length]byte, id string) {
 	raw, _ := decode(id)
 	binary.LittleEndian.PutUint64(raw[:rawSize-tailSize], mathrand.Uint64())
-	return encode(raw[:])
+	base64.URLEncoding.Encode(text[:], raw[:])
+}
+
+// IDs holds the IDs of one message in the memory of what it is part of.
+type IDs struct {
+	request [RequestLength]byte
+	message [Length]byte
+}
+
+// Make returns what [NewRequest] and [NewMessage] do, without memory of their
+// own: the strings are those of ids, which must not be used again.
+func (ids *IDs) Make(id string) (request, message string) {
+	putRequest(&ids.request)
+	putMessage(&ids.message, id)
+	return unsafe.String(&ids.request[0], len(ids.request)), unsafe.String(&ids.message[0], len(ids.message))
 }
 
 func encode(raw []byte) string {

@@ -112,3 +112,19 @@ func BenchmarkNewRequest(b *testing.B) {
 		connid.NewRequest()
 	}
 }
+
+// IDs.Make returns what the others do.
+func TestIDs_Make(t *testing.T) {
+	t.Parallel()
+	id := connid.New(connid.NewTag())
+	seen := map[string]bool{}
+	for range 1000 {
+		var ids connid.IDs
+		request, message := ids.Make(id)
+		require.Regexp(t, `^[A-Za-z0-9_-]{15}=$`, request)
+		require.Regexp(t, `^[A-Za-z0-9_-]{18}==$`, message)
+		require.Equal(t, id[12:], message[12:], "the tail is the connection's")
+		require.False(t, seen[request] || seen[message])
+		seen[request], seen[message] = true, true
+	}
+}
