@@ -316,17 +316,23 @@ func (c *connection) rest() {
 	c.ws.Interrupt()
 }
 
+var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
+
+// textFrame encodes a message, for any number of clients.
+func textFrame(data []byte) []byte {
+	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
+}
+
 // post queues a message for the client.
-func (c *connection) post(data []byte) error {
-	frame := wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
+func (c *connection) post(frame []byte, now time.Time) error {
 	drain, err := c.out.Push(frame, true)
 	switch {
 	case errors.Is(err, sendq.ErrFull):
-		return fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
+		return errSlowClient
 	case err != nil:
 		return ErrGone
 	}
-	c.touch()
+	c.lastActive.Store(now.UnixNano())
 	if drain {
 		c.drain()
 	}
@@ -337,7 +343,7 @@ func (c *connection) post(data []byte) error {
 // sends but does not read is held back, not answered in part. With cork the
 // answer may wait for those to come.
 func (c *connection) reply(ctx context.Context, body []byte, cork bool) {
-	frame := wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(body))), body)
+	frame := textFrame(body)
 	drain, err := c.out.Push(frame, !cork)
 	if errors.Is(err, sendq.ErrFull) {
 		c.flush()

@@ -50,29 +50,69 @@ func (allowAll) AuthenticateManagement(*http.Request, []byte) error { return nil
 // when the client's send buffer is full. (API Gateway: "Use @connections commands
 // in your backend service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
-	err := g.post(ctx, connectionID, data)
-	if len(g.observers) > 0 {
-		if err == nil {
-			g.observers.messageSent(ctx, connectionID, len(data))
-		} else {
-			g.observers.messageRefused(ctx, connectionID, len(data), err)
-		}
+	err := g.checkPost(ctx, data)
+	if err == nil {
+		err = g.post(connectionID, data, nil, time.Now())
 	}
+	g.posted(ctx, connectionID, len(data), err)
 	return err
 }
 
-func (g *Gateway) post(ctx context.Context, connectionID string, data []byte) error {
+// PostToConnections is [Gateway.PostToConnection] for many connections, with the
+// message encoded once: a broadcast. It waits for none of the clients. The errors
+// are in the order of connectionIDs, nil for those that accepted the message;
+// without any the slice is nil.
+//
+// When ctx ends, the connections that are left get its error. The service has no
+// such call.
+func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
+	var errs []error
+	frame := textFrame(data)
+	now := time.Now()
+	for n, id := range connectionIDs {
+		err := g.checkPost(ctx, data)
+		if err == nil {
+			err = g.post(id, data, frame, now)
+		}
+		g.posted(ctx, id, len(data), err)
+		if err != nil {
+			if errs == nil {
+				errs = make([]error, len(connectionIDs))
+			}
+			errs[n] = err
+		}
+	}
+	return errs
+}
+
+func (g *Gateway) checkPost(ctx context.Context, data []byte) error {
 	if limit := g.quotas.MessageBytes; limit > 0 && len(data) > limit {
 		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, len(data), limit)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+	return ctx.Err()
+}
+
+// post queues data, which frame is of unless it is nil.
+func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) error {
 	c, ok := g.connections.Get(connectionID)
 	if !ok {
 		return ErrGone
 	}
-	return c.post(data)
+	if frame == nil {
+		frame = textFrame(data)
+	}
+	return c.post(frame, now)
+}
+
+// posted tells the observers.
+func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {
+	switch {
+	case len(g.observers) == 0:
+	case err == nil:
+		g.observers.messageSent(ctx, connectionID, bytes)
+	default:
+		g.observers.messageRefused(ctx, connectionID, bytes, err)
+	}
 }
 
 // GetConnection returns what is known of a connection, or [ErrGone]. It does not
