@@ -3,16 +3,23 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"os"
-	"os/exec"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/iam"
+	"example.com/gateway/internal/wsconn"
+	"example.com/gateway/sigv4"
 )
 
 // neverIssued returns an ID that differs from an issued one in its first character.
@@ -21,17 +28,6 @@ func neverIssued(connectionID string) string {
 		return "B" + connectionID[1:]
 	}
 	return "A" + connectionID[1:]
-}
-
-// awsEnvironment keeps the clients from any configuration and network but ours.
-func awsEnvironment(t *testing.T) []string {
-	t.Helper()
-	empty := t.TempDir() + "/none"
-	return append(os.Environ(),
-		"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=example", "AWS_SESSION_TOKEN=",
-		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE="+empty, "AWS_SHARED_CREDENTIALS_FILE="+empty, "AWS_PAGER=",
-		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
 }
 
 // connectionJSON is what get-connection shows.
@@ -51,145 +47,338 @@ func (c connectionJSON) require(t *testing.T, since time.Time) {
 	require.WithinRange(t, c.LastActiveAt, c.ConnectedAt, time.Now())
 }
 
-func TestAWSCLI(t *testing.T) {
-	outside(t)
-	const install = "apt-get install awscli (version 2)"
-	aws := findTool(t, install, "/usr/bin/aws", "aws")
-	environment := awsEnvironment(t)
-	version := exec.CommandContext(t.Context(), aws, "--version")
-	version.Env = environment
-	out, err := version.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	if !strings.HasPrefix(string(out), "aws-cli/2.") {
-		missing(t, "AWS CLI version 2", install)
-	}
-	since := time.Now()
-	chat := startChat(t, "chat")
-	c := chat.dial(t)
+// The keys of the callers.
+const (
+	awsSecret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	awsToken  = "a-session-token/+=0123456789"
+	allowed   = "AKIDALLOWED"   // may do all
+	temporary = "ASIATEMPORARY" // likewise, with awsToken
+	denied    = "AKIDDENIED"    // may do nothing
+)
 
-	// call returns the exit status, stdout and stderr of one call.
-	call := func(operation, connectionID string, more ...string) (int, string, string) {
-		args := append([]string{
-			"apigatewaymanagementapi", operation, "--endpoint-url", chat.endpoint(),
-			"--connection-id=" + connectionID, "--output", "json", // with "=": an ID may begin with "-"
-		}, more...)
-		cmd := exec.CommandContext(t.Context(), aws, args...)
-		cmd.Env = environment
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err != nil {
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit)
-		}
-		return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
-	}
-	post := []string{"--cli-binary-format", "raw-in-base64-out", "--data", "hello from the AWS CLI"}
+// awsServer is a gateway whose management API only takes signatures, and who
+// notes how it answers.
+type awsServer struct {
+	gw  *gateway.Gateway
+	url string
 
-	status, stdout, stderr := call("post-to-connection", c.connectionID, post...)
-	require.Zero(t, status, stderr)
-	require.Empty(t, stdout)
-	require.Equal(t, "hello from the AWS CLI", c.line(t, 1))
-
-	status, stdout, stderr = call("get-connection", c.connectionID)
-	require.Zero(t, status, stderr)
-	var got connectionJSON
-	require.NoError(t, json.Unmarshal([]byte(stdout), &got), stdout)
-	got.require(t, since)
-
-	status, stdout, stderr = call("delete-connection", c.connectionID)
-	require.Zero(t, status, stderr)
-	require.Empty(t, stdout)
-	c.waitEnd(t)
-	chat.stderr.contains(t, "disconnected", c.connectionID, "status=1000")
-
-	status, stdout, stderr = call("post-to-connection", c.connectionID, post...)
-	require.Equal(t, 254, status, "a service error")
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, "(GoneException)")
-
-	invented := neverIssued(c.connectionID)
-	status, stdout, stderr = call("get-connection", invented)
-	require.Equal(t, 254, status, "a service error")
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, "(BadRequestException)")
-	require.Contains(t, stderr, "Invalid connectionId: "+invented)
+	mu       sync.Mutex // guards the fields below
+	clock    time.Duration
+	statuses []int
+	refused  chan struct{} // closed at the next 429
 }
 
-func TestBoto3(t *testing.T) {
-	outside(t)
-	python := findTool(t, "apt-get install python3", "/usr/bin/python3", "python3")
-	if err := exec.CommandContext(t.Context(), python, "-c", "import boto3").Run(); err != nil {
-		missing(t, "boto3", "apt-get install python3-boto3")
-	}
-	since := time.Now()
-	chat := startChat(t, "chat")
-	c := chat.dial(t)
-	client := startBoto3(t, python, chat.endpoint())
-
-	posted := client.call(t, boto3Call{"post_to_connection", c.connectionID, "hello from boto3"})
-	require.Equal(t, 200, posted.ResponseMetadata.HTTPStatusCode)
-	require.Equal(t, "hello from boto3", c.line(t, 1))
-
-	got := client.call(t, boto3Call{"get_connection", c.connectionID, ""})
-	require.Equal(t, 200, got.ResponseMetadata.HTTPStatusCode)
-	got.require(t, since)
-
-	deleted := client.call(t, boto3Call{"delete_connection", c.connectionID, ""})
-	require.Equal(t, 204, deleted.ResponseMetadata.HTTPStatusCode)
-	c.waitEnd(t)
-	chat.stderr.contains(t, "disconnected", c.connectionID, "status=1000")
-
-	invented := neverIssued(c.connectionID)
-	for operation, data := range map[string]string{"post_to_connection": "too late", "get_connection": "", "delete_connection": ""} {
-		gone := client.call(t, boto3Call{operation, c.connectionID, data})
-		require.Equal(t, 410, gone.ResponseMetadata.HTTPStatusCode, operation)
-		require.Equal(t, "GoneException", gone.Class, operation)
-
-		invalid := client.call(t, boto3Call{operation, invented, data})
-		require.Equal(t, 400, invalid.ResponseMetadata.HTTPStatusCode, operation)
-		require.Equal(t, "BadRequestException", invalid.Error.Code, operation)
-		require.Equal(t, "Invalid connectionId: "+invented, invalid.Error.Message, operation)
-	}
-}
-
-// boto3Client is a boto3 behind connections.py.
-type boto3Client struct {
-	*process
-	stdin    io.Writer
-	outcomes int // how many have been read
-}
-
-type boto3Call struct {
-	Operation    string `json:"operation"`
-	ConnectionID string `json:"connectionId"`
-	Data         string `json:"data,omitempty"`
-}
-
-type boto3Outcome struct {
-	connectionJSON
-	Class            string // of the exception
-	Error            struct{ Code, Message string }
-	ResponseMetadata struct {
-		HTTPStatusCode, RetryAttempts int
-		RequestID                     string `json:"RequestId"`
-	}
-}
-
-func startBoto3(t *testing.T, python, endpoint string) *boto3Client {
+func startAWSServer(t *testing.T) *awsServer {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), python, "connections.py", endpoint)
-	cmd.Env = awsEnvironment(t)
-	stdin, err := cmd.StdinPipe()
+	s := &awsServer{}
+	key := func(name string) sigv4.Key {
+		return sigv4.Key{SecretAccessKey: awsSecret, Caller: sigv4.Caller{AccountID: "111122223333", ARN: "arn:aws:iam::111122223333:user/" + name}}
+	}
+	session := key("temporary")
+	session.SessionToken = awsToken
+	all, err := iam.ParsePolicy([]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"execute-api:ManageConnections","Resource":"arn:aws:execute-api:us-east-1:*:*/prod/*/@connections/*"}}`))
 	require.NoError(t, err)
-	cmd.Cancel = stdin.Close
-	return &boto3Client{process: start(t, cmd), stdin: stdin}
+	auth := &iam.Auth{
+		Verifier: &sigv4.Verifier{
+			Service: "execute-api", Region: "us-east-1", Now: s.now,
+			Keys: sigv4.StaticKeys(map[string]sigv4.Key{allowed: key("allowed"), temporary: session, denied: key("denied")}),
+		},
+		Policy: iam.ByAccessKey(map[string]*iam.PolicyDocument{allowed: all, temporary: all}),
+	}
+	s.gw, err = gateway.New(gateway.WithManagementAuth(auth), gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 4}))
+	require.NoError(t, err)
+	server := httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(func() {
+		_ = s.gw.Close()
+		server.Close()
+	})
+	s.url = server.URL
+	return s
 }
 
-func (b *boto3Client) call(t *testing.T, c boto3Call) (o boto3Outcome) {
+func (s *awsServer) serve(w http.ResponseWriter, r *http.Request) {
+	if !strings.Contains(r.URL.Path, "/@connections/") {
+		s.gw.Handler().ServeHTTP(w, r)
+		return
+	}
+	answer := &statusWriter{ResponseWriter: w}
+	s.gw.ManagementHandler().ServeHTTP(answer, r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.statuses = append(s.statuses, answer.status)
+	if answer.status == http.StatusTooManyRequests && s.refused != nil {
+		close(s.refused)
+		s.refused = nil
+	}
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// now is the server's clock, which can be wrong.
+func (s *awsServer) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.clock)
+}
+
+func (s *awsServer) setClock(wrong time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock = wrong
+}
+
+// taken returns how the calls since the last taken were answered: one entry for
+// each attempt.
+func (s *awsServer) taken() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	statuses := s.statuses
+	s.statuses = nil
+	return statuses
+}
+
+func (s *awsServer) nextRefused() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refused := make(chan struct{})
+	s.refused = refused
+	return refused
+}
+
+// awsPeer is a client of the gateway's sockets.
+type awsPeer struct {
+	ws *wsconn.Client
+	id string
+}
+
+func (s *awsServer) dial(t *testing.T) *awsPeer {
 	t.Helper()
-	require.NoError(t, json.NewEncoder(b.stdin).Encode(c))
-	require.NoError(t, json.Unmarshal([]byte(b.next(t, &b.outcomes)), &o))
-	require.Zero(t, o.ResponseMetadata.RetryAttempts, "%+v", c)
-	require.NotEmpty(t, o.ResponseMetadata.RequestID, "%+v", c)
-	return o
+	known := map[string]bool{}
+	for c := range s.gw.Connections() {
+		known[c.ID] = true
+	}
+	ws, _, err := wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+	require.NoError(t, err)
+	t.Cleanup(ws.CloseNow)
+	p := &awsPeer{ws: ws}
+	for c := range s.gw.Connections() {
+		if !known[c.ID] {
+			p.id = c.ID
+		}
+	}
+	require.NotEmpty(t, p.id)
+	return p
+}
+
+func (p *awsPeer) receive(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	data, text, err := p.ws.Read(ctx)
+	require.NoError(t, err)
+	require.True(t, text)
+	return string(data)
+}
+
+// awsCase is one of the matrix: a call, and what comes of it.
+type awsCase struct {
+	name    string
+	call    awsCall // without endpoint and ID; the default key is the allowed one's
+	prepare func(t *testing.T, s *awsServer, p *awsPeer, c *awsCall)
+	status  int    // of the answer
+	code    string // "": success
+	message string // that the error has among others
+	after   func(t *testing.T, s *awsServer, p *awsPeer, o awsOutcome)
+}
+
+// noCode is what the clients call an error whose answer has no name.
+const noCode = "no name"
+
+func noNames() map[string]string {
+	return map[string]string{
+		"AWS CLI": "413", "boto3": "413", "AWS SDK for Go": "UnknownError", "AWS SDK for JS, v3": "Unknown",
+	}
+}
+
+func awsCases() []awsCase {
+	delivered := func(t *testing.T, _ *awsServer, p *awsPeer, _ awsOutcome) {
+		t.Helper()
+		require.Equal(t, "hello", p.receive(t))
+	}
+	hello := awsCall{Operation: "post", Data: []byte("hello")}
+	with := func(c awsCall, change func(*awsCall)) awsCall {
+		change(&c)
+		return c
+	}
+	large := make([]byte, 131_073)
+	for n := range large {
+		large[n] = 'a' + byte(n%26)
+	}
+	gone := func(t *testing.T, s *awsServer, p *awsPeer, _ *awsCall) {
+		t.Helper()
+		require.NoError(t, s.gw.DeleteConnection(t.Context(), p.id))
+	}
+	invented := func(_ *testing.T, _ *awsServer, p *awsPeer, c *awsCall) { c.ConnectionID = neverIssued(p.id) }
+	since := time.Now()
+	return []awsCase{
+		{name: "post", call: hello, status: 200, after: delivered},
+		{name: "post, the endpoint ends in a slash", call: hello, status: 200, after: delivered, prepare: func(_ *testing.T, _ *awsServer, _ *awsPeer, c *awsCall) {
+			c.Endpoint += "/"
+		}},
+		{name: "post, an empty body", call: awsCall{Operation: "post"}, status: 200, after: func(t *testing.T, _ *awsServer, p *awsPeer, _ awsOutcome) {
+			t.Helper()
+			require.Empty(t, p.receive(t))
+		}},
+		{name: "post, 131,072 bytes", call: awsCall{Operation: "post", Data: large[1:]}, status: 200, after: func(t *testing.T, _ *awsServer, p *awsPeer, _ awsOutcome) {
+			t.Helper()
+			require.Equal(t, string(large[1:]), p.receive(t))
+		}},
+		{name: "post, 131,073 bytes", call: awsCall{Operation: "post", Data: large}, status: 413, code: noCode},
+		{name: "get", call: awsCall{Operation: "get"}, status: 200, after: func(t *testing.T, _ *awsServer, _ *awsPeer, o awsOutcome) {
+			t.Helper()
+			require.NotNil(t, o.Connection)
+			o.Connection.require(t, since)
+		}},
+		{name: "delete", call: awsCall{Operation: "delete"}, status: 204, after: func(t *testing.T, _ *awsServer, p *awsPeer, _ awsOutcome) {
+			t.Helper()
+			_, _, err := p.ws.Read(t.Context())
+			code, reason, _ := wsconn.ReceivedClose(err)
+			require.Equal(t, 1000, code)
+			require.Equal(t, "Connection Closed Normally", reason)
+		}},
+		{name: "post, gone", call: hello, prepare: gone, status: 410, code: "GoneException"},
+		{name: "get, gone", call: awsCall{Operation: "get"}, prepare: gone, status: 410, code: "GoneException"},
+		{name: "delete, gone", call: awsCall{Operation: "delete"}, prepare: gone, status: 410, code: "GoneException"},
+		{name: "never issued", call: hello, prepare: invented, status: 400, code: "BadRequestException", message: "Invalid connectionId: "},
+		{name: "an unknown key", call: with(hello, func(c *awsCall) { c.AccessKeyID = "AKIDUNKNOWN" }), status: 403, code: "UnrecognizedClientException", message: "The security token included in the request is invalid."},
+		{name: "a wrong secret", call: with(hello, func(c *awsCall) { c.SecretAccessKey = "wrong" }), status: 403, code: "InvalidSignatureException", message: "The request signature we calculated does not match the signature you provided."},
+		{name: "the clock is an hour slow", call: hello, status: 403, code: "InvalidSignatureException", message: "Signature expired: ", prepare: func(_ *testing.T, s *awsServer, _ *awsPeer, _ *awsCall) {
+			s.setClock(time.Hour)
+		}},
+		{name: "the clock is an hour fast", call: hello, status: 403, code: "InvalidSignatureException", message: "Signature not yet current: ", prepare: func(_ *testing.T, s *awsServer, _ *awsPeer, _ *awsCall) {
+			s.setClock(-time.Hour)
+		}},
+		{name: "a session token", call: with(hello, func(c *awsCall) { c.AccessKeyID, c.SessionToken = temporary, awsToken }), status: 200, after: delivered},
+		{name: "a session token that is missing", call: with(hello, func(c *awsCall) { c.AccessKeyID = temporary }), status: 403, code: "UnrecognizedClientException", message: "The security token included in the request is invalid"},
+		{name: "a session token that is wrong", call: with(hello, func(c *awsCall) { c.AccessKeyID, c.SessionToken = temporary, "wrong" }), status: 403, code: "UnrecognizedClientException", message: "The security token included in the request is invalid"},
+		{name: "the policy does not allow it", call: with(hello, func(c *awsCall) { c.AccessKeyID = denied }), status: 403, code: "AccessDeniedException", message: "User: arn:aws:iam::111122223333:user/denied is not authorized to perform: execute-api:ManageConnections on resource: arn:aws:execute-api:us-east-1:********3333:local/prod/POST/@connections/{connectionId} because no identity-based policy allows"},
+		{name: "not signed", call: with(hello, func(c *awsCall) { c.Unsigned = true }), status: 403, code: "MissingAuthenticationTokenException", message: "Missing Authentication Token"},
+	}
+}
+
+// TestAWSClients is the matrix of docs/clients.md: the published clients, each
+// signing for real, and what their callers see. How often they try is counted at
+// the server.
+func TestAWSClients(t *testing.T) {
+	outside(t)
+	for name, startClient := range awsClients() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := startClient(t)
+			for _, tt := range awsCases() {
+				s := startAWSServer(t)
+				p := s.dial(t)
+				c := tt.call
+				c.Endpoint, c.ConnectionID = s.url+"/prod", p.id
+				if c.AccessKeyID == "" {
+					c.AccessKeyID = allowed
+				}
+				if c.SecretAccessKey == "" {
+					c.SecretAccessKey = awsSecret
+				}
+				if tt.prepare != nil {
+					tt.prepare(t, s, p, &c)
+				}
+				o := client(t, c)
+				require.Equal(t, tt.expect(name), o.Code, tt.name)
+				require.Contains(t, o.Message, tt.message, tt.name)
+				tried := s.taken()
+				require.Equal(t, []int{tt.status}, slices.Compact(slices.Clone(tried)), tt.name)
+				if name != "AWS CLI" {
+					require.Equal(t, tt.status, o.Status, tt.name)
+				}
+				if !strings.HasPrefix(tt.name, "the clock") || name != "AWS SDK for JS, v3" { // which corrects its clock, and tries again
+					require.Len(t, tried, 1, tt.name)
+				}
+				if tt.after != nil {
+					tt.after(t, s, p, o)
+				}
+			}
+		})
+	}
+}
+
+// expect returns the error's code for a client.
+func (c *awsCase) expect(client string) string {
+	if c.code == noCode {
+		return noNames()[client]
+	}
+	return c.code
+}
+
+// TestAWSClients_SlowReader lets a client's own retries meet a connection that
+// takes nothing: in vain, and until it takes something again. Then the message is
+// there once.
+func TestAWSClients_SlowReader(t *testing.T) {
+	outside(t)
+	attempts := map[string]int{"AWS CLI": 3, "boto3": 5, "AWS SDK for Go": 3, "AWS SDK for JS, v3": 3}
+	for name, startClient := range awsClients() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := startClient(t)
+			s := startAWSServer(t)
+			p := s.dial(t)
+			fill := make([]byte, 100<<10)
+			for full := false; !full; {
+				full = errors.Is(s.gw.PostToConnection(t.Context(), p.id, fill), gateway.ErrLimitExceeded)
+			}
+			c := awsCall{Endpoint: s.url + "/prod", Operation: "post", ConnectionID: p.id, Data: []byte("hello"), AccessKeyID: allowed, SecretAccessKey: awsSecret}
+			o := client(t, c)
+			require.Equal(t, "LimitExceededException", o.Code)
+			require.Equal(t, slices.Repeat([]int{429}, attempts[name]), s.taken())
+
+			refused := s.nextRefused()
+			hellos := make(chan int, 1)
+			go func() { // ends with the connection, at the latest
+				<-refused
+				n := 0
+				for {
+					data, _, err := p.ws.Read(context.Background())
+					if err != nil || string(data) == "end" {
+						hellos <- n
+						return
+					}
+					if string(data) == "hello" {
+						n++
+					}
+				}
+			}()
+			o = client(t, c)
+			require.Empty(t, o.Code)
+			tried := s.taken()
+			require.Greater(t, len(tried), 1)
+			require.Equal(t, 200, tried[len(tried)-1])
+			for errors.Is(s.gw.PostToConnection(t.Context(), p.id, []byte("end")), gateway.ErrLimitExceeded) {
+				runtime.Gosched() // the peer reads
+			}
+			require.Equal(t, 1, <-hellos)
+		})
+	}
 }

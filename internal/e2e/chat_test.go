@@ -25,9 +25,6 @@ type chatServer struct {
 func (s *chatServer) page() string    { return "http://" + s.addr + "/" }
 func (s *chatServer) sockets() string { return "ws://" + s.addr + "/chat" }
 
-// endpoint is what AWS clients are given as the address of the service.
-func (s *chatServer) endpoint() string { return "http://" + s.addr + "/chat" }
-
 // startChat builds and starts an example on a free port.
 func startChat(t *testing.T, example string) *chatServer {
 	t.Helper()
