@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -65,7 +66,7 @@ type awsServer struct {
 	mu       sync.Mutex // guards the fields below
 	clock    time.Duration
 	statuses []int
-	refused  chan struct{} // closed at the next 429
+	onceFull func() // runs before the next 429 goes out
 }
 
 func startAWSServer(t *testing.T) *awsServer {
@@ -85,15 +86,40 @@ func startAWSServer(t *testing.T) *awsServer {
 		},
 		Policy: iam.ByAccessKey(map[string]*iam.PolicyDocument{allowed: all, temporary: all}),
 	}
-	s.gw, err = gateway.New(gateway.WithManagementAuth(auth), gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 4}))
+	s.gw, err = gateway.New(gateway.WithManagementAuth(auth), gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 4, WriteTimeout: time.Minute}))
 	require.NoError(t, err)
-	server := httptest.NewServer(http.HandlerFunc(s.serve))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	server.Listener = smallBuffers{server.Listener}
+	server.Start()
 	t.Cleanup(func() {
 		_ = s.gw.Close()
 		server.Close()
 	})
 	s.url = server.URL
 	return s
+}
+
+// smallBuffers is a listener of sockets that take little for a client that does
+// not read, so that its queue is full when it looks so.
+type smallBuffers struct{ net.Listener }
+
+const socketBuffer = 8 << 10
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetWriteBuffer(socketBuffer))
+	}
+	return nc, err
+}
+
+// dialSmall is the other end of that.
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetReadBuffer(socketBuffer))
+	}
+	return nc, err
 }
 
 func (s *awsServer) serve(w http.ResponseWriter, r *http.Request) {
@@ -104,11 +130,17 @@ func (s *awsServer) serve(w http.ResponseWriter, r *http.Request) {
 	answer := &statusWriter{ResponseWriter: w}
 	s.gw.ManagementHandler().ServeHTTP(answer, r)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.statuses = append(s.statuses, answer.status)
-	if answer.status == http.StatusTooManyRequests && s.refused != nil {
-		close(s.refused)
-		s.refused = nil
+	makeRoom := s.onceFull
+	if answer.status != http.StatusTooManyRequests {
+		makeRoom = nil
+	}
+	if makeRoom != nil {
+		s.onceFull = nil
+	}
+	s.mu.Unlock()
+	if makeRoom != nil {
+		makeRoom()
 	}
 }
 
@@ -154,14 +186,6 @@ func (s *awsServer) taken() []int {
 	return statuses
 }
 
-func (s *awsServer) nextRefused() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	refused := make(chan struct{})
-	s.refused = refused
-	return refused
-}
-
 // awsPeer is a client of the gateway's sockets.
 type awsPeer struct {
 	ws *wsconn.Client
@@ -174,10 +198,11 @@ func (s *awsServer) dial(t *testing.T) *awsPeer {
 	for c := range s.gw.Connections() {
 		known[c.ID] = true
 	}
-	ws, _, err := wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+	p := &awsPeer{}
+	var err error
+	p.ws, _, err = wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/prod", wsconn.DialOptions{DialContext: dialSmall}) //nolint:bodyclose // held in memory
 	require.NoError(t, err)
-	t.Cleanup(ws.CloseNow)
-	p := &awsPeer{ws: ws}
+	t.Cleanup(p.ws.CloseNow)
 	for c := range s.gw.Connections() {
 		if !known[c.ID] {
 			p.id = c.ID
@@ -345,7 +370,7 @@ func TestAWSClients_SlowReader(t *testing.T) {
 			client := startClient(t)
 			s := startAWSServer(t)
 			p := s.dial(t)
-			fill := make([]byte, 100<<10)
+			fill := make([]byte, 128<<10) // more than the sockets take
 			for full := false; !full; {
 				full = errors.Is(s.gw.PostToConnection(t.Context(), p.id, fill), gateway.ErrLimitExceeded)
 			}
@@ -354,31 +379,41 @@ func TestAWSClients_SlowReader(t *testing.T) {
 			require.Equal(t, "LimitExceededException", o.Code)
 			require.Equal(t, slices.Repeat([]int{429}, attempts[name]), s.taken())
 
-			refused := s.nextRefused()
-			hellos := make(chan int, 1)
-			go func() { // ends with the connection, at the latest
-				<-refused
-				n := 0
-				for {
-					data, _, err := p.ws.Read(context.Background())
-					if err != nil || string(data) == "end" {
-						hellos <- n
+			received := make(chan string, 100)
+			s.onceFull = func() { // the peer reads all
+				go p.receiveAll(received)
+				s.postAnyhow(p.id, "there is room")
+				for text := range received {
+					if text == "there is room" {
 						return
 					}
-					if string(data) == "hello" {
-						n++
-					}
 				}
-			}()
+			}
 			o = client(t, c)
 			require.Empty(t, o.Code)
-			tried := s.taken()
-			require.Greater(t, len(tried), 1)
-			require.Equal(t, 200, tried[len(tried)-1])
-			for errors.Is(s.gw.PostToConnection(t.Context(), p.id, []byte("end")), gateway.ErrLimitExceeded) {
-				runtime.Gosched() // the peer reads
-			}
-			require.Equal(t, 1, <-hellos)
+			require.Equal(t, []int{429, 200}, s.taken())
+			s.postAnyhow(p.id, "end")
+			require.Equal(t, "hello", <-received)
+			require.Equal(t, "end", <-received)
 		})
+	}
+}
+
+// receiveAll reads until the connection ends.
+func (p *awsPeer) receiveAll(into chan<- string) {
+	defer close(into)
+	for {
+		data, _, err := p.ws.Read(context.Background())
+		if err != nil {
+			return
+		}
+		into <- string(data)
+	}
+}
+
+// postAnyhow posts as soon as there is room.
+func (s *awsServer) postAnyhow(id, text string) {
+	for errors.Is(s.gw.PostToConnection(context.Background(), id, []byte(text)), gateway.ErrLimitExceeded) {
+		runtime.Gosched()
 	}
 }
