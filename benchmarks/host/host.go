@@ -1,0 +1,39 @@
+// Package host holds what the benchmark asks of the machine: cores to pin
+// processes to, descriptors, and what a process has used. Where a system cannot
+// tell or do something, its answer is zero and the benchmark goes on.
+package host
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+)
+
+// RSS returns the resident bytes of this process, or 0 where /proc does not say.
+func RSS() uint64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte("VmRSS:"))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kilobytes, err := strconv.ParseUint(string(fields[0]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kilobytes << 10
+}
+
+// CPU returns the model of the machine's processors, or "".
+func CPU() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := bytes.Cut(info, []byte("model name"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return string(bytes.TrimLeft(line, " \t:"))
+}

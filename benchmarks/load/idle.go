@@ -1,0 +1,48 @@
+package load
+
+import (
+	"context"
+	"time"
+
+	"example.com/gateway/benchmarks/server"
+)
+
+// Idle measures what connections cost that have had one request answered.
+func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
+	first, err := connect(ctx, p, min(plan.Clients, 10)) // what a server makes once is no part of the price
+	if err != nil {
+		return nil, err
+	}
+	defer first.close()
+	before, err := p.Memory()
+	if err != nil {
+		return nil, err
+	}
+	cs, err := connect(ctx, p, plan.Clients)
+	if err != nil {
+		return nil, err
+	}
+	defer cs.close()
+	const settle = 500 * time.Millisecond // until the last goroutine has gone to rest
+	if err := wait(ctx, min(settle, plan.Duration)); err != nil {
+		return nil, err
+	}
+	after, err := p.Memory()
+	if err != nil {
+		return nil, err
+	}
+	if plan.Profile != "" {
+		if err := p.Heap(plan.Profile + ".heap"); err != nil {
+			return nil, err
+		}
+	}
+	each := func(before, after uint64) float64 {
+		return (float64(after) - float64(before)) / float64(plan.Clients)
+	}
+	return Figures{
+		HeapStacks: each(before.HeapAlloc+before.StackInuse, after.HeapAlloc+after.StackInuse),
+		Stacks:     each(before.StackInuse, after.StackInuse),
+		RSS:        each(before.RSS, after.RSS),
+		Goroutines: each(uint64(before.Goroutines), uint64(after.Goroutines)),
+	}, nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/gateway/benchmarks/load"
+	"example.com/gateway/benchmarks/server"
+)
+
+// work is a kind of load, in one or several sizes.
+type work struct {
+	name, about string
+	metrics     []load.Metric // the columns; the first is what the chart compares
+	cases       []scenario
+	targets     []target
+}
+
+// scenario is a work in one size.
+type scenario struct {
+	name    string // of the size; "" if the work has but one
+	plan    load.Plan
+	large   bool // needs a descriptor for each of the plan's clients
+	entries []entry
+}
+
+// entry is a line of a table: how a variant is driven.
+type entry struct {
+	label, variant string
+	drive          driver
+}
+
+type driver func(context.Context, *server.Process, load.Plan) (load.Figures, error)
+
+// with makes entries of variants that are driven the same way.
+func with(drive driver, variants ...string) []entry {
+	var entries []entry
+	for _, v := range variants {
+		entries = append(entries, entry{v, v, drive})
+	}
+	return entries
+}
+
+const (
+	ours      = "gateway"
+	inProcess = "gateway, in process"
+)
+
+// works returns all of them.
+func works() []work {
+	return []work{reply(), pipelined(), idle(), post(), fanout(), connect(), growth()}
+}
+
+func reply() work {
+	everybody := with(load.Exchange, "gateway", "gws", "gorilla", "coder", "nhooyr", "centrifuge", "tcp")
+	return work{
+		name: "reply", about: "a request of 128 bytes and a short reply, one under way on each connection",
+		metrics: []load.Metric{load.PerSecond, load.CPUEach, load.Busy, load.LoadBusy},
+		cases: []scenario{
+			{name: "50 connections", plan: load.Plan{Clients: 50, Outstanding: 1}, entries: everybody},
+			{name: "500 connections", plan: load.Plan{Clients: 500, Outstanding: 1}, entries: everybody},
+		},
+		targets: []target{
+			against("gws", load.PerSecond, 1.0), against("gws", load.CPUEach, 1.0), against("tcp", load.PerSecond, 0.85),
+		},
+	}
+}
+
+func pipelined() work {
+	return work{
+		name: "pipelined", about: "the same with 16 requests under way on each of 50 connections",
+		metrics: []load.Metric{load.PerSecond, load.CPUEach, load.Busy, load.LoadBusy},
+		cases: []scenario{{
+			plan:    load.Plan{Clients: 50, Outstanding: 16},
+			entries: with(load.Exchange, "gateway", "gws", "gorilla", "coder", "nhooyr", "centrifuge", "tcp"),
+		}},
+		targets: []target{against("gws", load.PerSecond, 4.0)},
+	}
+}
+
+func idle() work {
+	var cases []scenario
+	for _, n := range []int{10000, 20000} {
+		cases = append(cases, scenario{
+			name: fmt.Sprintf("%d connections", n), plan: load.Plan{Clients: n}, large: true,
+			entries: with(load.Idle, "gateway", "gws", "gorilla", "coder", "nhooyr", "centrifuge"),
+		})
+	}
+	return work{
+		name: "idle", about: "connections at rest after one message, the price of each",
+		metrics: []load.Metric{load.HeapStacks, load.Stacks, load.RSS, load.Goroutines},
+		cases:   cases,
+		targets: []target{absolute(load.HeapStacks, 4096), absolute(load.Goroutines, 1)},
+	}
+}
+
+func post() work {
+	return work{
+		name: "post", about: "50 callers post 128 bytes over HTTP, each to a client; gorilla's handler does no more than that; in process without HTTP",
+		metrics: []load.Metric{load.PerSecond, load.CPUEach, load.Busy, load.LoadBusy},
+		cases: []scenario{{
+			plan:    load.Plan{Clients: 50},
+			entries: append(with(load.Post, "gateway", "gorilla"), entry{inProcess, "gateway", load.Flood}),
+		}},
+		targets: []target{
+			against("gorilla", load.PerSecond, 0.9),
+			{metric: load.PerSecond, of: inProcess, against: ours, bound: 2},
+		},
+	}
+}
+
+func fanout() work {
+	w := work{
+		name: "fanout", about: "one message of 128 bytes to 5,000 connections, the next one when all have it",
+		metrics: []load.Metric{load.PerSecond, load.UntilAll, load.CPUEach},
+		cases: []scenario{{
+			plan: load.Plan{Clients: 5000}, large: true,
+			entries: with(load.Fanout, "gateway", "gws", "gorilla", "centrifuge"),
+		}},
+		targets: []target{against("centrifuge", load.PerSecond, 1.25)},
+	}
+	for _, peer := range []string{"gorilla", "gws"} {
+		w.targets = append(w.targets, against(peer, load.PerSecond, 1.05))
+	}
+	for _, peer := range []string{"centrifuge", "gorilla", "gws"} {
+		w.targets = append(w.targets, against(peer, load.CPUEach, 1.0))
+	}
+	return w
+}
+
+func connect() work {
+	return work{
+		name: "connect", about: "50 workers connect and close; gateway with a func on $connect",
+		metrics: []load.Metric{load.PerSecond, load.CPUEach, load.Busy, load.LoadBusy},
+		cases: []scenario{{
+			plan:    load.Plan{Clients: 50},
+			entries: with(load.Connect, "gateway", "gws", "gorilla", "coder", "nhooyr"),
+		}},
+		targets: []target{against("nhooyr", load.PerSecond, 0.95)},
+	}
+}
+
+func growth() work {
+	const rate = 20000
+	w := work{
+		name: "growth", about: "20,000 requests a second, spread over ever more connections",
+		metrics: []load.Metric{load.PerCore, load.P50, load.P99, load.PerSecond, load.Busy, load.LoadBusy},
+	}
+	for _, n := range []int{1000, 5000, 20000} {
+		w.cases = append(w.cases, scenario{
+			name: fmt.Sprintf("%d connections", n), plan: load.Plan{Clients: n, Rate: rate}, large: true,
+			entries: with(load.Growth, "gateway", "gws"),
+		})
+	}
+	for n := 1; n < len(w.cases); n++ {
+		w.targets = append(w.targets,
+			target{metric: load.PerCore, of: ours, against: ours, bound: 0.9, size: w.cases[n].name, againstSize: w.cases[0].name},
+			target{metric: load.P99, of: ours, against: ours, bound: 2, size: w.cases[n].name, againstSize: w.cases[0].name})
+	}
+	return w
+}
