@@ -216,6 +216,7 @@ func (c *connection) receive(message []byte) *worker {
 			c.working++
 			if c.inline == nil {
 				c.inline = &worker{c: c}
+				c.g.watch.add(c.inline)
 			}
 			c.inline.reads = true
 			return c.inline
@@ -312,8 +313,15 @@ func (c *connection) rest() {
 	if c.closing != nil || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
 		return
 	}
-	c.inline = nil
+	c.dropInlineLocked()
 	c.ws.Interrupt()
+}
+
+func (c *connection) dropInlineLocked() {
+	if c.inline != nil {
+		c.g.watch.remove(c.inline)
+		c.inline = nil
+	}
 }
 
 var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
@@ -502,6 +510,9 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	<-cl.readerDone
 	<-c.out.Drained()
 	<-cl.workersDone
+	c.mu.Lock()
+	c.dropInlineLocked()
+	c.mu.Unlock()
 	c.g.observers.connectionClosed(c.ctx, c.snapshot(), cl.code, cl.reason)
 	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))

@@ -57,6 +57,7 @@ type Gateway struct {
 	throttles   throttles
 	clients     clients
 	sources     sources
+	watch       watch
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
@@ -81,6 +82,7 @@ func New(opts ...Option) (*Gateway, error) {
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 		sources:     newSources(&c.quotas),
+		watch:       watch{over: make(chan struct{})},
 	}
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
@@ -189,6 +191,7 @@ func (g *Gateway) stop() <-chan struct{} {
 		go func() { // ends when all else has; Shutdown and Close wait for it
 			g.running.Wait()
 			g.cutOff()
+			g.watch.end()
 			close(stopped)
 		}()
 	}

@@ -1,0 +1,297 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/deadline"
+)
+
+// worker runs the integrations of a connection's messages, one after the other,
+// on the goroutine that calls run: the reader's, or one of its own.
+//
+// The reader runs an integration itself because most return at once, and a
+// hand-over to another goroutine costs more than they do. When one does not, the
+// gateway's watch lets another goroutine take the reading over, so that pings,
+// closes and further messages are seen; from then on a timer ends the wait at the
+// integration's timeout.
+type worker struct {
+	c       *connection
+	started atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds; 0: none
+	place   int          // among those that are watched; the watch's
+
+	// c.mu guards the fields below.
+	timeout *time.Timer
+	reads   bool  // its goroutine is the connection's reader
+	call    *call // under way
+}
+
+// takeOverAfter is how long an integration may keep the reader from reading, and
+// a corked reply from going out, before the watch looks.
+const takeOverAfter = time.Millisecond
+
+// call is one message with its integration: its context, its request and its IDs
+// lie in one allocation.
+type call struct {
+	deadline.Context
+	table *routeTable
+	route *route
+	req   Request
+	ids   connid.IDs
+	start time.Time
+	until time.Time // zero: no timeout
+}
+
+// run serves message and then, unless its goroutine has to read, those of the
+// inbox. It reports whether its goroutine is still the reader.
+func (w *worker) run(message []byte, now time.Time) (reads bool) {
+	c := w.c
+	for w.serve(message, now) {
+		c.mu.Lock()
+		if w.reads || len(c.inbox) == 0 {
+			reads = w.reads
+			c.workerEndedLocked()
+			c.mu.Unlock()
+			return reads
+		}
+		message = c.takeLocked()
+		c.mu.Unlock()
+		now = time.Now()
+	}
+	return false
+}
+
+// serve takes one message through the service's steps: a route, the throttles,
+// the model, the integration, the answer. It reports false when the integration
+// came too late: the worker has been replaced.
+func (w *worker) serve(message []byte, now time.Time) bool {
+	c := w.c
+	t := c.g.routes.Load()
+	r := t.match(message)
+	if r == nil {
+		r = unrouted
+	}
+	call := &call{table: t, route: r, start: now}
+	c.fill(&call.req, t, r, EventMessage, now)
+	call.req.RequestID, call.req.MessageID = call.ids.Make(c.id)
+	call.req.Body = message
+	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
+		call.until = now.Add(timeout)
+	}
+	call.Init(c.ctx, call.until)
+	w.begin(call)
+	out := c.admit(call)
+	if out.err == nil {
+		out = invoke(call, r, &call.req)
+	}
+	inTime := w.finish(call)
+	call.Cancel()
+	if inTime {
+		c.answer(call, out, w.cork())
+	}
+	return inTime
+}
+
+// unrouted stands in for the route of a message that matches none.
+//
+//nolint:gochecknoglobals // never changes
+var unrouted = &route{}
+
+// admit says whether a message reaches its integration.
+func (c *connection) admit(call *call) (out invocation) {
+	out.rejected = true // if there is an error
+	defer func() {
+		if p := recover(); p != nil { // of a Model or a UsageStore
+			out.err = &panicError{p, debug.Stack()}
+		}
+	}()
+	if call.route == unrouted {
+		out.err = errNoRoute
+		return out
+	}
+	out.err = c.g.throttle(call.table, call.route, c.client, call.start)
+	if out.err == nil {
+		out.err = c.client.count(call, c.g.usagePlans, call.start)
+	}
+	if out.err == nil {
+		out.err = call.route.validate(call.req.Body)
+	}
+	return out
+}
+
+// cork reports whether the answer may wait, since the next message is there
+// already and this goroutine takes it next. Only the worker's goroutine asks, and
+// between calls nobody takes the reading from it.
+func (w *worker) cork() bool { return w.reads && w.c.ws.Buffered() }
+
+func (w *worker) begin(call *call) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.call = call
+	if w.reads {
+		w.started.Store(call.start.UnixNano())
+		w.c.g.watch.wake()
+		return
+	}
+	w.setTimeoutLocked(call.start)
+}
+
+// finish ends call, unless it has been abandoned.
+func (w *worker) finish(call *call) bool {
+	w.started.Store(0)
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.call != call {
+		return false
+	}
+	w.call = nil
+	if w.timeout != nil {
+		w.timeout.Stop()
+	}
+	return true
+}
+
+func (w *worker) setTimeoutLocked(now time.Time) {
+	switch until := w.call.until; {
+	case until.IsZero():
+	case w.timeout == nil:
+		w.timeout = time.AfterFunc(until.Sub(now), w.expire)
+	default:
+		w.timeout.Reset(until.Sub(now))
+	}
+}
+
+// takeOver lets another goroutine read, if the call under way is that of started
+// still.
+func (w *worker) takeOver(started int64) {
+	c := w.c
+	c.mu.Lock()
+	if w.call == nil || !w.reads || !w.started.CompareAndSwap(started, 0) {
+		c.mu.Unlock()
+		return
+	}
+	w.reads = false
+	c.g.running.Go(c.serve)
+	w.setTimeoutLocked(time.Now())
+	c.mu.Unlock()
+	c.flush() // replies that were corked
+}
+
+// expire is what the timeout does. It goes by the clock: a timer that was stopped
+// late may call it for nothing.
+func (w *worker) expire() {
+	w.c.mu.Lock()
+	if w.call == nil || w.reads || w.call.until.IsZero() {
+		w.c.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	expired := !now.Before(w.call.until)
+	if !expired {
+		w.setTimeoutLocked(now)
+	}
+	w.c.mu.Unlock()
+	if expired {
+		w.abandon(context.DeadlineExceeded)
+	}
+}
+
+// abandon answers the call under way with err and replaces the worker: its
+// goroutine may not come back from the integration.
+func (w *worker) abandon(err error) {
+	c := w.c
+	c.mu.Lock()
+	call := w.call
+	if call == nil {
+		c.mu.Unlock()
+		return
+	}
+	w.call = nil
+	w.started.Store(0)
+	if w.reads {
+		w.reads = false
+		c.g.running.Go(c.serve)
+	}
+	if c.inline == w {
+		c.dropInlineLocked()
+	}
+	c.mu.Unlock()
+
+	c.answer(call, invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}, false)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.inbox) > 0 {
+		c.startWorkerLocked(c.takeLocked())
+	}
+	c.workerEndedLocked()
+}
+
+// startWorkerLocked runs a worker on a goroutine of its own, which ends with the
+// inbox; the teardown waits for it.
+func (c *connection) startWorkerLocked(message []byte) {
+	c.working++
+	w := &worker{c: c}
+	c.g.running.Go(func() {
+		defer w.abandon(errGoexit) // does nothing unless the integration ended this goroutine
+		w.run(message, time.Now())
+	})
+}
+
+// takeLocked takes the first message out of the inbox.
+func (c *connection) takeLocked() []byte {
+	message := c.inbox[0]
+	c.inbox[0] = nil
+	if c.inbox = c.inbox[1:]; len(c.inbox) == 0 {
+		c.inbox = nil
+	}
+	c.waiting -= len(message)
+	if c.room != nil {
+		c.room.Signal()
+	}
+	return message
+}
+
+func (c *connection) workerEndedLocked() {
+	c.working--
+	c.workersDoneLocked()
+}
+
+// workersDoneLocked tells the teardown when no worker is left: from then on there
+// is none.
+func (c *connection) workersDoneLocked() {
+	if c.closing != nil && c.working == 0 {
+		close(c.closing.workersDone)
+	}
+}
+
+// answer does what the outcome of a call asks for.
+func (c *connection) answer(call *call, out invocation, cork bool) {
+	if out.rejected && out.err != nil {
+		c.rejected(call, out.err)
+	} else {
+		c.g.integrationDone(call, &call.req, out, time.Since(call.start))
+	}
+	body := out.body()
+	limit := c.g.quotas.MessageBytes
+	switch {
+	case out.err != nil:
+		c.replyError(call, out.err, call.req.RequestID, cork)
+	case !call.route.RouteResponse || len(body) == 0:
+	case limit > 0 && len(body) > limit:
+		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
+		c.replyError(call, errReplySize, call.req.RequestID, cork)
+	default:
+		c.reply(call, body, cork)
+	}
+}
+
+// replyError sends an error frame, which goes out on one-way routes too.
+func (c *connection) replyError(ctx context.Context, err error, requestID string, cork bool) {
+	c.reply(ctx, appendErrorJSON(nil, wireErrorOf(err), c.id, requestID), cork)
+}
