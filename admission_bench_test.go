@@ -44,10 +44,10 @@ func BenchmarkAdmit(b *testing.B) {
 				c.client = g.clients.use(key, "", now)
 			}
 			t := g.routes.Load()
-			call := &call{table: t, route: t.messages["m"], start: now, req: Request{Body: []byte(`{"action":"m"}`)}}
+			call := &call{route: t.messages["m"], start: now, req: Request{Body: []byte(`{"action":"m"}`)}}
 			b.ReportAllocs()
 			for b.Loop() {
-				if out := c.admit(call); out.err != nil {
+				if out := c.admit(t, call); out.err != nil {
 					b.Fatal(out.err)
 				}
 			}

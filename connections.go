@@ -350,22 +350,25 @@ func (c *connection) post(frame []byte, now time.Time) error {
 // reply queues the answer to a message. It waits for room, so that a client that
 // sends but does not read is held back, not answered in part. With cork the
 // answer may wait for those to come.
-func (c *connection) reply(ctx context.Context, body []byte, cork bool) {
+func (c *connection) reply(ctx context.Context, body []byte, cork bool, now time.Time) {
 	frame := textFrame(body)
 	drain, err := c.out.Push(frame, !cork)
 	if errors.Is(err, sendq.ErrFull) {
 		c.flush()
 		drain, err = c.out.PushWait(frame, true)
+		now = time.Now()
 	}
 	if err != nil {
 		c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
 		return
 	}
-	c.touch()
+	c.lastActive.Store(now.UnixNano())
 	if drain {
 		c.drain()
 	}
-	c.g.observers.messageSent(ctx, c.id, len(body))
+	if len(c.g.observers) > 0 {
+		c.g.observers.messageSent(ctx, c.id, len(body))
+	}
 }
 
 // flush makes sure that what is queued is being written.

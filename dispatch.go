@@ -25,7 +25,8 @@ type worker struct {
 	started atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds; 0: none
 	place   int          // among those that are watched; the watch's
 
-	// c.mu guards the fields below.
+	// c.mu guards the fields below. While started is not 0 they are those of the
+	// worker's goroutine, until somebody else makes it 0 under c.mu.
 	timeout *time.Timer
 	reads   bool  // its goroutine is the connection's reader
 	call    *call // under way
@@ -38,13 +39,11 @@ const takeOverAfter = time.Millisecond
 // call is one message with its integration: its context, its request and its IDs
 // lie in one allocation.
 type call struct {
-	deadline.Context
-	table *routeTable
-	route *route
-	req   Request
-	ids   connid.IDs
-	start time.Time
-	until time.Time // zero: no timeout
+	deadline.Context // ends at the integration's timeout
+	route            *route
+	req              Request
+	ids              connid.IDs
+	start            time.Time
 }
 
 // run serves message and then, unless its goroutine has to read, those of the
@@ -76,16 +75,17 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	if r == nil {
 		r = unrouted
 	}
-	call := &call{table: t, route: r, start: now}
+	call := &call{route: r, start: now}
 	c.fill(&call.req, t, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.id)
 	call.req.Body = message
+	var until time.Time // none
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
-		call.until = now.Add(timeout)
+		until = now.Add(timeout)
 	}
-	call.Init(c.ctx, call.until)
+	call.Init(c.ctx, until)
 	w.begin(call)
-	out := c.admit(call)
+	out := c.admit(t, call)
 	if out.err == nil {
 		out = invoke(call, r, &call.req)
 	}
@@ -103,7 +103,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 var unrouted = &route{}
 
 // admit says whether a message reaches its integration.
-func (c *connection) admit(call *call) (out invocation) {
+func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 	out.rejected = true // if there is an error
 	defer func() {
 		if p := recover(); p != nil { // of a Model or a UsageStore
@@ -114,7 +114,7 @@ func (c *connection) admit(call *call) (out invocation) {
 		out.err = errNoRoute
 		return out
 	}
-	out.err = c.g.throttle(call.table, call.route, c.client, call.start)
+	out.err = c.g.throttle(t, call.route, c.client, call.start)
 	if out.err == nil {
 		out.err = c.client.count(call, c.g.usagePlans, call.start)
 	}
@@ -129,21 +129,27 @@ func (c *connection) admit(call *call) (out invocation) {
 // between calls nobody takes the reading from it.
 func (w *worker) cork() bool { return w.reads && w.c.ws.Buffered() }
 
+// begin notes the call under way. A reader's needs no lock: whoever takes it over
+// has to change started first.
 func (w *worker) begin(call *call) {
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	w.call = call
 	if w.reads {
+		w.call = call
 		w.started.Store(call.start.UnixNano())
 		w.c.g.watch.wake()
 		return
 	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.call = call
 	w.setTimeoutLocked(call.start)
 }
 
 // finish ends call, unless it has been abandoned.
 func (w *worker) finish(call *call) bool {
-	w.started.Store(0)
+	if w.started.CompareAndSwap(call.start.UnixNano(), 0) { // nobody has taken over
+		w.call = nil
+		return true
+	}
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
 	if w.call != call {
@@ -157,7 +163,7 @@ func (w *worker) finish(call *call) bool {
 }
 
 func (w *worker) setTimeoutLocked(now time.Time) {
-	switch until := w.call.until; {
+	switch until := w.call.Until(); {
 	case until.IsZero():
 	case w.timeout == nil:
 		w.timeout = time.AfterFunc(until.Sub(now), w.expire)
@@ -171,7 +177,7 @@ func (w *worker) setTimeoutLocked(now time.Time) {
 func (w *worker) takeOver(started int64) {
 	c := w.c
 	c.mu.Lock()
-	if w.call == nil || !w.reads || !w.started.CompareAndSwap(started, 0) {
+	if !w.started.CompareAndSwap(started, 0) { // it is over
 		c.mu.Unlock()
 		return
 	}
@@ -186,12 +192,12 @@ func (w *worker) takeOver(started int64) {
 // late may call it for nothing.
 func (w *worker) expire() {
 	w.c.mu.Lock()
-	if w.call == nil || w.reads || w.call.until.IsZero() {
+	if w.reads || w.call == nil || w.call.Until().IsZero() {
 		w.c.mu.Unlock()
 		return
 	}
 	now := time.Now()
-	expired := !now.Before(w.call.until)
+	expired := !now.Before(w.call.Until())
 	if !expired {
 		w.setTimeoutLocked(now)
 	}
@@ -272,26 +278,27 @@ func (c *connection) workersDoneLocked() {
 
 // answer does what the outcome of a call asks for.
 func (c *connection) answer(call *call, out invocation, cork bool) {
+	now := time.Now()
 	if out.rejected && out.err != nil {
 		c.rejected(call, out.err)
 	} else {
-		c.g.integrationDone(call, &call.req, out, time.Since(call.start))
+		c.g.integrationDone(call, &call.req, out, now.Sub(call.start))
 	}
 	body := out.body()
 	limit := c.g.quotas.MessageBytes
 	switch {
 	case out.err != nil:
-		c.replyError(call, out.err, call.req.RequestID, cork)
+		c.replyError(call, out.err, cork, now)
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
 		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
-		c.replyError(call, errReplySize, call.req.RequestID, cork)
+		c.replyError(call, errReplySize, cork, now)
 	default:
-		c.reply(call, body, cork)
+		c.reply(call, body, cork, now)
 	}
 }
 
 // replyError sends an error frame, which goes out on one-way routes too.
-func (c *connection) replyError(ctx context.Context, err error, requestID string, cork bool) {
-	c.reply(ctx, appendErrorJSON(nil, wireErrorOf(err), c.id, requestID), cork)
+func (c *connection) replyError(call *call, err error, cork bool, now time.Time) {
+	c.reply(call, appendErrorJSON(nil, wireErrorOf(err), c.id, call.req.RequestID), cork, now)
 }

@@ -52,6 +52,9 @@ func (c *Context) Deadline() (time.Time, bool) {
 	return c.deadline, true
 }
 
+// Until returns the deadline that Init was given, zero if there is none.
+func (c *Context) Until() time.Time { return c.deadline }
+
 // Done implements [context.Context].
 func (c *Context) Done() <-chan struct{} { return c.start().Done() }
 
