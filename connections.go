@@ -331,41 +331,63 @@ func textFrame(data []byte) []byte {
 	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
 }
 
-// post queues a message for the client.
-func (c *connection) post(frame []byte, now time.Time) error {
-	drain, err := c.out.Push(frame, true)
-	switch {
-	case errors.Is(err, sendq.ErrFull):
-		return errSlowClient
-	case err != nil:
-		return ErrGone
+// post sends a message to the client, or queues it. frame is data's, unless it is
+// nil.
+func (c *connection) post(data, frame []byte, now time.Time) error {
+	if !c.sendNow(data, frame) {
+		if frame == nil {
+			frame = textFrame(data)
+		}
+		drain, err := c.out.Push(frame, true)
+		switch {
+		case errors.Is(err, sendq.ErrFull):
+			return errSlowClient
+		case err != nil:
+			return ErrGone
+		}
+		if drain {
+			c.drain()
+		}
 	}
 	c.lastActive.Store(now.UnixNano())
-	if drain {
-		c.drain()
-	}
 	return nil
+}
+
+// sendNow sends a message past the queue, if that is empty, without memory of its
+// own. It does not wait.
+func (c *connection) sendNow(data, frame []byte) bool {
+	if !c.out.ClaimFor(wsconn.TextSize(len(data))) {
+		return false
+	}
+	buf, _ := writeBuffers.Get().(*[]byte)
+	if frame == nil {
+		frame = wsconn.AppendText((*buf)[:0], data)
+	}
+	c.write(buf, frame)
+	return true
 }
 
 // reply queues the answer to a message. It waits for room, so that a client that
 // sends but does not read is held back, not answered in part. With cork the
 // answer may wait for those to come.
 func (c *connection) reply(ctx context.Context, body []byte, cork bool, now time.Time) {
-	frame := textFrame(body)
-	drain, err := c.out.Push(frame, !cork)
-	if errors.Is(err, sendq.ErrFull) {
-		c.flush()
-		drain, err = c.out.PushWait(frame, true)
-		now = time.Now()
-	}
-	if err != nil {
-		c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
-		return
+	if cork || !c.sendNow(body, nil) {
+		frame := textFrame(body)
+		drain, err := c.out.Push(frame, !cork)
+		if errors.Is(err, sendq.ErrFull) {
+			c.flush()
+			drain, err = c.out.PushWait(frame, true)
+			now = time.Now()
+		}
+		if err != nil {
+			c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
+			return
+		}
+		if drain {
+			c.drain()
+		}
 	}
 	c.lastActive.Store(now.UnixNano())
-	if drain {
-		c.drain()
-	}
 	if len(c.g.observers) > 0 {
 		c.g.observers.messageSent(ctx, c.id, len(body))
 	}
@@ -391,27 +413,36 @@ var writeBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// drain writes what is queued, as the holder of the drainer's role. It never
-// waits: what the socket does not take at once is left to a goroutine.
+// drain writes what is queued, as the holder of the drainer's role.
 func (c *connection) drain() {
 	buf, _ := writeBuffers.Get().(*[]byte)
-	var rest []byte
-	for range writesInline {
-		b, more := c.out.Next(*buf)
-		if !more {
-			writeBuffers.Put(buf)
-			return
-		}
-		n, err := c.ws.TryWrite(b)
+	if b, more := c.out.Next(*buf); more {
+		c.write(buf, b)
+		return
+	}
+	writeBuffers.Put(buf)
+}
+
+// write writes b, which may lie in buf, and then what is queued, as the holder of
+// the drainer's role. It never waits: what the socket does not take at once is left
+// to a goroutine.
+func (c *connection) write(buf *[]byte, b []byte) {
+	for n := 1; ; n++ {
+		written, err := c.ws.TryWrite(b)
 		if err != nil {
 			c.writeFailed(err)
 			return
 		}
-		if rest = b[n:]; len(rest) > 0 {
-			break
+		if rest := b[written:]; len(rest) > 0 || n == writesInline {
+			c.g.running.Go(func() { c.drainWaiting(*buf, rest) }) // ends with the role; teardown waits for that
+			return
+		}
+		var more bool
+		if b, more = c.out.Next(*buf); !more {
+			writeBuffers.Put(buf)
+			return
 		}
 	}
-	c.g.running.Go(func() { c.drainWaiting(*buf, rest) }) // ends with the role; teardown waits for that
 }
 
 func (c *connection) drainWaiting(buf, b []byte) {

@@ -98,10 +98,7 @@ func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) e
 	if !ok {
 		return ErrGone
 	}
-	if frame == nil {
-		frame = textFrame(data)
-	}
-	return c.post(frame, now)
+	return c.post(data, frame, now)
 }
 
 // posted tells the observers.

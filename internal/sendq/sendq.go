@@ -20,8 +20,8 @@ type Limits struct {
 	Messages int // likewise
 }
 
-// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close or
-// Claim has the role of the drainer: it must call Next until that returns
+// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close, Claim or
+// ClaimFor has the role of the drainer: it must call Next until that returns
 // false. The zero value is an empty queue without limits; all methods are safe
 // for concurrent use.
 type Queue struct {
@@ -81,6 +81,21 @@ func (q *Queue) PushWait(message []byte, claim bool) (drain bool, err error) {
 		}
 		q.room.Wait()
 	}
+}
+
+// ClaimFor takes the drainer's role of a queue that is empty, for a message of so
+// many bytes that never enters it: the drainer writes it before it calls Next. It
+// counts until then.
+func (q *Queue) ClaimFor(bytes int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || q.draining || !q.emptyLocked() {
+		return false
+	}
+	q.draining = true
+	q.count, q.handed = q.count+1, q.handed+1
+	q.bytes, q.handedBytes = q.bytes+bytes, q.handedBytes+bytes
+	return true
 }
 
 func (q *Queue) pushLocked(message []byte) error {

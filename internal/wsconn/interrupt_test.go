@@ -1,0 +1,62 @@
+package wsconn_test
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+// An interrupt ends a Wait, before it or during it, and nothing else: not a frame
+// under way, nor what comes later.
+func TestConn_Interrupt(t *testing.T) {
+	t.Parallel()
+	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+		t.Helper()
+		var ctl control
+		c.Interrupt()
+		require.ErrorIs(t, c.Wait(), wsconn.ErrInterrupted)
+		waited := make(chan error)
+		background(t, func() { waited <- c.Wait() })
+		c.Interrupt()
+		require.ErrorIs(t, <-waited, wsconn.ErrInterrupted)
+
+		whole := text("hello")
+		for split := range whole {
+			background(t, func() {
+				_, _ = peer.Write(whole[:split])
+				c.Interrupt() // while Wait waits, or Read reads
+				_, _ = peer.Write(whole[split:])
+			})
+			for {
+				if err := c.Wait(); err == nil {
+					break
+				} else if split > 0 {
+					require.ErrorIs(t, err, wsconn.ErrInterrupted)
+				}
+			}
+			message, err := c.Read(&ctl)
+			require.NoError(t, err, "split at %d", split)
+			require.Equal(t, "hello", string(message))
+		}
+	})
+}
+
+// A deadline that is set holds, whatever interrupts came before it.
+func TestConn_InterruptKeepsTheDeadline(t *testing.T) {
+	t.Parallel()
+	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
+		t.Helper()
+		c.Interrupt()
+		c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		require.ErrorIs(t, c.Wait(), wsconn.ErrInterrupted)
+		require.ErrorIs(t, c.Wait(), os.ErrDeadlineExceeded)
+		c.SetReadDeadline(time.Time{})
+		c.Interrupt()
+		require.ErrorIs(t, c.Wait(), wsconn.ErrInterrupted)
+	})
+}

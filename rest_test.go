@@ -1,0 +1,42 @@
+package gateway_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// A reader that rests loses nothing: whatever pauses a client makes, between
+// messages and within a frame, each of its messages is answered, and its end seen.
+func TestConnection_Rests(t *testing.T) {
+	t.Parallel()
+	frame := textFrame(`{"action":"m"}`)
+	for _, pause := range []time.Duration{time.Millisecond, 1999 * time.Millisecond, 2 * time.Second, 2001 * time.Millisecond, 5 * time.Second, 4 * time.Minute} {
+		t.Run(pause.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionDuration: -1}))
+				echoRoutes(srv, "m")
+				srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+				w := wireTo(t, srv)
+				require.Equal(t, 101, w.ask(upgradeText()).status)
+				for split := range len(frame) {
+					w.send(frame[:split])
+					time.Sleep(pause) //nolint:forbidigo // virtual time
+					w.send(frame[split:])
+					require.Equal(t, "served", w.receive())
+					time.Sleep(pause) //nolint:forbidigo // virtual time
+				}
+				_ = w.nc.Close()
+				e := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect })
+				require.Equal(t, 1006, e.DisconnectStatusCode)
+				require.Len(t, srv.Events(), len(frame)+1)
+			})
+		})
+	}
+}
