@@ -43,12 +43,12 @@ type connection struct {
 	g           *Gateway
 	id          string
 	ws          *wsconn.Conn
-	ctx         context.Context //nolint:containedctx // parent of the integrations' contexts
+	ctx         connectionContext // parent of the integrations' contexts
 	identity    Identity
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	client      *client        // of the API key
 	domainName  string
-	connectedAt time.Time
+	connectedAt int64        // Unix nanoseconds
 	opened      atomic.Int64 // Unix nanoseconds of the 101, which $connect may have held back
 	lastActive  atomic.Int64 // likewise of the last message either way
 	lastHeard   atomic.Int64 // likewise of the last frame from the client
@@ -57,14 +57,29 @@ type connection struct {
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
-	inbox   [][]byte // messages that wait for a worker
-	waiting int      // their bytes
-	room    *sync.Cond
+	inbox   *inbox  // of messages that wait for a worker; nil: there was none
 	working int     // workers, the reader among them while it runs an integration
 	inline  *worker // the reader's
 	closing *closing
 	gone    bool // closing, and nothing more is accepted for the client
 }
+
+// inbox holds the messages of a client for as long as its integrations are slower
+// than it.
+type inbox struct {
+	messages [][]byte
+	bytes    int       // of those
+	room     sync.Cond // for one more, or the connection closes
+}
+
+func (c *connection) inboxLocked() *inbox {
+	if c.inbox == nil {
+		c.inbox = &inbox{room: sync.Cond{L: &c.mu}}
+	}
+	return c.inbox
+}
+
+func (b *inbox) empty() bool { return b == nil || len(b.messages) == 0 }
 
 // Bounds of an inbox, for the time that integrations are slower than the client.
 // A full inbox stops reading, so that TCP holds the client back.
@@ -101,11 +116,11 @@ type closing struct {
 
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
-		g: u.g, id: u.connectionID, ws: ws, ctx: u.ctx,
+		g: u.g, id: u.connectionID, ws: ws, ctx: *u.ctx,
 		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
-		domainName: u.domainName(), connectedAt: u.now,
+		domainName: u.domainName(), connectedAt: u.now.UnixNano(),
 	}
-	c.out.Limit(sendq.Limits{Bytes: u.g.quotas.SendBufferBytes, Messages: u.g.quotas.SendBufferMessages})
+	c.out.Limit(&u.g.sendLimits)
 	c.out.Hold() // until the 101 is out
 	c.lastActive.Store(u.now.UnixNano())
 	c.lastHeard.Store(u.now.UnixNano())
@@ -132,7 +147,7 @@ func (c *connection) start(handshake error) {
 
 func (c *connection) snapshot() Connection {
 	return Connection{
-		ID: c.id, ConnectedAt: c.connectedAt, Identity: c.identity,
+		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
 		LastActiveAt: time.Unix(0, c.lastActive.Load()),
 	}
 }
@@ -220,20 +235,19 @@ func (c *connection) receive(message []byte) *worker {
 			}
 			c.inline.reads = true
 			return c.inline
-		case len(c.inbox) == 0 && (inFlight == 0 || c.working < inFlight):
+		case c.inbox.empty() && (inFlight == 0 || c.working < inFlight):
 			c.touch()
 			c.startWorkerLocked(message)
 			return nil
-		case len(c.inbox) == 0 || len(c.inbox) < inboxMessages && c.waiting+len(message) <= inboxBytes:
+		}
+		b := c.inboxLocked()
+		if b.empty() || len(b.messages) < inboxMessages && b.bytes+len(message) <= inboxBytes {
 			c.touch()
-			c.inbox = append(c.inbox, message)
-			c.waiting += len(message)
+			b.messages = append(b.messages, message)
+			b.bytes += len(message)
 			return nil
 		}
-		if c.room == nil {
-			c.room = sync.NewCond(&c.mu)
-		}
-		c.room.Wait()
+		b.room.Wait()
 	}
 	return nil
 }
@@ -499,8 +513,8 @@ func (c *connection) begin(cs cause) *closing {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	if c.room != nil {
-		c.room.Broadcast()
+	if c.inbox != nil {
+		c.inbox.room.Broadcast()
 	}
 	c.mu.Unlock()
 
@@ -547,8 +561,8 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	c.mu.Lock()
 	c.dropInlineLocked()
 	c.mu.Unlock()
-	c.g.observers.connectionClosed(c.ctx, c.snapshot(), cl.code, cl.reason)
-	c.g.log.LogAttrs(c.ctx, slog.LevelDebug, "connection closed",
+	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.code, cl.reason)
+	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
 	c.client.release()
 	c.g.sources.remove(c.identity.SourceIP)
@@ -570,8 +584,8 @@ func (c *connection) awaitReplies(cl *closing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true
-	if c.room != nil {
-		c.room.Broadcast()
+	if c.inbox != nil {
+		c.inbox.room.Broadcast()
 	}
 }
 
@@ -592,7 +606,7 @@ func (c *connection) disconnect(cl *closing) {
 	if t.disconnect == nil {
 		return
 	}
-	ctx := c.ctx
+	var ctx context.Context = &c.ctx
 	if ctx.Err() != nil { // cut: the integrations' context has ended
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
@@ -609,7 +623,7 @@ func (c *connection) fill(req *Request, t *routeTable, r *route, event EventType
 	req.ConnectionID = c.id
 	req.Identity, req.Authorizer, req.client = c.identity, c.authorizer, c.client
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, t.stageVariables
-	req.ConnectedAt, req.RequestTime = c.connectedAt, now
+	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
 }
 
 // tick looks whether a quota of time is used up, sends a ping when one is due,
@@ -682,17 +696,13 @@ func since(now time.Time, t *atomic.Int64) time.Duration {
 // integrations: the values of the upgrade request, the end of the gateway.
 type connectionContext struct {
 	context.Context //nolint:containedctx // this is a context: the gateway's root
-	values          context.Context
-}
-
-func newConnectionContext(root, request context.Context) context.Context {
-	return connectionContext{root, context.WithoutCancel(request)}
+	request         context.Context
 }
 
 // Value looks at the request first; what only the root has, its own
 // cancellation, the request hides not.
-func (c connectionContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
+func (c *connectionContext) Value(key any) any {
+	if v := c.request.Value(key); v != nil {
 		return v
 	}
 	return c.Context.Value(key)

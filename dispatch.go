@@ -52,7 +52,7 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
 		c.mu.Lock()
-		if w.reads || len(c.inbox) == 0 {
+		if w.reads || c.inbox.empty() {
 			reads = w.reads
 			c.workerEndedLocked()
 			c.mu.Unlock()
@@ -83,7 +83,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
 		until = now.Add(timeout)
 	}
-	call.Init(c.ctx, until)
+	call.Init(&c.ctx, until)
 	w.begin(call)
 	out := c.admit(t, call)
 	if out.err == nil {
@@ -232,7 +232,7 @@ func (w *worker) abandon(err error) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.inbox) > 0 {
+	if !c.inbox.empty() {
 		c.startWorkerLocked(c.takeLocked())
 	}
 	c.workerEndedLocked()
@@ -251,15 +251,14 @@ func (c *connection) startWorkerLocked(message []byte) {
 
 // takeLocked takes the first message out of the inbox.
 func (c *connection) takeLocked() []byte {
-	message := c.inbox[0]
-	c.inbox[0] = nil
-	if c.inbox = c.inbox[1:]; len(c.inbox) == 0 {
-		c.inbox = nil
+	b := c.inbox
+	message := b.messages[0]
+	b.messages[0] = nil
+	if b.messages = b.messages[1:]; len(b.messages) == 0 {
+		b.messages = nil
 	}
-	c.waiting -= len(message)
-	if c.room != nil {
-		c.room.Signal()
-	}
+	b.bytes -= len(message)
+	b.room.Signal()
 	return message
 }
 

@@ -44,6 +44,8 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/registry"
+	"example.com/gateway/internal/sendq"
+	"example.com/gateway/internal/wsconn"
 )
 
 // Gateway is one WebSocket API on one stage. It is made by [New]; all its methods
@@ -58,6 +60,8 @@ type Gateway struct {
 	clients     clients
 	sources     sources
 	watch       watch
+	frameLimits wsconn.Limits // of every connection
+	sendLimits  sendq.Limits  // likewise
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
@@ -83,6 +87,8 @@ func New(opts ...Option) (*Gateway, error) {
 		connections: registry.New[*connection](),
 		sources:     newSources(&c.quotas),
 		watch:       watch{over: make(chan struct{})},
+		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
+		sendLimits:  sendq.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
 	}
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,

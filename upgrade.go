@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +19,7 @@ type upgrade struct {
 	g            *Gateway
 	w            http.ResponseWriter
 	r            *http.Request
-	ctx          context.Context //nolint:containedctx // becomes the connection's
+	ctx          *connectionContext // becomes the connection's
 	connectionID string
 	requestID    string
 	now          time.Time
@@ -83,7 +82,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		g: g, w: w, r: r,
 		connectionID: connid.New(g.tag),
 		requestID:    connid.NewRequest(),
-		ctx:          newConnectionContext(g.root, r.Context()),
+		ctx:          &connectionContext{g.root, r.Context()},
 		now:          time.Now(),
 		table:        g.routes.Load(),
 	}
@@ -172,7 +171,7 @@ func (u *upgrade) request() *Request {
 		ConnectionID: u.connectionID, RequestID: u.requestID,
 		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), client: u.admission.client,
 		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
-		ConnectedAt: u.now, RequestTime: u.now,
+		ConnectedAt: u.now.Round(0), RequestTime: u.now,
 	}
 }
 
@@ -317,7 +316,7 @@ func hopByHop(name string) bool {
 // posted to before the client has its 101: a post that comes so early waits in
 // the send queue.
 func (g *Gateway) accept(u *upgrade) {
-	ws, err := u.handshake.Hijack(u.w, wsconn.Limits{FrameBytes: g.quotas.FrameBytes, MessageBytes: g.quotas.MessageBytes})
+	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
 	if err != nil {
 		u.refuse(fmt.Errorf("taking the socket over: %w", err))
 		return
@@ -329,7 +328,7 @@ func (g *Gateway) accept(u *upgrade) {
 	}
 	u.accepted = true
 	g.running.Add(1) // until the connection's teardown ends; this upgrade still counts
-	g.observers.connectionOpened(c.ctx, c.snapshot())
+	g.observers.connectionOpened(&c.ctx, c.snapshot())
 	g.log.Debug("connection opened", "connection_id", c.id)
 	err = ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, g.quotas.WriteTimeout)
 	c.start(err)

@@ -87,7 +87,7 @@ func idle() work {
 		})
 	}
 	return work{
-		name: "idle", about: "connections at rest after one message, the price of each",
+		name: "idle", about: "connections that have said nothing for 4 s after one message, the price of each",
 		metrics: []load.Metric{load.HeapStacks, load.Stacks, load.RSS, load.Goroutines},
 		cases:   cases,
 		targets: []target{absolute(load.HeapStacks, 4096), absolute(load.Goroutines, 1)},

@@ -23,8 +23,8 @@ func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 		return nil, err
 	}
 	defer cs.close()
-	const settle = 500 * time.Millisecond // until the last goroutine has gone to rest
-	if err := wait(ctx, min(settle, plan.Duration)); err != nil {
+	const settle = 4 * time.Second // idle is who has not said anything for some seconds
+	if err := wait(ctx, min(settle, 4*plan.Duration)); err != nil {
 		return nil, err
 	}
 	after, err := p.Memory()

@@ -26,23 +26,28 @@ type Limits struct {
 // for concurrent use.
 type Queue struct {
 	mu          sync.Mutex // guards the fields below
-	limits      Limits
-	messages    [][]byte // messages[head:] wait
+	limits      *Limits    // nil: none
+	messages    [][]byte   // messages[head:] wait
 	head        int
 	count       int // messages that wait or are being written
 	bytes       int // of those
 	handed      int // messages handed out by Next and not yet written
 	handedBytes int
-	urgent      [2][]byte // a Pong and a Ping: the newest of each
-	last        []byte    // the Close frame
+	rare        *rare // nil: as if it were empty
 	closed      bool
 	draining    bool
-	room        *sync.Cond    // made when somebody waits for room
-	drained     chan struct{} // made by Close or Abort; closed when nothing is left to write
 }
 
-// Limit sets the bounds, before the queue is used.
-func (q *Queue) Limit(limits Limits) { q.limits = limits }
+// rare is what the queue of an idle connection does without.
+type rare struct {
+	urgent  [2][]byte     // a Pong and a Ping: the newest of each
+	last    []byte        // the Close frame
+	room    *sync.Cond    // made when somebody waits for room
+	drained chan struct{} // made by Close or Abort; closed when nothing is left to write
+}
+
+// Limit sets the bounds, which queues can share, before the queue is used.
+func (q *Queue) Limit(limits *Limits) { q.limits = limits }
 
 // Hold takes the drainer's role of a new queue, so that what is pushed waits for
 // whoever holds it.
@@ -76,10 +81,11 @@ func (q *Queue) PushWait(message []byte, claim bool) (drain bool, err error) {
 		if !errors.Is(err, ErrFull) {
 			return false, err
 		}
-		if q.room == nil {
-			q.room = sync.NewCond(&q.mu)
+		r := q.rareLocked()
+		if r.room == nil {
+			r.room = sync.NewCond(&q.mu)
 		}
-		q.room.Wait()
+		r.room.Wait()
 	}
 }
 
@@ -99,12 +105,16 @@ func (q *Queue) ClaimFor(bytes int) bool {
 }
 
 func (q *Queue) pushLocked(message []byte) error {
+	limits := q.limits
+	if limits == nil {
+		limits = &Limits{}
+	}
 	switch {
 	case q.closed:
 		return ErrClosed
-	case q.limits.Messages > 0 && q.count >= q.limits.Messages:
+	case limits.Messages > 0 && q.count >= limits.Messages:
 		return ErrFull
-	case q.limits.Bytes > 0 && q.bytes+len(message) > q.limits.Bytes && q.count > 0:
+	case limits.Bytes > 0 && q.bytes+len(message) > limits.Bytes && q.count > 0:
 		return ErrFull // but an empty queue takes any message
 	}
 	if len(q.messages) == cap(q.messages) && q.head > 0 && q.head >= len(q.messages)/2 { // room in front: no need to grow
@@ -132,7 +142,7 @@ func (q *Queue) Urgent(kind int, frame []byte) (drain bool) {
 	if q.closed {
 		return false
 	}
-	q.urgent[kind] = frame
+	q.rareLocked().urgent[kind] = frame
 	return q.claimLocked()
 }
 
@@ -144,7 +154,7 @@ func (q *Queue) Close(last []byte) (drain bool) {
 	if q.closed {
 		return false
 	}
-	q.last = last
+	q.rareLocked().last = last
 	q.closeLocked()
 	return q.claimLocked()
 }
@@ -153,22 +163,32 @@ func (q *Queue) Close(last []byte) (drain bool) {
 func (q *Queue) Abort() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.messages, q.head, q.urgent, q.last = nil, 0, [2][]byte{}, nil
+	r := q.rareLocked()
+	q.messages, q.head, r.urgent, r.last = nil, 0, [2][]byte{}, nil
 	q.count, q.bytes = q.handed, q.handedBytes
 	q.closeLocked()
 }
 
 func (q *Queue) closeLocked() {
 	q.closed = true
-	if q.drained == nil {
-		q.drained = make(chan struct{})
+	r := q.rareLocked()
+	if r.drained == nil {
+		r.drained = make(chan struct{})
 	}
 	if !q.draining && q.emptyLocked() {
 		q.signalDrainedLocked()
 	}
-	if q.room != nil {
-		q.room.Broadcast()
+	if r.room != nil {
+		r.room.Broadcast()
 	}
+}
+
+// rareLocked returns q.rare to be written to.
+func (q *Queue) rareLocked() *rare {
+	if q.rare == nil {
+		q.rare = new(rare)
+	}
+	return q.rare
 }
 
 // Drained is closed when a closed queue has nothing left to write and nobody
@@ -176,7 +196,7 @@ func (q *Queue) closeLocked() {
 func (q *Queue) Drained() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.drained
+	return q.rare.drained
 }
 
 // Claim asks for the drainer's role: true when there is something to write and
@@ -196,8 +216,11 @@ func (q *Queue) claimLocked() bool {
 }
 
 func (q *Queue) emptyLocked() bool {
-	return q.waiting() == 0 && q.urgent[Pong] == nil && q.urgent[Ping] == nil && q.last == nil
+	return q.waiting() == 0 && (q.rare == nil || q.rare.empty())
 }
+
+// empty reports that nothing of r waits to be written.
+func (r *rare) empty() bool { return r.urgent[Pong] == nil && r.urgent[Ping] == nil && r.last == nil }
 
 // Next returns what is to be written next, after the drainer has written what
 // Next returned before. Small messages are joined in buf, up to its capacity, so
@@ -207,29 +230,41 @@ func (q *Queue) Next(buf []byte) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writtenLocked()
-	batch := buf[:0]
-	for kind, frame := range q.urgent {
-		batch = append(batch, frame...)
-		q.urgent[kind] = nil
-	}
-	if n := q.waiting(); n > 0 && len(batch) == 0 && (n == 1 && q.last == nil || len(q.messages[q.head]) > cap(buf)) {
-		return q.takeLocked(), true // as it is: nothing to join it with
-	}
-	for q.waiting() > 0 && len(batch)+len(q.messages[q.head]) <= cap(buf) {
-		batch = append(batch, q.takeLocked()...)
-	}
-	if q.waiting() == 0 && q.last != nil {
-		batch = append(batch, q.last...)
-		q.last = nil
-	}
-	if len(batch) > 0 {
+	if batch := q.batchLocked(buf[:0]); len(batch) > 0 {
 		return batch, true
 	}
 	q.draining = false
-	if q.closed {
+	switch {
+	case q.closed:
 		q.signalDrainedLocked()
+	case q.rare != nil && q.rare.room == nil:
+		q.rare = nil // it is empty
 	}
 	return nil, false
+}
+
+// batchLocked takes what goes out in one write.
+func (q *Queue) batchLocked(batch []byte) []byte {
+	size := cap(batch)
+	var last []byte
+	if r := q.rare; r != nil {
+		for kind, frame := range r.urgent {
+			batch = append(batch, frame...)
+			r.urgent[kind] = nil
+		}
+		last = r.last
+	}
+	if n := q.waiting(); n > 0 && len(batch) == 0 && (n == 1 && last == nil || len(q.messages[q.head]) > size) {
+		return q.takeLocked() // as it is: nothing to join it with
+	}
+	for q.waiting() > 0 && len(batch)+len(q.messages[q.head]) <= size {
+		batch = append(batch, q.takeLocked()...)
+	}
+	if q.waiting() == 0 && last != nil {
+		batch = append(batch, last...)
+		q.rare.last = nil
+	}
+	return batch
 }
 
 func (q *Queue) waiting() int { return len(q.messages) - q.head }
@@ -260,15 +295,15 @@ func (q *Queue) writtenLocked() {
 	q.count -= q.handed
 	q.bytes -= q.handedBytes
 	q.handed, q.handedBytes = 0, 0
-	if q.room != nil {
-		q.room.Broadcast()
+	if q.rare != nil && q.rare.room != nil {
+		q.rare.room.Broadcast()
 	}
 }
 
 func (q *Queue) signalDrainedLocked() {
 	select {
-	case <-q.drained:
+	case <-q.rare.drained:
 	default:
-		close(q.drained)
+		close(q.rare.drained)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func newQueue(limits sendq.Limits) *sendq.Queue {
 	q := new(sendq.Queue)
-	q.Limit(limits)
+	q.Limit(&limits)
 	return q
 }
 

@@ -59,22 +59,17 @@ type Control interface {
 type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // nil for a socket without a descriptor of its own: TLS, in memory
-	limits Limits
+	limits *Limits
 
 	input // of the reader
 
-	fragments []byte // of the message under way
-	inMessage bool
+	partial *[]byte // fragments of the message under way; nil: none
 
 	dlMu        sync.Mutex // guards the fields below, and the socket's read deadline
-	deadline    time.Time
+	deadline    int64      // Unix nanoseconds; 0: none
 	interrupted bool
 
-	writeFD  func(fd uintptr) bool // made at the first write
-	writeBuf []byte
-	written  int
-	writeErr error
-	stuck    atomic.Bool // a write has failed
+	stuck atomic.Bool // a write has failed
 }
 
 // Wait waits until Read has something to begin with. It needs little of its
@@ -136,7 +131,7 @@ func (c *Conn) Buffered() bool {
 // until its own Close frame, the end of the stream, or an error such as the
 // read deadline. It takes the error that ended Read.
 func (c *Conn) Discard(after error) {
-	c.fragments = nil
+	c.partial = nil
 	var violation *CloseError
 	last := errors.As(after, &violation) && violation.final
 	for {
@@ -161,7 +156,10 @@ func (c *Conn) Discard(after error) {
 func (c *Conn) SetReadDeadline(t time.Time) {
 	c.dlMu.Lock()
 	defer c.dlMu.Unlock()
-	c.deadline = t
+	c.deadline = 0
+	if !t.IsZero() {
+		c.deadline = t.UnixNano()
+	}
 	if !c.interrupted {
 		_ = c.nc.SetReadDeadline(t)
 	}
@@ -189,7 +187,11 @@ func (c *Conn) interruptedBy(err error) bool {
 	interrupted := c.interrupted
 	if interrupted {
 		c.interrupted = false
-		_ = c.nc.SetReadDeadline(c.deadline)
+		var deadline time.Time // none
+		if c.deadline != 0 {
+			deadline = time.Unix(0, c.deadline)
+		}
+		_ = c.nc.SetReadDeadline(deadline)
 	}
 	return interrupted
 }
@@ -250,16 +252,20 @@ func (c *Conn) readControl(h header, ctl Control) error {
 
 // admit checks a data frame before its payload is read.
 func (c *Conn) admit(h header) *CloseError {
+	have := 0
+	if c.partial != nil {
+		have = len(*c.partial)
+	}
 	switch {
 	case h.op == opBinary:
 		return &CloseError{Code: CloseUnsupported, Reason: "Binary is not supported"}
-	case h.op == opText && c.inMessage:
+	case h.op == opText && c.partial != nil:
 		return protocolError("new message within a fragmented one")
-	case h.op == opContinuation && !c.inMessage:
+	case h.op == opContinuation && c.partial == nil:
 		return protocolError("continuation without a message")
 	case exceeds(h.length, 0, c.limits.FrameBytes):
 		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "frame above the quota"}
-	case exceeds(h.length, len(c.fragments), c.limits.MessageBytes):
+	case exceeds(h.length, have, c.limits.MessageBytes):
 		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "message above the quota"}
 	}
 	return nil
@@ -271,20 +277,20 @@ func exceeds(length uint64, have, limit int) bool {
 
 // readData reads a data frame. The message is nil as long as it is not whole.
 func (c *Conn) readData(h header) ([]byte, error) {
-	if h.fin && !c.inMessage {
+	if h.fin && c.partial == nil {
 		message, err := c.readPayload(make([]byte, 0, min(h.length, firstPayload)), h)
 		return c.finish(message, err)
 	}
-	fragments, err := c.readPayload(c.fragments, h)
+	if c.partial == nil {
+		c.partial = &[]byte{}
+	}
+	message, err := c.readPayload(*c.partial, h)
 	if err != nil || !h.fin {
-		c.fragments, c.inMessage = fragments, true
+		*c.partial = message
 		return nil, err
 	}
-	c.fragments, c.inMessage = nil, false
-	if fragments == nil {
-		fragments = []byte{}
-	}
-	return c.finish(fragments, nil)
+	c.partial = nil
+	return c.finish(message, nil)
 }
 
 func (c *Conn) finish(message []byte, err error) ([]byte, error) {

@@ -13,4 +13,4 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 
 func (c *Conn) readReady(uintptr) bool { return true }
 
-func (c *Conn) writeReady(uintptr) bool { return true }
+func (a *attempt) writeReady(uintptr) bool { return true }

@@ -3,7 +3,6 @@
 package wsconn
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -33,16 +32,14 @@ func (c *Conn) readReady(fd uintptr) bool {
 	}
 	for {
 		n, err := syscall.Read(int(fd), p)
-		switch {
-		case err == nil && n > 0:
-			c.readN = n
+		switch err { //nolint:errorlint // system calls return these very values
+		case nil:
+			if c.readN = n; n == 0 {
+				c.rerr = io.EOF
+			}
 			return true
-		case err == nil:
-			c.rerr = io.EOF
-			return true
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.EAGAIN):
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			c.dropBuffer()
 			return false
 		default:
@@ -53,17 +50,17 @@ func (c *Conn) readReady(fd uintptr) bool {
 }
 
 // writeReady writes what the socket takes at once.
-func (c *Conn) writeReady(fd uintptr) bool {
-	for c.written < len(c.writeBuf) {
-		n, err := syscall.Write(int(fd), c.writeBuf[c.written:])
-		switch {
-		case err == nil:
-			c.written += n
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EAGAIN):
+func (a *attempt) writeReady(fd uintptr) bool {
+	for len(a.b) > 0 {
+		n, err := syscall.Write(int(fd), a.b)
+		switch err { //nolint:errorlint // system calls return these very values
+		case nil:
+			a.b = a.b[n:]
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			return true
 		default:
-			c.writeErr = os.NewSyscallError("write", err)
+			a.err = os.NewSyscallError("write", err)
 			return true
 		}
 	}

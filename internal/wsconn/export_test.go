@@ -6,7 +6,7 @@ import (
 )
 
 // NewConn makes a Conn without a handshake.
-func NewConn(nc net.Conn, limits Limits) *Conn { return newConn(nc, limits) }
+func NewConn(nc net.Conn, limits Limits) *Conn { return newConn(nc, &limits) }
 
 // Preload gives a Conn bytes that came with its handshake.
 func (c *Conn) Preload(early []byte) { c.preload(early) }

@@ -87,8 +87,8 @@ func reason(status int) error {
 
 // Hijack takes the socket over. Nothing is written yet: the connection can be
 // made known to others first, and whatever they write waits for
-// [Conn.WriteHandshake].
-func (h *Handshake) Hijack(w http.ResponseWriter, limits Limits) (*Conn, error) {
+// [Conn.WriteHandshake]. Connections can share their limits.
+func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error) {
 	nc, brw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func reserved(name string) bool {
 	return false
 }
 
-func newConn(nc net.Conn, limits Limits) *Conn {
+func newConn(nc net.Conn, limits *Limits) *Conn {
 	return &Conn{nc: nc, raw: rawConn(nc), limits: limits}
 }
 

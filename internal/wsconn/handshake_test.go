@@ -207,7 +207,7 @@ func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Se
 			http.Error(w, refusal.Err.Error(), refusal.StatusCode)
 			return
 		}
-		c, err := h.Hijack(w, limits)
+		c, err := h.Hijack(w, &limits)
 		if err == nil {
 			err = c.WriteHandshake(h, w.Header(), "", patience)
 		}
@@ -269,7 +269,7 @@ func TestHandshake_Hijack(t *testing.T) {
 	}
 	t.Run("fails where the writer cannot", func(t *testing.T) {
 		t.Parallel()
-		_, err := handshake(t).Hijack(httptest.NewRecorder(), wsconn.Limits{})
+		_, err := handshake(t).Hijack(httptest.NewRecorder(), &wsconn.Limits{})
 		require.ErrorIs(t, err, http.ErrNotSupported)
 	})
 }

@@ -1,6 +1,24 @@
 package wsconn
 
-import "time"
+import (
+	"sync"
+	"time"
+)
+
+// attempt is a write that does not wait. It is pooled, so that a connection
+// which does not write holds nothing for it.
+type attempt struct {
+	ready func(fd uintptr) bool // writeReady of this attempt
+	b     []byte                // not written yet
+	err   error
+}
+
+//nolint:gochecknoglobals // a pool is shared to be of use
+var attempts = sync.Pool{New: func() any {
+	a := new(attempt)
+	a.ready = a.writeReady
+	return a
+}}
 
 // TryWrite writes as much of b as goes without waiting and returns how much
 // that was: nothing, where the socket cannot tell.
@@ -8,16 +26,16 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	if c.writeFD == nil {
-		c.writeFD = c.writeReady
-	}
-	c.writeBuf, c.written, c.writeErr = b, 0, nil
-	err := c.raw.Write(c.writeFD)
-	c.writeBuf = nil
+	a, _ := attempts.Get().(*attempt)
+	a.b = b
+	err := c.raw.Write(a.ready)
 	if err == nil {
-		err = c.writeErr
+		err = a.err
 	}
-	return c.written, err
+	n := len(b) - len(a.b)
+	a.b, a.err = nil, nil
+	attempts.Put(a)
+	return n, err
 }
 
 // Write writes all of b, within timeout; zero means no limit. After an error
