@@ -116,7 +116,7 @@ type closing struct {
 
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
-		g: u.g, id: u.connectionID, ws: ws, ctx: *u.ctx,
+		g: u.g, id: u.connectionID, ws: ws, ctx: u.parent,
 		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
 		domainName: u.domainName(), connectedAt: u.now.UnixNano(),
 	}

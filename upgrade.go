@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,8 @@ type upgrade struct {
 	g            *Gateway
 	w            http.ResponseWriter
 	r            *http.Request
-	ctx          *connectionContext // becomes the connection's
+	parent       connectionContext // becomes the connection's
+	ctx          context.Context   //nolint:containedctx // &parent
 	connectionID string
 	requestID    string
 	now          time.Time
@@ -82,10 +84,11 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		g: g, w: w, r: r,
 		connectionID: connid.New(g.tag),
 		requestID:    connid.NewRequest(),
-		ctx:          &connectionContext{g.root, r.Context()},
+		parent:       connectionContext{g.root, r.Context()},
 		now:          time.Now(),
 		table:        g.routes.Load(),
 	}
+	u.ctx = &u.parent
 	if !g.join() {
 		w.Header().Set("Retry-After", retryAfter)
 		u.refuse(ErrClosed)

@@ -32,7 +32,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 	}
 	for {
 		n, err := syscall.Read(int(fd), p)
-		switch err { //nolint:errorlint // system calls return these very values
+		switch err {
 		case nil:
 			if c.readN = n; n == 0 {
 				c.rerr = io.EOF
@@ -53,7 +53,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 func (a *attempt) writeReady(fd uintptr) bool {
 	for len(a.b) > 0 {
 		n, err := syscall.Write(int(fd), a.b)
-		switch err { //nolint:errorlint // system calls return these very values
+		switch err {
 		case nil:
 			a.b = a.b[n:]
 		case syscall.EINTR:
