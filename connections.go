@@ -61,7 +61,8 @@ type connection struct {
 	working int     // workers, the reader among them while it runs an integration
 	inline  *worker // the reader's
 	closing *closing
-	gone    bool // closing, and nothing more is accepted for the client
+	ending  atomic.Bool // whether closing is set
+	gone    bool        // closing, and nothing more is accepted for the client
 }
 
 // inbox holds the messages of a client for as long as its integrations are slower
@@ -190,7 +191,7 @@ func (c *connection) serve() {
 // integration itself if no other runs. It reports whether its goroutine is still
 // the reader.
 func (c *connection) serveInput() bool {
-	var w *worker // set while this goroutine runs an integration
+	var w *worker // set while this goroutine is at work, from one message to the next
 	defer func() {
 		if w != nil { // the integration has ended this goroutine
 			w.abandon(errGoexit)
@@ -199,17 +200,25 @@ func (c *connection) serveInput() bool {
 	for {
 		message, err := c.ws.Read(c)
 		if err != nil {
+			w.end()
+			w = nil
 			c.readerEnded(err)
 			return false
 		}
 		now := time.Now()
 		c.heard(now)
-		if w = c.receive(message); w != nil {
+		if w == nil {
+			w = c.receive(message)
+		}
+		if w != nil {
 			c.lastActive.Store(now.UnixNano())
-			reads := w.run(message, now)
-			w = nil
-			if !reads {
+			if !w.run(message, now) {
+				w = nil
 				return false
+			}
+			if !c.ws.BufferedMessage() || c.ending.Load() {
+				w.end()
+				w = nil
 			}
 		}
 		if c.ws.Waiting() {
@@ -230,7 +239,7 @@ func (c *connection) receive(message []byte) *worker {
 		case c.working == 0:
 			c.working++
 			if c.inline == nil {
-				c.inline = &worker{c: c}
+				c.inline = &worker{c: c, tail: connid.TailOf(c.id)}
 				c.g.watch.add(c.inline)
 			}
 			c.inline.reads = true
@@ -352,7 +361,7 @@ func (c *connection) post(data, frame []byte, now time.Time) error {
 		if frame == nil {
 			frame = textFrame(data)
 		}
-		drain, err := c.out.Push(frame, true)
+		drain, err := c.out.Push(frame)
 		switch {
 		case errors.Is(err, sendq.ErrFull):
 			return errSlowClient
@@ -381,37 +390,25 @@ func (c *connection) sendNow(data, frame []byte) bool {
 	return true
 }
 
-// reply queues the answer to a message. It waits for room, so that a client that
-// sends but does not read is held back, not answered in part. With cork the
-// answer may wait for those to come.
-func (c *connection) reply(ctx context.Context, body []byte, cork bool, now time.Time) {
-	if cork || !c.sendNow(body, nil) {
-		frame := textFrame(body)
-		drain, err := c.out.Push(frame, !cork)
-		if errors.Is(err, sendq.ErrFull) {
-			c.flush()
-			drain, err = c.out.PushWait(frame, true)
-			now = time.Now()
-		}
-		if err != nil {
-			c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
-			return
-		}
-		if drain {
-			c.drain()
-		}
-	}
-	c.lastActive.Store(now.UnixNano())
-	if len(c.g.observers) > 0 {
-		c.g.observers.messageSent(ctx, c.id, len(body))
-	}
-}
-
 // flush makes sure that what is queued is being written.
 func (c *connection) flush() {
 	if c.out.Claim() {
 		c.drain()
 	}
+}
+
+// pushReply queues the answer to a message. It waits for room, so that a client
+// that sends but does not read is held back, not answered in part.
+func (c *connection) pushReply(body []byte) error {
+	frame := textFrame(body)
+	drain, err := c.out.Push(frame)
+	if errors.Is(err, sendq.ErrFull) {
+		drain, err = c.out.PushWait(frame)
+	}
+	if drain {
+		c.drain()
+	}
+	return err
 }
 
 const (
@@ -508,6 +505,7 @@ func (c *connection) begin(cs cause) *closing {
 		done:        make(chan struct{}),
 	}
 	c.closing = cl
+	c.ending.Store(true)
 	c.gone = cs.broken || !cs.polite
 	c.workersDoneLocked()
 	if c.timer != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -226,6 +227,10 @@ func TestConnection_RepliesAreNotKeptBack(t *testing.T) {
 		"a message that takes its time":    frame(finText, `{"action":"slow"}`),
 		"a binary frame":                   frame(0x82, "b"),
 		"a message whose route is unknown": frame(finText, `{"action":"$connect"}`),
+		"a message without a reply":        frame(finText, `{"action":"silent"}`),
+		"a message that is not UTF-8":      frame(finText, "\xff"),
+		"a message that panics":            frame(finText, `{"action":"panics"}`),
+		"one that ends its goroutine":      frame(finText, `{"action":"exits"}`),
 	} {
 		for _, inFlight := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s, InFlight %d", name, inFlight), func(t *testing.T) {
@@ -235,6 +240,12 @@ func TestConnection_RepliesAreNotKeptBack(t *testing.T) {
 					srv.HandleFunc("slow", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
 						<-ctx.Done()
 						return nil, ctx.Err()
+					})
+					srv.HandleFunc("silent", answerNothing)
+					srv.HandleFunc("panics", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic("!") })
+					srv.HandleFunc("exits", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+						runtime.Goexit()
+						return nil, nil
 					})
 					srv.HandleFunc("fast", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 						return &gateway.Response{Body: req.Body}, nil

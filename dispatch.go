@@ -10,6 +10,7 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
+	"example.com/gateway/internal/wsconn"
 )
 
 // worker runs the integrations of a connection's messages, one after the other,
@@ -22,14 +23,16 @@ import (
 // integration's timeout.
 type worker struct {
 	c       *connection
+	tail    connid.Tail  // of the connection's ID
 	started atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds; 0: none
 	place   int          // among those that are watched; the watch's
 
-	// c.mu guards the fields below. While started is not 0 they are those of the
-	// worker's goroutine, until somebody else makes it 0 under c.mu.
+	// c.mu guards the fields below. While its goroutine is the reader they are that
+	// one's, until somebody else, during a call, makes started 0 under c.mu.
 	timeout *time.Timer
 	reads   bool  // its goroutine is the connection's reader
 	call    *call // under way
+	corked  bool  // replies of the reader may wait in the send queue for those to come
 }
 
 // takeOverAfter is how long an integration may keep the reader from reading, and
@@ -47,22 +50,39 @@ type call struct {
 }
 
 // run serves message and then, unless its goroutine has to read, those of the
-// inbox. It reports whether its goroutine is still the reader.
+// inbox. It reports whether its goroutine is still the reader, which then goes on
+// to run or to end.
 func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
+		if w.reads { // as nobody changes between calls
+			return true
+		}
 		c.mu.Lock()
-		if w.reads || c.inbox.empty() {
-			reads = w.reads
+		if c.inbox.empty() {
 			c.workerEndedLocked()
 			c.mu.Unlock()
-			return reads
+			return false
 		}
 		message = c.takeLocked()
 		c.mu.Unlock()
 		now = time.Now()
 	}
 	return false
+}
+
+// end ends the reader's work, if w is not nil.
+func (w *worker) end() {
+	if w == nil {
+		return
+	}
+	if w.corked {
+		w.corked = false
+		w.c.flush()
+	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.c.workerEndedLocked()
 }
 
 // serve takes one message through the service's steps: a route, the throttles,
@@ -77,7 +97,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	}
 	call := &call{route: r, start: now}
 	c.fill(&call.req, t, r, EventMessage, now)
-	call.req.RequestID, call.req.MessageID = call.ids.Make(c.id)
+	call.req.RequestID, call.req.MessageID = call.ids.Make(w.tail)
 	call.req.Body = message
 	var until time.Time // none
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
@@ -92,7 +112,10 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	inTime := w.finish(call)
 	call.Cancel()
 	if inTime {
-		c.answer(call, out, w.cork())
+		if !w.reads || out.err != nil || len(c.g.observers) > 0 { // else it has taken next to no time
+			now = time.Now()
+		}
+		w.answer(call, out, now)
 	}
 	return inTime
 }
@@ -123,11 +146,6 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 	}
 	return out
 }
-
-// cork reports whether the answer may wait, since the next message is there
-// already and this goroutine takes it next. Only the worker's goroutine asks, and
-// between calls nobody takes the reading from it.
-func (w *worker) cork() bool { return w.reads && w.c.ws.Buffered() }
 
 // begin notes the call under way. A reader's needs no lock: whoever takes it over
 // has to change started first.
@@ -228,7 +246,9 @@ func (w *worker) abandon(err error) {
 	}
 	c.mu.Unlock()
 
-	c.answer(call, invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}, false)
+	c.flush()
+	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
+	(&worker{c: c}).answer(call, out, time.Now())
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,7 +262,7 @@ func (w *worker) abandon(err error) {
 // inbox; the teardown waits for it.
 func (c *connection) startWorkerLocked(message []byte) {
 	c.working++
-	w := &worker{c: c}
+	w := &worker{c: c, tail: connid.TailOf(c.id)}
 	c.g.running.Go(func() {
 		defer w.abandon(errGoexit) // does nothing unless the integration ended this goroutine
 		w.run(message, time.Now())
@@ -276,8 +296,8 @@ func (c *connection) workersDoneLocked() {
 }
 
 // answer does what the outcome of a call asks for.
-func (c *connection) answer(call *call, out invocation, cork bool) {
-	now := time.Now()
+func (w *worker) answer(call *call, out invocation, now time.Time) {
+	c := w.c
 	if out.rejected && out.err != nil {
 		c.rejected(call, out.err)
 	} else {
@@ -287,17 +307,52 @@ func (c *connection) answer(call *call, out invocation, cork bool) {
 	limit := c.g.quotas.MessageBytes
 	switch {
 	case out.err != nil:
-		c.replyError(call, out.err, cork, now)
+		w.replyError(call, out.err, now)
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
 		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
-		c.replyError(call, errReplySize, cork, now)
+		w.replyError(call, errReplySize, now)
 	default:
-		c.reply(call, body, cork, now)
+		w.reply(call, body, now)
 	}
 }
 
 // replyError sends an error frame, which goes out on one-way routes too.
-func (c *connection) replyError(call *call, err error, cork bool, now time.Time) {
-	c.reply(call, appendErrorJSON(nil, wireErrorOf(err), c.id, call.req.RequestID), cork, now)
+func (w *worker) replyError(call *call, err error, now time.Time) {
+	w.reply(call, appendErrorJSON(nil, wireErrorOf(err), w.c.id, call.req.RequestID), now)
+}
+
+// reply answers a message.
+func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
+	c := w.c
+	if err := w.send(body); err != nil {
+		c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
+		return
+	}
+	c.lastActive.Store(now.UnixNano())
+	if len(c.g.observers) > 0 {
+		c.g.observers.messageSent(ctx, c.id, len(body))
+	}
+}
+
+// send sends a reply. While the next message is there already, and this goroutine
+// takes it next, the reply waits in the send queue, so that many go out in one
+// write.
+func (w *worker) send(body []byte) error {
+	c := w.c
+	more := w.reads && c.ws.BufferedMessage()
+	if !more && !w.corked && c.sendNow(body, nil) {
+		return nil
+	}
+	if more || w.corked {
+		encode := func(dst []byte) []byte { return wsconn.AppendText(dst, body) }
+		if corked, drain := c.out.Cork(wsconn.TextSize(len(body)), encode, !more); corked {
+			w.corked = more
+			if drain {
+				c.drain()
+			}
+			return nil
+		}
+	}
+	return c.pushReply(body)
 }

@@ -81,14 +81,24 @@ func putRequest(text *[RequestLength]byte) {
 // of a connection ID and shares its tail, as the service's do.
 func NewMessage(id string) string {
 	var text [Length]byte
-	putMessage(&text, id)
+	putMessage(&text, TailOf(id))
 	return string(text[:])
 }
 
-func putMessage(text *[Length]byte, id string) {
-	raw, _ := decode(id)
-	binary.LittleEndian.PutUint64(raw[:rawSize-tailSize], mathrand.Uint64())
+func putMessage(text *[Length]byte, tail Tail) {
+	var raw [rawSize]byte
+	binary.LittleEndian.PutUint64(raw[:], mathrand.Uint64())
+	copy(raw[rawSize-tailSize:], tail[:])
 	base64.URLEncoding.Encode(text[:], raw[:])
+}
+
+// Tail is what a connection's message IDs have in common.
+type Tail [tailSize]byte
+
+// TailOf returns the tail of a connection ID.
+func TailOf(id string) Tail {
+	raw, _ := decode(id)
+	return Tail(raw[rawSize-tailSize:])
 }
 
 // IDs holds the IDs of one message in the memory of what it is part of.
@@ -98,10 +108,11 @@ type IDs struct {
 }
 
 // Make returns what [NewRequest] and [NewMessage] do, without memory of their
-// own: the strings are those of ids, which must not be used again.
-func (ids *IDs) Make(id string) (request, message string) {
+// own: the strings are those of ids, which must not be used again. It takes the
+// connection ID's tail.
+func (ids *IDs) Make(tail Tail) (request, message string) {
 	putRequest(&ids.request)
-	putMessage(&ids.message, id)
+	putMessage(&ids.message, tail)
 	return unsafe.String(&ids.request[0], len(ids.request)), unsafe.String(&ids.message[0], len(ids.message))
 }
 

@@ -15,6 +15,7 @@ import (
 type model struct {
 	limits   sendq.Limits
 	urgent   [2]string
+	corked   []string
 	messages []string
 	written  []string // messages handed out by the last Next
 	last     string
@@ -23,6 +24,10 @@ type model struct {
 }
 
 func (m *model) empty() bool {
+	return len(m.corked) == 0 && m.uncorked()
+}
+
+func (m *model) uncorked() bool {
 	return len(m.messages) == 0 && m.urgent == [2]string{} && m.last == ""
 }
 
@@ -35,8 +40,24 @@ func (m *model) claim() bool {
 }
 
 func (m *model) push(message string) error {
-	all := strings.Join(m.messages, "") + strings.Join(m.written, "")
-	n := len(m.messages) + len(m.written)
+	if err := m.fits(message); err != nil {
+		return err
+	}
+	m.messages = append(m.messages, message)
+	return nil
+}
+
+func (m *model) cork(message string, claim bool) (corked, drain bool) {
+	if m.draining || !m.uncorked() || m.fits(message) != nil || claim && len(m.corked) == 0 {
+		return false, false
+	}
+	m.corked = append(m.corked, message)
+	return true, claim && m.claim()
+}
+
+func (m *model) fits(message string) error {
+	all := strings.Join(m.corked, "") + strings.Join(m.messages, "") + strings.Join(m.written, "")
+	n := len(m.corked) + len(m.messages) + len(m.written)
 	switch {
 	case m.closed:
 		return sendq.ErrClosed
@@ -44,13 +65,16 @@ func (m *model) push(message string) error {
 		m.limits.Bytes > 0 && n > 0 && len(all)+len(message) > m.limits.Bytes:
 		return sendq.ErrFull
 	}
-	m.messages = append(m.messages, message)
 	return nil
 }
 
 // next takes what goes out in one write: as many whole messages as fit, or one
 // that does not, with the urgent frames before them and the last one behind.
 func (m *model) next(size int) (string, bool) {
+	if len(m.corked) > 0 {
+		m.corked, m.written = nil, m.corked
+		return strings.Join(m.written, ""), true
+	}
 	batch := strings.Join(m.urgent[:], "")
 	m.urgent, m.written = [2]string{}, nil
 	for len(m.messages) > 0 && (len(batch)+len(m.messages[0]) <= size || batch == "") {
@@ -83,12 +107,24 @@ func TestQueue_asModel(t *testing.T) {
 				letter := string(rune('a' + step%26))
 				claim := rnd.IntN(2) == 0
 				switch op := rnd.IntN(100); {
-				case op < 45:
+				case op < 30:
 					message := strings.Repeat(letter, 1+rnd.IntN(12))
-					drain, err := q.Push([]byte(message), claim)
+					var drain bool
+					var err error
+					if claim {
+						drain, err = q.Push([]byte(message))
+					} else {
+						err = q.PushOnly([]byte(message))
+					}
 					want := m.push(message)
 					require.ErrorIs(t, err, want)
 					require.Equal(t, want == nil && claim && m.claim(), drain)
+				case op < 45:
+					message := strings.Repeat(letter, 1+rnd.IntN(4))
+					wantCorked, wantDrain := m.cork(message, claim)
+					corked, drain := q.Cork(len(message), func(dst []byte) []byte { return append(dst, message...) }, claim)
+					require.Equal(t, wantCorked, corked)
+					require.Equal(t, wantDrain, drain)
 				case op < 55:
 					kind := rnd.IntN(2)
 					drain := q.Urgent(kind, []byte(strings.ToUpper(letter)))

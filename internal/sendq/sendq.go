@@ -20,8 +20,8 @@ type Limits struct {
 	Messages int // likewise
 }
 
-// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close, Claim or
-// ClaimFor has the role of the drainer: it must call Next until that returns
+// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close, Claim,
+// ClaimFor or Cork has the role of the drainer: it must call Next until that returns
 // false. The zero value is an empty queue without limits; all methods are safe
 // for concurrent use.
 type Queue struct {
@@ -33,6 +33,7 @@ type Queue struct {
 	bytes       int // of those
 	handed      int // messages handed out by Next and not yet written
 	handedBytes int
+	corked      *cork // before all messages; nil: none
 	rare        *rare // nil: as if it were empty
 	closed      bool
 	draining    bool
@@ -57,26 +58,26 @@ func (q *Queue) Hold() {
 	q.draining = true
 }
 
-// Push appends a message's frames. With claim it also asks for the drainer's
-// role. It fails with [ErrFull] or [ErrClosed] and then holds nothing of it.
-func (q *Queue) Push(message []byte, claim bool) (drain bool, err error) {
+// Push appends a message's frames. It fails with [ErrFull] or [ErrClosed] and then
+// holds nothing of it.
+func (q *Queue) Push(message []byte) (drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.pushLocked(message); err != nil {
 		return false, err
 	}
-	return claim && q.claimLocked(), nil
+	return q.claimLocked(), nil
 }
 
 // PushWait is Push, but waits for room instead of failing with [ErrFull].
 // Somebody must be draining, or nothing ever makes room.
-func (q *Queue) PushWait(message []byte, claim bool) (drain bool, err error) {
+func (q *Queue) PushWait(message []byte) (drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		err := q.pushLocked(message)
 		if err == nil {
-			return claim && q.claimLocked(), nil
+			return q.claimLocked(), nil
 		}
 		if !errors.Is(err, ErrFull) {
 			return false, err
@@ -99,23 +100,72 @@ func (q *Queue) ClaimFor(bytes int) bool {
 		return false
 	}
 	q.draining = true
-	q.count, q.handed = q.count+1, q.handed+1
-	q.bytes, q.handedBytes = q.bytes+bytes, q.handedBytes+bytes
+	q.handOutLocked(bytes)
 	return true
 }
 
-func (q *Queue) pushLocked(message []byte) error {
-	limits := q.limits
-	if limits == nil {
-		limits = &Limits{}
+// Cork queues a message of so many bytes, which encode appends, for whoever drains
+// the queue next: together with others that are corked it needs no memory of its
+// own. With claim it asks for the drainer's role, too. It does nothing and reports
+// false when the message can't be joined with those: others wait, or somebody
+// drains the queue, or there is no room; with claim also when none is corked.
+func (q *Queue) Cork(bytes int, encode func(dst []byte) []byte, claim bool) (corked, drain bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.draining || q.waiting() > 0 || q.rare != nil && !q.rare.empty() || q.fitsLocked(bytes) != nil {
+		return false, false
 	}
+	k := q.corked
+	switch {
+	case k == nil && (claim || bytes > corkBytes):
+		return false, false
+	case k == nil:
+		k, _ = corks.Get().(*cork)
+		q.corked = k
+	case len(k.frames)+bytes > cap(k.frames):
+		return false, false
+	}
+	k.frames = encode(k.frames)
+	k.count++
+	q.count, q.bytes = q.count+1, q.bytes+bytes
+	return true, claim && q.claimLocked()
+}
+
+// cork holds messages that wait to be joined by others.
+type cork struct {
+	frames []byte
+	count  int
+	handed bool // by Next, and being written
+}
+
+const corkBytes = 4 << 10
+
+//nolint:gochecknoglobals // a pool is shared to be of use
+var corks = sync.Pool{New: func() any { return &cork{frames: make([]byte, 0, corkBytes)} }}
+
+// handOutLocked counts a message that is being written.
+func (q *Queue) handOutLocked(bytes int) {
+	q.count, q.handed = q.count+1, q.handed+1
+	q.bytes, q.handedBytes = q.bytes+bytes, q.handedBytes+bytes
+}
+
+func (q *Queue) fitsLocked(bytes int) error {
+	limits := q.limits
 	switch {
 	case q.closed:
 		return ErrClosed
+	case limits == nil || q.count == 0: // an empty queue takes any message
 	case limits.Messages > 0 && q.count >= limits.Messages:
 		return ErrFull
-	case limits.Bytes > 0 && q.bytes+len(message) > limits.Bytes && q.count > 0:
-		return ErrFull // but an empty queue takes any message
+	case limits.Bytes > 0 && q.bytes+bytes > limits.Bytes:
+		return ErrFull
+	}
+	return nil
+}
+
+func (q *Queue) pushLocked(message []byte) error {
+	if err := q.fitsLocked(len(message)); err != nil {
+		return err
 	}
 	if len(q.messages) == cap(q.messages) && q.head > 0 && q.head >= len(q.messages)/2 { // room in front: no need to grow
 		n := copy(q.messages, q.messages[q.head:])
@@ -165,6 +215,9 @@ func (q *Queue) Abort() {
 	defer q.mu.Unlock()
 	r := q.rareLocked()
 	q.messages, q.head, r.urgent, r.last = nil, 0, [2][]byte{}, nil
+	if q.corked != nil && !q.corked.handed {
+		q.dropCorkLocked()
+	}
 	q.count, q.bytes = q.handed, q.handedBytes
 	q.closeLocked()
 }
@@ -216,7 +269,7 @@ func (q *Queue) claimLocked() bool {
 }
 
 func (q *Queue) emptyLocked() bool {
-	return q.waiting() == 0 && (q.rare == nil || q.rare.empty())
+	return q.waiting() == 0 && q.corked == nil && (q.rare == nil || q.rare.empty())
 }
 
 // empty reports that nothing of r waits to be written.
@@ -245,6 +298,12 @@ func (q *Queue) Next(buf []byte) ([]byte, bool) {
 
 // batchLocked takes what goes out in one write.
 func (q *Queue) batchLocked(batch []byte) []byte {
+	if k := q.corked; k != nil {
+		k.handed = true
+		q.handed += k.count
+		q.handedBytes += len(k.frames)
+		return k.frames
+	}
 	size := cap(batch)
 	var last []byte
 	if r := q.rare; r != nil {
@@ -292,12 +351,22 @@ func (q *Queue) writtenLocked() {
 	if q.handed == 0 {
 		return
 	}
+	if k := q.corked; k != nil && k.handed {
+		q.dropCorkLocked()
+	}
 	q.count -= q.handed
 	q.bytes -= q.handedBytes
 	q.handed, q.handedBytes = 0, 0
 	if q.rare != nil && q.rare.room != nil {
 		q.rare.room.Broadcast()
 	}
+}
+
+func (q *Queue) dropCorkLocked() {
+	k := q.corked
+	k.frames, k.count, k.handed = k.frames[:0], 0, false
+	q.corked = nil
+	corks.Put(k)
 }
 
 func (q *Queue) signalDrainedLocked() {

@@ -24,9 +24,7 @@ func newQueue(limits sendq.Limits) *sendq.Queue {
 func push(t *testing.T, q *sendq.Queue, messages ...string) {
 	t.Helper()
 	for _, m := range messages {
-		drain, err := q.Push([]byte(m), false)
-		require.NoError(t, err)
-		require.False(t, drain)
+		require.NoError(t, q.PushOnly([]byte(m)))
 	}
 }
 
@@ -126,28 +124,66 @@ func TestQueue_claims(t *testing.T) {
 	t.Parallel()
 	q := newQueue(sendq.Limits{})
 	require.False(t, q.Claim(), "nothing to write")
-	claimed, err := q.Push([]byte("a"), true)
+	claimed, err := q.Push([]byte("a"))
 	require.NoError(t, err)
 	require.True(t, claimed)
 	for range 2 {
-		claimed, err = q.Push([]byte("b"), true)
+		claimed, err = q.Push([]byte("b"))
 		require.NoError(t, err)
 		require.False(t, claimed, "taken")
 		require.False(t, q.Claim(), "taken")
 	}
 	require.False(t, q.Urgent(sendq.Ping, []byte("I")), "taken")
 	require.Equal(t, []string{"Iabb"}, drain(q, 10))
-	claimed, err = q.Push([]byte("c"), true)
+	claimed, err = q.Push([]byte("c"))
 	require.NoError(t, err)
 	require.True(t, claimed, "free again")
 	require.Equal(t, []string{"c"}, drain(q, 10))
+}
+
+func TestQueue_Cork(t *testing.T) {
+	t.Parallel()
+	cork := func(q *sendq.Queue, m string, claim bool) (corked, drain bool) {
+		return q.Cork(len(m), func(dst []byte) []byte { return append(dst, m...) }, claim)
+	}
+	q := newQueue(sendq.Limits{Messages: 4})
+	corked, _ := cork(q, "x", true)
+	require.False(t, corked, "nothing to join it with")
+	for _, m := range []string{"a", "b"} {
+		corked, drain := cork(q, m, false)
+		require.True(t, corked)
+		require.False(t, drain)
+	}
+	corked, drainer := cork(q, "c", true)
+	require.True(t, corked && drainer)
+	require.False(t, q.ClaimFor(1), "others come first")
+	corked, _ = cork(q, "x", false)
+	require.False(t, corked, "somebody drains")
+	push(t, q, "d")
+	require.ErrorIs(t, q.PushOnly([]byte("x")), sendq.ErrFull, "what is corked counts")
+	require.Equal(t, []string{"abc", "d"}, drain(q, 10))
+
+	push(t, q, "a")
+	corked, _ = cork(q, "x", false)
+	require.False(t, corked, "a message comes first")
+	require.True(t, q.Claim())
+	require.Equal(t, []string{"a"}, drain(q, 10))
+
+	corked, _ = cork(q, strings.Repeat("x", 5000), false)
+	require.False(t, corked, "too large")
+	corked, _ = cork(q, strings.Repeat("x", 4000), false)
+	require.True(t, corked)
+	corked, _ = cork(q, strings.Repeat("x", 4000), false)
+	require.False(t, corked, "no room")
+	q.Abort()
+	require.True(t, done(q.Drained()), "what was corked is forgotten")
 }
 
 func TestQueue_Hold(t *testing.T) {
 	t.Parallel()
 	q := newQueue(sendq.Limits{})
 	q.Hold()
-	claimed, err := q.Push([]byte("a"), true)
+	claimed, err := q.Push([]byte("a"))
 	require.NoError(t, err)
 	require.False(t, claimed)
 	require.False(t, q.Close([]byte("C")))
@@ -158,10 +194,7 @@ func TestQueue_Hold(t *testing.T) {
 
 func TestQueue_limits(t *testing.T) {
 	t.Parallel()
-	try := func(q *sendq.Queue, m string) error {
-		_, err := q.Push([]byte(m), false)
-		return err
-	}
+	try := func(q *sendq.Queue, m string) error { return q.PushOnly([]byte(m)) }
 	t.Run("messages, those being written included", func(t *testing.T) {
 		t.Parallel()
 		q := newQueue(sendq.Limits{Messages: 2})
@@ -229,7 +262,7 @@ func TestQueue_growth(t *testing.T) {
 	require.True(t, q.Claim())
 	round := func() {
 		_, _ = q.Next(buf)
-		_, _ = q.Push(message, false)
+		_ = q.PushOnly(message)
 	}
 	for range 100 {
 		round()
@@ -282,9 +315,9 @@ func TestQueue_Close(t *testing.T) {
 		q := newQueue(sendq.Limits{Messages: 1})
 		push(t, q, "a")
 		require.True(t, q.Close([]byte("C")))
-		_, err := q.Push([]byte("b"), true)
+		_, err := q.Push([]byte("b"))
 		require.ErrorIs(t, err, sendq.ErrClosed)
-		_, err = q.PushWait([]byte("b"), true)
+		_, err = q.PushWait([]byte("b"))
 		require.ErrorIs(t, err, sendq.ErrClosed)
 		require.False(t, q.Urgent(sendq.Pong, []byte("O")))
 		require.False(t, q.Close([]byte("D")), "the first one wins")
@@ -303,7 +336,7 @@ func TestQueue_Abort(t *testing.T) {
 		q.Abort()
 		require.True(t, done(q.Drained()))
 		require.False(t, q.Claim())
-		_, err := q.Push([]byte("b"), true)
+		_, err := q.Push([]byte("b"))
 		require.ErrorIs(t, err, sendq.ErrClosed)
 		q.Abort()
 		require.False(t, q.Close([]byte("C")))
@@ -341,7 +374,7 @@ func TestQueue_PushWait(t *testing.T) {
 		push(t, q, "a")
 		ch, drainer := make(chan error, 1), new(atomic.Bool)
 		go func() { // ends with the bubble
-			d, err := q.PushWait([]byte("b"), true)
+			d, err := q.PushWait([]byte("b"))
 			drainer.Store(d)
 			ch <- err
 		}()
@@ -381,7 +414,7 @@ func TestQueue_PushWait(t *testing.T) {
 		t.Parallel()
 		q := newQueue(sendq.Limits{Messages: 2, Bytes: 2})
 		for _, want := range []bool{true, false} {
-			claimed, err := q.PushWait([]byte("a"), true)
+			claimed, err := q.PushWait([]byte("a"))
 			require.NoError(t, err)
 			require.Equal(t, want, claimed)
 		}
@@ -395,7 +428,7 @@ func TestQueue_PushWait(t *testing.T) {
 			var written atomic.Int64
 			for i := range pushers {
 				wg.Go(func() {
-					claimed, err := q.PushWait([]byte(fmt.Sprint(i%10)), true)
+					claimed, err := q.PushWait([]byte(fmt.Sprint(i%10)))
 					if err == nil && claimed {
 						for _, w := range drain(q, 4) {
 							written.Add(int64(len(w)))
@@ -435,9 +468,11 @@ func TestQueue_concurrently(t *testing.T) {
 	for who := range pushers {
 		wg.Go(func() {
 			for i := range each {
-				claimed, err := q.PushWait(fmt.Appendf(nil, "%d:%d ", who, i), i%2 == 0)
-				if err == nil && !claimed && i%2 == 1 {
-					claimed = q.Claim()
+				text := fmt.Appendf(nil, "%d:%d ", who, i)
+				encode := func(dst []byte) []byte { return append(dst, text...) }
+				corked, claimed := q.Cork(len(text), encode, i%5 == 0)
+				if !corked {
+					claimed, _ = q.PushWait(text)
 				}
 				if claimed {
 					runDrainer()

@@ -54,7 +54,7 @@ type Control interface {
 }
 
 // Conn is the server's end of a connection. One goroutine at a time may read
-// (Wait, Read, Buffered, Discard) and one may write (Write, TryWrite, CloseWrite);
+// (Wait, Read, BufferedMessage, Discard) and one may write (Write, TryWrite, CloseWrite);
 // the other methods are safe at any time.
 type Conn struct {
 	nc     net.Conn
@@ -115,16 +115,11 @@ func (c *Conn) Read(ctl Control) ([]byte, error) {
 	}
 }
 
-// Buffered reports whether Read returns without waiting, or answers a control
-// frame by way of [Control] before it waits: whether the last frame of a message,
-// a Ping or a Close has been read from the socket already.
-func (c *Conn) Buffered() bool {
+// BufferedMessage reports whether Read returns a message without waiting: one
+// that has been read from the socket already, in one frame or the last of several.
+func (c *Conn) BufferedMessage() bool {
 	h, violation := parseHeader(c.window())
-	if violation != nil {
-		return true
-	}
-	whole := h.size > 0 && uint64(len(c.window())-h.size) >= h.length
-	return whole && h.fin && h.op != opPong
+	return violation == nil && h.size > 0 && !h.control() && h.fin && uint64(len(c.window())-h.size) >= h.length
 }
 
 // Discard reads and forgets what the client still sends after our Close frame,

@@ -16,10 +16,10 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-func TestConn_Buffered(t *testing.T) {
+func TestConn_BufferedMessage(t *testing.T) {
 	t.Parallel()
-	// Whoever corks its writes while Buffered is true waits for ever if Read then
-	// waits, and Control is told of nothing, for a client that waits for those writes.
+	// Whoever corks its writes while BufferedMessage is true waits for ever if Read
+	// then waits, for a client that waits for those writes.
 	for _, tc := range []struct {
 		name string
 		rest []byte // what has come along with a first message
@@ -31,26 +31,26 @@ func TestConn_Buffered(t *testing.T) {
 		{"a first byte", text("b")[:1], false},
 		{"a header without its payload", text("b")[:6], false},
 		{"a message without its last byte", text("bcd")[:8], false},
-		{"a ping: Control is told before Read waits", frame(fin|pingOp, "p"), true},
+		{"a ping: Read waits after it", frame(fin|pingOp, "p"), false},
 		{"a pong: Read forgets it and waits", frame(fin|pongOp, "p"), false},
 		{"a fragment: Read keeps it and waits", frame(textFrame, "b"), false},
 		{"half a ping", frame(fin|pingOp, "p")[:6], false},
-		{"a ping and a message", join(frame(fin|pingOp, "p"), text("b")), true},
-		{"a close frame", closing(1000, ""), true},
+		{"a ping and a message", join(frame(fin|pingOp, "p"), text("b")), false},
+		{"a close frame", closing(1000, ""), false},
 		{"half a close frame", closing(1000, "")[:6], false},
-		{"a violation", []byte{fin | textFrame, 0}, true},
+		{"a violation", []byte{fin | textFrame, 0}, false},
 		{"a length of 2^62", announce(fin|textFrame, 1<<62), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			// Over these transports, what is written at once is read at once.
 			overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
-				require.False(t, c.Buffered())
+				require.False(t, c.BufferedMessage())
 				send(t, peer, append(text("a"), tc.rest...))
 				message, err := c.Read(&control{})
 				require.NoError(t, err)
 				require.Equal(t, "a", string(message))
-				require.Equal(t, tc.want, c.Buffered())
+				require.Equal(t, tc.want, c.BufferedMessage())
 			})
 		})
 	}
