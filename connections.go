@@ -194,7 +194,7 @@ func (c *connection) serveInput() bool {
 	var w *worker // set while this goroutine is at work, from one message to the next
 	defer func() {
 		if w != nil { // the integration has ended this goroutine
-			w.abandon(errGoexit)
+			w.exit()
 		}
 	}()
 	for {

@@ -23,9 +23,9 @@ import (
 // integration's timeout.
 type worker struct {
 	c       *connection
-	tail    connid.Tail  // of the connection's ID
-	started atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds; 0: none
-	place   int          // among those that are watched; the watch's
+	tail    connid.Tail   // of the connection's ID
+	started *atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds, 0: none; nil unless it is watched
+	place   int           // where the watch has that
 
 	// c.mu guards the fields below. While its goroutine is the reader they are that
 	// one's, until somebody else, during a call, makes started 0 under c.mu.
@@ -164,13 +164,14 @@ func (w *worker) begin(call *call) {
 
 // finish ends call, unless it has been abandoned.
 func (w *worker) finish(call *call) bool {
-	if w.started.CompareAndSwap(call.start.UnixNano(), 0) { // nobody has taken over
+	if w.started != nil && w.started.CompareAndSwap(call.start.UnixNano(), 0) { // nobody has taken over
 		w.call = nil
 		return true
 	}
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
 	if w.call != call {
+		w.c.g.watch.remove(w)
 		return false
 	}
 	w.call = nil
@@ -195,7 +196,7 @@ func (w *worker) setTimeoutLocked(now time.Time) {
 func (w *worker) takeOver(started int64) {
 	c := w.c
 	c.mu.Lock()
-	if !w.started.CompareAndSwap(started, 0) { // it is over
+	if w.started == nil || !w.started.CompareAndSwap(started, 0) { // it is over
 		c.mu.Unlock()
 		return
 	}
@@ -236,13 +237,15 @@ func (w *worker) abandon(err error) {
 		return
 	}
 	w.call = nil
-	w.started.Store(0)
+	if w.started != nil {
+		w.started.Store(0)
+	}
 	if w.reads {
 		w.reads = false
 		c.g.running.Go(c.serve)
 	}
 	if c.inline == w {
-		c.dropInlineLocked()
+		c.inline = nil // it is watched until its goroutine has come back, or ended
 	}
 	c.mu.Unlock()
 
@@ -256,6 +259,15 @@ func (w *worker) abandon(err error) {
 		c.startWorkerLocked(c.takeLocked())
 	}
 	c.workerEndedLocked()
+}
+
+// exit is what a worker's goroutine calls at its end, also when the integration
+// ends it.
+func (w *worker) exit() {
+	w.abandon(errGoexit)
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.c.g.watch.remove(w)
 }
 
 // startWorkerLocked runs a worker on a goroutine of its own, which ends with the

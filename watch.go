@@ -14,35 +14,53 @@ type watch struct {
 	ended   sync.WaitGroup
 	over    chan struct{} // closed when no call can come any more
 
-	mu      sync.Mutex // guards the fields below
-	workers []*worker
+	mu      sync.Mutex                  // guards the fields below
+	chunks  []*[watchChunk]atomic.Int64 // when the workers' calls started: closely packed, as all are looked at
+	workers []*worker                   // in the same places; nil: free
+	free    []int                       // places
 }
 
 const (
 	// watchEvery is how often the watch looks, for up to watchMany workers at a
 	// time; with more it looks less often, so that it never takes much.
 	watchEvery = takeOverAfter
-	watchMany  = 1000
+	watchMany  = 50_000
 	// watchIdle is after how many looks without a call it ends.
 	watchIdle = 50
+	// watchChunk is how many workers are made room for at a time.
+	watchChunk = 64
 )
 
+// add gives a worker its place, from where its calls are watched.
 func (wt *watch) add(w *worker) {
 	wt.mu.Lock()
 	defer wt.mu.Unlock()
-	w.place = len(wt.workers)
-	wt.workers = append(wt.workers, w)
+	if len(wt.free) == 0 {
+		for n := range watchChunk {
+			wt.free = append(wt.free, len(wt.workers)+watchChunk-1-n)
+		}
+		wt.chunks = append(wt.chunks, new([watchChunk]atomic.Int64))
+		wt.workers = append(wt.workers, make([]*worker, watchChunk)...)
+	}
+	last := len(wt.free) - 1
+	w.place = wt.free[last]
+	wt.free = wt.free[:last]
+	wt.workers[w.place] = w
+	w.started = &wt.chunks[w.place/watchChunk][w.place%watchChunk]
 }
 
+// remove takes a worker without a call out, if it is watched.
 func (wt *watch) remove(w *worker) {
+	if w.started == nil {
+		return
+	}
 	wt.mu.Lock()
 	defer wt.mu.Unlock()
-	last := len(wt.workers) - 1
-	wt.workers[w.place] = wt.workers[last]
-	wt.workers[w.place].place = w.place
-	wt.workers[last] = nil
-	if wt.workers = wt.workers[:last]; cap(wt.workers) > 64 && last < cap(wt.workers)/4 {
-		wt.workers = append(make([]*worker, 0, 2*last), wt.workers...)
+	w.started = nil
+	wt.workers[w.place] = nil
+	wt.free = append(wt.free, w.place)
+	if len(wt.free) == len(wt.workers) {
+		wt.chunks, wt.workers, wt.free = nil, nil, nil
 	}
 }
 
@@ -94,14 +112,16 @@ func (wt *watch) look(now time.Time) (calls, workers int) {
 	var found []slow
 	wt.mu.Lock()
 	workers = len(wt.workers)
-	for _, w := range wt.workers {
-		switch started := w.started.Load(); {
-		case started == 0:
-		case started <= late:
-			found = append(found, slow{w, started})
+	for at, chunk := range wt.chunks {
+		for n := range chunk {
+			started := chunk[n].Load()
+			if started == 0 {
+				continue
+			}
 			calls++
-		default:
-			calls++
+			if started <= late {
+				found = append(found, slow{wt.workers[at*watchChunk+n], started})
+			}
 		}
 	}
 	wt.mu.Unlock()
