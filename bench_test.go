@@ -90,7 +90,7 @@ func BenchmarkConnect(b *testing.B) {
 }
 
 // newBench returns a gateway behind a real listener, and its address.
-func newBench(b *testing.B) (*gateway.Gateway, string) {
+func newBench(b testing.TB) (*gateway.Gateway, string) {
 	b.Helper()
 	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
 	require.NoError(b, err)
@@ -108,7 +108,7 @@ func benchFrame(body string) []byte {
 }
 
 // dialBench upgrades a connection and returns its socket.
-func dialBench(b *testing.B, addr string) net.Conn {
+func dialBench(b testing.TB, addr string) net.Conn {
 	b.Helper()
 	nc, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", addr)
 	require.NoError(b, err)

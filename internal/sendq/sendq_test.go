@@ -428,7 +428,7 @@ func TestQueue_PushWait(t *testing.T) {
 			var written atomic.Int64
 			for i := range pushers {
 				wg.Go(func() {
-					claimed, err := q.PushWait([]byte(fmt.Sprint(i%10)))
+					claimed, err := q.PushWait([]byte(fmt.Sprint(i % 10)))
 					if err == nil && claimed {
 						for _, w := range drain(q, 4) {
 							written.Add(int64(len(w)))
