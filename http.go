@@ -228,7 +228,7 @@ func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*
 		case m.place == "header" && strings.EqualFold(m.name, "Host"):
 			out.Host = strings.Join(values, "")
 		case m.place == "header":
-			setHeader(out.Header, m.name, values...)
+			setHeader(out.Header, m.name, inHeader(values)...)
 		}
 	}
 	target.RawQuery = query.Encode()
@@ -282,6 +282,21 @@ func setHeader(header http.Header, name string, values ...string) {
 	if len(values) > 0 {
 		header[name] = values
 	}
+}
+
+// inHeader makes values of a client ones that a header can hold: a control
+// character, which would fail the call, becomes a blank, as in net/http's answers.
+func inHeader(values []string) []string {
+	clean := make([]string, len(values))
+	for n, v := range values {
+		clean[n] = strings.Map(func(r rune) rune {
+			if r < ' ' && r != '\t' || r == 0x7f {
+				return ' '
+			}
+			return r
+		}, v)
+	}
+	return clean
 }
 
 // passesOn says whether a header of the upgrade request goes to the endpoint.
@@ -338,13 +353,35 @@ func compileURI(text string) (uriTemplate, error) {
 			return nil, fmt.Errorf("%w: URI %q: a brace that belongs to no ${stageVariables.name} and no {name}", ErrInvalidOption, text)
 		}
 	}
-	if strings.HasPrefix(text, "${") {
-		return t, nil // its scheme comes with a stage variable
-	}
-	if u, err := url.Parse(t[0].literal); err != nil || u.Scheme != "http" && u.Scheme != "https" {
+	withScheme := !strings.HasPrefix(text, "${") // else it comes with a stage variable
+	if u, err := url.Parse(t[0].literal); withScheme && (err != nil || u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("%w: URI %q: it begins with neither http:// nor https://", ErrInvalidOption, text)
 	}
+	if name := t.ofHost(); name != "" {
+		return nil, fmt.Errorf("%w: URI %q: {%s} stands before the path, where a client's value would choose the host: use ${stageVariables.name}",
+			ErrInvalidOption, text, name)
+	}
 	return t, nil
+}
+
+// ofHost returns the name of a placeholder that stands before the path, if there is
+// one.
+func (t uriTemplate) ofHost() string {
+	before := ""
+	for _, p := range t {
+		_, host, found := strings.Cut(before+p.literal, "//")
+		if !found {
+			host = before + p.literal // the scheme, or all of it, is a stage variable's
+		}
+		if strings.ContainsAny(host, "/?#") {
+			return ""
+		}
+		if p.path != "" {
+			return p.path
+		}
+		before += p.literal
+	}
+	return ""
 }
 
 func (t uriTemplate) has(name string) bool {

@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math/rand/v2"
 	"net/http"
@@ -200,7 +202,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
-	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
+	if err := g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body); err != nil {
 		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
 		call.fail(refusedManagement(err))
 		return
@@ -211,6 +213,32 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	}
 	header["X-Amzn-Trace-Id"] = []string{newTraceID(time.Now())}
 	call.do(r.Context(), r.Method, id, body)
+}
+
+// managementContext is the context of a request that a [ManagementAuth] looks at.
+type managementContext struct {
+	context.Context //nolint:containedctx // this is a context
+	g               *Gateway
+}
+
+type managementKey struct{}
+
+func (c managementContext) Value(key any) any {
+	if key == (managementKey{}) {
+		return c.g
+	}
+	return c.Context.Value(key)
+}
+
+// ManagementAPI returns the API ID and the stage of the gateway that asks a
+// [ManagementAuth], from the context of the request: what an IAM policy names. The
+// path says neither, since one handler may stand at many paths. Both are "" for any
+// other context.
+func ManagementAPI(ctx context.Context) (apiID, stage string) {
+	if g, ok := ctx.Value(managementKey{}).(*Gateway); ok {
+		return g.apiID, g.stage
+	}
+	return "", ""
 }
 
 // refusedManagement is how the refusal of a ManagementAuth shows: whatever else
@@ -236,20 +264,22 @@ var errReadBody = errors.New("reading the body")
 // readBody reads the body up to its quota. It goes by what comes, not by what
 // Content-Length says.
 func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
-	limit := m.g.quotas.MessageBytes
-	if limit > 0 {
+	if limit := m.g.quotas.MessageBytes; limit > 0 {
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
 	}
-	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
+	b := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), readAhead)+bytes.MinRead))
+	_, err := b.ReadFrom(r.Body)
 	switch {
-	case errors.As(err, &tooLarge):
+	case err == nil:
+		return b.Bytes(), nil
+	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, ErrPayloadTooLarge
-	case err != nil:
-		return nil, fmt.Errorf("%w: %v", errReadBody, err)
 	}
-	return body, nil
+	return nil, fmt.Errorf("%w: %v", errReadBody, err)
 }
+
+// readAhead bounds what Content-Length alone can make us allocate.
+const readAhead = 4 << 10
 
 func (m *managementCall) do(ctx context.Context, method, id string, body []byte) {
 	switch method {
@@ -347,10 +377,20 @@ func newUUID() string {
 	hi, lo := rand.Uint64(), rand.Uint64()
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(0xc<<60) | 0x8<<60
-	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&(1<<48-1))
+	h := hexDigits(hi, lo)
+	return string(h[:8]) + "-" + string(h[8:12]) + "-" + string(h[12:16]) + "-" + string(h[16:20]) + "-" + string(h[20:])
+}
+
+func hexDigits(hi, lo uint64) (digits [32]byte) {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:], hi)
+	binary.BigEndian.PutUint64(raw[8:], lo)
+	hex.Encode(digits[:], raw[:])
+	return digits
 }
 
 // newTraceID returns a value for X-Amzn-Trace-Id.
 func newTraceID(now time.Time) string {
-	return fmt.Sprintf("Root=1-%08x-%08x%016x", uint32(now.Unix()), rand.Uint32(), rand.Uint64())
+	h := hexDigits(uint64(now.Unix())<<32|uint64(rand.Uint32()), rand.Uint64())
+	return "Root=1-" + string(h[:8]) + "-" + string(h[8:])
 }

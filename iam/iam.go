@@ -44,11 +44,12 @@ type Auth struct {
 	// Policy says what they may do. An error denies too: it refuses a $connect with
 	// 500, and a call of @connections with 403.
 	Policy Policy
-	// APIID is that of the resources of @connections; "" means local, as in
-	// [gateway.WithAPI]. A $connect knows its own.
+	// APIID is that of the resources of @connections; "" means the gateway's, of
+	// [gateway.WithAPI].
 	APIID string
-	// Stage is that of the resources of @connections; "" means the one in the URL:
-	// the path segment before /@connections.
+	// Stage is that of the resources of @connections; "" means the gateway's, of
+	// [gateway.WithStage]. The path of the call does not count: whoever calls has
+	// chosen it.
 	Stage string
 	// AccountID is the API's account in resources; "" means the caller's.
 	AccountID string
@@ -148,25 +149,18 @@ func (a *Auth) AuthenticateManagement(r *http.Request, body []byte) error {
 	if err != nil {
 		return err
 	}
-	stage, connectionID := parts(signed.Path)
+	apiID, stage := gateway.ManagementAPI(r.Context())
 	return a.decide(r.Context(), Access{
-		Caller: signed.Caller, Action: ManageConnections, ConnectionID: connectionID,
-		Resource: a.resource(signed, cmp.Or(a.APIID, "local"), cmp.Or(a.Stage, stage)+"/"+r.Method+"/@connections/{connectionId}"),
+		Caller: signed.Caller, Action: ManageConnections, ConnectionID: connectionID(signed.Path),
+		Resource: a.resource(signed, cmp.Or(a.APIID, apiID), cmp.Or(a.Stage, stage)+"/"+r.Method+"/@connections/{connectionId}"),
 	})
 }
 
-// parts returns the stage and the connection ID of an escaped path,
-// …/{stage}/@connections/{connectionId}.
-func parts(path string) (stage, connectionID string) {
-	segments := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
-	at := func(fromEnd int) string {
-		if len(segments) < fromEnd {
-			return ""
-		}
-		text, _ := url.PathUnescape(segments[len(segments)-fromEnd])
-		return text
-	}
-	return at(3), at(1)
+// connectionID returns the last segment of an escaped path.
+func connectionID(path string) string {
+	path = strings.TrimRight(path, "/")
+	text, _ := url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
+	return text
 }
 
 var errIncomplete = errors.New("iam: Auth.Verifier and Auth.Policy must be set")

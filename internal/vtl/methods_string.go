@@ -1,6 +1,7 @@
 package vtl
 
 import (
+	"errors"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -282,7 +283,7 @@ func (s *step) pattern(r *run, v, text string) *regexp.Regexp {
 	}
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		r.fail(s.at, s.name+": "+err.Error())
+		r.fail(s.at, s.name+": "+whyInvalid(err))
 		return nil
 	}
 	size := programSize(tree)
@@ -296,10 +297,19 @@ func (s *step) pattern(r *run, v, text string) *regexp.Regexp {
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		r.fail(s.at, s.name+": "+err.Error())
+		r.fail(s.at, s.name+": "+whyInvalid(err))
 		return nil
 	}
 	return re
+}
+
+// whyInvalid says what is wrong with a regular expression, and nothing of it: it
+// may come from a message.
+func whyInvalid(err error) string {
+	if e := new(syntax.Error); errors.As(err, &e) {
+		return "the regular expression is invalid: " + e.Code.String()
+	}
+	return "the regular expression is invalid"
 }
 
 // programSize estimates the instructions of the compiled expression.
