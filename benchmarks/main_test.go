@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway/benchmarks/load"
 	"example.com/gateway/benchmarks/server"
+	"example.com/gateway/internal/testutil"
 )
 
 // TestMain makes the test binary a server process too.
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(testutil.RunWithLeakCheck(m))
 }
 
 // Every variant answers every work that it is measured in; how fast is nobody's
