@@ -48,11 +48,12 @@ type connection struct {
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	client      *client        // of the API key
 	domainName  string
-	connectedAt int64        // Unix nanoseconds
-	opened      atomic.Int64 // Unix nanoseconds of the 101, which $connect may have held back
-	lastActive  atomic.Int64 // likewise of the last message either way
-	lastHeard   atomic.Int64 // likewise of the last frame from the client
-	unrested    atomic.Bool  // something was read since the reader last rested
+	connectedAt int64         // Unix nanoseconds
+	opened      atomic.Int64  // Unix nanoseconds of the 101, which $connect may have held back
+	lastActive  atomic.Int64  // likewise of the last message either way
+	lastHeard   atomic.Int64  // likewise of the last frame from the client, or of bytes of one
+	progress    atomic.Uint32 // of ws, when last looked at
+	unrested    atomic.Bool   // something was read since the reader last rested
 	out         sendq.Queue
 
 	mu      sync.Mutex // guards the fields below
@@ -383,7 +384,11 @@ func (c *connection) sendNow(data, frame []byte) bool {
 		return false
 	}
 	buf, _ := writeBuffers.Get().(*[]byte)
-	if frame == nil {
+	switch {
+	case frame != nil:
+	case wsconn.TextSize(len(data)) > writeBytes:
+		frame = textFrame(data)
+	default:
 		frame = wsconn.AppendText((*buf)[:0], data)
 	}
 	c.write(buf, frame)
@@ -628,6 +633,9 @@ func (c *connection) fill(req *Request, t *routeTable, r *route, event EventType
 // and sets the timer for the next look.
 func (c *connection) tick() {
 	now := time.Now()
+	if p := c.ws.Progress(); p != c.progress.Swap(p) { // a frame that takes its time
+		c.lastHeard.Store(now.UnixNano())
+	}
 	q := &c.g.quotas
 	age, silent := since(now, &c.opened), since(now, &c.lastHeard)
 	idle := min(age, since(now, &c.lastActive))

@@ -69,8 +69,13 @@ type Conn struct {
 	deadline    int64      // Unix nanoseconds; 0: none
 	interrupted bool
 
-	stuck atomic.Bool // a write has failed
+	stuck    atomic.Bool   // a write has failed
+	progress atomic.Uint32 // see Progress
 }
+
+// Progress returns a number that changes when bytes of a message or a frame under
+// way arrive, other than its first.
+func (c *Conn) Progress() uint32 { return c.progress.Load() }
 
 // Wait waits until Read has something to begin with. It needs little of its
 // goroutine's stack, which is what an idle connection consists of. The error is

@@ -119,6 +119,7 @@ func (c *Conn) discardAll() {
 func (c *Conn) readSome(p []byte) (int, error) {
 	for {
 		n, err := c.readOnce(p)
+		c.progress.Add(1)
 		if n > 0 || !c.interruptedBy(err) { // not now: a frame is under way
 			return n, err
 		}
