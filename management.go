@@ -202,7 +202,8 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
-	if err := g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body); err != nil {
+	asked := r.WithContext(managementContext{r.Context(), g}) //nolint:contextcheck // it is the request's
+	if err := g.managementAuth.AuthenticateManagement(asked, body); err != nil {
 		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
 		call.fail(refusedManagement(err))
 		return
