@@ -1,0 +1,500 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/iam"
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/lambda"
+	"example.com/gateway/sigv4"
+)
+
+// The tests of docs/threat-model.md that no other file has.
+
+// lockedBuffer is a log that many goroutines write to.
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// logs are the two handlers of package slog, at their most talkative.
+func logs() map[string]func(io.Writer) slog.Handler {
+	all := &slog.HandlerOptions{Level: slog.LevelDebug}
+	return map[string]func(io.Writer) slog.Handler{
+		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, all) },
+		"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, all) },
+	}
+}
+
+// Buffers are shared by all connections. Many of them, each with bytes of its
+// own in messages of all sizes, get back just those; and what an integration
+// keeps of a body stays as it was.
+func TestThreat_BuffersKeepConnectionsApart(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB, ...gateway.Option) *gatewaytest.Server{"in memory": gatewaytest.New, "over TCP": gatewaytest.NewTCP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const clients = 40
+			sizes := []int{0, 1, 125, 126, 4000, 8190, 8200, 16 << 10, 20_000, 65_536, 100_000, 3}
+			type kept struct{ body, copied []byte }
+			var mu sync.Mutex
+			var all []kept
+			srv := start(t)
+			srv.HandleFunc(gateway.RouteKeyDefault, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+				mu.Lock()
+				all = append(all, kept{req.Body, bytes.Clone(req.Body)})
+				mu.Unlock()
+				return &gateway.Response{Body: req.Body}, srv.PostToConnection(ctx, req.ConnectionID, req.Body)
+			}, gateway.WithRouteResponse())
+			var cs []*gatewaytest.Client
+			for range clients {
+				cs = append(cs, srv.Dial(t))
+			}
+			text := func(client, round int) string {
+				own := fmt.Sprintf("<%d.%d>", client, round)
+				return own + strings.Repeat(own, sizes[(client+round)%len(sizes)]/len(own))
+			}
+			for round := range len(sizes) {
+				for n, c := range cs {
+					whole := text(n, round)
+					if half := len(whole) / 2; n%3 == 0 || len(whole) > 32<<10 {
+						var parts []string
+						for half = min(half+1, 30<<10); len(whole) > half; whole = whole[half:] {
+							parts = append(parts, whole[:half])
+						}
+						c.SendFragments(append(parts, whole)...)
+						continue
+					}
+					c.Send(whole)
+				}
+				for n, c := range cs {
+					for range 2 { // the post and the reply
+						if got, want := c.Receive(), text(n, round); got != want {
+							t.Fatalf("client %d, round %d: %d bytes are not its own: %.60q", n, round, len(got), got)
+						}
+					}
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			require.Len(t, all, clients*len(sizes))
+			for _, k := range all {
+				require.True(t, bytes.Equal(k.copied, k.body), "a body changed under its integration")
+			}
+		})
+	}
+}
+
+// marked is in every secret of the next test.
+const marked = "s3cr3t-"
+
+// Every feature is used, and made to fail, with secrets wherever a client, an
+// option or an endpoint can have them. No line of the log holds one.
+func TestThreat_SecretsNeverReachALog(t *testing.T) {
+	t.Parallel()
+	for name, handler := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lockedBuffer{}
+			useEverything(t, slog.New(handler(log)))
+			for _, said := range []string{
+				"connection opened", "connection closed", "upgrade refused", "authorizer failed", "integration failed",
+				"message rejected", "reply refused", "management call refused", "usage store failed", "client broke a rule of the protocol", "shutting down",
+			} {
+				require.Contains(t, log.String(), said, "what logs this was not used")
+			}
+			for _, line := range strings.Split(log.String(), "\n") {
+				require.NotContains(t, strings.ToLower(line), marked)
+			}
+		})
+	}
+}
+
+func useEverything(t *testing.T, logger *slog.Logger) {
+	t.Helper()
+	const apiKeyValue = marked + "0123456789-0123456789"
+	broken := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "abort") {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("X-Answer", marked+"header")
+		w.Header().Set("Content-Length", "99")
+		_, _ = io.WriteString(w, marked+"body")
+	})
+	usage := &store{plan: &gateway.UsagePlan{ID: "p"}}
+	keys := sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: marked + "access"}})
+	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithUsagePlans(usage),
+		gateway.WithStage("prod", map[string]string{"password": marked + "variable"}),
+		gateway.WithManagementAuth(&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}))
+	var verdict error
+	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(gateway.RequestAuthorizer{
+		IdentitySource: []string{"route.request.querystring.token"},
+		Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+			return &gateway.Authorization{PrincipalID: marked + "principal", UsageIdentifierKey: apiKeyValue, Context: map[string]any{"x": marked + "context"}}, verdict
+		}),
+	}))
+	failing := func(key string, tr *gateway.Transform) {
+		srv.Handle(key, &gateway.HTTPIntegration{
+			URI:               strings.Replace(broken.URL, "http://", "http://user:${stageVariables.password}@", 1) + "/{id}?token=${stageVariables.password}",
+			RequestParameters: map[string]string{"integration.request.path.id": "route.request.body.secret", "integration.request.header.X": "context.authorizer.x"},
+			Transform:         tr,
+		}, gateway.WithRouteResponse())
+	}
+	failing("http", nil)
+	failing("newline", &gateway.Transform{RequestTemplates: map[string]string{"$default": `$util.parseJson($input.path('$.secret'))`}})
+	srv.HandleFunc("large", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: []byte(strings.Repeat(marked, 20_000))}, nil
+	}, gateway.WithRouteResponse())
+	srv.HandleFunc("model", answerNothing, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
+	srv.Handle("selects", &gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
+	srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+
+	client := []gatewaytest.DialOption{
+		gatewaytest.Header("Authorization", "Bearer "+marked+"token"), gatewaytest.Header("Cookie", "sid="+marked+"cookie"), apiKey(apiKeyValue),
+		gatewaytest.Header("User-Agent", marked+"agent"), gatewaytest.Header("X-Forwarded-For", marked+"for"), gatewaytest.Subprotocols("bearer", marked+"protocol"),
+	}
+	with := func(more ...gatewaytest.DialOption) []gatewaytest.DialOption {
+		return append(append(more, client...), gatewaytest.Query("token", marked+"query"))
+	}
+	srv.TryDial(t, client...) // no token: 401
+	srv.TryDial(t, with(gatewaytest.Header("Origin", "https://"+marked+"origin.example"))...)
+	srv.TryDial(t, with(apiKey(marked+"another-key-of-20-or-more"), gatewaytest.Header("X-Large", strings.Repeat(marked, 2000)))...)
+	for _, verdict = range []error{gateway.ErrForbidden, errors.New("no database"), nil} {
+		srv.TryDial(t, with()...)
+	}
+	usage.find = errors.New("no database")
+	srv.TryDial(t, with()...)
+	usage.find = nil
+	c := srv.Dial(t, with()...)
+	id := c.ConnectionID()
+	for _, message := range []string{
+		`{"action":"http","secret":"` + marked + `"}`, `{"action":"http","secret":"` + marked + `abort"}`, `{"action":"newline","secret":"` + marked + `\n"}`, `{"action":"large"}`,
+		`{"action":"model","secret":"` + marked + `"}`, `{"action":"selects","secret":"` + marked + `"}`, marked + " no JSON", `{"action":"` + marked + `"}`,
+	} {
+		c.Send(message)
+		require.Contains(t, c.Receive(), `"requestId":"`, "it fails, or no line would come of it")
+	}
+	for _, lines := range [][]string{
+		{"Authorization: Bearer " + marked + "m"},
+		{"X-Amz-Security-Token: " + marked + "m"},
+		{"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/us-east-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date;x-secret, Signature=" + strings.Repeat("0", 64), "X-Amz-Date: 20200101T000000Z", "X-Secret: " + marked + "m"},
+	} {
+		w := wireTo(t, srv)
+		w.send(httpText("POST /prod/@connections/"+url.PathEscape(id)+"?X-Secret="+marked+"q HTTP/1.1", append(lines, "Host: x", fmt.Sprintf("Content-Length: %d", len(marked)))...) + marked)
+		require.Equal(t, 403, w.reply().status)
+	}
+	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte(marked)))
+	require.Equal(t, marked, c.Receive())
+	raw := srv.Dial(t, with()...)
+	raw.SendBinary([]byte(marked))
+	raw.ReceiveClose()
+	c.Close(1000, marked+"reason")
+	require.Equal(t, marked+"reason", srv.WaitDisconnect(id).DisconnectReason)
+	require.NoError(t, srv.Shutdown(t.Context()))
+}
+
+// A client can put line breaks and terminal escapes into a close reason, a
+// message, a connection ID and a presigned URL. Whatever of it is logged, by an
+// integration's error too, stays within its line.
+func TestThreat_LogInjection(t *testing.T) {
+	t.Parallel()
+	const forged = "\n\r\x1b[2K\u2028time=x level=ERROR msg=forged\n{\"msg\":\"forged\"}"
+	for name, handler := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lockedBuffer{}
+			keys := sigv4.StaticKeys(nil)
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(handler(log))),
+				gateway.WithManagementAuth(&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}))
+			failing := func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+				return nil, fmt.Errorf("cannot serve %s%s", req.Body, req.DisconnectReason)
+			}
+			srv.HandleFunc(gateway.RouteKeyDefault, failing)
+			srv.HandleFunc(gateway.RouteKeyDisconnect, failing)
+			c := srv.Dial(t, gatewaytest.Header("User-Agent", "a\tlevel=ERROR msg=forged"))
+			c.Send("message" + forged)
+			c.Receive()
+			id := c.ConnectionID()
+			for _, query := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Signature", forged} {
+				values := url.Values{
+					"X-Amz-Algorithm": {"AWS4-HMAC-SHA256"}, "X-Amz-Credential": {"K/20200101/us-east-1/execute-api/aws4_request"}, "X-Amz-Date": {"20200101T000000Z"},
+					"X-Amz-SignedHeaders": {"host"}, "X-Amz-Expires": {"60"}, "X-Amz-Signature": {strings.Repeat("0", 64)},
+				}
+				values.Set(query, values.Get(query)+forged)
+				r := wireTo(t, srv).ask(httpText("GET /prod/@connections/"+url.PathEscape(id)+"?"+values.Encode()+" HTTP/1.1", "Host: x"))
+				require.Equal(t, 403, r.status, query)
+			}
+			require.Equal(t, 400, wireTo(t, srv).ask(httpText("GET /prod/@connections/"+url.PathEscape(forged)+" HTTP/1.1", "Host: x")).status)
+			c.Close(1000, "reason"+forged)
+			srv.WaitDisconnect(id)
+			require.NoError(t, srv.Shutdown(t.Context()))
+
+			require.Contains(t, log.String(), "cannot serve message", "it was logged")
+			require.Contains(t, log.String(), "cannot serve reason")
+			require.False(t, strings.ContainsFunc(log.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }), "%q", log.String())
+			for _, line := range strings.Split(strings.TrimSpace(log.String()), "\n") {
+				if name == "text" {
+					require.Regexp(t, `^time=\d\d\d\d-\S+ level=\S+ msg=`, line)
+					continue
+				}
+				var record struct{ Msg string }
+				require.NoError(t, json.Unmarshal([]byte(line), &record), line)
+				require.NotEqual(t, "forged", record.Msg)
+			}
+		})
+	}
+}
+
+// What an event says of its client and its API is the gateway's word, whatever
+// the client calls itself in headers, query, subprotocol and body.
+func TestThreat_NoClientWritesTheRequestContext(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var events []lambda.WebsocketRequest
+	backend := func(r lambda.WebsocketRequest) (lambda.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, r)
+		return lambda.Response{StatusCode: 200}, nil
+	}
+	srv := gatewaytest.New(t, gateway.WithAPI("api", "ws.example.com"), gateway.WithStage("prod", map[string]string{"v": "1"}))
+	srv.Handle(gateway.RouteKeyConnect, lambda.Wrap(backend))
+	srv.Handle(gateway.RouteKeyDefault, lambda.Wrap(backend))
+	srv.Handle(gateway.RouteKeyDisconnect, lambda.Wrap(backend))
+	const context = `{"requestContext":{"connectionId":"evil","routeKey":"evil","stage":"evil","authorizer":{"principalId":"evil"},"identity":{"sourceIp":"6.6.6.6"}},"stageVariables":{"v":"evil"},"isBase64Encoded":true}`
+	lines := []string{"Origin: http://evil.example", "RequestContext: " + context, "Sec-WebSocket-Protocol: evil"}
+	for _, name := range []string{
+		"connectionId", "Connection-Id", "routeKey", "stage", "apiId", "domainName", "eventType", "principalId", "X-Amzn-RequestId", "x-amz-apigw-id", "X-Amzn-Apigateway-Api-Id",
+		"X-Amzn-Oidc-Identity", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-IP", "X-HTTP-Method-Override", "X-Original-URL", "stageVariables",
+	} {
+		lines = append(lines, name+": evil")
+	}
+	text := strings.Replace(upgradeText(lines...), "Host: gateway.test", "Host: evil.example", 1)
+	text = strings.Replace(text, "/test", "/evil?requestContext="+url.QueryEscape(context)+"&stageVariables.v=evil&connectionId=evil", 1)
+	w := wireTo(t, srv)
+	require.Equal(t, 101, w.ask(text).status)
+	w.send(textFrame(context))
+	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
+	id := connectionIDs(srv.Gateway)[0]
+	require.NoError(t, w.nc.Close())
+	srv.WaitDisconnect(id)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, events, 3)
+	for _, e := range events {
+		known, err := json.Marshal(e.RequestContext)
+		require.NoError(t, err)
+		require.NotContains(t, string(known), "evil")
+		require.NotContains(t, string(known), "6.6.6.6")
+		require.Equal(t, id, e.RequestContext.ConnectionID)
+		require.Equal(t, "ws.example.com", e.RequestContext.DomainName)
+		require.Equal(t, "127.0.0.1", e.RequestContext.Identity.SourceIP)
+		require.Equal(t, map[string]string{"v": "1"}, e.StageVariables)
+	}
+}
+
+// IDs do not repeat, each of their 56 random bits is as often 1 as 0, and whoever
+// makes one up, its check included, reaches nobody.
+func TestThreat_GuessedConnectionIDs(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	seen := make(map[string]bool, n)
+	var ones [64]int
+	for range n {
+		id := connid.New(1)
+		seen[id] = true
+		value := rawID(t, id)
+		for bit := range ones {
+			ones[bit] += int(value >> bit & 1)
+		}
+	}
+	require.Len(t, seen, n)
+	for bit := range 56 {
+		require.InDelta(t, n/2, ones[bit], 1500, "bit %d", bit) // nine standard deviations
+	}
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	id := c.ConnectionID()
+	tag, issued := connid.Parse(id)
+	require.True(t, issued)
+	r := rand.New(rand.NewPCG(1, 2))
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for range 300 {
+		random := make([]byte, 18)
+		for i := range random {
+			random[i] = alphabet[r.IntN(64)]
+		}
+		mutated := []byte(id)
+		mutated[r.IntN(17)] = alphabet[r.IntN(64)]
+		for _, guess := range []string{connid.New(tag), string(random[:17]) + "A==", string(mutated)} {
+			if guess == id {
+				continue
+			}
+			require.Contains(t, []int{400, 410}, call(t, srv, operations()[r.IntN(3)], guess, "evil").status, guess)
+		}
+	}
+	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("first")))
+	require.Equal(t, "first", c.Receive(), "nothing came before, and it is open")
+}
+
+// rawID returns the seven random bytes of an ID.
+func rawID(t *testing.T, id string) uint64 {
+	t.Helper()
+	raw, err := base64.URLEncoding.DecodeString(id)
+	require.NoError(t, err)
+	return binary.BigEndian.Uint64(append([]byte{0}, raw[4:11]...))
+}
+
+// A panic of user code costs its own request, at most, and gives back what that
+// had taken.
+func TestThreat_PanicsOfUserCode(t *testing.T) {
+	t.Parallel()
+	var panicking struct { // each method of a nil one panics
+		gateway.ManagementAuth
+		gateway.UsageStore
+	}
+	gw := newGateway(t, gateway.WithManagementAuth(panicking), gateway.WithUsagePlans(panicking), gateway.WithQuotas(gateway.Quotas{Connections: 1}))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "@connections") {
+			gw.ManagementHandler().ServeHTTP(w, r)
+			return
+		}
+		gw.Handler().ServeHTTP(w, r)
+	}))
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	dial := func() *wire {
+		nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+		require.NoError(t, err)
+		return newWire(t, nc)
+	}
+	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+	gw.HandleFunc(gateway.RouteKeyDefault, serve, gateway.WithRouteResponse())
+	for _, text := range []string{upgradeText("x-api-key: " + annsKey), managementText("GET", connid.New(1), "")} {
+		w := dial()
+		w.send(text)
+		_, err := w.br.ReadByte()
+		require.Error(t, err, "net/http drops the connection")
+	}
+	require.NoError(t, gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: gateway.RouteKeyDefault, Integration: gateway.IntegrationFunc(serve), RouteResponse: true}}}))
+	w := dial()
+	require.Equal(t, 101, w.ask(upgradeText()).status, "the only place is free again")
+	w.send(textFrame("x"))
+	require.Equal(t, "served", w.receive())
+}
+
+// What has once been otherwise, and what would be so again.
+func TestThreat_Mended(t *testing.T) {
+	t.Parallel()
+	for _, mended := range []struct {
+		name, was string
+		holds     func(t *testing.T) bool
+	}{
+		{"a client's regular expression stays out of the log", "the error of package regexp quoted the pattern", func(t *testing.T) bool {
+			log := &lockedBuffer{}
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+			srv.Handle(gateway.RouteKeyDefault, echoing(gateway.Transform{RequestTemplates: map[string]string{"$default": `$input.body.matches($input.path('$.x'))`}}))
+			c := srv.Dial(t)
+			c.Send(`{"x":"(` + marked + `"}`)
+			require.Contains(t, c.Receive(), "Internal server error")
+			return !strings.Contains(log.String(), marked)
+		}},
+		{"a close reason keeps no backend from its $disconnect", "a mapped value with a line break failed the call", func(t *testing.T) bool {
+			e := newEndpoint(t, ok)
+			srv := gatewaytest.New(t)
+			srv.Handle(gateway.RouteKeyDisconnect, &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.X-Reason": "context.disconnectReason"}})
+			c := srv.Dial(t)
+			c.Close(1000, "by\nbye")
+			srv.WaitDisconnect(c.ConnectionID())
+			return e.count() == 1
+		}},
+		{"no placeholder stands for a host", "{name} was taken in front of the path", func(t *testing.T) bool {
+			e := newEndpoint(t, ok)
+			srv := newGateway(t)
+			err := srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.HTTPIntegration{
+				URI: "http://api-{x}/y", RequestParameters: map[string]string{"integration.request.path.x": "route.request.body.x"},
+			}}}})
+			return err != nil && e.count() == 0
+		}},
+		{"a policy's stage is not the caller's to choose", "without Auth.Stage the path before the last @connections named it", func(t *testing.T) bool {
+			policy, err := iam.ParsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:execute-api:us-east-1:*:local/dev/*"}}`))
+			require.NoError(t, err)
+			keys := sigv4.StaticKeys(map[string]sigv4.Key{"AKID": {SecretAccessKey: "secret"}})
+			auth := &iam.Auth{Verifier: &sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}, Policy: iam.ByAccessKey(map[string]*iam.PolicyDocument{"AKID": policy})}
+			gw := newGateway(t, gateway.WithManagementAuth(auth))
+			mux := http.NewServeMux()
+			mux.Handle("/prod/@connections/", gw.ManagementHandler()) // as README.md has it
+			answer := func(path string) string {
+				w := httptest.NewRecorder()
+				mux.ServeHTTP(w, signedGet(path+"/@connections/"+url.PathEscape(connid.New(1))))
+				return field(w, "x-amzn-ErrorType")
+			}
+			require.Equal(t, "AccessDeniedException", answer("/prod"), "the policy is for another stage")
+			return answer("/prod/@connections/dev") == "AccessDeniedException"
+		}},
+	} {
+		t.Run(mended.name, func(t *testing.T) {
+			t.Parallel()
+			require.True(t, mended.holds(t), mended.was)
+		})
+	}
+}
+
+// signedGet is a GET signed by the access key AKID.
+func signedGet(path string) *http.Request {
+	mac := func(key []byte, text string) []byte {
+		h := hmac.New(sha256.New, key)
+		_, _ = io.WriteString(h, text)
+		return h.Sum(nil)
+	}
+	hash := func(text string) string { h := sha256.Sum256([]byte(text)); return hex.EncodeToString(h[:]) }
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	now := time.Now().UTC().Format("20060102T150405Z")
+	scope := now[:8] + "/us-east-1/execute-api/aws4_request"
+	r.Header.Set("X-Amz-Date", now)
+	canonical := "GET\n" + strings.NewReplacer("@", "%40", "=", "%3D").Replace(path) + "\n\nhost:example.com\nx-amz-date:" + now + "\n\nhost;x-amz-date\n" + hash("")
+	key := []byte("AWS4secret")
+	for part := range strings.SplitSeq(scope, "/") {
+		key = mac(key, part)
+	}
+	r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=AKID/%s, SignedHeaders=host;x-amz-date, Signature=%x", scope, mac(key, "AWS4-HMAC-SHA256\n"+now+"\n"+scope+"\n"+hash(canonical))))
+	return r
+}
