@@ -322,11 +322,16 @@ func (w *worker) answer(call *call, out invocation, now time.Time) {
 		w.replyError(call, out.err, now)
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
-		c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(c.g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
-		w.replyError(call, errReplySize, now)
+		w.replyTooLarge(call, now)
 	default:
 		w.reply(call, body, now)
 	}
+}
+
+func (w *worker) replyTooLarge(call *call, now time.Time) {
+	g := w.c.g
+	g.log.LogAttrs(call, slog.LevelError, "reply refused", append(g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
+	w.replyError(call, errReplySize, now)
 }
 
 // replyError sends an error frame, which goes out on one-way routes too.
@@ -336,15 +341,13 @@ func (w *worker) replyError(call *call, err error, now time.Time) {
 
 // reply answers a message.
 func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
-	c := w.c
-	if err := w.send(body); err != nil {
-		c.g.observers.messageRefused(ctx, c.id, len(body), ErrGone)
-		return
+	err := w.send(body)
+	if err == nil {
+		w.c.lastActive.Store(now.UnixNano())
+	} else {
+		err = ErrGone // it is closed: for room the reply has waited
 	}
-	c.lastActive.Store(now.UnixNano())
-	if len(c.g.observers) > 0 {
-		c.g.observers.messageSent(ctx, c.id, len(body))
-	}
+	w.c.g.posted(ctx, w.c.id, len(body), err)
 }
 
 // send sends a reply. While the next message is there already, and this goroutine

@@ -298,8 +298,7 @@ func (t *routeTable) lifecycle(key string) **route {
 // selection expression gives, else $default. A message never reaches $connect or
 // $disconnect, which are no keys of t.messages, whatever it says.
 func (t *routeTable) match(body []byte) *route {
-	var scratch [maxRouteKey]byte
-	if key, ok := t.selection.route(body, scratch[:0]); ok {
+	if key, ok := t.selection.route(body, nil); ok {
 		if r := t.messages[string(key)]; r != nil {
 			return r
 		}

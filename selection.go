@@ -179,8 +179,13 @@ func (e *selectionExpression) route(body, buf []byte) (key []byte, ok bool) {
 	if len(e.pieces) == 1 && e.pieces[0].variable == varRequestBody {
 		return e.pieces[0].path.Lookup(body).Text(buf), true
 	}
-	in := selectionInput{body: body, bodyValid: true}
-	return e.append(buf[:0], &in), true
+	return e.joined(body, buf), true
+}
+
+// joined is route for an expression of several pieces. It stands apart since route
+// runs for every message, on a stack that should stay small.
+func (e *selectionExpression) joined(body, buf []byte) []byte {
+	return e.append(buf[:0], &selectionInput{body: body, bodyValid: true})
 }
 
 // append appends the value of e for in to dst. Whatever a variable does not find

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -20,37 +19,22 @@ import (
 	"example.com/gateway"
 )
 
-// clientEnv makes the test binary the client process. It holds the address of
-// the server.
-const clientEnv = "GATEWAY_SOAK_SERVER"
-
-func TestMain(m *testing.M) {
-	if addr := os.Getenv(clientEnv); addr != "" {
-		if err := runClients(addr); err != nil {
-			fmt.Println("error:", err) //nolint:forbidigo // the protocol between the two processes
-			os.Exit(1)                 //nolint:forbidigo // this is main
-		}
-		os.Exit(0) //nolint:forbidigo // likewise
-	}
-	os.Exit(m.Run()) //nolint:forbidigo // likewise
-}
-
-// ledger counts what happened to each connection.
-type ledger struct {
+// idleLedger counts what happened to each connection.
+type idleLedger struct {
 	mu                              sync.Mutex // guards the fields below
 	connected, messaged, disconnect map[string]int
 	codes                           map[int]int
 	ended                           chan struct{} // has a token for each $disconnect
 }
 
-func newLedger() *ledger {
-	return &ledger{
+func newIdleLedger() *idleLedger {
+	return &idleLedger{
 		connected: map[string]int{}, messaged: map[string]int{}, disconnect: map[string]int{}, codes: map[int]int{},
 		ended: make(chan struct{}, 2*connections),
 	}
 }
 
-func (l *ledger) integration(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+func (l *idleLedger) integration(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch req.EventType {
@@ -71,7 +55,7 @@ func (l *ledger) integration(_ context.Context, req *gateway.Request) (*gateway.
 func TestSoak(t *testing.T) {
 	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
 	require.NoError(t, err)
-	l := newLedger()
+	l := newIdleLedger()
 	gw.HandleFunc("$connect", l.integration)
 	gw.HandleFunc("$disconnect", l.integration)
 	gw.HandleFunc("say", l.integration, gateway.WithRouteResponse())
@@ -79,7 +63,7 @@ func TestSoak(t *testing.T) {
 	defer server.Close()
 	goroutines, before := runtime.NumGoroutine(), memory()
 
-	clients := startClients(t, server.Listener.Addr().String())
+	clients := startClients(t, plan{Program: "idle", Addr: server.Listener.Addr().String()})
 	clients.expect("connected")
 	clients.say("report") // gives the server's goroutines a moment to come to rest
 	clients.expect("idle")
@@ -142,46 +126,6 @@ func requireGoroutines(t *testing.T, want int) {
 	}
 	stacks := make([]byte, 1<<16)
 	require.Fail(t, "goroutines are left", "%s", stacks[:runtime.Stack(stacks, true)])
-}
-
-// clientProcess is the process of the clients, so that the memory and the
-// descriptors counted are the server's.
-type clientProcess struct {
-	t     *testing.T
-	stdin *os.File
-	lines *bufio.Scanner
-}
-
-func startClients(t *testing.T, addr string) *clientProcess {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), clientEnv+"="+addr)
-	cmd.Stderr = os.Stderr
-	read, write, err := os.Pipe()
-	require.NoError(t, err)
-	cmd.Stdin = read
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	require.NoError(t, read.Close())
-	t.Cleanup(func() {
-		_ = write.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return &clientProcess{t: t, stdin: write, lines: bufio.NewScanner(stdout)}
-}
-
-func (p *clientProcess) say(word string) {
-	p.t.Helper()
-	_, err := fmt.Fprintln(p.stdin, word)
-	require.NoError(p.t, err)
-}
-
-func (p *clientProcess) expect(word string) {
-	p.t.Helper()
-	require.True(p.t, p.lines.Scan(), "the clients have ended")
-	require.Equal(p.t, word, p.lines.Text())
 }
 
 // runClients is the client process.
