@@ -25,7 +25,7 @@ const (
 
 var (
 	// proof is a link whose text is a test, as in [`TestA/its_subtest`](../a_test.go).
-	proof = regexp.MustCompile("\\[`(Test[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+)\\)")
+	proof = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
 	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
 	// machinePath is a path that only some machine has.
 	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
@@ -34,7 +34,6 @@ var (
 func TestFidelity(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docs/fidelity.md")
-	tests := map[string]testFile{} // by the link's target
 	rows := 0
 	inTable := false
 	for n, line := range strings.Split(text, "\n") {
@@ -64,18 +63,29 @@ func TestFidelity(t *testing.T) {
 		}
 		rest := strings.Trim(proof.ReplaceAllString(cells[3], ""), ", ")
 		require.Contains(t, []string{"", none}, rest, "line %d: only tests are proof", n+1)
-		for _, p := range proofs {
-			name, subtests, target := p[1], strings.Split(p[2], "/")[1:], p[3]
-			if _, ok := tests[target]; !ok {
-				tests[target] = parse(t, filepath.Join("docs", target))
-			}
-			require.True(t, tests[target].funcs[name], "line %d: there is no %s in %s", n+1, name, target)
-			for _, s := range subtests {
-				require.True(t, tests[target].names[s], "line %d: no subtest of %s in %s is called %q", n+1, name, target, s)
+	}
+	require.Greater(t, rows, 100, "the tables have been found")
+}
+
+// Every test that a document names is there.
+func TestProofs(t *testing.T) {
+	t.Parallel()
+	tests := map[string]testFile{} // by file
+	for _, file := range markdown(t) {
+		for n, line := range strings.Split(read(t, file), "\n") {
+			for _, p := range proof.FindAllStringSubmatch(line, -1) {
+				name, subtests, target := p[1], strings.Split(p[2], "/")[1:], filepath.Join(filepath.Dir(file), p[3])
+				if _, ok := tests[target]; !ok {
+					tests[target] = parse(t, target)
+				}
+				require.True(t, tests[target].funcs[name], "%s:%d: there is no %s in %s", file, n+1, name, target)
+				for _, s := range subtests {
+					require.True(t, tests[target].names[s], "%s:%d: no subtest of %s in %s is called %q", file, n+1, name, target, s)
+				}
 			}
 		}
 	}
-	require.Greater(t, rows, 100, "the tables have been found")
+	require.Greater(t, len(tests), 20, "the proofs have been found")
 }
 
 // testFile is what a Go file declares and says.

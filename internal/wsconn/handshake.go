@@ -60,6 +60,9 @@ func CheckHandshake(r *http.Request, originPatterns []string) (*Handshake, *Refu
 	case status == http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package forgets it for HTTP/1.0
 		header.Set("Upgrade", "websocket")
 		header.Set("Connection", "Upgrade")
+		if r.Close || !r.ProtoAtLeast(1, 1) { // else net/http replaces it
+			header.Set("Connection", "Upgrade, close")
+		}
 	case status == http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never does
 		header.Set("Allow", http.MethodGet)
 	}

@@ -72,7 +72,7 @@ func TestCheckHandshake(t *testing.T) {
 		{"another Connection", upgrade("Connection: keep-alive"), nil, 426, upgradeTo},
 		{"version 8", upgrade("Sec-WebSocket-Version: 8"), nil, 426, withVersion},
 		{"no version", upgrade("-Sec-WebSocket-Version:"), nil, 426, withVersion},
-		{"HTTP/1.0", upgrade("GET /path HTTP/1.0"), nil, 426, upgradeTo},
+		{"HTTP/1.0", upgrade("GET /path HTTP/1.0"), nil, 426, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade, close"}}},
 		{"no key", upgrade("-Sec-WebSocket-Key:"), nil, 400, none},
 		{"a key that is not base64", upgrade("Sec-WebSocket-Key: !"), nil, 400, none},
 		{"a key of 15 bytes", upgrade("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA"), nil, 400, none},

@@ -1,0 +1,300 @@
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// frame is a message or a control frame that the server is to send.
+type frame struct {
+	op         byte
+	payload    string
+	frames     int  // of a message; 0: any number
+	unanswered bool // the message reaches the integration, and no answer comes
+}
+
+func echo(payload string) frame { return frame{op: opText, payload: payload} }
+func ponged(payload string) frame {
+	return frame{op: opPong, payload: payload}
+}
+
+// step is what the client sends, and what comes of it.
+type step struct {
+	send  []byte
+	want  []frame
+	quiet bool // nothing may come for a second; only in cases that are memoryOnly
+}
+
+func sends(send []byte, want ...frame) step { return step{send: send, want: want} }
+
+// ending is how the connection ends after the last step.
+type ending struct {
+	code   int    // of the server's Close frame; 0: the client closes, with 1000
+	reason string // of an answer; the reason of a failure is the server's to choose
+	failed bool   // the server closes for a fault of the client's
+	closed bool   // which is in the client's Close frame
+}
+
+// fails is the end after a fault, refuses that after a Close frame with one.
+func fails(code int) ending   { return ending{code: code, failed: true} }
+func refuses(code int) ending { return ending{code: code, failed: true, closed: true} }
+
+func answers(code int, reason string) ending { return ending{code: code, reason: reason} }
+
+// testCase is one number of the suite.
+type testCase struct {
+	id, title string
+	request   *request // nil: an upgrade like any other
+	steps     []step
+	end       ending
+	here      func(*testCase) // makes an exception of it: what the gateway does instead
+
+	noQuotas   bool // FrameBytes and MessageBytes do not apply
+	stepwise   bool // each step waits for what the one before it wants
+	memoryOnly bool // it needs virtual time
+	talksOn    bool // the client sends more after its Close frame
+	unfinished bool // what the client sends next would still belong to its last frame
+}
+
+// request is an upgrade request.
+type request struct {
+	text   string
+	status int               // wanted; 0: 101
+	accept string            // wanted Sec-WebSocket-Accept; "": that of sampleKey
+	header map[string]string // of a refusal, wanted
+	agreed string            // wanted Sec-WebSocket-Extensions of the 101
+}
+
+const (
+	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ==" // of RFC 6455, section 1.3
+	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+)
+
+// way is how a case is run.
+type way struct{ tcp, chop bool }
+
+func (w way) String() string {
+	transport, manner := "memory", "whole"
+	if w.tcp {
+		transport = "TCP"
+	}
+	if w.chop {
+		manner = "byte by byte"
+	}
+	return transport + ", " + manner
+}
+
+func (c *testCase) ways() []way {
+	ways := []way{{}, {chop: true}, {tcp: true}, {tcp: true, chop: true}}
+	if c.memoryOnly {
+		return ways[:2]
+	}
+	return ways
+}
+
+// run plays a case, in memory on virtual time. The error says what the gateway did
+// in another way than the case wants.
+func run(t *testing.T, c testCase, w way) (err error) {
+	t.Helper()
+	if w.tcp {
+		return play(t, c, w)
+	}
+	synctest.Test(t, func(t *testing.T) { err = play(t, c, w) })
+	return err
+}
+
+func play(t *testing.T, c testCase, w way) error {
+	srv := newServer(t, c, w)
+	p := dial(t, srv, w.chop)
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			p.close()
+		}
+	}
+	defer end()
+	if upgraded, err := p.upgrade(c.request); err != nil || !upgraded {
+		return err
+	}
+	steps, ending := c.script(!w.tcp)
+	for n, s := range steps {
+		p.send(s.send)
+		if s.quiet {
+			if err := p.quiet(); err != nil {
+				return fmt.Errorf("step %d: %w", n+1, err)
+			}
+		}
+		if err := p.expect(s.want); err != nil {
+			return fmt.Errorf("step %d: %w", n+1, err)
+		}
+	}
+	if err := p.finish(c, ending, !w.tcp); err != nil {
+		return fmt.Errorf("at the end: %w", err)
+	}
+	end()
+	return checkEvents(srv, steps, ending)
+}
+
+// newServer returns a gateway that sends every text back.
+func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
+	t.Helper()
+	quotas := gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}
+	if c.noQuotas {
+		quotas.FrameBytes, quotas.MessageBytes = -1, -1
+	}
+	start := gatewaytest.New
+	if w.tcp {
+		start = gatewaytest.NewTCP
+	}
+	srv := start(t, gateway.WithQuotas(quotas))
+	srv.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: req.Body}, nil
+	}, gateway.WithRouteResponse())
+	srv.HandleFunc(gateway.RouteKeyDisconnect, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		return nil, nil
+	})
+	return srv
+}
+
+// script returns the steps of the case and of its end. Where all goes in one write
+// they are one.
+func (c *testCase) script(joined bool) ([]step, ending) {
+	steps, end := slices.Clone(c.steps), c.end
+	if end == (ending{}) {
+		steps, end = append(steps, sends(closing(1000, ""))), answers(1000, "")
+	}
+	if !joined || c.stepwise {
+		return steps, end
+	}
+	var all step
+	for _, s := range steps {
+		all.send, all.want = append(all.send, s.send...), append(all.want, s.want...)
+	}
+	return []step{all}, end
+}
+
+// upgrade sends the request and checks its answer. It reports whether there is a
+// connection now.
+func (p *peer) upgrade(r *request) (bool, error) {
+	if r == nil {
+		r = &request{text: upgradeRequest()}
+	}
+	p.send([]byte(r.text))
+	got, err := p.readAnswer()
+	if err != nil {
+		return false, err
+	}
+	want := r.status
+	if want == 0 {
+		want = http.StatusSwitchingProtocols
+	}
+	if got.status != want {
+		return false, fmt.Errorf("status %d instead of %d", got.status, want)
+	}
+	if want != http.StatusSwitchingProtocols {
+		return false, checkRefusal(got, r.header)
+	}
+	accept := r.accept
+	if accept == "" {
+		accept = sampleAccept
+	}
+	return true, checkSwitching(got, accept, r.agreed)
+}
+
+// checkRefusal requires that a refusal has these elements in its fields.
+func checkRefusal(got answer, want map[string]string) error {
+	for name, value := range want {
+		list := strings.Join(got.header.Values(name), ",")
+		if !slices.ContainsFunc(strings.Split(list, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), value) }) {
+			return fmt.Errorf("%s of the %d is %q, without %q", name, got.status, list, value)
+		}
+	}
+	return nil
+}
+
+// finish reads the server's Close frame, answers it unless it is an answer, and
+// reads the end of the stream.
+func (p *peer) finish(c testCase, end ending, virtual bool) error {
+	got, err := p.read()
+	switch {
+	case err != nil:
+		return err
+	case got.op != opClose:
+		return fmt.Errorf("unexpected %v", got)
+	case closeCode(got.payload) != end.code:
+		return fmt.Errorf("close code %d instead of %d", closeCode(got.payload), end.code)
+	case !end.failed && end.code != 1005 && got.payload != closePayload(end.code, end.reason):
+		return fmt.Errorf("the close is answered with %q", got.payload)
+	}
+	if end.failed && !end.closed {
+		if virtual { // RFC 6455, section 7.1.1: both Close frames come before the end
+			if err := p.quiet(); err != nil {
+				return err
+			}
+		}
+		p.send(client(fin|opClose, got.payload[:min(2, len(got.payload))]))
+	}
+	if c.unfinished {
+		p.halfClose()
+	}
+	start := time.Now()
+	if err := p.readEnd(c.talksOn); err != nil {
+		return err
+	}
+	// A frame that cannot be parsed hides our Close frame, if it is in memory.
+	hidden := c.unfinished || end.code == 1002
+	if took := time.Since(start); virtual && (took > 5*time.Second || took > 0 && !hidden) {
+		return fmt.Errorf("the stream ended after %v", took)
+	}
+	return nil
+}
+
+// checkEvents requires that each message met its integration once, in order, and
+// that $disconnect was told how the connection ended.
+func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
+	gone := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect })
+	if gone.DisconnectStatusCode != end.code {
+		return fmt.Errorf("$disconnect has code %d instead of %d", gone.DisconnectStatusCode, end.code)
+	}
+	var want, got []string
+	for _, s := range steps {
+		for _, f := range s.want {
+			if f.op == opText {
+				want = append(want, f.payload)
+			}
+		}
+	}
+	for _, e := range srv.Events() {
+		if e.EventType == gateway.EventMessage {
+			got = append(got, string(e.Body))
+		}
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("%d messages reached the integration instead of %d, or others", len(got), len(want))
+	}
+	return nil
+}
+
+// upgradeRequest is a request that RFC 6455 allows, with more header lines.
+func upgradeRequest(lines ...string) string {
+	return "GET /test HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n" + headerLines(lines) + "\r\n"
+}
+
+func headerLines(lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line + "\r\n")
+	}
+	return b.String()
+}

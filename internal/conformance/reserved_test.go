@@ -1,0 +1,66 @@
+package conformance_test
+
+import "fmt"
+
+// reservedBitCases set each combination of the bits in each kind of frame, after a
+// message that is good. Nothing behind the bad frame is answered.
+func reservedBitCases() (cases []testCase) {
+	for bits := 1; bits <= 7; bits++ {
+		for n, bad := range []struct {
+			title  string
+			before []byte
+			first  byte
+			body   string
+		}{
+			{"a text", nil, fin | opText, "bad"},
+			{"a binary frame", nil, fin | opBinary, "bad"},
+			{"a continuation", begin("begun"), fin | opContinuation, "bad"},
+			{"a close", nil, fin | opClose, closePayload(1000, "")},
+			{"a ping", nil, fin | opPing, "bad"},
+			{"a pong", nil, fin | opPong, "bad"},
+			{"a text without a payload", nil, fin | opText, ""},
+			{"a first fragment", nil, opText, "bad"},
+		} {
+			cases = append(cases, testCase{
+				id: fmt.Sprintf("3.%d.%d", bits, n+1), title: fmt.Sprintf("%s with reserved bits %03b", bad.title, bits),
+				steps: []step{
+					sends(text("good"), echo("good")),
+					sends(join(bad.before, client(bad.first|rsv(bits), bad.body), text("late"), ping("late"))),
+				},
+				end: fails(1002),
+			})
+		}
+	}
+	return cases
+}
+
+// opcodeCases use each opcode that means nothing: 4.1 those of data, 4.2 those of
+// control frames.
+func opcodeCases() (cases []testCase) {
+	for n := range 5 {
+		cases = append(cases, unknownOpcode(fmt.Sprintf("4.1.%d", n+1), byte(3+n))...)
+		cases = append(cases, unknownOpcode(fmt.Sprintf("4.2.%d", n+1), byte(11+n))...)
+	}
+	return cases
+}
+
+func unknownOpcode(id string, op byte) (cases []testCase) {
+	for n, variant := range []struct {
+		title string
+		steps []step
+	}{
+		{"without a payload", []step{sends(client(fin|op, ""))}},
+		{"with a payload", []step{sends(client(fin|op, "payload"))}},
+		{"after a good message, with a ping behind it", []step{
+			sends(text("good"), echo("good")), sends(join(client(fin|op, "payload"), ping("late"))),
+		}},
+		{"as a first fragment", []step{sends(join(client(op, "payload"), last("late")))}},
+		{"between fragments", []step{sends(join(begin("begun"), client(fin|op, "payload"), last("late")))}},
+	} {
+		cases = append(cases, testCase{
+			id: fmt.Sprintf("%s.%d", id, n+1), title: fmt.Sprintf("opcode %d %s", op, variant.title),
+			steps: variant.steps, end: fails(1002),
+		})
+	}
+	return cases
+}
