@@ -53,17 +53,18 @@ type connection struct {
 	lastActive  atomic.Int64  // likewise of the last message either way
 	lastHeard   atomic.Int64  // likewise of the last frame from the client, or of bytes of one
 	progress    atomic.Uint32 // of ws, when last looked at
+	held        atomic.Bool   // the reader waits for room: for a message, or its reply
 	unrested    atomic.Bool   // something was read since the reader last rested
+	ending      atomic.Bool   // closing is set
 	out         sendq.Queue
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
 	inbox   *inbox  // of messages that wait for a worker; nil: there was none
-	working int     // workers, the reader among them while it runs an integration
+	working int32   // workers, the reader among them while it runs an integration
+	gone    bool    // closing, and nothing more is accepted for the client
 	inline  *worker // the reader's
 	closing *closing
-	ending  atomic.Bool // whether closing is set
-	gone    bool        // closing, and nothing more is accepted for the client
 }
 
 // inbox holds the messages of a client for as long as its integrations are slower
@@ -245,7 +246,7 @@ func (c *connection) receive(message []byte) *worker {
 			}
 			c.inline.reads = true
 			return c.inline
-		case c.inbox.empty() && (inFlight == 0 || c.working < inFlight):
+		case c.inbox.empty() && (inFlight == 0 || int(c.working) < inFlight):
 			c.touch()
 			c.startWorkerLocked(message)
 			return nil
@@ -257,9 +258,18 @@ func (c *connection) receive(message []byte) *worker {
 			b.bytes += len(message)
 			return nil
 		}
-		b.room.Wait()
+		c.notReading(b.room.Wait)
 	}
 	return nil
+}
+
+// notReading waits for room, as the reader: a client that nobody reads cannot
+// show that it lives.
+func (c *connection) notReading(wait func()) {
+	c.held.Store(true)
+	wait()
+	c.lastHeard.Store(time.Now().UnixNano())
+	c.held.Store(false)
 }
 
 // touch notes activity.
@@ -404,10 +414,14 @@ func (c *connection) flush() {
 
 // pushReply queues the answer to a message. It waits for room, so that a client
 // that sends but does not read is held back, not answered in part.
-func (c *connection) pushReply(body []byte) error {
+func (c *connection) pushReply(body []byte, reader bool) error {
 	frame := textFrame(body)
 	drain, err := c.out.Push(frame)
-	if errors.Is(err, sendq.ErrFull) {
+	switch {
+	case !errors.Is(err, sendq.ErrFull):
+	case reader && c.g.quotas.WriteTimeout > 0: // which ends the connection of a client that takes nothing
+		c.notReading(func() { drain, err = c.out.PushWait(frame) })
+	default:
 		drain, err = c.out.PushWait(frame)
 	}
 	if drain {
@@ -633,7 +647,7 @@ func (c *connection) fill(req *Request, t *routeTable, r *route, event EventType
 // and sets the timer for the next look.
 func (c *connection) tick() {
 	now := time.Now()
-	if p := c.ws.Progress(); p != c.progress.Swap(p) { // a frame that takes its time
+	if p := c.ws.Progress(); p != c.progress.Swap(p) || c.held.Load() { // a frame that takes its time, or it is ours
 		c.lastHeard.Store(now.UnixNano())
 	}
 	q := &c.g.quotas

@@ -369,5 +369,5 @@ func (w *worker) send(body []byte) error {
 			return nil
 		}
 	}
-	return c.pushReply(body)
+	return c.pushReply(body, w.reads)
 }

@@ -1,0 +1,189 @@
+package faults_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Where the two programs meet.
+const (
+	serverIP = "10.213.0.1"
+	clientIP = "10.213.0.2"
+	port     = "7000"
+)
+
+// clients is the program of the clients.
+type clients struct{ peers []*peer }
+
+func (c *clients) commands() map[string]command {
+	return map[string]command{
+		"connect": func(args ...int) (any, error) { return nil, c.connect(args[0]) },
+		// messages, and how many of them are on their way at once
+		"ask": func(args ...int) (any, error) {
+			return nil, c.each(func(p *peer) error { return p.ask(args[0], args[1]) })
+		},
+		"send": func(args ...int) (any, error) { return nil, c.each(func(p *peer) error { return p.send(0, args[0]) }) },
+		"replies": func(args ...int) (any, error) {
+			return nil, c.each(func(p *peer) error { return p.replies(0, args[0]) })
+		},
+		"posts": func(args ...int) (any, error) { return nil, c.each(func(p *peer) error { return p.posts(args[0]) }) },
+		"leave": func(args ...int) (any, error) { return nil, c.leave(args[0]) },
+		"drain": func(...int) (any, error) { return c.drain() },
+	}
+}
+
+// each does the same for all peers at once.
+func (c *clients) each(do func(p *peer) error) error { return each(c.peers, do) }
+
+func each(peers []*peer, do func(p *peer) error) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(peers))
+	for n, p := range peers {
+		wg.Go(func() { errs[n] = do(p) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *clients) connect(n int) error {
+	c.peers = make([]*peer, n)
+	for n := range c.peers {
+		c.peers[n] = &peer{}
+	}
+	return c.each(func(p *peer) error { return p.dial(net.JoinHostPort(serverIP, port)) })
+}
+
+func (p *peer) dial(addr string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	p.nc, p.br = nc, bufio.NewReader(nc)
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		err = tcp.SetReadBuffer(socketBuffer)
+	}
+	p.write(request(""))
+	return errors.Join(err, nc.SetDeadline(time.Now().Add(patience)), p.upgraded())
+}
+
+// ask sends messages, some at a time, and reads the replies: each once, in order.
+func (p *peer) ask(messages, atOnce int) error {
+	for n := 0; n < messages; n += atOnce {
+		if err := errors.Join(p.send(n, atOnce), p.replies(n, atOnce)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func question(n int) string { return fmt.Sprintf("question %d %s", n, strings.Repeat("?", n*100)) }
+
+func (p *peer) send(from, messages int) error {
+	for n := from; n < from+messages; n++ {
+		if _, err := p.nc.Write(frame(text, question(n))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *peer) replies(from, messages int) error {
+	for n := from; n < from+messages; n++ {
+		switch reply, err := p.message(); {
+		case err != nil:
+			return fmt.Errorf("reply %d: %w", n, err)
+		case reply != question(n):
+			return fmt.Errorf("reply %d is %.20q", n, reply)
+		}
+	}
+	return nil
+}
+
+// posts reads numbered messages.
+func (p *peer) posts(messages int) error {
+	for n := range messages {
+		switch post, err := p.message(); {
+		case err != nil:
+			return fmt.Errorf("post %d: %w", n, err)
+		case !strings.HasPrefix(post, numbered(n, 0)):
+			return fmt.Errorf("post %d is %.20q", n, post)
+		}
+	}
+	return nil
+}
+
+// numbered is message n of a size.
+func numbered(n, size int) string {
+	s := fmt.Sprintf("%08d ", n)
+	return s + strings.Repeat("x", max(0, size-len(s)))
+}
+
+// leave closes the last n peers, which requires that nothing came after what they
+// have read, and that the server repeats the Close frame.
+func (c *clients) leave(n int) error {
+	leaving := c.peers[len(c.peers)-n:]
+	c.peers = c.peers[:len(c.peers)-n]
+	return each(leaving, func(p *peer) error {
+		p.write(closeFrame())
+		first, payload, err := p.nextButPings()
+		if err != nil {
+			return fmt.Errorf("answer to the Close frame: %w", err)
+		}
+		if first != closing || string(payload) != string(closeFrame()[6:]) {
+			return fmt.Errorf("frame %#x %.20q answers the Close frame", first, payload)
+		}
+		return p.nc.Close()
+	})
+}
+
+func (p *peer) nextButPings() (first byte, payload []byte, err error) {
+	for {
+		if first, payload, err = p.next(); err != nil || first != ping {
+			return first, payload, err
+		}
+		p.write(frame(pong, string(payload)))
+	}
+}
+
+// drained is what the peers got before the server closed them.
+type drained struct {
+	Posts int         // of all
+	Codes map[int]int // of Close frames
+}
+
+// drain reads numbered messages up to the server's Close frame, and answers that.
+func (c *clients) drain() (drained, error) {
+	var mu sync.Mutex
+	d := drained{Codes: map[int]int{}}
+	err := c.each(func(p *peer) error {
+		for n := 0; ; n++ {
+			first, payload, err := p.nextButPings()
+			switch {
+			case err != nil:
+				return fmt.Errorf("post %d: %w", n, err)
+			case first == text && strings.HasPrefix(string(payload), numbered(n, 0)):
+				continue
+			case first != closing || len(payload) < 2:
+				return fmt.Errorf("instead of post %d: frame %#x %.20q", n, first, payload)
+			}
+			p.write(frame(closing, string(payload[:2])))
+			mu.Lock()
+			defer mu.Unlock()
+			d.Posts += n
+			d.Codes[int(binary.BigEndian.Uint16(payload))]++
+			return p.nc.Close()
+		}
+	})
+	c.peers = nil
+	return d, err
+}

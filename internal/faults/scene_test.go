@@ -1,0 +1,257 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+)
+
+// socketBuffer is what the kernel keeps for a socket that is to run full soon:
+// without it, that is megabytes.
+const socketBuffer = 16 << 10
+
+// large is a message that no socket of a scene takes at once.
+var large = strings.Repeat("x", 128<<10)
+
+// end is a code with its reason, as $disconnect and the observer have it.
+type end struct {
+	code   int
+	reason string
+}
+
+var (
+	abnormal = end{1006, "Connection closed abnormally"}
+	deleted  = end{1000, "Connection Closed Normally"}
+	away     = end{1001, "Going away"}
+	leaving  = end{4001, "bye"} // a client's own
+)
+
+// scene is a gateway behind net/http, of one connection at a time, with a client
+// that reaches it through a relay. It notes all that the gateway tells.
+type scene struct {
+	*gateway.Gateway
+	t      *testing.T
+	addr   string
+	client *peer
+	relay  *relay
+
+	entered chan struct{} // an integration that waits has begun
+	release chan struct{} // closed to let it go on
+	left    chan struct{} // closed when net/http finds that the client left its request
+
+	shutdown chan error // of shutDown; nil: not yet
+
+	mu       sync.Mutex // guards the fields below
+	changed  chan struct{}
+	opened   []string // connection IDs, in order
+	closed   map[string][]end
+	events   map[string][]gateway.EventType
+	ends     map[string][]end // of $disconnect
+	done     int              // integrations of messages that have returned
+	refused  []error          // MessageRefused
+	rejected []int            // UpgradeRejected
+	dropped  int              // connections that net/http closed itself
+}
+
+// newScene starts a gateway without any quota of time but those given.
+func newScene(t *testing.T, quotas gateway.Quotas) *scene {
+	t.Helper()
+	quotas.NewConnections.RateLimit = -1
+	quotas.Connections = 1 // nobody else gets in before the slot is given back
+	for _, d := range []*time.Duration{&quotas.IdleTimeout, &quotas.ConnectionDuration, &quotas.WriteTimeout, &quotas.IntegrationTimeout} {
+		if *d == 0 {
+			*d = -1
+		}
+	}
+	s := &scene{
+		t: t, entered: make(chan struct{}, 1), release: make(chan struct{}), left: make(chan struct{}), changed: make(chan struct{}),
+		closed: map[string][]end{}, events: map[string][]gateway.EventType{}, ends: map[string][]end{},
+	}
+	gw, err := gateway.New(gateway.WithQuotas(quotas), gateway.WithObserver(s.observer()), gateway.WithMiddleware(s.record))
+	require.NoError(t, err)
+	s.Gateway = gw
+	gw.HandleFunc(gateway.RouteKeyConnect, s.connect)
+	gw.HandleFunc(gateway.RouteKeyDisconnect, s.disconnect)
+	gw.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: req.Body}, nil
+	}, gateway.WithRouteResponse())
+	gw.HandleFunc("wait", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		s.wait()
+		return &gateway.Response{Body: []byte("waited")}, nil
+	}, gateway.WithRouteResponse())
+	gw.HandleFunc("large", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: []byte(large)}, nil
+	}, gateway.WithRouteResponse())
+	s.serve()
+	r, socket := newRelay(t, s.addr)
+	s.relay, s.client = r, newPeer(t, socket)
+	return s
+}
+
+// readHeaderTimeout bounds the upgrade request. It belongs to the http.Server,
+// not to the gateway.
+const readHeaderTimeout = time.Second
+
+func (s *scene) serve() {
+	s.t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(s.t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(s.t, err)
+	s.addr = l.Addr().String()
+	upgrades := s.Handler()
+	web := &http.Server{
+		ReadHeaderTimeout: readHeaderTimeout,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Has("wait") {
+				stop := context.AfterFunc(r.Context(), func() { close(s.left) })
+				defer stop()
+			}
+			upgrades.ServeHTTP(w, r)
+		}),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.note(func() { s.dropped++ })
+			}
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(smallBuffers{l}) }() // ends with Close in the cleanup, which waits
+	s.t.Cleanup(func() {
+		require.NoError(s.t, s.Close())
+		_ = web.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			require.NoError(s.t, err)
+		}
+	})
+}
+
+// smallBuffers is a listener whose sockets run full soon.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		err = tcp.SetWriteBuffer(socketBuffer)
+	}
+	return nc, err
+}
+
+func (s *scene) observer() *gateway.Observer {
+	return &gateway.Observer{
+		UpgradeRejected: func(_ context.Context, status int, _ error) {
+			s.note(func() { s.rejected = append(s.rejected, status) })
+		},
+		ConnectionOpened: func(_ context.Context, c gateway.Connection) {
+			s.note(func() { s.opened = append(s.opened, c.ID) })
+		},
+		ConnectionClosed: func(_ context.Context, c gateway.Connection, code int, reason string) {
+			s.note(func() { s.closed[c.ID] = append(s.closed[c.ID], end{code, reason}) })
+		},
+		MessageRefused: func(_ context.Context, _ string, _ int, err error) {
+			s.note(func() { s.refused = append(s.refused, err) })
+		},
+	}
+}
+
+// record is a middleware that notes every event once its integration has
+// returned.
+func (s *scene) record(next gateway.Integration) gateway.Integration {
+	return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		id, event := req.ConnectionID, req.EventType
+		defer s.note(func() {
+			s.events[id] = append(s.events[id], event)
+			if event == gateway.EventMessage {
+				s.done++
+			}
+		})
+		return next.Invoke(ctx, req)
+	})
+}
+
+func (s *scene) connect(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	query := req.Upgrade.URL.Query()
+	if query.Has("wait") {
+		s.wait()
+	}
+	if query.Has("refuse") {
+		return &gateway.Response{StatusCode: http.StatusUnauthorized}, nil
+	}
+	return nil, nil
+}
+
+func (s *scene) disconnect(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	s.note(func() {
+		s.ends[req.ConnectionID] = append(s.ends[req.ConnectionID], end{req.DisconnectStatusCode, req.DisconnectReason})
+	})
+	return nil, nil
+}
+
+func (s *scene) wait() {
+	s.entered <- struct{}{}
+	<-s.release
+}
+
+func (s *scene) note(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// await waits until what is noted is as wanted.
+func (s *scene) await(what string, wanted func() bool) {
+	s.t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		ok, changed := wanted(), s.changed
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			require.FailNow(s.t, "this never came", what)
+		}
+	}
+}
+
+// receive waits for a value of a channel, or its end.
+func (s *scene) receive(what string, c <-chan struct{}) {
+	s.t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		require.FailNow(s.t, "this never came", what)
+	}
+}
+
+// id returns the ID of the connection through the relay.
+func (s *scene) id() string {
+	s.t.Helper()
+	var id string
+	s.await("the connection", func() bool {
+		if len(s.opened) > 0 {
+			id = s.opened[0]
+		}
+		return id != ""
+	})
+	return id
+}
+
+func (s *scene) post(message string) error {
+	s.t.Helper()
+	return s.PostToConnection(s.t.Context(), s.id(), []byte(message))
+}
