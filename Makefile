@@ -10,7 +10,6 @@ BENCHTIME ?= 1s
 COUNT     ?= 1
 
 modules  = $(shell $(GO) list -m -f '{{.Dir}}')
-packages = $(shell $(GO) list work)
 
 .PHONY: check fmt format vet lint test-short tidy test fuzz e2e bench
 
@@ -39,13 +38,7 @@ test: ## all tests; those of outside clients skip when the client is missing
 	$(GO) test -race work
 
 fuzz: ## every fuzz target for FUZZTIME, one after another
-	@for pkg in $(packages); do \
-	  targets=$$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); \
-	  for target in $$targets; do \
-	    echo "$$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
-	  done; \
-	done
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 e2e: ## the tests of outside clients, which must all be there
 	npm --prefix internal/e2e install --no-package-lock --no-audit --no-fund
