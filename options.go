@@ -221,8 +221,9 @@ type Quotas struct {
 	// IntegrationTimeout ends the wait for an integration: its context ends, the
 	// client gets "Endpoint request timed out". Default: 29 s.
 	IntegrationTimeout time.Duration
-	// WriteTimeout bounds one write to a client's socket; the connection is cut
-	// when a client takes nothing for so long. Default, ours: 10 s.
+	// WriteTimeout bounds one write to a client's socket, of 16 KiB or one larger
+	// message: the connection is cut when a client has not taken it by then.
+	// Default, ours: 10 s.
 	WriteTimeout time.Duration
 	// SendBufferBytes and SendBufferMessages bound what waits to be sent to one
 	// client. Above them posts get [ErrLimitExceeded]. Defaults, ours: 1 MiB and 256.

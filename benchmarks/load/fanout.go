@@ -39,20 +39,18 @@ func Fanout(ctx context.Context, p *server.Process, plan Plan) (Figures, error) 
 		}
 	}
 	var m meter
-	before, err := m.sample(p)
-	if err != nil {
-		return nil, err
-	}
 	var took []time.Duration
-	for began := time.Now(); len(took) < 3 || time.Since(began) < plan.Duration; {
-		t, err := once()
-		if err != nil {
-			return nil, err
+	before, after, err := m.between(p, plan, func() error {
+		for began := time.Now(); len(took) < 3 || time.Since(began) < plan.Duration; {
+			t, err := once()
+			if err != nil {
+				return err
+			}
+			took = append(took, t)
+			m.count.Add(int64(len(cs)))
 		}
-		took = append(took, t)
-		m.count.Add(int64(len(cs)))
-	}
-	after, err := m.sample(p)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

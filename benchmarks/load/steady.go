@@ -56,30 +56,32 @@ func (m *meter) sample(p *server.Process) (sample, error) {
 	return sample{time.Now(), m.count.Load(), r.CPU, host.Used()}, err
 }
 
+// between returns the samples before and after work, which it has profiled if the
+// plan says so.
+func (m *meter) between(p *server.Process, plan Plan, work func() error) (before, after sample, err error) {
+	if plan.Profile != "" {
+		if err := p.Profile(plan.Profile + ".cpu"); err != nil {
+			return before, after, err
+		}
+	}
+	if before, err = m.sample(p); err == nil {
+		if err = work(); err == nil {
+			after, err = m.sample(p)
+		}
+	}
+	if plan.Profile != "" && err == nil {
+		err = p.Profiled()
+	}
+	return before, after, err
+}
+
 func (m *meter) measure(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	if err := wait(ctx, plan.WarmUp); err != nil {
 		return nil, err
 	}
-	if plan.Profile != "" {
-		if err := p.Profile(plan.Profile + ".cpu"); err != nil {
-			return nil, err
-		}
-	}
-	before, err := m.sample(p)
+	before, after, err := m.between(p, plan, func() error { return wait(ctx, plan.Duration) })
 	if err != nil {
 		return nil, err
-	}
-	if err := wait(ctx, plan.Duration); err != nil {
-		return nil, err
-	}
-	after, err := m.sample(p)
-	if err != nil {
-		return nil, err
-	}
-	if plan.Profile != "" {
-		if err := p.Profiled(); err != nil {
-			return nil, err
-		}
 	}
 	return rates(before, after)
 }

@@ -25,11 +25,7 @@ func perConnection(q gateway.Quotas, size int) int {
 	)
 	frame := size + header*(1+size/fragment)
 	messages := min(q.SendBufferMessages, max(1, q.SendBufferBytes/frame))
-	past := 0
-	if size > writeBuffer { // the first message is encoded past the queue, in memory that grows by a quarter
-		past = frame / 4
-	}
-	return messages*frame*9/8 + messages*slot + writeBuffer + stack + past
+	return messages*frame*9/8 + messages*slot + writeBuffer + stack
 }
 
 // messageBytes is the size of a message to everybody.
