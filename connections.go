@@ -210,7 +210,7 @@ func (c *connection) serveInput() bool {
 		now := time.Now()
 		c.heard(now)
 		if w == nil {
-			w = c.receive(message)
+			w, now = c.receive(message, now)
 		}
 		if w != nil {
 			c.lastActive.Store(now.UnixNano())
@@ -230,9 +230,10 @@ func (c *connection) serveInput() bool {
 }
 
 // receive finds a place for a message: with the reader's own worker, which is
-// then returned; with a new one; in the inbox. Once the connection closes,
-// messages are forgotten, unless it closes politely and others still run.
-func (c *connection) receive(message []byte) *worker {
+// then returned, with the time, since it may have waited; with a new one; in the
+// inbox. Once the connection closes, messages are forgotten, unless it closes
+// politely and others still run.
+func (c *connection) receive(message []byte, now time.Time) (*worker, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inFlight := c.g.quotas.InFlight
@@ -245,22 +246,23 @@ func (c *connection) receive(message []byte) *worker {
 				c.g.watch.add(c.inline)
 			}
 			c.inline.reads = true
-			return c.inline
+			return c.inline, now
 		case c.inbox.empty() && (inFlight == 0 || int(c.working) < inFlight):
 			c.touch()
 			c.startWorkerLocked(message)
-			return nil
+			return nil, now
 		}
 		b := c.inboxLocked()
 		if b.empty() || len(b.messages) < inboxMessages && b.bytes+len(message) <= inboxBytes {
 			c.touch()
 			b.messages = append(b.messages, message)
 			b.bytes += len(message)
-			return nil
+			return nil, now
 		}
 		c.notReading(b.room.Wait)
+		now = time.Now()
 	}
-	return nil
+	return nil, now
 }
 
 // notReading waits for room, as the reader: a client that nobody reads cannot
