@@ -1,6 +1,9 @@
-// Package soak holds a test of many connections at once on the loopback
-// interface: what opens is closed, once each, and nothing is left behind. It
-// prints what an idle connection costs. Another holds a throttle under load.
+// Package soak holds tests of many connections at once on the loopback
+// interface. TestSoak opens and closes them and prints what an idle one costs;
+// TestSoak_Random has them do whatever they may and compares all of it with a
+// model; TestShutdown_UnderFire shuts down under them. Another test holds a
+// throttle under load.
 //
 //	go test -v ./internal/soak
+//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/soak
 package soak
