@@ -426,6 +426,7 @@ func (c *connection) pushReply(body []byte, reader bool) error {
 	default:
 		drain, err = c.out.PushWait(frame)
 	}
+	c.touch() // it may have waited
 	if drain {
 		c.drain()
 	}

@@ -215,26 +215,32 @@ func (w *worker) expire() {
 		w.c.mu.Unlock()
 		return
 	}
-	now := time.Now()
-	expired := !now.Before(w.call.Until())
-	if !expired {
+	if now := time.Now(); now.Before(w.call.Until()) {
 		w.setTimeoutLocked(now)
+		w.c.mu.Unlock()
+		return
 	}
+	call := w.giveUpLocked() // in one with the look: the next call is none of ours
 	w.c.mu.Unlock()
-	if expired {
-		w.abandon(context.DeadlineExceeded)
+	w.c.replace(call, context.DeadlineExceeded)
+}
+
+// abandon gives up the call under way, if there is one, with err.
+func (w *worker) abandon(err error) {
+	w.c.mu.Lock()
+	call := w.giveUpLocked()
+	w.c.mu.Unlock()
+	if call != nil {
+		w.c.replace(call, err)
 	}
 }
 
-// abandon answers the call under way with err and replaces the worker: its
-// goroutine may not come back from the integration.
-func (w *worker) abandon(err error) {
-	c := w.c
-	c.mu.Lock()
-	call := w.call
+// giveUpLocked takes the call under way from the worker, whose goroutine may not
+// come back from the integration.
+func (w *worker) giveUpLocked() *call {
+	c, call := w.c, w.call
 	if call == nil {
-		c.mu.Unlock()
-		return
+		return nil
 	}
 	w.call = nil
 	if w.started != nil {
@@ -247,12 +253,15 @@ func (w *worker) abandon(err error) {
 	if c.inline == w {
 		c.inline = nil // it is watched until its goroutine has come back, or ended
 	}
-	c.mu.Unlock()
+	return call
+}
 
+// replace answers a call that was given up, with err, and lets another worker go
+// on in the place of the one that had it.
+func (c *connection) replace(call *call, err error) {
 	c.flush()
 	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
 	(&worker{c: c}).answer(call, out, time.Now())
-
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.inbox.empty() {
@@ -341,10 +350,9 @@ func (w *worker) replyError(call *call, err error, now time.Time) {
 
 // reply answers a message.
 func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
+	w.c.lastActive.Store(now.UnixNano())
 	err := w.send(body)
-	if err == nil {
-		w.c.lastActive.Store(now.UnixNano())
-	} else {
+	if err != nil {
 		err = ErrGone // it is closed: for room the reply has waited
 	}
 	w.c.g.posted(ctx, w.c.id, len(body), err)
