@@ -86,7 +86,8 @@ func startAWSServer(t *testing.T) *awsServer {
 		},
 		Policy: iam.ByAccessKey(map[string]*iam.PolicyDocument{allowed: all, temporary: all}),
 	}
-	s.gw, err = gateway.New(gateway.WithManagementAuth(auth), gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 4, WriteTimeout: time.Minute}))
+	s.gw, err = gateway.New(gateway.WithStage("prod", nil), gateway.WithManagementAuth(auth),
+		gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 4, WriteTimeout: time.Minute}))
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	server.Listener = smallBuffers{server.Listener}
