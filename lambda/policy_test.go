@@ -3,7 +3,7 @@ package lambda_test
 import (
 	"encoding/json"
 	"fmt"
-	"path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -145,13 +145,13 @@ func TestDecide_Invalid(t *testing.T) {
 }
 
 // FuzzDecide checks that nothing but a statement which allows lets anyone in, and
-// compares the wildcards with those of package path, for texts without slashes.
+// compares the wildcards with regular expressions.
 func FuzzDecide(f *testing.F) {
 	f.Add("a*b?c", "axxbyc", true)
 	f.Add("*", "", false)
 	f.Add("**a", "aa", true)
 	f.Fuzz(func(t *testing.T, pattern, text string, deny bool) {
-		if strings.ContainsAny(pattern+text, `/[]\`+"\uFFFD") || pattern == "" {
+		if strings.Contains(pattern+text, "\uFFFD") || pattern == "" {
 			return
 		}
 		effect := "Allow"
@@ -165,8 +165,8 @@ func FuzzDecide(f *testing.F) {
 			require.Greater(t, len(pattern), 512)
 			return
 		}
-		matches, err := path.Match(string([]rune(pattern)), string([]rune(text)))
-		require.NoError(t, err)
+		expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(string([]rune(pattern))))
+		matches := regexp.MustCompile(`(?s)\A` + expression + `\z`).MatchString(string([]rune(text)))
 		want := lambda.ImplicitDeny
 		switch {
 		case matches && deny:
