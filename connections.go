@@ -145,7 +145,9 @@ func (c *connection) start(handshake error) {
 		c.setTimerLocked(now)
 	}
 	c.mu.Unlock()
-	c.g.running.Go(c.serve)
+	if !c.ws.Park() {
+		c.g.running.Go(c.serve)
+	}
 }
 
 func (c *connection) snapshot() Connection {
@@ -180,6 +182,7 @@ func (c *connection) serve() {
 			continue
 		}
 		switch {
+		case errors.Is(err, wsconn.ErrParked): // whoever is called next is the reader
 		case errors.Is(err, wsconn.ErrInterrupted):
 			c.g.running.Go(c.serve) // to rest, on a stack that is small
 		case err != nil:

@@ -43,6 +43,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/registry"
 	"example.com/gateway/internal/sendq"
 	"example.com/gateway/internal/wsconn"
@@ -62,6 +63,7 @@ type Gateway struct {
 	watch       watch
 	frameLimits wsconn.Limits // of every connection
 	sendLimits  sendq.Limits  // likewise
+	sockets     poll.Pool     // of the connections that can be polled
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
@@ -197,6 +199,7 @@ func (g *Gateway) stop() <-chan struct{} {
 		go func() { // ends when all else has; Shutdown and Close wait for it
 			g.running.Wait()
 			g.cutOff()
+			g.sockets.Close()
 			g.watch.end()
 			close(stopped)
 		}()

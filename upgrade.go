@@ -325,6 +325,9 @@ func (g *Gateway) accept(u *upgrade) {
 		return
 	}
 	c := newConnection(u, ws)
+	if err := ws.Poll(&g.sockets, c.serve); err != nil {
+		g.log.Debug("waiting on a goroutine of its own", "connection_id", c.id, "error", err)
+	}
 	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
 		ws.Close()
 		return

@@ -2,13 +2,12 @@ package wsconn
 
 import (
 	"errors"
-	"net"
-	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"example.com/gateway/internal/poll"
 )
 
 // Limits bounds what a client may send. Zero means no limit.
@@ -54,35 +53,50 @@ type Control interface {
 }
 
 // Conn is the server's end of a connection. One goroutine at a time may read
-// (Wait, Read, BufferedMessage, Discard) and one may write (Write, TryWrite, CloseWrite);
-// the other methods are safe at any time.
+// (Wait, Read, Park, BufferedMessage, Discard) and one may write (Write, TryWrite,
+// CloseWrite); the other methods are safe at any time.
 type Conn struct {
-	nc     net.Conn
-	raw    syscall.RawConn // nil for a socket without a descriptor of its own: TLS, in memory
+	polled poll.Socket // after Poll; else nc is set
+	nc     *netConn
 	limits *Limits
 
 	input // of the reader
 
-	partial *[]byte // fragments of the message under way; nil: none
-
-	dlMu        sync.Mutex // guards the fields below, and the socket's read deadline
-	deadline    int64      // Unix nanoseconds; 0: none
-	interrupted bool
-
-	stuck    atomic.Bool   // a write has failed
+	partial  *[]byte       // fragments of the message under way; nil: none
 	progress atomic.Uint32 // see Progress
+
+	dlMu   sync.Mutex  // guards the fields below, and those of nc about deadlines
+	expiry *time.Timer // the read deadline of a polled socket; nil: none
+}
+
+// Poll hands the waiting for the client to pool: where nothing has come, Wait
+// returns [ErrParked] from now on, and ready is called on a goroutine of the pool
+// when something has. An error says that the socket is none to be polled, and
+// changes nothing. To be called before any other method.
+func (c *Conn) Poll(pool *poll.Pool, ready func()) error {
+	if err := pool.Adopt(&c.polled, c.nc.Conn, ready); err != nil {
+		return err
+	}
+	c.nc = nil
+	return nil
 }
 
 // Progress returns a number that changes when bytes of a message or a frame under
 // way arrive, other than its first.
 func (c *Conn) Progress() uint32 { return c.progress.Load() }
 
-// Wait waits until Read has something to begin with. It needs little of its
-// goroutine's stack, which is what an idle connection consists of. The error is
-// [ErrInterrupted] after [Conn.Interrupt], else that of the socket.
+// Wait waits until Read has something to begin with. The error is [ErrParked] when
+// the reader of a polled socket has nothing to do and c may be another one's already;
+// [ErrInterrupted] after [Conn.Interrupt]; else that of the socket.
+//
+// It needs little of its goroutine's stack, which is what an idle connection that
+// is not polled consists of.
 func (c *Conn) Wait() error {
 	if c.r < c.w {
 		return nil
+	}
+	if c.nc == nil {
+		return c.waitPolled()
 	}
 	n, err := c.readOnce(nil)
 	c.w += n
@@ -151,62 +165,6 @@ func (c *Conn) Discard(after error) {
 		last = h.op == opClose
 	}
 }
-
-// SetReadDeadline ends a Read or Discard that waits.
-func (c *Conn) SetReadDeadline(t time.Time) {
-	c.dlMu.Lock()
-	defer c.dlMu.Unlock()
-	c.deadline = 0
-	if !t.IsZero() {
-		c.deadline = t.UnixNano()
-	}
-	if !c.interrupted {
-		_ = c.nc.SetReadDeadline(t)
-	}
-}
-
-// ErrInterrupted is what Wait returns after [Conn.Interrupt].
-var ErrInterrupted = errors.New("interrupted")
-
-// Interrupt makes Wait return, now or when it next waits.
-func (c *Conn) Interrupt() {
-	c.dlMu.Lock()
-	defer c.dlMu.Unlock()
-	c.interrupted = true
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // long ago
-}
-
-// interruptedBy reports whether it was an Interrupt that ended a read with err,
-// and undoes it.
-func (c *Conn) interruptedBy(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	c.dlMu.Lock()
-	defer c.dlMu.Unlock()
-	interrupted := c.interrupted
-	if interrupted {
-		c.interrupted = false
-		var deadline time.Time // none
-		if c.deadline != 0 {
-			deadline = time.Unix(0, c.deadline)
-		}
-		_ = c.nc.SetReadDeadline(deadline)
-	}
-	return interrupted
-}
-
-// Close closes the socket, without a Close frame.
-func (c *Conn) Close() {
-	nc := c.nc
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok && c.stuck.Load() {
-		nc = secure.NetConn() // crypto/tls would wait 5 s to say goodbye to a peer that does not read
-	}
-	_ = nc.Close()
-}
-
-// RemoteAddr returns the address of the peer's socket.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // nextHeader reads a frame's header and takes it off the input, where one that
 // breaks a rule stays.

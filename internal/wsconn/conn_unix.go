@@ -26,7 +26,7 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // readReady is called by the poller when bytes may be there. A buffer is taken
 // only now; false makes the poller wait on.
 func (c *Conn) readReady(fd uintptr) bool {
-	p := c.into
+	p := c.nc.into
 	if p == nil {
 		p = c.takeBuffer()
 	}
@@ -34,8 +34,8 @@ func (c *Conn) readReady(fd uintptr) bool {
 		n, err := syscall.Read(int(fd), p)
 		switch err {
 		case nil:
-			if c.readN = n; n == 0 {
-				c.rerr = io.EOF
+			if c.nc.readN = n; n == 0 {
+				c.nc.rerr = io.EOF
 			}
 			return true
 		case syscall.EINTR:
@@ -43,7 +43,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 			c.dropBuffer()
 			return false
 		default:
-			c.rerr = os.NewSyscallError("read", err)
+			c.nc.rerr = os.NewSyscallError("read", err)
 			return true
 		}
 	}

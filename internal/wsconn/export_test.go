@@ -21,7 +21,7 @@ func (c *Conn) InputBuffer() int {
 
 // OnWait makes waiting be called on the reading goroutine whenever that is
 // about to wait for the poller.
-func (c *Conn) OnWait(waiting func()) { c.raw = spy{c.raw, waiting} }
+func (c *Conn) OnWait(waiting func()) { c.nc.raw = spy{c.nc.raw, waiting} }
 
 type spy struct {
 	syscall.RawConn

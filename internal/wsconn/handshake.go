@@ -142,7 +142,7 @@ func reserved(name string) bool {
 }
 
 func newConn(nc net.Conn, limits *Limits) *Conn {
-	return &Conn{nc: nc, raw: rawConn(nc), limits: limits}
+	return &Conn{nc: &netConn{Conn: nc, raw: rawConn(nc)}, limits: limits}
 }
 
 var errNotYet = errors.New("not yet")

@@ -4,18 +4,16 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"example.com/gateway/internal/poll"
 )
 
 // input is the reader's window on the bytes that have arrived. It holds a
 // pooled buffer only while the window is not empty or a read is under way.
 type input struct {
 	buf    *[]byte
-	r, w   int                   // the window is buf[r:w]
-	unread uint64                // payload bytes of the frame under way that are not taken yet
-	readFD func(fd uintptr) bool // the poller's callback; made at the first read
-	into   []byte                // where it reads to, instead of buf
-	readN  int
-	rerr   error
+	r, w   int    // the window is buf[r:w]
+	unread uint64 // payload bytes of the frame under way that are not taken yet
 }
 
 const inputBytes = 8 << 10
@@ -127,22 +125,32 @@ func (c *Conn) readSome(p []byte) (int, error) {
 }
 
 func (c *Conn) readOnce(p []byte) (int, error) {
-	if c.raw == nil {
+	switch {
+	case c.nc == nil:
+		for {
+			n, err := c.readPolled(p)
+			if !errors.Is(err, poll.ErrAgain) {
+				return n, err
+			}
+			c.polled.Await()
+		}
+	case c.nc.raw == nil:
 		return c.readPlain(p)
 	}
-	if c.readFD == nil {
-		c.readFD = c.readReady
+	nc := c.nc
+	if nc.readFD == nil {
+		nc.readFD = c.readReady
 	}
-	c.into, c.readN, c.rerr = p, 0, nil
-	err := c.raw.Read(c.readFD)
-	c.into = nil
+	nc.into, nc.readN, nc.rerr = p, 0, nil
+	err := nc.raw.Read(nc.readFD)
+	nc.into = nil
 	if err == nil {
-		err = c.rerr
+		err = nc.rerr
 	}
 	if err != nil {
 		c.dropBuffer() // the callback may not have run, e.g. after the deadline
 	}
-	return c.readN, err
+	return nc.readN, err
 }
 
 func (c *Conn) readPlain(p []byte) (int, error) {

@@ -1,8 +1,11 @@
 package wsconn
 
 import (
+	"errors"
 	"sync"
 	"time"
+
+	"example.com/gateway/internal/poll"
 )
 
 // attempt is a write that does not wait. It is pooled, so that a connection
@@ -23,12 +26,19 @@ var attempts = sync.Pool{New: func() any {
 // TryWrite writes as much of b as goes without waiting and returns how much
 // that was: nothing, where the socket cannot tell.
 func (c *Conn) TryWrite(b []byte) (int, error) {
-	if c.raw == nil {
+	switch {
+	case c.nc == nil:
+		n, err := c.polled.Write(b)
+		if errors.Is(err, poll.ErrAgain) {
+			err = nil
+		}
+		return n, err
+	case c.nc.raw == nil:
 		return 0, nil
 	}
 	a, _ := attempts.Get().(*attempt)
 	a.b = b
-	err := c.raw.Write(a.ready)
+	err := c.nc.raw.Write(a.ready)
 	if err == nil {
 		err = a.err
 	}
@@ -45,20 +55,24 @@ func (c *Conn) Write(b []byte, timeout time.Duration) error {
 	if err != nil || n == len(b) {
 		return err
 	}
+	if c.nc == nil {
+		return c.writePolled(b[n:], timeout)
+	}
 	if timeout > 0 {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(timeout))
 		defer c.nc.SetWriteDeadline(time.Time{}) //nolint:errcheck // fails on a closed socket only
 	}
 	if _, err = c.nc.Write(b[n:]); err != nil {
-		c.stuck.Store(true)
+		c.nc.stuck.Store(true)
 	}
 	return err
 }
 
-// CloseWrite tells the peer that nothing more will be sent, where the transport
-// can say so.
-func (c *Conn) CloseWrite() {
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
+func (c *Conn) writePolled(b []byte, timeout time.Duration) error {
+	if timeout <= 0 {
+		return c.polled.WriteAll(b, nil)
 	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	return c.polled.WriteAll(b, timer.C)
 }

@@ -1,0 +1,222 @@
+package poll
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// loop is one epoll instance. Its poller is a goroutine that the runtime's own
+// poller wakes, as an epoll descriptor can be waited for like any other. What is
+// ready goes into a queue, which runners serve.
+//
+// A runner that takes a socket from the queue while more wait wakes another one
+// first. As long as ready funcs do not block, that one comes to an empty queue: one
+// wake-up for all sockets that were ready together. If one blocks, the next runner
+// goes on at once; with cores to spare, they share the queue.
+type loop struct {
+	epfd   int
+	file   *os.File // epfd, in the runtime's poller
+	events []syscall.EpollEvent
+	ended  sync.WaitGroup // the poller and the runners
+
+	mu     sync.Mutex // guards the fields below
+	places []place
+	free   []int32 // places
+	head   *Socket // the queue
+	tail   *Socket
+	idle   []chan struct{} // runners that wait for work, the last first
+	waking bool            // a runner is on its way to the queue
+	closed bool
+}
+
+// place is what an event names: the socket, and how many it has had before, so that
+// an event that comes late is none of the next one's.
+type place struct {
+	s   *Socket
+	gen int32
+}
+
+const (
+	// eventsAtOnce is how many events one look at the kernel brings.
+	eventsAtOnce = 128
+	// idleRunners is how many runners stay when there is nothing to do.
+	idleRunners = 64
+)
+
+func newLoop() (*loop, error) {
+	epfd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(epfd, true); err != nil { // else os.NewFile does not poll it
+		_ = syscall.Close(epfd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	l := &loop{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), events: make([]syscall.EpollEvent, eventsAtOnce)}
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		_ = l.file.Close()
+		return nil, fmt.Errorf("polling epoll: %w", err)
+	}
+	l.ended.Go(func() { _ = raw.Read(l.collect) }) // ends when close closes the file
+	return l, nil
+}
+
+// close ends the loop, whose sockets are closed.
+func (l *loop) close() {
+	_ = l.file.Close()
+	l.mu.Lock()
+	l.closed = true
+	for _, wake := range l.idle {
+		wake <- struct{}{}
+	}
+	l.idle = nil
+	l.mu.Unlock()
+	l.ended.Wait()
+}
+
+// collect queues what is ready. The runtime calls it whenever epfd has events, and
+// waits when it returns false; events of the time between bring it back at once.
+func (l *loop) collect(epfd uintptr) (done bool) {
+	for {
+		n, err := syscall.EpollWait(int(epfd), l.events, 0)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return true
+		}
+		l.mu.Lock()
+		for i := range l.events[:n] {
+			l.happenedLocked(&l.events[i])
+		}
+		l.wakeLocked()
+		l.mu.Unlock()
+		if n < len(l.events) {
+			return false
+		}
+	}
+}
+
+const (
+	readable = syscall.EPOLLIN | hungUp
+	hungUp   = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
+	edge     = 1 << 31 // EPOLLET, whose constant is negative
+)
+
+func (l *loop) happenedLocked(e *syscall.EpollEvent) {
+	at := &l.places[e.Fd]
+	s := at.s
+	if s == nil || at.gen != e.Pad {
+		return
+	}
+	if e.Events&hungUp != 0 {
+		s.hungUp.Store(true) // before notice, so that whoever is told sees it
+	}
+	if e.Events&writable != 0 && s.full.Load() {
+		s.wakeWriter()
+	}
+	if e.Events&readable != 0 && s.notice() {
+		l.pushLocked(s)
+	}
+}
+
+// add has the socket watched.
+func (l *loop) add(s *Socket) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.free) == 0 {
+		l.places = append(l.places, place{})
+		l.free = append(l.free, int32(len(l.places)-1))
+	}
+	last := len(l.free) - 1
+	s.place = l.free[last]
+	at := &l.places[s.place]
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge, Fd: s.place, Pad: at.gen}
+	if err := syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_ADD, int(s.fd), &e); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	at.s = s
+	l.free = l.free[:last]
+	return nil
+}
+
+// remove forgets the socket; closing it tells the kernel.
+func (l *loop) remove(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := &l.places[s.place]
+	at.s = nil
+	at.gen++
+	l.free = append(l.free, s.place)
+}
+
+// queue has a socket served.
+func (l *loop) queue(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pushLocked(s)
+	l.wakeLocked()
+}
+
+func (l *loop) pushLocked(s *Socket) {
+	if l.head == nil {
+		l.head = s
+	} else {
+		l.tail.next = s
+	}
+	l.tail = s
+}
+
+func (l *loop) popLocked() *Socket {
+	s := l.head
+	if s != nil {
+		l.head, s.next = s.next, nil
+	}
+	return s
+}
+
+// wakeLocked sends a runner to the queue, unless one is on its way.
+func (l *loop) wakeLocked() {
+	if l.head == nil || l.waking || l.closed {
+		return
+	}
+	l.waking = true
+	if last := len(l.idle) - 1; last >= 0 {
+		l.idle[last] <- struct{}{} // has room
+		l.idle = l.idle[:last]
+		return
+	}
+	l.ended.Go(l.run) // ends with too many idle ones, or with the loop
+}
+
+// run is a runner.
+func (l *loop) run() {
+	var wake chan struct{}
+	l.mu.Lock()
+	l.waking = false
+	for {
+		if s := l.popLocked(); s != nil {
+			l.wakeLocked()
+			l.mu.Unlock()
+			s.ready()
+			l.mu.Lock()
+			continue
+		}
+		if l.closed || len(l.idle) >= idleRunners {
+			l.mu.Unlock()
+			return
+		}
+		if wake == nil {
+			wake = make(chan struct{}, 1)
+		}
+		l.idle = append(l.idle, wake)
+		l.mu.Unlock()
+		<-wake
+		l.mu.Lock()
+		l.waking = false
+	}
+}

@@ -1,0 +1,35 @@
+//go:build !linux
+
+package poll
+
+import (
+	"net"
+	"time"
+)
+
+// Socket is never adopted on this system.
+type Socket struct{}
+
+type loop struct{}
+
+func newLoop() (*loop, error) { return nil, ErrUnsupported }
+
+func (*loop) close() {}
+
+// Adopt returns [ErrUnsupported].
+func (p *Pool) Adopt(*Socket, net.Conn, func()) error { return ErrUnsupported }
+
+// Adopted returns false.
+func (*Socket) Adopted() bool { return false }
+
+// The methods below are never called.
+
+func (*Socket) Read([]byte) (int, error)                { return 0, ErrUnsupported }
+func (*Socket) Empty() bool                             { return true }
+func (*Socket) Park() bool                              { return false }
+func (*Socket) Await()                                  {}
+func (*Socket) Write([]byte) (int, error)               { return 0, ErrUnsupported }
+func (*Socket) WriteAll([]byte, <-chan time.Time) error { return ErrUnsupported }
+func (*Socket) Expire(bool)                             {}
+func (*Socket) CloseWrite()                             {}
+func (*Socket) Close()                                  {}
