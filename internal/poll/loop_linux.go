@@ -81,11 +81,11 @@ func (l *loop) close() {
 // waits when it returns false; events of the time between bring it back at once.
 func (l *loop) collect(epfd uintptr) (done bool) {
 	for {
-		n, err := syscall.EpollWait(int(epfd), l.events, 0)
+		n, err := pending(epfd, l.events)
 		if err == syscall.EINTR {
 			continue
 		}
-		if err != nil {
+		if err != 0 {
 			return true
 		}
 		l.mu.Lock()

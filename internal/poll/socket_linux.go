@@ -113,16 +113,16 @@ func (s *Socket) Read(p []byte) (int, error) {
 	if !s.use() {
 		return 0, net.ErrClosed
 	}
-	n, err := syscall.Read(int(s.fd), p)
+	n, err := recv(s.fd, p)
 	for err == syscall.EINTR {
-		n, err = syscall.Read(int(s.fd), p)
+		n, err = recv(s.fd, p)
 	}
 	s.unuse()
 	switch {
 	case err == syscall.EAGAIN:
 		s.empty = true
 		return 0, ErrAgain
-	case err != nil:
+	case err != 0:
 		return 0, os.NewSyscallError("read", err)
 	case n == 0:
 		return 0, io.EOF
@@ -199,9 +199,9 @@ func (s *Socket) Write(b []byte) (written int, err error) {
 	}
 	defer s.unuse()
 	for written < len(b) {
-		n, err := syscall.Write(int(s.fd), b[written:])
+		n, err := send(s.fd, b[written:])
 		switch err {
-		case nil:
+		case 0:
 			written += n
 		case syscall.EINTR:
 		case syscall.EAGAIN:
