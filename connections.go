@@ -169,7 +169,8 @@ func (c *connection) delete() bool {
 	c.mu.Lock()
 	closingPolitely := c.closing != nil && !c.gone
 	c.mu.Unlock()
-	return c.begin(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}) != nil || closingPolitely
+	_, first := c.tryEnd(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"})
+	return first || closingPolitely
 }
 
 // serve is the reader: it waits for messages until the connection ends, and
@@ -280,24 +281,29 @@ func (c *connection) notReading(wait func()) {
 // touch notes activity.
 func (c *connection) touch() { c.lastActive.Store(time.Now().UnixNano()) }
 
-// readerEnded is called by the reader as its last act.
+// readerEnded is called by the reader as its last act. Where it is the first to
+// know that the connection ends, it takes it down, too.
 func (c *connection) readerEnded(err error) {
 	var ce *wsconn.CloseError
+	cs := brokenOff(err)
 	switch {
 	case !errors.As(err, &ce):
-		c.end(brokenOff(err))
 	case !ce.Remote:
 		c.g.log.Warn("client broke a rule of the protocol", "connection_id", c.id, "status", ce.Code, "error", ce.Error())
 		c.end(cause{code: ce.Code, reason: ce.Reason, err: err})
 		c.ws.Discard(err)
 	case ce.Code == wsconn.CloseNoStatus:
-		c.end(cause{code: ce.Code, reason: "Client-side close frame status not set", remote: true})
+		cs = cause{code: ce.Code, reason: "Client-side close frame status not set", remote: true}
 	default:
-		c.end(cause{code: ce.Code, reason: ce.Reason, remote: true})
+		cs = cause{code: ce.Code, reason: ce.Reason, remote: true}
 	}
+	cl, drain := c.begin(cs)
 	c.mu.Lock()
 	close(c.closing.readerDone)
 	c.mu.Unlock()
+	if cl != nil {
+		c.teardown(cl, drain)
+	}
 }
 
 // Ping answers a client's ping. Only the newest is answered when the client
@@ -508,22 +514,31 @@ func (c *connection) cut(cs cause) {
 // end closes the connection for a cause, unless it closes already. The first
 // cause counts. It never waits; what it returns is closed when all is over.
 func (c *connection) end(cs cause) <-chan struct{} {
-	if cl := c.begin(cs); cl != nil {
-		return cl.done
+	done, _ := c.tryEnd(cs)
+	return done
+}
+
+// tryEnd is end; it reports whether the cause was the first.
+func (c *connection) tryEnd(cs cause) (done <-chan struct{}, first bool) {
+	cl, drain := c.begin(cs)
+	if cl != nil {
+		c.g.running.Go(func() { c.teardown(cl, drain) })
+		return cl.done, true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.closing.done
+	return c.closing.done, false
 }
 
-// begin is end; it returns nil when the connection closes already.
-func (c *connection) begin(cs cause) *closing {
+// begin begins to close the connection: the caller has to see to the teardown. It
+// returns nil when the connection closes already.
+func (c *connection) begin(cs cause) (cl *closing, drain bool) {
 	c.mu.Lock()
 	if c.closing != nil {
 		c.mu.Unlock()
-		return nil
+		return nil, false
 	}
-	cl := &closing{
+	cl = &closing{
 		cause:       cs,
 		readerDone:  make(chan struct{}),
 		workersDone: make(chan struct{}),
@@ -541,15 +556,13 @@ func (c *connection) begin(cs cause) *closing {
 	}
 	c.mu.Unlock()
 
-	drain := false
 	switch {
 	case cs.broken:
 		c.out.Abort()
 	case !cs.polite:
 		drain = c.out.Close(cl.frame())
 	}
-	c.g.running.Go(func() { c.teardown(cl, drain) })
-	return cl
+	return cl, drain
 }
 
 // frame returns the Close frame, which goes behind all that is queued.

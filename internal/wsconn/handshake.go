@@ -109,26 +109,28 @@ func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error)
 // empty, the subprotocol. Fields that would change what the 101 means are left
 // out: those of the handshake, and those that announce a body.
 func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol string, timeout time.Duration) error {
+	b := bytes.NewBuffer(make([]byte, 0, handshakeBytes))
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nDate: ")
+	b.Write(time.Now().UTC().AppendFormat(b.AvailableBuffer(), http.TimeFormat))
+	b.WriteString("\r\nSec-Websocket-Accept: ")
+	b.WriteString(h.accept)
+	b.WriteString("\r\nUpgrade: websocket\r\n")
 	own := http.Header{}
 	for name, values := range header {
 		if !reserved(name) {
 			own[name] = values
 		}
 	}
-	header = own
-	header.Set("Connection", "upgrade")
-	header.Set("Upgrade", "websocket")
-	header.Set("Sec-WebSocket-Accept", h.accept)
-	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	if subprotocol != "" {
-		header.Set("Sec-WebSocket-Protocol", subprotocol)
+		own.Set("Sec-WebSocket-Protocol", subprotocol)
 	}
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = header.Write(&b) // makes line breaks spaces, leaves out names that are none
+	_ = own.Write(b) // makes line breaks spaces, leaves out names that are none
 	b.WriteString("\r\n")
 	return c.Write(b.Bytes(), timeout)
 }
+
+// handshakeBytes is room enough for most.
+const handshakeBytes = 256
 
 // reserved names the fields of a 101 that are not the caller's to set, however
 // their names are written.
