@@ -263,7 +263,7 @@ func (c *httpCall) setHeader(header http.Header, req *Request) {
 	}
 	header.Set("User-Agent", "AmazonAPIGateway_"+req.APIID)
 	header.Set("X-Amzn-Apigateway-Api-Id", req.APIID)
-	header.Set("X-Amzn-Trace-Id", newTraceID(req.RequestTime))
+	header.Set("X-Amzn-Trace-Id", string(appendTraceID(nil, req.RequestTime)))
 	header.Set("X-Forwarded-For", forwarded)
 	if c.CallbackURL != "" {
 		setHeader(header, "connectionId", req.ConnectionID)

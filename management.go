@@ -1,13 +1,13 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"net/http"
@@ -178,11 +178,14 @@ func (g *Gateway) Connections() iter.Seq[Connection] {
 func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }
 
 func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
-	call := managementCall{g: g, w: w, requestID: connid.NewRequest()}
+	now := time.Now()
 	header := w.Header()
-	header["x-amzn-RequestId"] = []string{newUUID()}
-	header[apigwID] = []string{call.requestID}
-	header.Set("Content-Type", "application/json")
+	ids := newAnswerIDs(now)
+	fields := &[...]string{ids.request, ids.uuid, ids.trace, "application/json"} // in one allocation
+	call := managementCall{g: g, w: w, requestID: ids.request}
+	header[apigwID] = fields[0:1:1]
+	header["x-amzn-RequestId"] = fields[1:2:2]
+	header["Content-Type"] = fields[3:4:4]
 	if g.managementAuth == nil {
 		g.log.Error("management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
 		call.fail(ErrForbidden)
@@ -202,18 +205,24 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
-	asked := r.WithContext(managementContext{r.Context(), g}) //nolint:contextcheck // it is the request's
-	if err := g.managementAuth.AuthenticateManagement(asked, body); err != nil {
+	if err := g.authenticateManagement(r, body); err != nil {
 		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
 		call.fail(refusedManagement(err))
 		return
 	}
-	if err := g.throttleManagement(time.Now()); err != nil {
+	if err := g.throttleManagement(now); err != nil {
 		call.fail(err)
 		return
 	}
-	header["X-Amzn-Trace-Id"] = []string{newTraceID(time.Now())}
+	header["X-Amzn-Trace-Id"] = fields[2:3:3]
 	call.do(r.Context(), r.Method, id, body)
+}
+
+func (g *Gateway) authenticateManagement(r *http.Request, body []byte) error {
+	if _, all := g.managementAuth.(allowAll); all {
+		return nil
+	}
+	return g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body)
 }
 
 // managementContext is the context of a request that a [ManagementAuth] looks at.
@@ -265,18 +274,27 @@ var errReadBody = errors.New("reading the body")
 // readBody reads the body up to its quota. It goes by what comes, not by what
 // Content-Length says.
 func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
-	if limit := m.g.quotas.MessageBytes; limit > 0 {
+	limit := m.g.quotas.MessageBytes
+	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // has net/http close its connection
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
 	}
-	b := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), readAhead)+bytes.MinRead))
-	_, err := b.ReadFrom(r.Body)
-	switch {
-	case err == nil:
-		return b.Bytes(), nil
-	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, ErrPayloadTooLarge
+	body := make([]byte, 0, min(max(0, r.ContentLength), readAhead)+1) // 1 for the end to show
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case limit > 0 && len(body) > limit:
+			return nil, ErrPayloadTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil && errors.As(err, new(*http.MaxBytesError)):
+			return nil, ErrPayloadTooLarge
+		case err != nil:
+			return nil, fmt.Errorf("%w: %v", errReadBody, err)
+		case len(body) == cap(body):
+			body = append(body, 0)[:len(body)]
+		}
 	}
-	return nil, fmt.Errorf("%w: %v", errReadBody, err)
 }
 
 // readAhead bounds what Content-Length alone can make us allocate.
@@ -372,14 +390,33 @@ func appendConnectionJSON(c Connection) []byte {
 	return b
 }
 
-// newUUID returns a random UUID (RFC 9562, version 4), the form of
+// answerIDs name an answer of the management handler, in the service's forms.
+type answerIDs struct{ request, uuid, trace string }
+
+func newAnswerIDs(now time.Time) (ids answerIDs) {
+	var buf [128]byte
+	b := connid.AppendRequest(buf[:0])
+	n := len(b)
+	b = appendUUID(b)
+	m := len(b)
+	text := string(appendTraceID(b, now))
+	return answerIDs{text[:n], text[n:m], text[m:]}
+}
+
+// appendUUID appends a random UUID (RFC 9562, version 4), the form of
 // x-amzn-RequestId.
-func newUUID() string {
+func appendUUID(b []byte) []byte {
 	hi, lo := rand.Uint64(), rand.Uint64()
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(0xc<<60) | 0x8<<60
 	h := hexDigits(hi, lo)
-	return string(h[:8]) + "-" + string(h[8:12]) + "-" + string(h[12:16]) + "-" + string(h[16:20]) + "-" + string(h[20:])
+	for n, group := range [...][]byte{h[:8], h[8:12], h[12:16], h[16:20], h[20:]} {
+		if n > 0 {
+			b = append(b, '-')
+		}
+		b = append(b, group...)
+	}
+	return b
 }
 
 func hexDigits(hi, lo uint64) (digits [32]byte) {
@@ -390,8 +427,9 @@ func hexDigits(hi, lo uint64) (digits [32]byte) {
 	return digits
 }
 
-// newTraceID returns a value for X-Amzn-Trace-Id.
-func newTraceID(now time.Time) string {
+// appendTraceID appends a value for X-Amzn-Trace-Id.
+func appendTraceID(b []byte, now time.Time) []byte {
 	h := hexDigits(uint64(now.Unix())<<32|uint64(rand.Uint32()), rand.Uint64())
-	return "Root=1-" + string(h[:8]) + "-" + string(h[8:])
+	b = append(append(b, "Root=1-"...), h[:8]...)
+	return append(append(b, '-'), h[8:]...)
 }

@@ -71,6 +71,13 @@ func NewRequest() string {
 	return string(text[:])
 }
 
+// AppendRequest appends what NewRequest returns.
+func AppendRequest(dst []byte) []byte {
+	var text [RequestLength]byte
+	putRequest(&text)
+	return append(dst, text[:]...)
+}
+
 func putRequest(text *[RequestLength]byte) {
 	var raw [requestSize + 5]byte
 	binary.LittleEndian.PutUint64(raw[:], mathrand.Uint64())
