@@ -3,6 +3,7 @@ package wsconn_test
 import (
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // under way, nor what comes later.
 func TestConn_Interrupt(t *testing.T) {
 	t.Parallel()
-	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+	over(t, waitingTransports(), wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 		t.Helper()
 		var ctl control
 		c.Interrupt()
@@ -49,7 +50,7 @@ func TestConn_Interrupt(t *testing.T) {
 // A deadline that is set holds, whatever interrupts came before it.
 func TestConn_InterruptKeepsTheDeadline(t *testing.T) {
 	t.Parallel()
-	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
+	over(t, waitingTransports(), wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
 		t.Helper()
 		c.Interrupt()
 		c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
@@ -59,4 +60,10 @@ func TestConn_InterruptKeepsTheDeadline(t *testing.T) {
 		c.Interrupt()
 		require.ErrorIs(t, c.Wait(), wsconn.ErrInterrupted)
 	})
+}
+
+// waitingTransports leaves out the polled one, where an interrupt has nobody to
+// interrupt: a Wait does not wait.
+func waitingTransports() []transport {
+	return slices.DeleteFunc(transports(), func(tr transport) bool { return tr.polled })
 }

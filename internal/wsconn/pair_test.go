@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"net"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	poller "example.com/gateway/internal/poll"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -18,28 +20,57 @@ import (
 const patience = 20 * time.Second
 
 // transport makes the two ends of a socket. Each has a path of its own through
-// Conn: descriptor, neither descriptor nor half close, no descriptor.
+// Conn: descriptor, neither descriptor nor half close, no descriptor, a poller.
 type transport struct {
-	name string
-	pair func(tb testing.TB) (server, client net.Conn)
+	name   string
+	pair   func(tb testing.TB) (server, client net.Conn)
+	polled bool
 }
 
 func transports() []transport {
-	return []transport{{"tcp", tcpPair}, {"pipe", memoryPair}, {"tls", tlsPair}}
+	all := []transport{{"tcp", tcpPair, false}, {"pipe", memoryPair, false}, {"tls", tlsPair, false}}
+	if runtime.GOOS == "linux" {
+		all = append(all, transport{"polled", tcpPair, true})
+	}
+	return all
+}
+
+// connect makes the Conn of one end, and the other one.
+func (tr transport) connect(tb testing.TB, limits wsconn.Limits) (c *wsconn.Conn, peer net.Conn) {
+	tb.Helper()
+	server, peer := tr.pair(tb)
+	c = wsconn.NewConn(server, limits)
+	if tr.polled {
+		poll(tb, c, func() {})
+	}
+	return c, peer
+}
+
+// poll has c polled until the test ends.
+func poll(tb testing.TB, c *wsconn.Conn, ready func()) {
+	tb.Helper()
+	pool := new(poller.Pool)
+	tb.Cleanup(pool.Close)
+	require.NoError(tb, c.Poll(pool, ready))
+	tb.Cleanup(c.Close)
 }
 
 // overTransports runs test on each transport; the sockets are closed after it,
 // and no read waits for ever.
 func overTransports(t *testing.T, limits wsconn.Limits, test func(t *testing.T, c *wsconn.Conn, peer net.Conn)) {
 	t.Helper()
-	for _, tr := range transports() {
+	over(t, transports(), limits, test)
+}
+
+func over(t *testing.T, transports []transport, limits wsconn.Limits, test func(t *testing.T, c *wsconn.Conn, peer net.Conn)) {
+	t.Helper()
+	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
-			server, client := tr.pair(t)
-			c := wsconn.NewConn(server, limits)
+			c, peer := tr.connect(t, limits)
 			t.Cleanup(c.Close)
 			c.SetReadDeadline(time.Now().Add(patience))
-			test(t, c, client)
+			test(t, c, peer)
 		})
 	}
 }

@@ -1,0 +1,200 @@
+package poll_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/poll"
+)
+
+// patience bounds every wait of a test that should not be one.
+const patience = 20 * time.Second
+
+// network makes the two ends of a socket.
+type network struct {
+	name string
+	pair func(tb testing.TB) (server, client net.Conn)
+}
+
+// networks are what a pool takes. After a short read a TCP socket is known to be
+// empty, a Unix socket is not.
+func networks() []network { return []network{{"tcp", tcpPair}, {"unix", unixPair}} }
+
+// overNetworks runs test with the end of a pool and its peer, on each network.
+func overNetworks(t *testing.T, test func(t *testing.T, e *end, peer net.Conn)) {
+	t.Helper()
+	for _, nw := range networks() {
+		t.Run(nw.name, func(t *testing.T) {
+			t.Parallel()
+			server, peer := nw.pair(t)
+			test(t, adopt(t, newPool(t), server), peer)
+		})
+	}
+}
+
+func tcpPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	return pairOf(tb, l)
+}
+
+func unixPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	l, err := net.Listen("unix", filepath.Join(tb.TempDir(), "s"))
+	require.NoError(tb, err)
+	return pairOf(tb, l)
+}
+
+func tlsPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	s, c := tcpPair(tb)
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	ts := tls.Server(s, &tls.Config{Certificates: srv.TLS.Certificates})
+	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to ourselves
+	var wg sync.WaitGroup
+	var failed error
+	wg.Go(func() { failed = ts.Handshake() })
+	err := tc.Handshake()
+	wg.Wait()
+	require.NoError(tb, err)
+	require.NoError(tb, failed)
+	return ts, tc
+}
+
+func pairOf(tb testing.TB, l net.Listener) (server, client net.Conn) {
+	tb.Helper()
+	defer l.Close()
+	client, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	require.NoError(tb, err)
+	server, err = l.Accept()
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		_ = server.Close()
+		_ = client.Close()
+	})
+	require.NoError(tb, client.SetDeadline(time.Now().Add(patience)))
+	return server, client
+}
+
+// newPool returns a pool that is closed after the sockets of the test.
+func newPool(tb testing.TB) *poll.Pool {
+	tb.Helper()
+	p := new(poll.Pool)
+	tb.Cleanup(p.Close)
+	return p
+}
+
+// end is a pool's end of a connection. Whoever takes the call of its ready func
+// from the channel is the next reader.
+type end struct {
+	poll.Socket
+	called chan struct{}
+}
+
+func adopt(tb testing.TB, p *poll.Pool, nc net.Conn) *end {
+	tb.Helper()
+	e := &end{called: make(chan struct{}, 1)} // room for the one call that a Park can bring
+	require.NoError(tb, p.Adopt(&e.Socket, nc, func() { e.called <- struct{}{} }))
+	tb.Cleanup(e.Close)
+	return e
+}
+
+// read reads what is there, piece bytes at a time, and returns why it ended.
+func (e *end) read(piece int) (got []byte, err error) {
+	for {
+		p := make([]byte, piece)
+		n, err := e.Read(p)
+		got = append(got, p[:n]...)
+		if err != nil {
+			return got, err
+		}
+	}
+}
+
+// readToEnd reads until the stream ends, parked whenever nothing is there.
+func (e *end) readToEnd(tb testing.TB, piece int) (got []byte, err error) {
+	tb.Helper()
+	for {
+		more, err := e.read(piece)
+		if got = append(got, more...); !errors.Is(err, poll.ErrAgain) {
+			return got, err
+		}
+		if e.Park() {
+			wait(tb, e.called)
+		}
+	}
+}
+
+// park parks the socket, of which nothing is left to read.
+func (e *end) park(tb testing.TB) {
+	tb.Helper()
+	for !e.Park() {
+		_, err := e.read(100)
+		require.ErrorIs(tb, err, poll.ErrAgain)
+	}
+}
+
+// wait returns what comes out of ch, which must not take long.
+func wait[T any](tb testing.TB, ch <-chan T) (v T) {
+	tb.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(patience):
+		require.FailNow(tb, "waited in vain")
+	}
+	return v
+}
+
+// write has the peer send s.
+func write(tb testing.TB, peer net.Conn, s string) {
+	tb.Helper()
+	_, err := peer.Write([]byte(s))
+	require.NoError(tb, err)
+}
+
+// reset has the peer end the connection with a reset.
+func reset(tb testing.TB, peer net.Conn) {
+	tb.Helper()
+	tcp, _ := peer.(*net.TCPConn)
+	require.NoError(tb, tcp.SetLinger(0))
+	require.NoError(tb, tcp.Close())
+}
+
+// background runs f while the test goes on; the test's end waits for it.
+func background(tb testing.TB, f func()) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	wg.Go(f)
+	tb.Cleanup(wg.Wait)
+}
+
+// faults are what goroutines other than the test's have to complain of.
+type faults struct {
+	mu   sync.Mutex // guards the field below
+	seen []error
+}
+
+func (f *faults) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil && len(f.seen) < 10 {
+		f.seen = append(f.seen, err)
+	}
+}
+
+func (f *faults) require(tb testing.TB) {
+	tb.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.NoError(tb, errors.Join(f.seen...))
+}

@@ -1,0 +1,117 @@
+package poll_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/poll"
+)
+
+// huge is more than the buffers of a socket take.
+const huge = 32 << 20
+
+// pattern is n bytes, which repeat out of step with any buffer.
+func pattern(n int) []byte {
+	return bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ"), n/63+1)[:n]
+}
+
+// fill writes until there is no room, and returns what was written.
+func (e *end) fill(tb testing.TB) []byte {
+	tb.Helper()
+	all := pattern(huge)
+	n, err := e.Write(all)
+	require.ErrorIs(tb, err, poll.ErrAgain)
+	require.Less(tb, n, huge)
+	return all[:n]
+}
+
+// Write takes what there is room for and never waits.
+func TestSocket_Write(t *testing.T) {
+	t.Parallel()
+	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+		want := e.fill(t)
+		n, err := e.Write([]byte("x"))
+		if err == nil { // the peer's kernel may have made room
+			want = append(want, "x"[:n]...)
+		} else {
+			require.ErrorIs(t, err, poll.ErrAgain)
+			require.Zero(t, n)
+		}
+		e.CloseWrite()
+		got, err := io.ReadAll(peer)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
+	})
+}
+
+// WriteAll waits for room, as often as it takes.
+func TestSocket_WriteAll(t *testing.T) {
+	t.Parallel()
+	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+		want := e.fill(t)
+		failed := make(chan error, 1)
+		more := pattern(huge)
+		background(t, func() { failed <- e.WriteAll(more, nil) })
+		got := make([]byte, len(want)+len(more))
+		_, err := io.ReadFull(peer, got)
+		require.NoError(t, err)
+		require.NoError(t, wait(t, failed))
+		require.True(t, bytes.Equal(append(want, more...), got))
+		require.NoError(t, e.WriteAll([]byte("x"), nil), "with room, at once")
+	})
+}
+
+// A WriteAll ends without the peer's help, too.
+func TestSocket_WriteAll_ends(t *testing.T) {
+	t.Parallel()
+	t.Run("with its timeout, and another one can follow", func(t *testing.T) {
+		t.Parallel()
+		overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+			e.fill(t)
+			fired := make(chan time.Time)
+			close(fired)
+			require.ErrorIs(t, e.WriteAll(make([]byte, huge), fired), os.ErrDeadlineExceeded)
+			background(t, func() { _, _ = io.Copy(io.Discard, peer) })
+			require.NoError(t, e.WriteAll(make([]byte, huge), time.After(patience)))
+			e.Close()
+		})
+	})
+	for _, tc := range []struct {
+		name string
+		end  func(t *testing.T, e *end, peer net.Conn)
+	}{
+		{"with Close", func(_ *testing.T, e *end, _ net.Conn) { e.Close() }},
+		{"when the peer leaves", func(t *testing.T, _ *end, peer net.Conn) { t.Helper(); require.NoError(t, peer.Close()) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+				failed := make(chan error, 1)
+				background(t, func() { failed <- e.WriteAll(make([]byte, huge), time.After(patience)) })
+				_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
+				require.NoError(t, err)
+				tc.end(t, e, peer)
+				err = wait(t, failed)
+				require.Error(t, err)
+				require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+			})
+		})
+	}
+	t.Run("on a closed socket", func(t *testing.T) {
+		t.Parallel()
+		overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
+			e.Close()
+			e.Close() // no harm
+			e.CloseWrite()
+			require.ErrorIs(t, e.WriteAll([]byte("x"), nil), net.ErrClosed)
+			_, err := e.Write([]byte("x"))
+			require.ErrorIs(t, err, net.ErrClosed)
+		})
+	})
+}
