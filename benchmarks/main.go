@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/benchmarks/host"
 	"example.com/gateway/benchmarks/server"
 )
 
@@ -37,7 +38,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	if name := os.Getenv(server.ProcessEnv); name != "" {
-		return server.Run(ctx, name, os.Stdin, os.Stdout)
+		return server.Run(ctx, name, host.Stdin(), os.Stdout)
 	}
 	o, err := parse(os.Args[1:], os.Stderr)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/benchmarks/host"
 	"example.com/gateway/benchmarks/load"
 	"example.com/gateway/benchmarks/server"
 	"example.com/gateway/internal/testutil"
@@ -23,7 +24,7 @@ import (
 // TestMain makes the test binary a server process too.
 func TestMain(m *testing.M) {
 	if name := os.Getenv(server.ProcessEnv); name != "" {
-		if err := server.Run(context.Background(), name, os.Stdin, os.Stdout); err != nil {
+		if err := server.Run(context.Background(), name, host.Stdin(), os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
