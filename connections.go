@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/sendq"
 	"example.com/gateway/internal/wsconn"
 )
@@ -34,8 +35,9 @@ type Identity struct {
 
 // connection is the gateway's side of one client. These goroutines serve it:
 //
-//   - the reader, always one: see serve. It runs integrations too, as long as
-//     they return at once; see worker.
+//   - the reader, at most one: see serve. It runs integrations too, as long as
+//     they return at once; see worker. While nothing comes there is none, where
+//     the socket can be polled.
 //   - up to InFlight workers while integrations take longer.
 //   - one that drains the send queue while the socket takes no more.
 //   - one for the teardown, begun by the first cause of closing.
@@ -47,6 +49,7 @@ type connection struct {
 	identity    Identity
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	client      *client        // of the API key
+	tail        connid.Tail    // of the ID
 	domainName  string
 	connectedAt int64         // Unix nanoseconds
 	opened      atomic.Int64  // Unix nanoseconds of the 101, which $connect may have held back
@@ -60,10 +63,9 @@ type connection struct {
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
-	inbox   *inbox  // of messages that wait for a worker; nil: there was none
-	working int32   // workers, the reader among them while it runs an integration
-	gone    bool    // closing, and nothing more is accepted for the client
-	inline  *worker // the reader's
+	inbox   *inbox // of messages that wait for a worker; nil: there was none
+	working int32  // workers, the reader among them while it runs an integration
+	gone    bool   // closing, and nothing more is accepted for the client
 	closing *closing
 }
 
@@ -119,7 +121,7 @@ type closing struct {
 
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
-		g: u.g, id: u.connectionID, ws: ws, ctx: u.parent,
+		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
 		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
 		domainName: u.domainName(), connectedAt: u.now.UnixNano(),
 	}
@@ -146,7 +148,7 @@ func (c *connection) start(handshake error) {
 	}
 	c.mu.Unlock()
 	if !c.ws.Park() {
-		c.g.running.Go(c.serve)
+		c.g.running.Go(c.read)
 	}
 }
 
@@ -173,19 +175,39 @@ func (c *connection) delete() bool {
 	return first || closingPolitely
 }
 
-// serve is the reader: it waits for messages until the connection ends, and
-// serves them. It returns early when, meanwhile, another goroutine took the
-// reading over.
-func (c *connection) serve() {
+// read is the reader of a connection that is not polled, or of one that another
+// goroutine has taken over: until the connection ends, or somebody else reads.
+func (c *connection) read() {
+	var spare *worker
+	defer func() { spare.End() }()
+	c.serve(&spare)
+}
+
+// ready is the reader of a connection that is polled, on a goroutine that it shares
+// with others.
+func (c *connection) ready(keep *poll.Keep) {
+	spare, _ := (*keep).(*worker)
+	*keep = nil
+	c.serve(&spare)
+	if spare != nil {
+		*keep = spare
+	}
+}
+
+// serve waits for messages until the connection ends, and serves them. It returns
+// early when, meanwhile, another goroutine took the reading over, and when there is
+// nothing to do on a connection that is polled. spare is the goroutine's worker,
+// if it has one.
+func (c *connection) serve(spare **worker) {
 	for {
 		err := c.ws.Wait()
-		if err == nil && c.serveInput() {
+		if err == nil && c.serveInput(spare) {
 			continue
 		}
 		switch {
 		case errors.Is(err, wsconn.ErrParked): // whoever is called next is the reader
 		case errors.Is(err, wsconn.ErrInterrupted):
-			c.g.running.Go(c.serve) // to rest, on a stack that is small
+			c.g.running.Go(c.read) // to rest, on a stack that is small
 		case err != nil:
 			c.readerEnded(err)
 		}
@@ -196,7 +218,7 @@ func (c *connection) serve() {
 // serveInput reads the messages that have arrived, and runs each one's
 // integration itself if no other runs. It reports whether its goroutine is still
 // the reader.
-func (c *connection) serveInput() bool {
+func (c *connection) serveInput(spare **worker) bool {
 	var w *worker // set while this goroutine is at work, from one message to the next
 	defer func() {
 		if w != nil { // the integration has ended this goroutine
@@ -206,24 +228,27 @@ func (c *connection) serveInput() bool {
 	for {
 		message, err := c.ws.Read(c)
 		if err != nil {
-			w.end()
-			w = nil
+			if w != nil {
+				*spare = w.end()
+				w = nil
+			}
 			c.readerEnded(err)
 			return false
 		}
 		now := time.Now()
 		c.heard(now)
 		if w == nil {
-			w, now = c.receive(message, now)
+			w, now = c.receive(message, now, spare)
 		}
 		if w != nil {
 			c.lastActive.Store(now.UnixNano())
 			if !w.run(message, now) {
+				w.End()
 				w = nil
 				return false
 			}
 			if !c.ws.BufferedMessage() || c.ending.Load() {
-				w.end()
+				*spare = w.end()
 				w = nil
 			}
 		}
@@ -237,7 +262,7 @@ func (c *connection) serveInput() bool {
 // then returned, with the time, since it may have waited; with a new one; in the
 // inbox. Once the connection closes, messages are forgotten, unless it closes
 // politely and others still run.
-func (c *connection) receive(message []byte, now time.Time) (*worker, time.Time) {
+func (c *connection) receive(message []byte, now time.Time, spare **worker) (*worker, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inFlight := c.g.quotas.InFlight
@@ -245,12 +270,13 @@ func (c *connection) receive(message []byte, now time.Time) (*worker, time.Time)
 		switch {
 		case c.working == 0:
 			c.working++
-			if c.inline == nil {
-				c.inline = &worker{c: c, tail: connid.TailOf(c.id)}
-				c.g.watch.add(c.inline)
+			w := *spare
+			if *spare = nil; w == nil {
+				w = new(worker)
+				c.g.watch.add(w)
 			}
-			c.inline.reads = true
-			return c.inline, now
+			w.c, w.reads = c, true
+			return w, now
 		case c.inbox.empty() && (inFlight == 0 || int(c.working) < inFlight):
 			c.touch()
 			c.startWorkerLocked(message)
@@ -324,7 +350,7 @@ func (c *connection) Pong() { c.heard(time.Now()) }
 // heard notes that a frame came, and that the reader has to rest afterwards.
 func (c *connection) heard(now time.Time) {
 	c.lastHeard.Store(now.UnixNano())
-	if c.unrested.Load() {
+	if c.unrested.Load() || c.ws.Polled() {
 		return
 	}
 	c.unrested.Store(true)
@@ -348,7 +374,7 @@ func (c *connection) setTimerLocked(now time.Time) {
 
 // restAfter is how long nothing comes before a reader rests. Work makes the stack
 // of its goroutine grow, and it would keep all of that for as long as it waits:
-// a new goroutine waits in its place. What a worker keeps is given up too.
+// a new goroutine waits in its place. One that is polled has nothing to give up.
 const restAfter = 2 * time.Second
 
 // rest gives up what an idle connection does not need.
@@ -358,15 +384,7 @@ func (c *connection) rest() {
 	if c.closing != nil || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
 		return
 	}
-	c.dropInlineLocked()
 	c.ws.Interrupt()
-}
-
-func (c *connection) dropInlineLocked() {
-	if c.inline != nil {
-		c.g.watch.remove(c.inline)
-		c.inline = nil
-	}
 }
 
 var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
@@ -594,9 +612,6 @@ func (c *connection) teardown(cl *closing, drain bool) {
 	<-cl.readerDone
 	<-c.out.Drained()
 	<-cl.workersDone
-	c.mu.Lock()
-	c.dropInlineLocked()
-	c.mu.Unlock()
 	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.code, cl.reason)
 	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
 		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))

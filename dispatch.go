@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,11 +22,15 @@ import (
 // gateway's watch lets another goroutine take the reading over, so that pings,
 // closes and further messages are seen; from then on a timer ends the wait at the
 // integration's timeout.
+//
+// The reader's worker is its goroutine's, which keeps it for what it reads next,
+// maybe on another connection, unless it was taken over.
 type worker struct {
 	c       *connection
-	tail    connid.Tail   // of the connection's ID
 	started *atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds, 0: none; nil unless it is watched
-	place   int           // where the watch has that
+	watch   *watch        // likewise
+	place   int           // where that has it
+	taking  sync.Mutex    // held by whoever makes started 0 for the goroutine, until all is done; before c.mu
 
 	// c.mu guards the fields below. While its goroutine is the reader they are that
 	// one's, until somebody else, during a call, makes started 0 under c.mu.
@@ -71,18 +76,25 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	return false
 }
 
-// end ends the reader's work, if w is not nil.
-func (w *worker) end() {
-	if w == nil {
-		return
-	}
+// end ends the reader's work. It returns w, to be used again.
+func (w *worker) end() *worker {
 	if w.corked {
 		w.corked = false
 		w.c.flush()
 	}
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	w.c.workerEndedLocked()
+	c := w.c
+	c.mu.Lock()
+	c.workerEndedLocked()
+	c.mu.Unlock()
+	w.c = nil
+	return w
+}
+
+// End is called when w, if it is not nil, will not be used again.
+func (w *worker) End() {
+	if w != nil && w.started != nil {
+		w.watch.remove(w)
+	}
 }
 
 // serve takes one message through the service's steps: a route, the throttles,
@@ -97,7 +109,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	}
 	call := &call{route: r, start: now}
 	c.fill(&call.req, t, r, EventMessage, now)
-	call.req.RequestID, call.req.MessageID = call.ids.Make(w.tail)
+	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
 	call.req.Body = message
 	var until time.Time // none
 	if timeout := c.g.quotas.IntegrationTimeout; timeout > 0 {
@@ -168,10 +180,13 @@ func (w *worker) finish(call *call) bool {
 		w.call = nil
 		return true
 	}
+	if w.started != nil {
+		w.taking.Lock()   // until whoever has taken over is done
+		w.taking.Unlock() //nolint:staticcheck // an empty section: to wait
+	}
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
 	if w.call != call {
-		w.c.g.watch.remove(w)
 		return false
 	}
 	w.call = nil
@@ -192,16 +207,21 @@ func (w *worker) setTimeoutLocked(now time.Time) {
 }
 
 // takeOver lets another goroutine read, if the call under way is that of started
-// still.
+// still. From then on the worker stays with its connection.
 func (w *worker) takeOver(started int64) {
-	c := w.c
-	c.mu.Lock()
+	w.taking.Lock()
+	defer w.taking.Unlock()
 	if w.started == nil || !w.started.CompareAndSwap(started, 0) { // it is over
+		return
+	}
+	c := w.c // which cannot change until we are done: see finish
+	c.mu.Lock()
+	if !w.reads { // it was given up
 		c.mu.Unlock()
 		return
 	}
 	w.reads = false
-	c.g.running.Go(c.serve)
+	c.g.running.Go(c.read)
 	w.setTimeoutLocked(time.Now())
 	c.mu.Unlock()
 	c.flush() // replies that were corked
@@ -248,10 +268,7 @@ func (w *worker) giveUpLocked() *call {
 	}
 	if w.reads {
 		w.reads = false
-		c.g.running.Go(c.serve)
-	}
-	if c.inline == w {
-		c.inline = nil // it is watched until its goroutine has come back, or ended
+		c.g.running.Go(c.read)
 	}
 	return call
 }
@@ -270,20 +287,17 @@ func (c *connection) replace(call *call, err error) {
 	c.workerEndedLocked()
 }
 
-// exit is what a worker's goroutine calls at its end, also when the integration
-// ends it.
+// exit is what a reader's goroutine calls at its end, when the integration ends it.
 func (w *worker) exit() {
 	w.abandon(errGoexit)
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	w.c.g.watch.remove(w)
+	w.End()
 }
 
 // startWorkerLocked runs a worker on a goroutine of its own, which ends with the
 // inbox; the teardown waits for it.
 func (c *connection) startWorkerLocked(message []byte) {
 	c.working++
-	w := &worker{c: c, tail: connid.TailOf(c.id)}
+	w := &worker{c: c}
 	c.g.running.Go(func() {
 		defer w.abandon(errGoexit) // does nothing unless the integration ended this goroutine
 		w.run(message, time.Now())

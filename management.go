@@ -222,7 +222,7 @@ func (g *Gateway) authenticateManagement(r *http.Request, body []byte) error {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
 	}
-	return g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body)
+	return g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body) //nolint:contextcheck // it is the request's
 }
 
 // managementContext is the context of a request that a [ManagementAuth] looks at.

@@ -325,7 +325,7 @@ func (g *Gateway) accept(u *upgrade) {
 		return
 	}
 	c := newConnection(u, ws)
-	if err := ws.Poll(&g.sockets, c.serve); err != nil {
+	if err := ws.Poll(&g.sockets, c.ready); err != nil {
 		g.log.Debug("waiting on a goroutine of its own", "connection_id", c.id, "error", err)
 	}
 	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime

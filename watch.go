@@ -33,6 +33,7 @@ const (
 
 // add gives a worker its place, from where its calls are watched.
 func (wt *watch) add(w *worker) {
+	w.watch = wt
 	wt.mu.Lock()
 	defer wt.mu.Unlock()
 	if len(wt.free) == 0 {
@@ -49,11 +50,10 @@ func (wt *watch) add(w *worker) {
 	w.started = &wt.chunks[w.place/watchChunk][w.place%watchChunk]
 }
 
-// remove takes a worker without a call out, if it is watched.
+// remove takes a worker without a call out.
 func (wt *watch) remove(w *worker) {
-	if w.started == nil {
-		return
-	}
+	w.taking.Lock() // nobody looks at it now
+	defer w.taking.Unlock()
 	wt.mu.Lock()
 	defer wt.mu.Unlock()
 	w.started = nil

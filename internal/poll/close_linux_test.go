@@ -34,7 +34,7 @@ func (m *marked) check(side string, p []byte) {
 	}
 }
 
-func (m *marked) serve() {
+func (m *marked) serve(*poll.Keep) {
 	p := make([]byte, 1000)
 	for {
 		n, err := m.Read(p)
@@ -89,7 +89,7 @@ func TestSocket_Close_hammered(t *testing.T) {
 			block[i] = m.mark
 		}
 		var wg sync.WaitGroup
-		wg.Go(m.serve)
+		wg.Go(func() { m.serve(nil) })
 		wg.Go(func() {
 			var err error
 			for err == nil {

@@ -11,3 +11,15 @@ func (p *Pool) Places() (n int) {
 	}
 	return n
 }
+
+// Idle returns how many runners wait for work.
+func (p *Pool) Idle() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.loops {
+		l.mu.Lock()
+		n += len(l.idle)
+		l.mu.Unlock()
+	}
+	return n
+}

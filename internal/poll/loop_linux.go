@@ -101,8 +101,8 @@ func (l *loop) collect(epfd uintptr) (done bool) {
 }
 
 const (
-	readable = syscall.EPOLLIN | hungUp
-	hungUp   = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	readable = syscall.EPOLLIN | suspect
+	suspect  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR | syscall.EPOLLPRI
 	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
 	edge     = 1 << 31 // EPOLLET, whose constant is negative
 )
@@ -113,8 +113,8 @@ func (l *loop) happenedLocked(e *syscall.EpollEvent) {
 	if s == nil || at.gen != e.Pad {
 		return
 	}
-	if e.Events&hungUp != 0 {
-		s.hungUp.Store(true) // before notice, so that whoever is told sees it
+	if e.Events&suspect != 0 {
+		s.suspect.Store(true) // before notice, so that whoever is told sees it
 	}
 	if e.Events&writable != 0 && s.full.Load() {
 		s.wakeWriter()
@@ -135,7 +135,7 @@ func (l *loop) add(s *Socket) error {
 	last := len(l.free) - 1
 	s.place = l.free[last]
 	at := &l.places[s.place]
-	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge, Fd: s.place, Pad: at.gen}
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | syscall.EPOLLPRI | edge, Fd: s.place, Pad: at.gen}
 	if err := syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_ADD, int(s.fd), &e); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
@@ -158,6 +158,9 @@ func (l *loop) remove(s *Socket) {
 func (l *loop) queue(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed { // nobody would come, nor be waited for
+		return
+	}
 	l.pushLocked(s)
 	l.wakeLocked()
 }
@@ -181,7 +184,7 @@ func (l *loop) popLocked() *Socket {
 
 // wakeLocked sends a runner to the queue, unless one is on its way.
 func (l *loop) wakeLocked() {
-	if l.head == nil || l.waking || l.closed {
+	if l.head == nil || l.waking {
 		return
 	}
 	l.waking = true
@@ -195,6 +198,12 @@ func (l *loop) wakeLocked() {
 
 // run is a runner.
 func (l *loop) run() {
+	var keep Keep
+	defer func() { // also when a ready func ends this goroutine
+		if keep != nil {
+			keep.End()
+		}
+	}()
 	var wake chan struct{}
 	l.mu.Lock()
 	l.waking = false
@@ -202,7 +211,7 @@ func (l *loop) run() {
 		if s := l.popLocked(); s != nil {
 			l.wakeLocked()
 			l.mu.Unlock()
-			s.ready()
+			s.ready(&keep)
 			l.mu.Lock()
 			continue
 		}

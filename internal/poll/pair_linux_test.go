@@ -104,7 +104,7 @@ type end struct {
 func adopt(tb testing.TB, p *poll.Pool, nc net.Conn) *end {
 	tb.Helper()
 	e := &end{called: make(chan struct{}, 1)} // room for the one call that a Park can bring
-	require.NoError(tb, p.Adopt(&e.Socket, nc, func() { e.called <- struct{}{} }))
+	require.NoError(tb, p.Adopt(&e.Socket, nc, func(*poll.Keep) { e.called <- struct{}{} }))
 	tb.Cleanup(e.Close)
 	return e
 }

@@ -21,6 +21,10 @@ import (
 // such as TLS, and on systems without epoll.
 var ErrUnsupported = errors.New("not a socket that can be polled")
 
+// Keep is what a ready func leaves with its goroutine for the next one, of whichever
+// socket: memory that is warm. End is called when that goroutine ends.
+type Keep interface{ End() }
+
 // ErrAgain says that there is nothing to read, or no room to write, for now.
 var ErrAgain = errors.New("not ready")
 

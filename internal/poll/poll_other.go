@@ -17,7 +17,7 @@ func newLoop() (*loop, error) { return nil, ErrUnsupported }
 func (*loop) close() {}
 
 // Adopt returns [ErrUnsupported].
-func (p *Pool) Adopt(*Socket, net.Conn, func()) error { return ErrUnsupported }
+func (p *Pool) Adopt(*Socket, net.Conn, func(*Keep)) error { return ErrUnsupported }
 
 // Adopted returns false.
 func (*Socket) Adopted() bool { return false }

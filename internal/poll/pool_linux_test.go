@@ -1,12 +1,14 @@
 package poll_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +43,7 @@ func requireServedBesideBlocked(t *testing.T) {
 	peers := make([]net.Conn, len(blocked))
 	for i := range blocked {
 		server, peer := tcpPair(t)
-		require.NoError(t, p.Adopt(&blocked[i], server, func() {
+		require.NoError(t, p.Adopt(&blocked[i], server, func(*poll.Keep) {
 			running.Add(1)
 			started <- struct{}{}
 			<-release
@@ -72,6 +74,65 @@ func requireServedBesideBlocked(t *testing.T) {
 	}
 }
 
+// kept counts how often it was found, and tells of its end.
+type kept struct {
+	found int
+	ended chan struct{}
+}
+
+func (k *kept) End() { close(k.ended) }
+
+// What a ready func keeps is there for the next one on its goroutine, until that
+// ends: with the pool, or by itself.
+func TestPool_keep(t *testing.T) {
+	t.Parallel()
+	for _, goexit := range []bool{false, true} {
+		t.Run(fmt.Sprintf("goexit=%v", goexit), func(t *testing.T) {
+			t.Parallel()
+			p := newPool(t)
+			server, peer := tcpPair(t)
+			k := &kept{ended: make(chan struct{})}
+			const rounds = 10
+			called := make(chan int, 1)
+			var s poll.Socket
+			require.NoError(t, p.Adopt(&s, server, func(keep *poll.Keep) {
+				if k.found == 0 {
+					*keep = k
+				}
+				if *keep == k {
+					k.found++
+				}
+				for err := error(nil); err == nil || !s.Park(); {
+					_, err = s.Read(make([]byte, 10))
+				}
+				called <- k.found
+				if k.found == rounds && goexit {
+					runtime.Goexit()
+				}
+			}))
+			t.Cleanup(s.Close)
+			require.True(t, s.Park())
+			idle := func() { // else the next one may be another goroutine's
+				require.Eventually(t, func() bool { return p.Idle() == 1 }, patience, time.Millisecond)
+			}
+			for n := range rounds {
+				if n > 0 {
+					idle()
+				}
+				write(t, peer, "x")
+				require.Equal(t, n+1, <-called)
+			}
+			if !goexit {
+				idle()
+				s.Close()
+				<-called
+				p.Close()
+			}
+			wait(t, k.ended)
+		})
+	}
+}
+
 // A ready func that ends its goroutine takes nobody with it.
 func TestPool_Goexit(t *testing.T) {
 	t.Parallel()
@@ -86,7 +147,7 @@ func requireServedBesideGoexit(t *testing.T) {
 	peers := make([]net.Conn, many)
 	for i := range gone {
 		server, peer := tcpPair(t)
-		require.NoError(t, p.Adopt(&gone[i], server, func() {
+		require.NoError(t, p.Adopt(&gone[i], server, func(*poll.Keep) {
 			defer func() { called <- struct{}{} }()
 			runtime.Goexit()
 		}))
@@ -121,7 +182,7 @@ func TestPool_Close(t *testing.T) {
 		var s poll.Socket
 		started, release := make(chan struct{}), make(chan struct{})
 		var finished atomic.Bool
-		require.NoError(t, p.Adopt(&s, server, func() {
+		require.NoError(t, p.Adopt(&s, server, func(*poll.Keep) {
 			close(started)
 			<-release
 			finished.Store(true)

@@ -27,7 +27,7 @@ type counter struct {
 	ended  *sync.WaitGroup // done when the stream has ended
 }
 
-func (c *counter) serve() {
+func (c *counter) serve(*poll.Keep) {
 	if c.busy.Swap(true) {
 		c.faults.add(errors.New("two readers at a time"))
 	}
@@ -100,7 +100,7 @@ func counters(t *testing.T, nw network, n int) (peers []net.Conn, seen *faults, 
 		require.NoError(t, p.Adopt(&c.Socket, server, c.serve))
 		t.Cleanup(c.Close)
 		ended.Add(1)
-		go c.serve()
+		go c.serve(nil)
 		peers = append(peers, peer)
 	}
 	return peers, seen, ended
@@ -179,7 +179,7 @@ func BenchmarkPingPong(b *testing.B) {
 				require.NoError(b, peer.SetDeadline(time.Time{}))
 				peers[i] = peer
 				s, buf := new(poll.Socket), make([]byte, 8)
-				echo := func() {
+				echo := func(*poll.Keep) {
 					for {
 						n, err := s.Read(buf)
 						if errors.Is(err, poll.ErrAgain) && s.Park() {

@@ -10,11 +10,11 @@ import (
 )
 
 // Socket is a socket of a pool. One goroutine at a time may read (Read, Park,
-// Await), one may write (Write, AwaitRoom); Close, Expire and CloseWrite are safe
+// Await), one may write (Write, WriteAll); Close, Expire and CloseWrite are safe
 // at any time.
 type Socket struct {
 	loop  *loop
-	ready func()
+	ready func(*Keep)
 	next  *Socket // in the loop's queue
 
 	fd     int32
@@ -24,11 +24,11 @@ type Socket struct {
 	stream bool          // less than was asked for means that no more is there
 	empty  bool          // nothing is there to read, and nothing has been noticed since; the reader's
 
-	hungUp  atomic.Bool // the stream has ended, or failed: what is left must be read to its end
+	suspect atomic.Bool // the stream has ended, or failed, or has urgent data: what is left must be read to its end
 	expired atomic.Bool
 	full    atomic.Bool   // the writer waits
 	bytes   chan struct{} // to wake the reader in Await; made by the first
-	room    chan struct{} // to wake the writer in AwaitRoom; made by the first
+	room    chan struct{} // to wake the writer in WriteAll; made by the first
 }
 
 // States of a reader.
@@ -43,8 +43,9 @@ const closedBit = 1 << 31
 
 // Adopt makes s the socket of nc, which is closed: s, new, is all that is left of
 // it. ready is called, on a goroutine of the pool, whenever s was parked and
-// something has come; not before the first Park. After an error nc is as it was.
-func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func()) error {
+// something has come; not before the first Park. What it finds in keep, and leaves
+// there, is its goroutine's. After an error nc is as it was.
+func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 	var raw syscall.RawConn
 	var err error
 	switch nc := nc.(type) { // only these: a type that embeds one may want to see every byte
@@ -129,7 +130,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 	}
 	// Less than asked for: nothing is left, and what comes later is noticed (epoll(7),
 	// question 9). But an end that came together with these bytes is not.
-	s.empty = n < len(p) && s.stream && !s.hungUp.Load()
+	s.empty = n < len(p) && s.stream && !s.suspect.Load()
 	return n, nil
 }
 

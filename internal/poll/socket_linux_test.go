@@ -176,6 +176,30 @@ func TestSocket_endBehindAShortRead(t *testing.T) {
 	}
 }
 
+// Urgent data ends a read in the middle: what lies behind it is read all the same.
+func TestSocket_urgentData(t *testing.T) {
+	t.Parallel()
+	server, peer := tcpPair(t)
+	e := adopt(t, newPool(t), server)
+	e.park(t)
+	tcp, ok := peer.(*net.TCPConn)
+	require.True(t, ok)
+	raw, err := tcp.SyscallConn()
+	require.NoError(t, err)
+	cork(t, peer)
+	write(t, peer, "before")
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		err = syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, &syscall.SockaddrInet4{})
+	}))
+	require.NoError(t, err)
+	write(t, peer, "behind")
+	require.NoError(t, peer.Close())
+	wait(t, e.called)
+	got, err := e.readToEnd(t, 100)
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, "beforebehind", string(got))
+}
+
 // Adopt takes a socket over without its peer seeing anything of it.
 func TestPool_Adopt(t *testing.T) {
 	t.Parallel()

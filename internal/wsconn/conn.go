@@ -72,8 +72,8 @@ type Conn struct {
 // Poll hands the waiting for the client to pool: where nothing has come, Wait
 // returns [ErrParked] from now on, and ready is called on a goroutine of the pool
 // when something has. An error says that the socket is none to be polled, and
-// changes nothing. To be called before any other method.
-func (c *Conn) Poll(pool *poll.Pool, ready func()) error {
+// changes nothing. To be called before any other method. See [poll.Pool.Adopt].
+func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep)) error {
 	if err := pool.Adopt(&c.polled, c.nc.Conn, ready); err != nil {
 		return err
 	}

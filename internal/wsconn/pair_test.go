@@ -51,7 +51,7 @@ func poll(tb testing.TB, c *wsconn.Conn, ready func()) {
 	tb.Helper()
 	pool := new(poller.Pool)
 	tb.Cleanup(pool.Close)
-	require.NoError(tb, c.Poll(pool, ready))
+	require.NoError(tb, c.Poll(pool, func(*poller.Keep) { ready() }))
 	tb.Cleanup(c.Close)
 }
 

@@ -36,6 +36,9 @@ var (
 // It returns false, too, where the socket is not polled.
 func (c *Conn) Park() bool { return c.nc == nil && c.Waiting() && c.polled.Park() }
 
+// Polled reports whether Poll has succeeded.
+func (c *Conn) Polled() bool { return c.nc == nil }
+
 // waitPolled is Wait of a polled socket.
 func (c *Conn) waitPolled() error {
 	for {
