@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -89,9 +90,21 @@ func (p *peer) readPongs(t *testing.T, last uint64) (count int) {
 func TestFrames_PingsAreNeverRead(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{WriteTimeout: time.Second})
-	p := s.connectSlow("pinger")
-	requireCut(t, p.flood(repeat(frame(ping, strings.Repeat("p", 125)), 100), 0))
-	s.requireLeft("pinger", 1006)
+	for attempt := 1; ; attempt++ {
+		name := fmt.Sprint("pinger", attempt)
+		p := s.connectSlow(name)
+		require.NoError(t, p.nc.SetWriteDeadline(time.Now().Add(10*time.Second)))
+		err := p.flood(repeat(frame(ping, strings.Repeat("p", 125)), 100), 0)
+		// Many small segments can fill the client's kernel before its window is shut. It
+		// then drops what comes, the acknowledgement of its own bytes, too: TCP stands
+		// still, and with it the pings, and there is nothing to write to be late with.
+		if errors.Is(err, os.ErrDeadlineExceeded) && attempt < 10 {
+			continue
+		}
+		requireCut(t, err)
+		s.requireLeft(name, 1006)
+		break
+	}
 	s.requireServes(t, "another")
 }
 

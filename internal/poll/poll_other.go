@@ -31,5 +31,6 @@ func (*Socket) Await()                                  {}
 func (*Socket) Write([]byte) (int, error)               { return 0, ErrUnsupported }
 func (*Socket) WriteAll([]byte, <-chan time.Time) error { return ErrUnsupported }
 func (*Socket) Expire(bool)                             {}
+func (*Socket) Reset()                                  {}
 func (*Socket) CloseWrite()                             {}
 func (*Socket) Close()                                  {}

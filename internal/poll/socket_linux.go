@@ -258,6 +258,15 @@ func (s *Socket) CloseWrite() {
 	}
 }
 
+// Reset has Close reset the connection: what the peer has not taken by then is
+// forgotten, where the kernel would go on offering it for minutes.
+func (s *Socket) Reset() {
+	if s.use() {
+		_ = syscall.SetsockoptLinger(int(s.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+		s.unuse()
+	}
+}
+
 // Close closes the socket. A reader and a writer that wait are told, and a parked
 // one is queued a last time.
 func (s *Socket) Close() {

@@ -64,6 +64,7 @@ type Conn struct {
 
 	partial  *[]byte       // fragments of the message under way; nil: none
 	progress atomic.Uint32 // see Progress
+	stuck    atomic.Bool   // a write has timed out
 
 	dlMu   sync.Mutex  // guards the fields below, and those of nc about deadlines
 	expiry *time.Timer // the read deadline of a polled socket; nil: none

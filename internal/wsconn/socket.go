@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +22,6 @@ type netConn struct {
 
 	deadline    int64 // of reading, Unix nanoseconds; 0: none
 	interrupted bool
-	stuck       atomic.Bool // a write has failed
 }
 
 // Errors of [Conn.Wait].
@@ -134,16 +132,24 @@ func (c *Conn) interruptedBy(err error) bool {
 	return interrupted
 }
 
-// Close closes the socket, without a Close frame.
+// Close closes the socket, without a Close frame. A peer that did not read for as
+// long as a write may take sees a reset: it would not read the end of the stream.
 func (c *Conn) Close() {
+	stuck := c.stuck.Load()
 	if c.nc == nil {
+		if stuck {
+			c.polled.Reset()
+		}
 		c.polled.Close()
 		c.SetReadDeadline(time.Time{}) // lets the timer go
 		return
 	}
 	nc := c.nc.Conn
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok && c.nc.stuck.Load() {
-		nc = secure.NetConn() // crypto/tls would wait 5 s to say goodbye to a peer that does not read
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok && stuck {
+		nc = secure.NetConn() // crypto/tls would wait 5 s to say goodbye
+	}
+	if tcp, ok := nc.(interface{ SetLinger(seconds int) error }); ok && stuck {
+		_ = tcp.SetLinger(0)
 	}
 	_ = nc.Close()
 }

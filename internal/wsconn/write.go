@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -55,20 +56,21 @@ func (c *Conn) Write(b []byte, timeout time.Duration) error {
 	if err != nil || n == len(b) {
 		return err
 	}
-	if c.nc == nil {
-		return c.writePolled(b[n:], timeout)
-	}
-	if timeout > 0 {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(timeout))
-		defer c.nc.SetWriteDeadline(time.Time{}) //nolint:errcheck // fails on a closed socket only
-	}
-	if _, err = c.nc.Write(b[n:]); err != nil {
-		c.nc.stuck.Store(true)
+	if err = c.writeRest(b[n:], timeout); errors.Is(err, os.ErrDeadlineExceeded) {
+		c.stuck.Store(true)
 	}
 	return err
 }
 
-func (c *Conn) writePolled(b []byte, timeout time.Duration) error {
+func (c *Conn) writeRest(b []byte, timeout time.Duration) error {
+	if c.nc != nil {
+		if timeout > 0 {
+			_ = c.nc.SetWriteDeadline(time.Now().Add(timeout))
+			defer c.nc.SetWriteDeadline(time.Time{}) //nolint:errcheck // fails on a closed socket only
+		}
+		_, err := c.nc.Write(b)
+		return err
+	}
 	if timeout <= 0 {
 		return c.polled.WriteAll(b, nil)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,4 +196,28 @@ func TestConn_concurrently(t *testing.T) {
 		_, err := c.Read(&control{})
 		require.Error(t, err)
 	})
+}
+
+// A peer that took nothing for as long as a write may last is reset: the end of
+// the stream would wait behind what it does not read.
+func TestConn_StuckIsReset(t *testing.T) {
+	t.Parallel()
+	for _, tr := range transports() {
+		if tr.name == "pipe" {
+			continue // there is nothing between its ends
+		}
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := tr.connect(t, wsconn.Limits{})
+			block := make([]byte, 1<<20)
+			var err error
+			for err == nil {
+				err = c.Write(block, 10*time.Millisecond)
+			}
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			c.Close()
+			_, err = io.Copy(io.Discard, peer)
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+		})
+	}
 }
