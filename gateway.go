@@ -51,8 +51,7 @@ import (
 
 // Gateway is one WebSocket API on one stage. It is made by [New]; all its methods
 // are safe for concurrent use. It starts no goroutine before the first
-// connection; [Gateway.Shutdown] or [Gateway.Close] ends those of the
-// connections.
+// connection; [Gateway.Shutdown] or [Gateway.Close] ends them all.
 type Gateway struct {
 	*config
 

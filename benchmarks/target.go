@@ -74,10 +74,13 @@ func (m *measured) verdict(t target, c *measuredCase) (verdict, bool) {
 		}
 	}
 	shown := math.Round(v.measured*100) / 100
-	if t.metric.Less() {
-		v.bound, v.score = "≤ "+v.bound, t.bound/shown
-	} else {
+	switch {
+	case !t.metric.Less():
 		v.bound, v.score = "≥ "+v.bound, shown/t.bound
+	case shown > 0:
+		v.bound, v.score = "≤ "+v.bound, t.bound/shown
+	default: // less than nothing
+		v.bound, v.score = "≤ "+v.bound, math.Inf(1)
 	}
 	return v, true
 }

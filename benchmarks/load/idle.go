@@ -43,6 +43,6 @@ func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 		HeapStacks: each(before.HeapAlloc+before.StackInuse, after.HeapAlloc+after.StackInuse),
 		Stacks:     each(before.StackInuse, after.StackInuse),
 		RSS:        each(before.RSS, after.RSS),
-		Goroutines: each(uint64(before.Goroutines), uint64(after.Goroutines)),
+		Goroutines: max(0, each(uint64(before.Goroutines), uint64(after.Goroutines))), // some of before have ended
 	}, nil
 }
