@@ -110,6 +110,9 @@ func New(opts ...Option) (*Gateway, error) {
 // is mounted at, over HTTP/1.1 with or without TLS; requests that are no upgrade
 // get 426. Its answers to refused upgrades are those of the service: JSON with
 // message, connectionId and requestId, and the header x-amz-apigw-id.
+//
+// An accepted upgrade is taken over from the server. On Linux the [net.Conn] that an
+// [http.Server.ConnContext] may have seen is closed then; its socket lives on.
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrade) }
 
 // join counts one more running thing, unless the gateway shuts down. Whatever

@@ -75,7 +75,7 @@ func TestFairness(t *testing.T) {
 				begin := time.Now()
 				alone = append(alone, trips(t, peers)...)
 				aloneTook += time.Since(begin)
-				flooder, before := s.connectSlow(fmt.Sprint("flooder", turn)), begun.Load()
+				flooder, before := s.connect(fmt.Sprint("flooder", turn)), begun.Load()
 				ended := make(chan struct{}, 2)
 				go func() { // ends with the connection, which is closed below
 					_ = flooder.flood(repeat(frame(text, `{"action":"flood"}`), 1000), 0)

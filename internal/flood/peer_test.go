@@ -92,14 +92,9 @@ func (p *peer) upgrade(addr, name string) (*http.Response, error) {
 }
 
 // connect is dial within a test, to whose server it connects.
-func (s *server) connect(name string) *peer { return s.connectFrom(name, "", 0) }
-
-// connectSlow connects a client whose socket takes little that is not read.
-func (s *server) connectSlow(name string) *peer { return s.connectFrom(name, "", receiveBuffer) }
-
-func (s *server) connectFrom(name, sourceIP string, readBuffer int) *peer {
+func (s *server) connect(name string) *peer {
 	s.t.Helper()
-	p, err := dial(s.addr, name, sourceIP, readBuffer)
+	p, err := dial(s.addr, name, "", 0)
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = p.nc.Close() })
 	return p

@@ -17,7 +17,10 @@ import (
 )
 
 // What the kernel keeps for sockets that are to run full soon: without bounds,
-// that is megabytes. The receiver's has room for the loopback's large segments.
+// that is megabytes. The receiver's has room for the loopback's large segments. A
+// client that is sent small ones has none set: their overhead would fill it before
+// its window is shut, the kernel would drop acknowledgements, too, and TCP stand
+// still.
 const (
 	sendBuffer    = 16 << 10
 	receiveBuffer = 64 << 10

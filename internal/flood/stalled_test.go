@@ -216,7 +216,7 @@ func TestStalled_WriteTimeout(t *testing.T) {
 func TestStalled_Trickle(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{WriteTimeout: time.Second})
-	p := s.connectSlow("trickle")
+	p := s.connect("trickle")
 	id := s.id("trickle")
 	go func() { // ends with the connection
 		one := make([]byte, 1)
