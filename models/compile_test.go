@@ -260,3 +260,14 @@ func TestModel_Validate_concurrently(t *testing.T) {
 	wg.Wait()
 	require.Zero(t, wrong.Load())
 }
+
+// An id counts from the model's own URL, so that one below the root which is the
+// model's name stands for two schemas.
+func TestCompileAll_OwnName(t *testing.T) {
+	t.Parallel()
+	const schema = `{"items":{"id":"A"}}`
+	_, err := models.CompileAll(map[string]string{"A": schema})
+	require.ErrorContains(t, err, `model "A": duplicate id`)
+	_, err = models.CompileAll(map[string]string{"B": schema})
+	require.NoError(t, err)
+}
