@@ -199,7 +199,7 @@ func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, err
 			d.err = ctx.Err() // too late, if only just
 		}
 		return d
-	})
+	}, func(d decision) { u.g.cameLate(u.ctx, u.told(), d.err) })
 	if err != nil {
 		return nil, err
 	}

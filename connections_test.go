@@ -403,22 +403,45 @@ func TestConnection_ServerPings(t *testing.T) {
 	})
 }
 
-// A peer that takes nothing is cut when the Close frame cannot be written. One
-// that takes it and does not answer has five seconds: see internal/wsconn's raw
-// client in TestConnection_RawPeer.
-func TestConnection_PeerThatDoesNotAnswerTheClose(t *testing.T) {
+// A peer that takes nothing is cut when the Close frame cannot be written: after
+// WriteTimeout, but a connection that closes waits no longer than five seconds, also
+// without a WriteTimeout. One that takes it and does not answer has five seconds: see
+// the raw client in TestConnection_RawPeer.
+func TestConnection_PeerThatTakesNothingAtTheEnd(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t)
-		srv.HandleFunc("$disconnect", answerNothing)
-		c := srv.Dial(t)
-		c.Pause()
-		start := time.Now()
-		require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
-		e := srv.WaitDisconnect(c.ConnectionID())
-		require.Equal(t, 10*time.Second, time.Since(start))
-		require.Equal(t, 1000, e.DisconnectStatusCode, "the first cause counts")
-	})
+	const hour = time.Hour
+	deleted := func(srv *gatewaytest.Server, id string) error {
+		return srv.DeleteConnection(context.Background(), id)
+	}
+	nothing := func(*gatewaytest.Server, string) error { return nil }
+	for _, tc := range []struct {
+		name  string
+		quota gateway.Quotas
+		end   func(*gatewaytest.Server, string) error
+		code  int
+		after time.Duration
+	}{
+		{"the default", gateway.Quotas{}, deleted, 1000, 5 * time.Second},
+		{"a short WriteTimeout", gateway.Quotas{WriteTimeout: 2 * time.Second}, deleted, 1000, 2 * time.Second},
+		{"no WriteTimeout", gateway.Quotas{WriteTimeout: -1}, deleted, 1000, 5 * time.Second},
+		{"no WriteTimeout, idle", gateway.Quotas{WriteTimeout: -1, IdleTimeout: hour}, nothing, 1001, hour + 5*time.Second},
+		{"no WriteTimeout, too old", gateway.Quotas{WriteTimeout: -1, IdleTimeout: -1, ConnectionDuration: hour}, nothing, 1001, hour + 5*time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quota))
+				srv.HandleFunc("$disconnect", answerNothing)
+				c := srv.Dial(t)
+				c.Pause()
+				start := time.Now()
+				require.NoError(t, tc.end(srv, c.ConnectionID()))
+				e := srv.WaitDisconnect(c.ConnectionID())
+				require.InDelta(t, tc.after, time.Since(start), float64(2*time.Second), "a write that waits already looks at its new patience now and then")
+				require.Equal(t, tc.code, e.DisconnectStatusCode, "the first cause counts")
+			})
+		})
+	}
 }
 
 func TestConnection_DisconnectRequest(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
-	"example.com/gateway/internal/wsconn"
 )
 
 // worker runs the integrations of a connection's messages, one after the other,
@@ -35,23 +34,42 @@ type worker struct {
 	// c.mu guards the fields below. While its goroutine is the reader they are that
 	// one's, until somebody else, during a call, makes started 0 under c.mu.
 	timeout *time.Timer
-	reads   bool  // its goroutine is the connection's reader
-	call    *call // under way
-	corked  bool  // replies of the reader may wait in the send queue for those to come
+	reads   bool    // its goroutine is the connection's reader
+	call    *call   // under way
+	gaveUp  bool    // its call was given up: another worker is in its place
+	corked  instant // when the first reply was held back that waits for those to come; 0: none
 }
 
-// takeOverAfter is how long an integration may keep the reader from reading, and
-// a corked reply from going out, before the watch looks.
-const takeOverAfter = time.Millisecond
+const (
+	// takeOverAfter is how long an integration may keep the reader from reading
+	// before the watch lets another goroutine read.
+	takeOverAfter = time.Millisecond
+	// corkFor is how old a reply that is held back may be when the next message
+	// begins. If that takes long, the watch lets the reply out.
+	corkFor = time.Millisecond / 2
+)
 
 // call is one message with its integration: its context, its request and its IDs
 // lie in one allocation.
 type call struct {
 	deadline.Context // ends at the integration's timeout
 	route            *route
-	req              Request
+	req              Request // the integration's, until it returns: nobody else may look
 	ids              connid.IDs
 	start            time.Time
+}
+
+// told returns a request for the log and the observers of a call whose integration
+// still has its own. It has no Body, which the integration may be changing.
+func (call *call) told(c *connection) *Request {
+	req := new(Request)
+	vars := call.route.stageVariables
+	if call.route == unrouted {
+		vars = c.g.routes.Load().stageVariables
+	}
+	c.fill(req, vars, call.route, EventMessage, call.start)
+	req.RequestID, req.MessageID = call.ids.Strings()
+	return req
 }
 
 // run serves message and then, unless its goroutine has to read, those of the
@@ -78,16 +96,21 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 
 // end ends the reader's work. It returns w, to be used again.
 func (w *worker) end() *worker {
-	if w.corked {
-		w.corked = false
-		w.c.flush()
-	}
+	w.flush()
 	c := w.c
 	c.mu.Lock()
 	c.workerEndedLocked()
 	c.mu.Unlock()
 	w.c = nil
 	return w
+}
+
+// flush lets replies out that were held back.
+func (w *worker) flush() {
+	if w.corked != 0 {
+		w.corked = 0
+		w.c.out.Flush()
+	}
 }
 
 // End is called when w, if it is not nil, will not be used again.
@@ -102,13 +125,16 @@ func (w *worker) End() {
 // came too late: the worker has been replaced.
 func (w *worker) serve(message []byte, now time.Time) bool {
 	c := w.c
+	if w.corked != 0 && c.g.at(now).since(w.corked) >= corkFor {
+		w.flush()
+	}
 	t := c.g.routes.Load()
 	r := t.match(message)
 	if r == nil {
 		r = unrouted
 	}
 	call := &call{route: r, start: now}
-	c.fill(&call.req, t, r, EventMessage, now)
+	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
 	call.req.Body = message
 	var until time.Time // none
@@ -118,18 +144,20 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	call.Init(&c.ctx, until)
 	w.begin(call)
 	out := c.admit(t, call)
-	if out.err == nil {
+	if out.err == nil && (c.client == nil || call.Err() == nil) { // else it was given up while the usage store counted
 		out = invoke(call, r, &call.req)
 	}
 	inTime := w.finish(call)
 	call.Cancel()
-	if inTime {
-		if !w.reads || out.err != nil || len(c.g.observers) > 0 { // else it has taken next to no time
-			now = time.Now()
-		}
-		w.answer(call, out, now)
+	if !inTime {
+		c.g.cameLate(call, call.told(c), out.err)
+		return false
 	}
-	return inTime
+	if !w.reads || out.err != nil || c.g.observers.any() { // else it has taken next to no time
+		now = time.Now()
+	}
+	w.answer(call, &call.req, out, now)
+	return true
 }
 
 // unrouted stands in for the route of a message that matches none.
@@ -164,7 +192,7 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 func (w *worker) begin(call *call) {
 	if w.reads {
 		w.call = call
-		w.started.Store(call.start.UnixNano())
+		w.started.Store(int64(w.c.g.at(call.start)))
 		w.c.g.watch.wake()
 		return
 	}
@@ -176,7 +204,7 @@ func (w *worker) begin(call *call) {
 
 // finish ends call, unless it has been abandoned.
 func (w *worker) finish(call *call) bool {
-	if w.started != nil && w.started.CompareAndSwap(call.start.UnixNano(), 0) { // nobody has taken over
+	if w.started != nil && w.started.CompareAndSwap(int64(w.c.g.at(call.start)), 0) { // nobody has taken over
 		w.call = nil
 		return true
 	}
@@ -224,7 +252,7 @@ func (w *worker) takeOver(started int64) {
 	c.g.running.Go(c.read)
 	w.setTimeoutLocked(time.Now())
 	c.mu.Unlock()
-	c.flush() // replies that were corked
+	c.out.Flush() // replies that were held back
 }
 
 // expire is what the timeout does. It goes by the clock: a timer that was stopped
@@ -240,57 +268,60 @@ func (w *worker) expire() {
 		w.c.mu.Unlock()
 		return
 	}
-	call := w.giveUpLocked() // in one with the look: the next call is none of ours
+	call := w.giveUpLocked() // under the same lock as the check, so that the next call cannot be taken by mistake
 	w.c.mu.Unlock()
 	w.c.replace(call, context.DeadlineExceeded)
 }
 
-// abandon gives up the call under way, if there is one, with err.
-func (w *worker) abandon(err error) {
-	w.c.mu.Lock()
-	call := w.giveUpLocked()
-	w.c.mu.Unlock()
-	if call != nil {
-		w.c.replace(call, err)
-	}
-}
-
-// giveUpLocked takes the call under way from the worker, whose goroutine may not
-// come back from the integration.
+// giveUpLocked takes the call under way, if there is one, from the worker, whose
+// goroutine may never come back from the integration.
 func (w *worker) giveUpLocked() *call {
-	c, call := w.c, w.call
-	if call == nil {
-		return nil
-	}
-	w.call = nil
+	call := w.call
+	w.call, w.gaveUp = nil, true
 	if w.started != nil {
 		w.started.Store(0)
 	}
 	if w.reads {
 		w.reads = false
-		c.g.running.Go(c.read)
+		w.c.g.running.Go(w.c.read)
 	}
 	return call
 }
 
-// replace answers a call that was given up, with err, and lets another worker go
-// on in the place of the one that had it.
+// replace answers a call that was given up, with err, if there is one, and lets
+// another worker go on in the place of the one that had it.
 func (c *connection) replace(call *call, err error) {
-	c.flush()
-	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
-	(&worker{c: c}).answer(call, out, time.Now())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.inbox.empty() {
-		c.startWorkerLocked(c.takeLocked())
+	defer func() { // in a defer: an observer may end this goroutine
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.inbox.empty() {
+			c.startWorkerLocked(c.takeLocked())
+		}
+		c.workerEndedLocked()
+	}()
+	c.out.Flush()
+	if call == nil {
+		return
 	}
-	c.workerEndedLocked()
+	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
+	(&worker{c: c}).answer(call, call.told(c), out, time.Now())
 }
 
-// exit is what a reader's goroutine calls at its end, when the integration ends it.
+// exit is called when the goroutine of a worker ends without having returned: an
+// integration, an observer or another callback has called runtime.Goexit. Whatever
+// the worker was doing, another one goes on in its place.
 func (w *worker) exit() {
-	w.abandon(errGoexit)
-	w.End()
+	w.c.mu.Lock()
+	if w.gaveUp { // it has been replaced
+		w.c.mu.Unlock()
+		return
+	}
+	call := w.giveUpLocked()
+	w.c.mu.Unlock()
+	if call != nil {
+		call.Cancel()
+	}
+	w.c.replace(call, errGoexit)
 }
 
 // startWorkerLocked runs a worker on a goroutine of its own, which ends with the
@@ -299,8 +330,14 @@ func (c *connection) startWorkerLocked(message []byte) {
 	c.working++
 	w := &worker{c: c}
 	c.g.running.Go(func() {
-		defer w.abandon(errGoexit) // does nothing unless the integration ended this goroutine
+		returned := false
+		defer func() {
+			if !returned {
+				w.exit()
+			}
+		}()
 		w.run(message, time.Now())
+		returned = true
 	})
 }
 
@@ -322,74 +359,78 @@ func (c *connection) workerEndedLocked() {
 	c.workersDoneLocked()
 }
 
-// workersDoneLocked tells the teardown when no worker is left: from then on there
-// is none.
-func (c *connection) workersDoneLocked() {
-	if c.closing != nil && c.working == 0 {
-		close(c.closing.workersDone)
-	}
-}
-
-// answer does what the outcome of a call asks for.
-func (w *worker) answer(call *call, out invocation, now time.Time) {
+// answer tells the observers and the log of the outcome of a call, and answers the
+// client. req is the call's for them to see.
+func (w *worker) answer(call *call, req *Request, out invocation, now time.Time) {
 	c := w.c
+	if out.err == nil && !c.g.observers.any() {
+		w.respond(call, out, now)
+		return
+	}
+	defer w.respond(call, out, now) // in a defer: an observer may end this goroutine
 	if out.rejected && out.err != nil {
 		c.rejected(call, out.err)
 	} else {
-		c.g.integrationDone(call, &call.req, out, now.Sub(call.start))
+		c.g.integrationDone(call, req, out, now.Sub(call.start))
 	}
+}
+
+// respond sends the client what the outcome of a call asks for.
+func (w *worker) respond(call *call, out invocation, now time.Time) {
 	body := out.body()
-	limit := c.g.quotas.MessageBytes
+	limit := w.c.g.quotas.MessageBytes
 	switch {
 	case out.err != nil:
 		w.replyError(call, out.err, now)
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
-		w.replyTooLarge(call, now)
+		w.replyError(call, errReplySize, now)
+		w.c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(w.c.callAttrs(call), slog.Any("error", errReplySize))...)
 	default:
 		w.reply(call, body, now)
 	}
 }
 
-func (w *worker) replyTooLarge(call *call, now time.Time) {
-	g := w.c.g
-	g.log.LogAttrs(call, slog.LevelError, "reply refused", append(g.requestAttrs(&call.req), slog.Any("error", errReplySize))...)
-	w.replyError(call, errReplySize, now)
+// callAttrs are what the log says of a message. They are the gateway's own: the
+// integration may have changed its Request.
+func (c *connection) callAttrs(call *call) []slog.Attr {
+	requestID, _ := call.ids.Strings()
+	return c.g.requestAttrs(c.id, call.route.RouteKey, requestID)
 }
 
 // replyError sends an error frame, which goes out on one-way routes too.
 func (w *worker) replyError(call *call, err error, now time.Time) {
-	w.reply(call, appendErrorJSON(nil, wireErrorOf(err), w.c.id, call.req.RequestID), now)
+	requestID, _ := call.ids.Strings()
+	w.reply(call, appendErrorJSON(nil, wireErrorOf(err), w.c.id, requestID), now)
 }
 
 // reply answers a message.
 func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
-	w.c.lastActive.Store(now.UnixNano())
-	err := w.send(body)
+	w.c.lastActive.advance(w.c.g.at(now))
+	err := w.send(body, now)
 	if err != nil {
 		err = ErrGone // it is closed: for room the reply has waited
 	}
 	w.c.g.posted(ctx, w.c.id, len(body), err)
 }
 
-// send sends a reply. While the next message is there already, and this goroutine
-// takes it next, the reply waits in the send queue, so that many go out in one
-// write.
-func (w *worker) send(body []byte) error {
+// send sends a reply. If the next message is there already, and this goroutine takes
+// it next, the reply is held back, so that many replies go out in one write. A reply
+// is held back for about a millisecond at most: see corkFor and takeOver.
+func (w *worker) send(body []byte, now time.Time) error {
 	c := w.c
 	more := w.reads && c.ws.BufferedMessage()
-	if !more && !w.corked && c.sendNow(body, nil) {
-		return nil
-	}
-	if more || w.corked {
-		encode := func(dst []byte) []byte { return wsconn.AppendText(dst, body) }
-		if corked, drain := c.out.Cork(wsconn.TextSize(len(body)), encode, !more); corked {
-			w.corked = more
-			if drain {
-				c.drain()
+	if more || w.corked != 0 {
+		if c.out.Cork(body, !more) {
+			switch {
+			case !more:
+				w.corked = 0
+			case w.corked == 0:
+				w.corked = c.g.at(now)
 			}
 			return nil
 		}
+		w.corked = 0 // the post sends what was held back, too
 	}
-	return c.pushReply(body, w.reads)
+	return c.postReply(body, w.reads)
 }

@@ -113,8 +113,14 @@ type wireError struct {
 	kind   string // $context.error.responseType
 }
 
-// wireErrorOf maps err to what a caller may see. An internal text never leaves.
-func wireErrorOf(err error) wireError {
+// wireErrorOf maps err to what a caller may see. An internal text never leaves. A
+// method of err that panics makes it an internal error.
+func wireErrorOf(err error) (wire wireError) {
+	defer func() {
+		if recover() != nil {
+			wire = internalError()
+		}
+	}()
 	var (
 		integration *IntegrationError
 		invalid     *ValidationError
@@ -151,6 +157,10 @@ func wireErrorOf(err error) wireError {
 	case errors.Is(err, ErrClosed):
 		return wireError{http.StatusServiceUnavailable, "", "Service Unavailable", ""}
 	}
+	return internalError()
+}
+
+func internalError() wireError {
 	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error", "DEFAULT_5XX"}
 }
 

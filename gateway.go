@@ -43,9 +43,9 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/registry"
-	"example.com/gateway/internal/sendq"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -55,13 +55,14 @@ import (
 type Gateway struct {
 	*config
 
-	tag         uint32 // of this node, in every connection ID
+	epoch       time.Time // when it was made: see instant
+	tag         uint32    // of this node, in every connection ID
 	throttles   throttles
 	clients     clients
 	sources     sources
 	watch       watch
 	frameLimits wsconn.Limits // of every connection
-	sendLimits  sendq.Limits  // likewise
+	sendLimits  outbox.Limits // likewise
 	sockets     poll.Pool     // of the connections that can be polled
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
@@ -84,13 +85,15 @@ func New(opts ...Option) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config:      c,
+		epoch:       time.Now().Add(-1), // so that no instant is zero
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 		sources:     newSources(&c.quotas),
 		watch:       watch{over: make(chan struct{})},
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
-		sendLimits:  sendq.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
+		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
 	}
+	g.watch.now = g.now
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
 	})
@@ -190,13 +193,13 @@ func (g *Gateway) stop() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped == nil {
-		g.log.Info("shutting down", "stage", g.stage, "connections", g.connections.Len())
 		stopped := make(chan struct{})
 		g.stopped = stopped
 		g.running.Add(1)
 		go func() { // ends with its loop; waited for by the next one
 			defer g.running.Done()
-			g.closeAll()
+			defer g.closeAll() // in a defer: the log handler may end this goroutine
+			g.log.Info("shutting down", "stage", g.stage, "connections", g.connections.Len())
 		}()
 		go func() { // ends when all else has; Shutdown and Close wait for it
 			g.running.Wait()

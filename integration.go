@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -185,42 +186,58 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 	return invocation{resp: resp}
 }
 
-// invokeWithin is invoke on a goroutine of its own, so that it returns in time
-// even when the integration does not: for the two events whose caller must not
-// hang, CONNECT and DISCONNECT.
-func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request) invocation {
+// invokeWithin is invoke on a goroutine of its own, so that it returns in time even
+// when the integration does not: for the two events whose caller must not hang,
+// CONNECT and DISCONNECT. told makes the request that the observers and the log get
+// of an integration that still has req. late gets the outcome of one that returned
+// after it was given up.
+func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, told func() *Request, late func(invocation)) invocation {
 	start := time.Now()
 	out, err := within(ctx, g, invocation{err: integrationError(r.RouteKey, errGoexit, false)},
-		func(ctx context.Context) invocation { return invoke(ctx, r, req) })
+		func(ctx context.Context) invocation { return invoke(ctx, r, req) },
+		func(out invocation) {
+			g.cameLate(ctx, told(), out.err)
+			late(out)
+		})
+	seen := req
 	if err != nil {
+		seen = told()
 		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
 	}
-	g.integrationDone(ctx, req, out, time.Since(start))
+	g.integrationDone(ctx, seen, out, time.Since(start))
 	return out
 }
 
-// within returns what do returns, or otherwise when do ends its goroutine. An
-// error is that of ctx, which ends at the integrations' timeout: do has not
-// returned by then, and what it will return is dropped. A shutdown waits for it.
-func within[T any](ctx context.Context, g *Gateway, otherwise T, do func(ctx context.Context) T) (T, error) {
+// within returns what do returns, or otherwise when do ends its goroutine. An error
+// is that of ctx, which ends at the integrations' timeout: do is given up, and late
+// gets what it returns. A shutdown waits for it.
+func within[T any](ctx context.Context, g *Gateway, otherwise T, do func(ctx context.Context) T, late func(T)) (T, error) {
+	if err := ctx.Err(); err != nil { // the gateway has been cut: nothing begins any more
+		return otherwise, err
+	}
 	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
 	done := make(chan T, 1)
+	var over atomic.Bool // who sets it first decides: do returned, or was given up
 	g.running.Go(func() {
 		defer cancel()
 		out := otherwise
-		defer func() { done <- out }()
+		defer func() {
+			if over.CompareAndSwap(false, true) {
+				done <- out
+			} else {
+				late(out)
+			}
+		}()
 		out = do(ctx)
 	})
 	select {
 	case out := <-done:
 		return out, nil
 	case <-ctx.Done():
-		select {
-		case out := <-done: // it was in time, only just
-			return out, nil
-		default:
+		if over.CompareAndSwap(false, true) {
 			return otherwise, ctx.Err()
 		}
+		return <-done, nil // it was in time, only just
 	}
 }
 
@@ -236,14 +253,21 @@ func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocat
 	if out.err != nil {
 		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", g.failureAttrs(req, out.err)...)
 	}
-	if len(g.observers) > 0 {
-		g.observers.integrationDone(ctx, req, out.resp, took, out.err)
+	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
+}
+
+// cameLate logs the panic of a callback that had been given up: it is what explains
+// why that did not return in time. Other outcomes that come late are dropped.
+func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
+	var p *panicError
+	if errors.As(err, &p) {
+		g.log.LogAttrs(ctx, slog.LevelError, "panic after the timeout", g.failureAttrs(req, err)...)
 	}
 }
 
 // failureAttrs are what the log says of a failure, with the stack of a panic.
 func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
-	attrs := append(g.requestAttrs(req), slog.Any("error", err))
+	attrs := append(g.requestAttrs(req.ConnectionID, req.RouteKey, req.RequestID), slog.Any("error", err))
 	var p interface{ StackTrace() []byte }
 	if errors.As(err, &p) && len(p.StackTrace()) > 0 {
 		attrs = append(attrs, slog.String("stack", string(p.StackTrace())))
@@ -251,9 +275,9 @@ func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
 	return attrs
 }
 
-func (g *Gateway) requestAttrs(req *Request) []slog.Attr {
+func (g *Gateway) requestAttrs(connectionID, routeKey, requestID string) []slog.Attr {
 	return []slog.Attr{
-		slog.String("connection_id", req.ConnectionID), slog.String("route_key", req.RouteKey),
-		slog.String("request_id", req.RequestID), slog.String("stage", req.Stage),
+		slog.String("connection_id", connectionID), slog.String("route_key", routeKey),
+		slog.String("request_id", requestID), slog.String("stage", g.stage),
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/outbox"
 )
 
 // ConnectionsAPI is what a backend can do with a connection. [Gateway] has it in
@@ -69,7 +70,7 @@ func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, dat
 // such call.
 func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
 	var errs []error
-	frame := textFrame(data)
+	frame := outbox.TextFrame(data)
 	now := time.Now()
 	for n, id := range connectionIDs {
 		err := g.checkPost(ctx, data)
@@ -106,7 +107,7 @@ func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) e
 // posted tells the observers.
 func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {
 	switch {
-	case len(g.observers) == 0:
+	case !g.observers.any():
 	case err == nil:
 		g.observers.messageSent(ctx, connectionID, bytes)
 	default:
@@ -121,7 +122,7 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 		return Connection{}, err
 	}
 	c, ok := g.connections.Get(connectionID)
-	if !ok || c.isGone() {
+	if !ok || c.gone.Load() {
 		return Connection{}, ErrGone
 	}
 	return c.snapshot(), nil
@@ -147,7 +148,7 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 func (g *Gateway) Connections() iter.Seq[Connection] {
 	return func(yield func(Connection) bool) {
 		for c := range g.connections.All() {
-			if !c.isGone() && !yield(c.snapshot()) {
+			if !c.gone.Load() && !yield(c.snapshot()) {
 				return
 			}
 		}

@@ -19,7 +19,8 @@ type Observer struct {
 	// before its $disconnect. Once for every ConnectionOpened.
 	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
 	// IntegrationDone: an integration returned, or ran out of time. err is nil or
-	// an *[IntegrationError].
+	// an *[IntegrationError]. req is as the integration left it; of one that has not
+	// returned, req is another, without Body.
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
 	// MessageRejected: a message from a client was answered with an error frame
 	// before an integration was asked, for err: no route matched (403), it was
@@ -35,60 +36,77 @@ type Observer struct {
 	MessageRefused func(ctx context.Context, connectionID string, bytes int, err error)
 }
 
-type observers []Observer
+// observers calls those of a gateway, each under its guard.
+type observers struct {
+	list  []Observer
+	guard *guard
+}
 
-func (os observers) upgradeRejected(ctx context.Context, statusCode int, err error) {
-	for i := range os {
-		if f := os[i].UpgradeRejected; f != nil {
-			f(ctx, statusCode, err)
-		}
+// any reports whether there is one.
+func (os *observers) any() bool { return len(os.list) > 0 }
+
+// each calls tell with every observer. A panic ends that one call.
+func (os *observers) each(callback string, tell func(o *Observer)) {
+	for i := range os.list {
+		func() {
+			defer os.guard.recovered(callback)
+			tell(&os.list[i])
+		}()
 	}
 }
 
-func (os observers) connectionOpened(ctx context.Context, c Connection) {
-	for i := range os {
-		if f := os[i].ConnectionOpened; f != nil {
-			f(ctx, c)
+func (os *observers) upgradeRejected(ctx context.Context, statusCode int, err error) {
+	os.each("Observer.UpgradeRejected", func(o *Observer) {
+		if o.UpgradeRejected != nil {
+			o.UpgradeRejected(ctx, statusCode, err)
 		}
-	}
+	})
 }
 
-func (os observers) connectionClosed(ctx context.Context, c Connection, statusCode int, reason string) {
-	for i := range os {
-		if f := os[i].ConnectionClosed; f != nil {
-			f(ctx, c, statusCode, reason)
+func (os *observers) connectionOpened(ctx context.Context, c Connection) {
+	os.each("Observer.ConnectionOpened", func(o *Observer) {
+		if o.ConnectionOpened != nil {
+			o.ConnectionOpened(ctx, c)
 		}
-	}
+	})
 }
 
-func (os observers) integrationDone(ctx context.Context, req *Request, resp *Response, took time.Duration, err error) {
-	for i := range os {
-		if f := os[i].IntegrationDone; f != nil {
-			f(ctx, req, resp, took, err)
+func (os *observers) connectionClosed(ctx context.Context, c Connection, statusCode int, reason string) {
+	os.each("Observer.ConnectionClosed", func(o *Observer) {
+		if o.ConnectionClosed != nil {
+			o.ConnectionClosed(ctx, c, statusCode, reason)
 		}
-	}
+	})
 }
 
-func (os observers) messageRejected(ctx context.Context, req *Request, statusCode int, err error) {
-	for i := range os {
-		if f := os[i].MessageRejected; f != nil {
-			f(ctx, req, statusCode, err)
+func (os *observers) integrationDone(ctx context.Context, req *Request, resp *Response, took time.Duration, err error) {
+	os.each("Observer.IntegrationDone", func(o *Observer) {
+		if o.IntegrationDone != nil {
+			o.IntegrationDone(ctx, req, resp, took, err)
 		}
-	}
+	})
 }
 
-func (os observers) messageSent(ctx context.Context, connectionID string, bytes int) {
-	for i := range os {
-		if f := os[i].MessageSent; f != nil {
-			f(ctx, connectionID, bytes)
+func (os *observers) messageRejected(ctx context.Context, req *Request, statusCode int, err error) {
+	os.each("Observer.MessageRejected", func(o *Observer) {
+		if o.MessageRejected != nil {
+			o.MessageRejected(ctx, req, statusCode, err)
 		}
-	}
+	})
 }
 
-func (os observers) messageRefused(ctx context.Context, connectionID string, bytes int, err error) {
-	for i := range os {
-		if f := os[i].MessageRefused; f != nil {
-			f(ctx, connectionID, bytes, err)
+func (os *observers) messageSent(ctx context.Context, connectionID string, bytes int) {
+	os.each("Observer.MessageSent", func(o *Observer) {
+		if o.MessageSent != nil {
+			o.MessageSent(ctx, connectionID, bytes)
 		}
-	}
+	})
+}
+
+func (os *observers) messageRefused(ctx context.Context, connectionID string, bytes int, err error) {
+	os.each("Observer.MessageRefused", func(o *Observer) {
+		if o.MessageRefused != nil {
+			o.MessageRefused(ctx, connectionID, bytes, err)
+		}
+	})
 }

@@ -122,7 +122,7 @@ func WithObserver(o *Observer) Option {
 		if o == nil {
 			return fmt.Errorf("%w: the observer is nil", ErrInvalidOption)
 		}
-		c.observers = append(c.observers, *o)
+		c.observers.list = append(c.observers.list, *o)
 		return nil
 	})
 }
@@ -322,5 +322,7 @@ func newConfig(opts []Option) (*config, error) {
 			return nil, err
 		}
 	}
+	c.log = slog.New(guardedHandler{c.log.Handler()})
+	c.observers.guard = &guard{log: c.log}
 	return c, nil
 }

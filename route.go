@@ -169,6 +169,8 @@ type route struct {
 	required  []requiredParameter
 	selection *selectionExpression // of the model; nil: no model is asked for
 	where     string               // it was registered
+
+	stageVariables map[string]string // of its deployment
 }
 
 // newRouteTable makes a deployment ready. Throttles that stay the same keep the
@@ -233,7 +235,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := r.checkAdmission(c); err != nil {
 		return err
 	}
-	added := &route{Route: r, handler: r.Integration, where: where}
+	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
 		added.limiter = before.limiter
 	}

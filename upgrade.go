@@ -24,6 +24,7 @@ type upgrade struct {
 	ctx          context.Context   //nolint:containedctx // &parent
 	connectionID string
 	requestID    string
+	userAgent    string
 	now          time.Time
 
 	table       *routeTable
@@ -31,6 +32,7 @@ type upgrade struct {
 	admission   admission
 	subprotocol string
 	counted     bool // among the connections of its source
+	connected   bool // the $connect integration accepted it
 	accepted    bool // a connection has taken over
 }
 
@@ -61,7 +63,7 @@ func (a *admission) ofConnect() map[string]any {
 // No document gives the service's order. This one agrees with all that is known:
 // the authorizer may name the API key, so that it comes before the usage plan;
 // nothing that is refused costs an integration.
-func upgradeSteps() [9]func(*upgrade) error {
+func upgradeSteps() [10]func(*upgrade) error {
 	return [...]func(*upgrade) error{
 		(*upgrade).checkFrontEnd,       // size of URL and headers, duplicates: before API Gateway's own logic
 		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 403
@@ -71,6 +73,7 @@ func upgradeSteps() [9]func(*upgrade) error {
 		(*upgrade).throttle,            // usage plan, route or stage, account: 429
 		(*upgrade).countRequest,        // quota of the usage plan, last so that what is throttled costs none: 429
 		(*upgrade).checkRequest,        // required request parameters: 400
+		(*upgrade).checkHijack,         // the server lets the connection go: 500
 		(*upgrade).connect,             // $connect's integration
 	}
 }
@@ -85,6 +88,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		connectionID: connid.New(g.tag),
 		requestID:    connid.NewRequest(),
 		parent:       connectionContext{g.root, r.Context()},
+		userAgent:    r.UserAgent(), // an integration may change the headers
 		now:          time.Now(),
 		table:        g.routes.Load(),
 	}
@@ -144,27 +148,99 @@ func (u *upgrade) checkHandshake() error {
 	return nil
 }
 
+var errHijack = errors.New("the connection cannot be taken over from the server: some middleware around Gateway.Handler hides http.Hijacker; give its ResponseWriter an Unwrap method")
+
+// checkHijack refuses what could not become a connection before $connect runs for it.
+func (u *upgrade) checkHijack() error {
+	if !canHijack(u.w) {
+		return errHijack
+	}
+	return nil
+}
+
+// canHijack reports what [http.ResponseController] will find.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch wrapper := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = wrapper.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
 // connect runs the $connect integration, if there is one.
 func (u *upgrade) connect() error {
 	r := u.table.connect
 	if r == nil {
 		return nil
 	}
-	out := u.g.invokeWithin(u.ctx, r, u.request())
-	if out.err != nil {
-		return out.err
-	}
+	out := u.g.invokeWithin(u.ctx, r, u.request(), u.told, u.connectedLate)
 	resp := out.resp
 	switch {
-	case resp == nil:
-		return nil
-	case resp.StatusCode == 0 || resp.StatusCode >= 200 && resp.StatusCode <= 299:
-		u.subprotocol = u.chosenSubprotocol(resp.Header)
+	case out.err != nil && u.g.root.Err() != nil: // given up because the gateway was cut
+		return ErrClosed
+	case out.err != nil:
+		return out.err
+	case out.accepts():
+		u.connected = true
+		if resp != nil {
+			u.subprotocol = u.chosenSubprotocol(resp.Header)
+		}
 		return nil
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return integrationError(RouteKeyConnect, errBadStatus, false)
 	}
 	return &refusal{status: resp.StatusCode, resp: resp}
+}
+
+// accepts reports whether the outcome of a $connect integration accepts the
+// connection.
+func (out *invocation) accepts() bool {
+	if out.err != nil || out.resp == nil {
+		return out.err == nil
+	}
+	status := out.resp.StatusCode
+	return status == 0 || status >= 200 && status <= 299
+}
+
+// connectedLate is called when a $connect integration returned after it was given
+// up. If it accepted a connection that the end of the gateway took away, it is told
+// by a $disconnect. After a timeout it is not: as in the service, such a connection
+// never was.
+func (u *upgrade) connectedLate(out invocation) {
+	if out.accepts() && u.g.root.Err() != nil {
+		u.connected = true
+		u.disconnect(goingAway())
+	}
+}
+
+// disconnect runs the $disconnect route for a connection that $connect accepted and
+// that nevertheless could not begin.
+func (u *upgrade) disconnect(cs cause) {
+	t := u.g.routes.Load()
+	if !u.connected || t.disconnect == nil {
+		return
+	}
+	requestID, now := connid.NewRequest(), time.Now()
+	u.g.invokeDisconnect(u.ctx, t, func() *Request {
+		req := u.told()
+		req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, requestID
+		req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, now
+		req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
+		return req
+	})
+}
+
+// told returns the CONNECT request for the observers and the log, while an
+// integration still has its own: without the upgrade request, which is that one's.
+func (u *upgrade) told() *Request {
+	req := u.request()
+	req.Upgrade = nil
+	return req
 }
 
 // request makes the CONNECT request, for the authorizer and the integration.
@@ -204,7 +280,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 
 func (u *upgrade) identity() Identity {
 	return Identity{
-		SourceIP: u.sourceIP(), UserAgent: u.r.UserAgent(),
+		SourceIP: u.sourceIP(), UserAgent: u.userAgent,
 		Caller: u.admission.caller, APIKeyID: u.admission.client.keyID(),
 	}
 }
@@ -288,12 +364,19 @@ func (u *upgrade) refuse(err error) {
 	header[apigwID] = []string{u.requestID}
 	u.w.WriteHeader(wire.status)
 	_, _ = u.w.Write(body)
+	told := false
+	defer func() {
+		if !told { // an observer ends this goroutine, and with it the server's part
+			_ = http.NewResponseController(u.w).Flush()
+		}
+	}()
 	if err != nil {
 		u.g.log.LogAttrs(u.ctx, slog.LevelWarn, "upgrade refused",
 			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
 			slog.Int("status", wire.status), slog.Any("error", err))
 	}
 	u.g.observers.upgradeRejected(u.ctx, wire.status, err)
+	told = true
 }
 
 // copyHeader adds what an integration set, as far as it is its to set.
@@ -316,29 +399,36 @@ func hopByHop(name string) bool {
 }
 
 // accept takes the socket over and starts the connection. The connection can be
-// posted to before the client has its 101: a post that comes so early waits in
-// the send queue.
+// posted to before the client has its 101: a post that comes so early waits in the
+// outbox.
 func (g *Gateway) accept(u *upgrade) {
 	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
 	if err != nil {
-		u.refuse(fmt.Errorf("taking the socket over: %w", err))
+		err = fmt.Errorf("taking the socket over: %w", err)
+		defer u.disconnect(brokenOff(err)) // in a defer: an observer may end this goroutine
+		u.refuse(err)
 		return
 	}
 	c := newConnection(u, ws)
-	if err := ws.Poll(&g.sockets, c.ready); err != nil {
+	if err := ws.Poll(&g.sockets, c.ready, c.hungUp); err != nil {
 		g.log.Debug("waiting on a goroutine of its own", "connection_id", c.id, "error", err)
 	}
 	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
 		ws.Close()
+		u.disconnect(brokenOff(nil))
 		return
 	}
 	u.accepted = true
-	g.running.Add(1) // until the connection's teardown ends; this upgrade still counts
+	g.running.Add(1)   // until the connection's teardown ends; this upgrade still counts
+	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
 	g.log.Debug("connection opened", "connection_id", c.id)
-	err = ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, g.quotas.WriteTimeout)
-	c.start(err)
-	if g.draining() {
+}
+
+// welcome answers the upgrade and begins the connection's life.
+func (c *connection) welcome(u *upgrade) {
+	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
+	if c.g.draining() {
 		c.end(goingAway())
 	}
 }

@@ -10,6 +10,7 @@ import (
 // their messages costs a timer: one goroutine for all, which is there while there
 // are such calls, and a little longer.
 type watch struct {
+	now     func() instant // the gateway's clock
 	running atomic.Bool
 	ended   sync.WaitGroup
 	over    chan struct{} // closed when no call can come any more
@@ -87,13 +88,13 @@ func (wt *watch) run() {
 		case <-wt.over:
 			return
 		}
-		calls, workers := wt.look(time.Now())
+		calls, workers := wt.look(wt.now())
 		if idle++; calls > 0 {
 			idle = 0
 		}
 		if idle >= watchIdle {
 			wt.running.Store(false)
-			if calls, _ = wt.look(time.Now()); calls == 0 || !wt.running.CompareAndSwap(false, true) {
+			if calls, _ = wt.look(wt.now()); calls == 0 || !wt.running.CompareAndSwap(false, true) {
 				return
 			}
 			idle = 0
@@ -103,8 +104,8 @@ func (wt *watch) run() {
 }
 
 // look has every call taken over that has lasted too long.
-func (wt *watch) look(now time.Time) (calls, workers int) {
-	late := now.Add(-takeOverAfter).UnixNano()
+func (wt *watch) look(now instant) (calls, workers int) {
+	late := int64(now.add(-takeOverAfter))
 	type slow struct {
 		w       *worker
 		started int64

@@ -121,6 +121,11 @@ type IDs struct {
 func (ids *IDs) Make(tail Tail) (request, message string) {
 	putRequest(&ids.request)
 	putMessage(&ids.message, tail)
+	return ids.Strings()
+}
+
+// Strings returns what Make has made.
+func (ids *IDs) Strings() (request, message string) {
 	return unsafe.String(&ids.request[0], len(ids.request)), unsafe.String(&ids.message[0], len(ids.message))
 }
 

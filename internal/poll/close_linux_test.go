@@ -93,7 +93,7 @@ func TestSocket_Close_hammered(t *testing.T) {
 		wg.Go(func() {
 			var err error
 			for err == nil {
-				err = m.WriteAll(block, time.After(patience))
+				err = m.WriteAll(block, within(patience))
 			}
 			if !errors.Is(err, net.ErrClosed) {
 				seen.add(fmt.Errorf("our writer: %w", err))

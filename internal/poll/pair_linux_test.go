@@ -99,11 +99,18 @@ func newPool(tb testing.TB) *poll.Pool {
 type end struct {
 	poll.Socket
 	called chan struct{}
+	hungUp chan struct{} // has one after a hang-up
 }
 
 func adopt(tb testing.TB, p *poll.Pool, nc net.Conn) *end {
 	tb.Helper()
-	e := &end{called: make(chan struct{}, 1)} // room for the one call that a Park can bring
+	e := &end{called: make(chan struct{}, 1), hungUp: make(chan struct{}, 1)} // called has room for the one call that a Park can bring
+	e.OnHangUp(func() {
+		select {
+		case e.hungUp <- struct{}{}:
+		default:
+		}
+	})
 	require.NoError(tb, p.Adopt(&e.Socket, nc, func(*poll.Keep) { e.called <- struct{}{} }))
 	tb.Cleanup(e.Close)
 	return e
@@ -198,3 +205,6 @@ func (f *faults) require(tb testing.TB) {
 	defer f.mu.Unlock()
 	require.NoError(tb, errors.Join(f.seen...))
 }
+
+// within is a patience that does not change.
+func within(d time.Duration) poll.Patience { return func() time.Duration { return d } }

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrUnsupported is what Adopt returns for a connection without a socket of its own,
@@ -24,6 +25,26 @@ var ErrUnsupported = errors.New("not a socket that can be polled")
 // Keep is what a ready func leaves with its goroutine for the next one, of whichever
 // socket: memory that is warm. End is called when that goroutine ends.
 type Keep interface{ End() }
+
+// Patience says how long a write may wait for a peer that takes nothing. Zero, or a
+// nil Patience, is no limit. It must not block.
+type Patience func() time.Duration
+
+func (p Patience) limit() time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p()
+}
+
+// LookAgain returns how long a write that waits may sleep before it looks whether
+// the peer has taken something, and whether its patience has changed.
+func (p Patience) LookAgain() time.Duration {
+	if limit := p.limit(); limit > 0 {
+		return max(limit/4, time.Millisecond)
+	}
+	return time.Second
+}
 
 // ErrAgain says that there is nothing to read, or no room to write, for now.
 var ErrAgain = errors.New("not ready")

@@ -2,10 +2,7 @@
 
 package poll
 
-import (
-	"net"
-	"time"
-)
+import "net"
 
 // Socket is never adopted on this system.
 type Socket struct{}
@@ -22,15 +19,19 @@ func (p *Pool) Adopt(*Socket, net.Conn, func(*Keep)) error { return ErrUnsupport
 // Adopted returns false.
 func (*Socket) Adopted() bool { return false }
 
+// OnHangUp does nothing.
+func (*Socket) OnHangUp(func()) {}
+
 // The methods below are never called.
 
-func (*Socket) Read([]byte) (int, error)                { return 0, ErrUnsupported }
-func (*Socket) Empty() bool                             { return true }
-func (*Socket) Park() bool                              { return false }
-func (*Socket) Await()                                  {}
-func (*Socket) Write([]byte) (int, error)               { return 0, ErrUnsupported }
-func (*Socket) WriteAll([]byte, <-chan time.Time) error { return ErrUnsupported }
-func (*Socket) Expire(bool)                             {}
-func (*Socket) Reset()                                  {}
-func (*Socket) CloseWrite()                             {}
-func (*Socket) Close()                                  {}
+func (*Socket) HungUp() bool                    { return false }
+func (*Socket) Read([]byte) (int, error)        { return 0, ErrUnsupported }
+func (*Socket) Empty() bool                     { return true }
+func (*Socket) Park() bool                      { return false }
+func (*Socket) Await()                          {}
+func (*Socket) Write([]byte) (int, error)       { return 0, ErrUnsupported }
+func (*Socket) WriteAll([]byte, Patience) error { return ErrUnsupported }
+func (*Socket) Expire(bool)                     {}
+func (*Socket) Reset()                          {}
+func (*Socket) CloseWrite()                     {}
+func (*Socket) Close()                          {}

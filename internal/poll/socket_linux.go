@@ -13,9 +13,10 @@ import (
 // Await), one may write (Write, WriteAll); Close, Expire and CloseWrite are safe
 // at any time.
 type Socket struct {
-	loop  *loop
-	ready func(*Keep)
-	next  *Socket // in the loop's queue
+	loop   *loop
+	ready  func(*Keep)
+	hungUp func()  // nil: nobody wants to know
+	next   *Socket // in the loop's queue
 
 	fd     int32
 	place  int32
@@ -24,6 +25,7 @@ type Socket struct {
 	stream bool          // less than was asked for means that no more is there
 	empty  bool          // nothing is there to read, and nothing has been noticed since; the reader's
 
+	broken  atomic.Bool // the connection was reset, or closed in both directions
 	suspect atomic.Bool // the stream has ended, or failed, or has urgent data: what is left must be read to its end
 	expired atomic.Bool
 	full    atomic.Bool   // the writer waits
@@ -70,12 +72,20 @@ func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 	s.loop, s.ready, s.fd, s.stream = l, ready, int32(fd), isTCP(fd)
 	if err := l.add(s); err != nil {
 		_ = syscall.Close(fd)
-		*s = Socket{}
+		*s = Socket{hungUp: s.hungUp}
 		return err
 	}
 	_ = nc.Close() // its descriptor; the socket lives on in ours
 	return nil
 }
+
+// OnHangUp sets what is called when the connection is reset, or closed in both
+// directions, even if nobody reads. It runs under a lock of the pool: it must not
+// block, nor call the pool or the socket. It is to be set before Adopt.
+func (s *Socket) OnHangUp(f func()) { s.hungUp = f }
+
+// HungUp reports whether the connection was reset, or closed in both directions.
+func (s *Socket) HungUp() bool { return s.broken.Load() }
 
 func duplicate(raw syscall.RawConn) (fd int, err error) {
 	failed := raw.Control(func(own uintptr) {
@@ -214,23 +224,41 @@ func (s *Socket) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
-// WriteAll writes all of b, until timeout, where nil means never.
-func (s *Socket) WriteAll(b []byte, timeout <-chan time.Time) error {
+// WriteAll writes all of b. It gives up with [os.ErrDeadlineExceeded] when the socket
+// has taken nothing for as long as patience says. That is asked again and again: it
+// may change, also for a WriteAll that waits already.
+//
+// The kernel says that there is room only when a third of its buffer is free. A peer
+// that reads slowly makes room for a few bytes long before, so WriteAll also tries
+// without being told.
+func (s *Socket) WriteAll(b []byte, patience Patience) error {
 	if s.room == nil {
 		s.room = make(chan struct{}, 1)
 	}
 	s.full.Store(true) // before the attempt: the room that comes after it is noticed
 	defer s.full.Store(false)
-	for {
+	var timer *time.Timer
+	for taken := time.Now(); ; {
 		n, err := s.Write(b)
 		if err != ErrAgain { //nolint:errorlint // our own
 			return err
 		}
-		b = b[n:]
+		limit, now := patience.limit(), time.Now()
+		switch {
+		case n > 0:
+			b, taken = b[n:], now
+		case limit > 0 && now.Sub(taken) >= limit:
+			return os.ErrDeadlineExceeded
+		}
+		if timer == nil {
+			timer = time.NewTimer(patience.LookAgain())
+			defer timer.Stop()
+		} else {
+			timer.Reset(patience.LookAgain())
+		}
 		select {
 		case <-s.room:
-		case <-timeout:
-			return os.ErrDeadlineExceeded
+		case <-timer.C:
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,76 @@ func TestSocket_WriteAll(t *testing.T) {
 	})
 }
 
+// A peer that takes little at a time, but takes it, is waited for: long before the
+// kernel says that there is room, there is room for a little.
+func TestSocket_WriteAll_slowReader(t *testing.T) {
+	t.Parallel()
+	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+		const limit, every = 400 * time.Millisecond, 20 * time.Millisecond
+		e.fill(t)
+		failed := make(chan error, 1)
+		background(t, func() { failed <- e.WriteAll(make([]byte, huge), within(limit)) })
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for range 4 * limit / every {
+			<-ticker.C
+			_, err := io.ReadFull(peer, make([]byte, 16<<10))
+			require.NoError(t, err)
+		}
+		require.Empty(t, failed, "it has read all the time")
+		e.Close()
+		require.ErrorIs(t, wait(t, failed), net.ErrClosed)
+	})
+}
+
+// A patience that becomes shorter counts for a write that waits already.
+func TestSocket_WriteAll_changedPatience(t *testing.T) {
+	t.Parallel()
+	overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
+		e.fill(t)
+		var asked atomic.Int32
+		failed := make(chan error, 1)
+		background(t, func() {
+			failed <- e.WriteAll(make([]byte, huge), func() time.Duration {
+				if asked.Add(1) < 3 {
+					return 0 // none
+				}
+				return time.Nanosecond
+			})
+		})
+		require.ErrorIs(t, wait(t, failed), os.ErrDeadlineExceeded)
+	})
+}
+
+// A reset is told at once, also while nobody reads, and stays known.
+func TestSocket_OnHangUp(t *testing.T) {
+	t.Parallel()
+	t.Run("a reset", func(t *testing.T) {
+		t.Parallel()
+		overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+			require.False(t, e.HungUp())
+			if tcp, ok := peer.(*net.TCPConn); ok {
+				require.NoError(t, tcp.SetLinger(0))
+			}
+			require.NoError(t, peer.Close())
+			wait(t, e.hungUp)
+			require.True(t, e.HungUp())
+		})
+	})
+	t.Run("not the end of one direction: the peer may still read", func(t *testing.T) {
+		t.Parallel()
+		overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+			half, ok := peer.(interface{ CloseWrite() error })
+			require.True(t, ok)
+			e.park(t)
+			require.NoError(t, half.CloseWrite())
+			wait(t, e.called)
+			require.Empty(t, e.hungUp)
+			require.False(t, e.HungUp())
+		})
+	})
+}
+
 // A WriteAll ends without the peer's help, too.
 func TestSocket_WriteAll_ends(t *testing.T) {
 	t.Parallel()
@@ -74,11 +145,9 @@ func TestSocket_WriteAll_ends(t *testing.T) {
 		t.Parallel()
 		overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
 			e.fill(t)
-			fired := make(chan time.Time)
-			close(fired)
-			require.ErrorIs(t, e.WriteAll(make([]byte, huge), fired), os.ErrDeadlineExceeded)
+			require.ErrorIs(t, e.WriteAll(make([]byte, huge), within(time.Nanosecond)), os.ErrDeadlineExceeded)
 			background(t, func() { _, _ = io.Copy(io.Discard, peer) })
-			require.NoError(t, e.WriteAll(make([]byte, huge), time.After(patience)))
+			require.NoError(t, e.WriteAll(make([]byte, huge), within(patience)))
 			e.Close()
 		})
 	})
@@ -93,7 +162,7 @@ func TestSocket_WriteAll_ends(t *testing.T) {
 			t.Parallel()
 			overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
 				failed := make(chan error, 1)
-				background(t, func() { failed <- e.WriteAll(make([]byte, huge), time.After(patience)) })
+				background(t, func() { failed <- e.WriteAll(make([]byte, huge), within(patience)) })
 				_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
 				require.NoError(t, err)
 				tc.end(t, e, peer)

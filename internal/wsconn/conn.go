@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,9 +73,12 @@ type Conn struct {
 
 // Poll hands the waiting for the client to pool: where nothing has come, Wait
 // returns [ErrParked] from now on, and ready is called on a goroutine of the pool
-// when something has. An error says that the socket is none to be polled, and
-// changes nothing. To be called before any other method. See [poll.Pool.Adopt].
-func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep)) error {
+// when something has come. hungUp, if not nil, is called when the connection is
+// reset, also while nobody reads: see [poll.Socket.OnHangUp]. An error says that the
+// socket is none to be polled, and changes nothing. To be called before any other
+// method. See [poll.Pool.Adopt].
+func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep), hungUp func()) error {
+	c.polled.OnHangUp(hungUp)
 	if err := pool.Adopt(&c.polled, c.nc.Conn, ready); err != nil {
 		return err
 	}
@@ -237,7 +241,7 @@ func exceeds(length uint64, have, limit int) bool {
 // readData reads a data frame. The message is nil as long as it is not whole.
 func (c *Conn) readData(h header) ([]byte, error) {
 	if h.fin && c.partial == nil {
-		message, err := c.readPayload(make([]byte, 0, min(h.length, firstPayload)), h)
+		message, err := c.readPayload(make([]byte, 0, c.room(h.length, 0)), h)
 		return c.finish(message, err)
 	}
 	if c.partial == nil {
@@ -262,20 +266,19 @@ func (c *Conn) finish(message []byte, err error) ([]byte, error) {
 	return message, nil
 }
 
-// firstPayload bounds what one frame's header alone can make us allocate; a
-// larger payload grows with the bytes that really arrive.
-const firstPayload = 64 << 10
+// firstPayload bounds what the header of a frame alone can make us allocate. A
+// payload that is larger grows with the bytes that really arrive.
+const firstPayload = 4 << 10
 
 // readPayload appends the payload of h to dst.
 func (c *Conn) readPayload(dst []byte, h header) ([]byte, error) {
 	start := len(dst)
 	for left := h.length; left > 0; {
-		n := int(min(left, firstPayload))
-		if len(dst)+n > cap(dst) {
-			dst = append(dst, make([]byte, n)...)
-		} else {
-			dst = dst[:len(dst)+n]
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, c.room(left, len(dst)))
 		}
+		n := int(min(left, uint64(cap(dst)-len(dst))))
+		dst = dst[:len(dst)+n]
 		if err := c.readFull(dst[len(dst)-n:]); err != nil {
 			return dst, err
 		}
@@ -283,4 +286,12 @@ func (c *Conn) readPayload(dst []byte, h header) ([]byte, error) {
 	}
 	mask(dst[start:], h.mask)
 	return dst, nil
+}
+
+// room returns how much room to make at a time for left bytes that are announced:
+// for firstPayload, for those that have arrived, or for three times as many as have
+// been read, whichever is most. So a client makes us hold four times what it has
+// sent, and a large frame costs few copies.
+func (c *Conn) room(left uint64, read int) int {
+	return int(min(left, uint64(max(firstPayload, len(c.window()), 3*read))))
 }

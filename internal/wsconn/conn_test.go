@@ -217,7 +217,7 @@ func TestConn_ends(t *testing.T) {
 			_, err := c.Read(&control{})
 			wrote := make(chan error, 1)
 			background(t, func() {
-				wrote <- c.Write(wsconn.AppendClose(nil, 1009, "Message too big"), patience)
+				wrote <- c.Write(wsconn.AppendClose(nil, 1009, "Message too big"), within(patience))
 			})
 			want := wsconn.AppendClose(nil, 1009, "Message too big")
 			got := make([]byte, len(want))

@@ -45,7 +45,7 @@ type answering struct {
 
 func (a *answering) Ping(payload []byte) {
 	a.control.Ping(payload)
-	_ = a.c.Write(wsconn.AppendPong(nil, payload), patience)
+	_ = a.c.Write(wsconn.AppendPong(nil, payload), within(patience))
 }
 
 func TestClient(t *testing.T) {
@@ -80,7 +80,7 @@ func TestClient(t *testing.T) {
 			for _, n := range sizes {
 				all = wsconn.AppendText(all, []byte(strings.Repeat("€", n)))
 			}
-			failed <- p.server.Write(all, patience)
+			failed <- p.server.Write(all, within(patience))
 		})
 		for _, n := range sizes {
 			data, isText, err := p.client.Read(p.ctx)
@@ -114,7 +114,7 @@ func TestClient(t *testing.T) {
 			_ = p.client.Write(p.ctx, []byte("done"), true)
 		})
 		out := wsconn.AppendText(wsconn.AppendPing(nil, []byte("p")), []byte("go"))
-		require.NoError(t, p.server.Write(out, patience))
+		require.NoError(t, p.server.Write(out, within(patience)))
 		var ctl control
 		_, err := p.server.Read(&ctl)
 		require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestClient(t *testing.T) {
 		var ce *wsconn.CloseError
 		require.ErrorAs(t, err, &ce)
 		require.Equal(t, []any{3001, "bye €", true}, []any{ce.Code, ce.Reason, ce.Remote})
-		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, ce.Code, ce.Reason), patience))
+		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, ce.Code, ce.Reason), within(patience)))
 		p.server.Discard(err)
 		p.server.Close()
 		require.NoError(t, <-failed)
@@ -140,7 +140,7 @@ func TestClient(t *testing.T) {
 		background(t, func() { _ = p.client.Close(wsconn.CloseNoStatus, "") })
 		_, err := p.server.Read(&control{})
 		require.Equal(t, wsconn.CloseNoStatus, closeCode(err))
-		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, wsconn.CloseNoStatus, ""), patience))
+		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, wsconn.CloseNoStatus, ""), within(patience)))
 		p.server.Close()
 	})
 	for _, tc := range []struct {
@@ -179,7 +179,7 @@ func TestClient(t *testing.T) {
 				_, err = p.server.Read(&control{})
 				require.Equal(t, tc.code, closeCode(err))
 			}
-			require.NoError(t, p.server.Write(wsconn.AppendClose(nil, tc.code, tc.text), patience))
+			require.NoError(t, p.server.Write(wsconn.AppendClose(nil, tc.code, tc.text), within(patience)))
 			start := time.Now()
 			p.server.Discard(err) // until the client's answer
 			require.Less(t, time.Since(start), patience/2)

@@ -126,7 +126,7 @@ func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol stri
 	}
 	_ = own.Write(b) // makes line breaks spaces, leaves out names that are none
 	b.WriteString("\r\n")
-	return c.Write(b.Bytes(), timeout)
+	return c.Write(b.Bytes(), func() time.Duration { return timeout })
 }
 
 // handshakeBytes is room enough for most.

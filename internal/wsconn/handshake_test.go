@@ -168,7 +168,7 @@ func TestConn_WriteHandshake(t *testing.T) {
 				failed := make(chan error, 1)
 				background(t, func() {
 					failed <- c.WriteHandshake(h, tc.header, tc.subprotocol, patience)
-					_ = c.Write([]byte("next"), patience)
+					_ = c.Write([]byte("next"), within(patience))
 					c.Close()
 				})
 				all := bufio.NewReader(peer)

@@ -51,7 +51,7 @@ func poll(tb testing.TB, c *wsconn.Conn, ready func()) {
 	tb.Helper()
 	pool := new(poller.Pool)
 	tb.Cleanup(pool.Close)
-	require.NoError(tb, c.Poll(pool, func(*poller.Keep) { ready() }))
+	require.NoError(tb, c.Poll(pool, func(*poller.Keep) { ready() }, nil))
 	tb.Cleanup(c.Close)
 }
 
@@ -218,3 +218,9 @@ type control struct {
 
 func (c *control) Ping(payload []byte) { c.pings = append(c.pings, string(payload)) }
 func (c *control) Pong()               { c.pongs++ }
+
+// within is a patience that does not change.
+func within(d time.Duration) poller.Patience { return func() time.Duration { return d } }
+
+// patiently is a patience without memory of its own.
+func patiently() time.Duration { return patience }

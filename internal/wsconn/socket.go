@@ -20,6 +20,8 @@ type netConn struct {
 	readN  int
 	rerr   error
 
+	watch writeWatch // of a write that waits
+
 	deadline    int64 // of reading, Unix nanoseconds; 0: none
 	interrupted bool
 }
@@ -131,6 +133,13 @@ func (c *Conn) interruptedBy(err error) bool {
 	}
 	return interrupted
 }
+
+// GiveUp makes Close reset the connection, as after a write that has timed out.
+func (c *Conn) GiveUp() { c.stuck.Store(true) }
+
+// HungUp reports whether the connection was reset, or closed in both directions,
+// where that shows without reading: on a polled socket.
+func (c *Conn) HungUp() bool { return c.nc == nil && c.polled.HungUp() }
 
 // Close closes the socket, without a Close frame. A peer that did not read for as
 // long as a write may take sees a reset: it would not read the end of the stream.

@@ -76,7 +76,7 @@ func TestWorkarounds(t *testing.T) {
 		t.Parallel()
 		p := dial(t, wsconn.Limits{})
 		background(t, func() { _, _, _ = p.client.Read(p.ctx) })
-		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, 4321, "why"), patience))
+		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, 4321, "why"), within(patience)))
 		_, err := p.server.Read(&control{})
 		var ce *wsconn.CloseError
 		require.ErrorAs(t, err, &ce)

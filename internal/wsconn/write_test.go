@@ -24,7 +24,7 @@ func TestConn_Write(t *testing.T) {
 			big := wsconn.AppendText(nil, []byte(strings.Repeat("x", 8<<20))) // more than the socket buffers
 			failed := make(chan error, 1)
 			background(t, func() {
-				failed <- errors.Join(c.Write(nil, 0), c.Write(big, patience), c.Write([]byte("end"), 0))
+				failed <- errors.Join(c.Write(nil, nil), c.Write(big, within(patience)), c.Write([]byte("end"), nil))
 			})
 			got := make([]byte, len(big)+3)
 			_, err := io.ReadFull(peer, got)
@@ -37,7 +37,7 @@ func TestConn_Write(t *testing.T) {
 		t.Parallel()
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
 			start := time.Now()
-			err := c.Write(make([]byte, 32<<20), 20*time.Millisecond)
+			err := c.Write(make([]byte, 32<<20), within(20*time.Millisecond))
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.Less(t, time.Since(start), patience/2)
 			start = time.Now()
@@ -52,7 +52,7 @@ func TestConn_Write(t *testing.T) {
 			defer peer.Close()
 			c := wsconn.NewConn(server, wsconn.Limits{})
 			start := time.Now()
-			require.ErrorIs(t, c.Write([]byte("x"), 7*time.Second), os.ErrDeadlineExceeded)
+			require.ErrorIs(t, c.Write([]byte("x"), within(7*time.Second)), os.ErrDeadlineExceeded)
 			require.Equal(t, 7*time.Second, time.Since(start))
 		})
 	})
@@ -67,15 +67,15 @@ func TestConn_Write(t *testing.T) {
 				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 				_, _ = peer.Read(one)
 			}()
-			require.NoError(t, c.Write([]byte("x"), time.Second))
-			require.NoError(t, c.Write([]byte("y"), 0))
+			require.NoError(t, c.Write([]byte("x"), within(time.Second)))
+			require.NoError(t, c.Write([]byte("y"), nil))
 		})
 	})
 	t.Run("Close ends a write that waits", func(t *testing.T) {
 		t.Parallel()
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 			failed := make(chan error, 1)
-			background(t, func() { failed <- c.Write(make([]byte, 32<<20), 0) })
+			background(t, func() { failed <- c.Write(make([]byte, 32<<20), nil) })
 			_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
 			require.NoError(t, err)
 			c.Close()
@@ -86,7 +86,7 @@ func TestConn_Write(t *testing.T) {
 		t.Parallel()
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
 			c.Close()
-			require.Error(t, c.Write([]byte("x"), time.Second))
+			require.Error(t, c.Write([]byte("x"), within(time.Second)))
 		})
 	})
 	t.Run("fails once the peer has reset", func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestConn_Write(t *testing.T) {
 		require.NoError(t, tcp.Close())
 		_, err := c.Read(&control{}) // the reset has arrived
 		require.Error(t, err)
-		require.Error(t, c.Write([]byte("x"), time.Second))
+		require.Error(t, c.Write([]byte("x"), within(time.Second)))
 	})
 }
 
@@ -183,7 +183,7 @@ func TestConn_concurrently(t *testing.T) {
 			defer close(wrote)
 			frame := wsconn.AppendText(nil, []byte("reply"))
 			for range rounds {
-				_ = c.Write(frame, patience)
+				_ = c.Write(frame, within(patience))
 			}
 		})
 		for range rounds {
@@ -212,7 +212,7 @@ func TestConn_StuckIsReset(t *testing.T) {
 			block := make([]byte, 1<<20)
 			var err error
 			for err == nil {
-				err = c.Write(block, 10*time.Millisecond)
+				err = c.Write(block, within(10*time.Millisecond))
 			}
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			c.Close()

@@ -1,37 +1,34 @@
-// Package sendq is the queue of what waits to be written to one connection: a
-// FIFO bounded in messages and bytes, drained on demand by one goroutine at a
-// time, with a place of honour for control frames.
-package sendq
+package outbox
 
 import (
 	"errors"
 	"sync"
 )
 
-// Errors of [Queue.Push].
+// Errors of an [Outbox] that does not take a message.
 var (
-	ErrFull   = errors.New("send queue is full")
-	ErrClosed = errors.New("send queue is closed")
+	ErrFull   = errors.New("the outbox is full")
+	ErrClosed = errors.New("the outbox is closed")
 )
 
-// Limits bounds a queue. Zero means no limit.
+// Limits bounds what an [Outbox] holds. Zero means no limit.
 type Limits struct {
-	Bytes    int // of frames queued and of those being written
+	Bytes    int // of the frames that wait or are being written
 	Messages int // likewise
 }
 
-// Queue holds encoded frames. Whoever gets true from Push, Urgent, Close, Claim,
-// ClaimFor or Cork has the role of the drainer: it must call Next until that returns
-// false. The zero value is an empty queue without limits; all methods are safe
-// for concurrent use.
-type Queue struct {
+// queue holds encoded frames, first in, first out. At most one goroutine at a
+// time writes them: the drainer. A method that returns drain true makes its caller
+// the drainer, who must call next until that returns false. The zero value is an
+// empty queue, which its peer's limits bound. All methods are safe for concurrent use.
+type queue struct {
 	mu          sync.Mutex // guards the fields below
-	limits      *Limits    // nil: none
+	peer        Peer       // has the limits
 	messages    [][]byte   // messages[head:] wait
 	head        int
 	count       int // messages that wait or are being written
 	bytes       int // of those
-	handed      int // messages handed out by Next and not yet written
+	handed      int // messages handed out by next and not yet written
 	handedBytes int
 	corked      *cork // before all messages; nil: none
 	rare        *rare // nil: as if it were empty
@@ -44,23 +41,20 @@ type rare struct {
 	urgent  [2][]byte     // a Pong and a Ping: the newest of each
 	last    []byte        // the Close frame
 	room    *sync.Cond    // made when somebody waits for room
-	drained chan struct{} // made by Close or Abort; closed when nothing is left to write
+	drained chan struct{} // made by close or abort; closed when nothing is left to write
 }
 
-// Limit sets the bounds, which queues can share, before the queue is used.
-func (q *Queue) Limit(limits *Limits) { q.limits = limits }
-
-// Hold takes the drainer's role of a new queue, so that what is pushed waits for
-// whoever holds it.
-func (q *Queue) Hold() {
+// hold makes the caller the drainer of a new queue, so that what is pushed waits
+// until the caller calls next.
+func (q *queue) hold() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.draining = true
 }
 
-// Push appends a message's frames. It fails with [ErrFull] or [ErrClosed] and then
-// holds nothing of it.
-func (q *Queue) Push(message []byte) (drain bool, err error) {
+// push appends the frames of a message. After an error, [ErrFull] or [ErrClosed],
+// the queue holds nothing of the message.
+func (q *queue) push(message []byte) (drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.pushLocked(message); err != nil {
@@ -69,18 +63,23 @@ func (q *Queue) Push(message []byte) (drain bool, err error) {
 	return q.claimLocked(), nil
 }
 
-// PushWait is Push, but waits for room instead of failing with [ErrFull].
-// Somebody must be draining, or nothing ever makes room.
-func (q *Queue) PushWait(message []byte) (drain bool, err error) {
+// pushWait is push, but does not fail with [ErrFull]. If the queue is full while
+// another goroutine drains it, pushWait waits for room. If nobody drains it, the
+// message is not pushed yet: the caller is the drainer now, makes room, and calls
+// pushWait again. So nobody ever waits for itself.
+func (q *queue) pushWait(message []byte) (pushed, drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		err := q.pushLocked(message)
 		if err == nil {
-			return q.claimLocked(), nil
+			return true, q.claimLocked(), nil
 		}
 		if !errors.Is(err, ErrFull) {
-			return false, err
+			return false, false, err
+		}
+		if q.claimLocked() {
+			return false, true, nil
 		}
 		r := q.rareLocked()
 		if r.room == nil {
@@ -90,10 +89,11 @@ func (q *Queue) PushWait(message []byte) (drain bool, err error) {
 	}
 }
 
-// ClaimFor takes the drainer's role of a queue that is empty, for a message of so
-// many bytes that never enters it: the drainer writes it before it calls Next. It
-// counts until then.
-func (q *Queue) ClaimFor(bytes int) bool {
+// claimFor makes the caller the drainer of a queue that is empty, to write a
+// message of so many bytes without pushing it. The message counts until the caller
+// calls next. It returns false, and does nothing, if the queue is not empty or
+// another goroutine drains it.
+func (q *queue) claimFor(bytes int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.draining || !q.emptyLocked() {
@@ -104,38 +104,48 @@ func (q *Queue) ClaimFor(bytes int) bool {
 	return true
 }
 
-// Cork queues a message of so many bytes, which encode appends, for whoever drains
-// the queue next: together with others that are corked it needs no memory of its
-// own. With claim it asks for the drainer's role, too. It does nothing and reports
-// false when the message can't be joined with those: others wait, or somebody
-// drains the queue, or there is no room; with claim also when none is corked.
-func (q *Queue) Cork(bytes int, encode func(dst []byte) []byte, claim bool) (corked, drain bool) {
+// cork queues a message, which encode appends, until the queue is drained next:
+// corked messages share one buffer and go out in one write. size is the expected
+// length of the message. With claim the caller wants to drain the queue, too. cork
+// returns corked false, and does nothing, when the message cannot join others in
+// the buffer: messages wait behind it, or another goroutine drains the queue, or
+// there is no room; with claim also when no message is corked.
+func (q *queue) cork(size int, encode func(dst []byte) []byte, claim bool) (corked, drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.draining || q.waiting() > 0 || q.rare != nil && !q.rare.empty() || q.fitsLocked(bytes) != nil {
+	if q.draining || q.waiting() > 0 || q.rare != nil && !q.rare.empty() || q.fitsLocked(size) != nil {
 		return false, false
 	}
 	k := q.corked
 	switch {
-	case k == nil && (claim || bytes > corkBytes):
+	case k == nil && (claim || size > corkBytes):
 		return false, false
 	case k == nil:
 		k, _ = corks.Get().(*cork)
-		q.corked = k
-	case len(k.frames)+bytes > cap(k.frames):
+	case len(k.frames)+size > cap(k.frames):
 		return false, false
 	}
-	k.frames = encode(k.frames)
+	before := len(k.frames)
+	frames := encode(k.frames)
+	grown := len(frames) - before // what next will give back: not size, which is a guess
+	if q.fitsLocked(grown) != nil {
+		if q.corked == nil {
+			corks.Put(k)
+		}
+		return false, false
+	}
+	k.frames = frames
 	k.count++
-	q.count, q.bytes = q.count+1, q.bytes+bytes
+	q.corked = k
+	q.count, q.bytes = q.count+1, q.bytes+grown
 	return true, claim && q.claimLocked()
 }
 
-// cork holds messages that wait to be joined by others.
+// cork is the buffer of messages that wait for others, to go out with them.
 type cork struct {
 	frames []byte
 	count  int
-	handed bool // by Next, and being written
+	handed bool // by next, and being written
 }
 
 const corkBytes = 4 << 10
@@ -144,17 +154,19 @@ const corkBytes = 4 << 10
 var corks = sync.Pool{New: func() any { return &cork{frames: make([]byte, 0, corkBytes)} }}
 
 // handOutLocked counts a message that is being written.
-func (q *Queue) handOutLocked(bytes int) {
+func (q *queue) handOutLocked(bytes int) {
 	q.count, q.handed = q.count+1, q.handed+1
 	q.bytes, q.handedBytes = q.bytes+bytes, q.handedBytes+bytes
 }
 
-func (q *Queue) fitsLocked(bytes int) error {
-	limits := q.limits
-	switch {
-	case q.closed:
+func (q *queue) fitsLocked(bytes int) error {
+	if q.closed {
 		return ErrClosed
-	case limits == nil || q.count == 0: // an empty queue takes any message
+	}
+	if q.count == 0 { // an empty queue takes any message
+		return nil
+	}
+	switch limits := q.peer.Limits(); {
 	case limits.Messages > 0 && q.count >= limits.Messages:
 		return ErrFull
 	case limits.Bytes > 0 && q.bytes+bytes > limits.Bytes:
@@ -163,7 +175,7 @@ func (q *Queue) fitsLocked(bytes int) error {
 	return nil
 }
 
-func (q *Queue) pushLocked(message []byte) error {
+func (q *queue) pushLocked(message []byte) error {
 	if err := q.fitsLocked(len(message)); err != nil {
 		return err
 	}
@@ -178,15 +190,15 @@ func (q *Queue) pushLocked(message []byte) error {
 	return nil
 }
 
-// Kinds of [Queue.Urgent] frames.
+// The kinds of urgent frames.
 const (
-	Pong = iota
-	Ping
+	pong = iota
+	ping
 )
 
-// Urgent puts a control frame before all messages. One that still waits from
-// before is forgotten: the newest is the one that counts (RFC 6455, 5.5.3).
-func (q *Queue) Urgent(kind int, frame []byte) (drain bool) {
+// urgent puts a control frame before all messages. One that still waits from
+// before is dropped: the newest is the one that counts (RFC 6455, 5.5.3).
+func (q *queue) urgent(kind int, frame []byte) (drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -196,9 +208,9 @@ func (q *Queue) Urgent(kind int, frame []byte) (drain bool) {
 	return q.claimLocked()
 }
 
-// Close refuses all that comes later and puts last, a Close frame or nil, behind
+// close refuses all that comes later and puts last, a Close frame or nil, behind
 // what is queued.
-func (q *Queue) Close(last []byte) (drain bool) {
+func (q *queue) close(last []byte) (drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -209,8 +221,8 @@ func (q *Queue) Close(last []byte) (drain bool) {
 	return q.claimLocked()
 }
 
-// Abort closes the queue and forgets what it holds.
-func (q *Queue) Abort() {
+// abort closes the queue and drops what it holds, except what is being written.
+func (q *queue) abort() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	r := q.rareLocked()
@@ -222,7 +234,7 @@ func (q *Queue) Abort() {
 	q.closeLocked()
 }
 
-func (q *Queue) closeLocked() {
+func (q *queue) closeLocked() {
 	q.closed = true
 	r := q.rareLocked()
 	if r.drained == nil {
@@ -237,30 +249,30 @@ func (q *Queue) closeLocked() {
 }
 
 // rareLocked returns q.rare to be written to.
-func (q *Queue) rareLocked() *rare {
+func (q *queue) rareLocked() *rare {
 	if q.rare == nil {
 		q.rare = new(rare)
 	}
 	return q.rare
 }
 
-// Drained is closed when a closed queue has nothing left to write and nobody
-// drains it. It may be asked for after Close or Abort only.
-func (q *Queue) Drained() <-chan struct{} {
+// drained returns a channel that is closed when the closed queue has nothing left
+// to write and nobody drains it. It may be called after close or abort only.
+func (q *queue) drained() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.rare.drained
 }
 
-// Claim asks for the drainer's role: true when there is something to write and
-// nobody who does it.
-func (q *Queue) Claim() bool {
+// claim makes the caller the drainer if there is something to write and nobody
+// writes it.
+func (q *queue) claim() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.claimLocked()
 }
 
-func (q *Queue) claimLocked() bool {
+func (q *queue) claimLocked() bool {
 	if q.draining || q.emptyLocked() {
 		return false
 	}
@@ -268,18 +280,18 @@ func (q *Queue) claimLocked() bool {
 	return true
 }
 
-func (q *Queue) emptyLocked() bool {
+func (q *queue) emptyLocked() bool {
 	return q.waiting() == 0 && q.corked == nil && (q.rare == nil || q.rare.empty())
 }
 
 // empty reports that nothing of r waits to be written.
-func (r *rare) empty() bool { return r.urgent[Pong] == nil && r.urgent[Ping] == nil && r.last == nil }
+func (r *rare) empty() bool { return r.urgent[pong] == nil && r.urgent[ping] == nil && r.last == nil }
 
-// Next returns what is to be written next, after the drainer has written what
-// Next returned before. Small messages are joined in buf, up to its capacity, so
-// that they go out in one write. At the end it takes the role back and returns
-// false.
-func (q *Queue) Next(buf []byte) ([]byte, bool) {
+// next returns what the drainer has to write next. By calling it the drainer says
+// that what next returned before is written. Small messages are joined in buf, up
+// to its capacity, so that they go out in one write. When nothing is left, next
+// returns false, and the caller is no longer the drainer.
+func (q *queue) next(buf []byte) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writtenLocked()
@@ -297,7 +309,7 @@ func (q *Queue) Next(buf []byte) ([]byte, bool) {
 }
 
 // batchLocked takes what goes out in one write.
-func (q *Queue) batchLocked(batch []byte) []byte {
+func (q *queue) batchLocked(batch []byte) []byte {
 	if k := q.corked; k != nil {
 		k.handed = true
 		q.handed += k.count
@@ -326,14 +338,14 @@ func (q *Queue) batchLocked(batch []byte) []byte {
 	return batch
 }
 
-func (q *Queue) waiting() int { return len(q.messages) - q.head }
+func (q *queue) waiting() int { return len(q.messages) - q.head }
 
 // keepMessages is how long a slice an empty queue keeps for its next messages.
 const keepMessages = 4
 
 // takeLocked takes the first message off the queue; it counts until it is
 // written.
-func (q *Queue) takeLocked() []byte {
+func (q *queue) takeLocked() []byte {
 	message := q.messages[q.head]
 	q.messages[q.head] = nil
 	if q.head++; q.head == len(q.messages) {
@@ -347,7 +359,7 @@ func (q *Queue) takeLocked() []byte {
 	return message
 }
 
-func (q *Queue) writtenLocked() {
+func (q *queue) writtenLocked() {
 	if q.handed == 0 {
 		return
 	}
@@ -362,14 +374,16 @@ func (q *Queue) writtenLocked() {
 	}
 }
 
-func (q *Queue) dropCorkLocked() {
+func (q *queue) dropCorkLocked() {
 	k := q.corked
 	k.frames, k.count, k.handed = k.frames[:0], 0, false
 	q.corked = nil
-	corks.Put(k)
+	if cap(k.frames) <= 4*corkBytes { // one that grew larger is not kept
+		corks.Put(k)
+	}
 }
 
-func (q *Queue) signalDrainedLocked() {
+func (q *queue) signalDrainedLocked() {
 	select {
 	case <-q.rare.drained:
 	default:

@@ -1,4 +1,4 @@
-package sendq_test
+package outbox
 
 import (
 	"os"

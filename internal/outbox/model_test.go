@@ -1,4 +1,4 @@
-package sendq_test
+package outbox
 
 import (
 	"fmt"
@@ -7,13 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"example.com/gateway/internal/sendq"
 )
 
 // model is a queue too simple to be wrong.
 type model struct {
-	limits   sendq.Limits
+	limits   Limits
 	urgent   [2]string
 	corked   []string
 	messages []string
@@ -56,16 +54,21 @@ func (m *model) cork(message string, claim bool) (corked, drain bool) {
 }
 
 func (m *model) fits(message string) error {
-	all := strings.Join(m.corked, "") + strings.Join(m.messages, "") + strings.Join(m.written, "")
-	n := len(m.corked) + len(m.messages) + len(m.written)
+	n, bytes := m.holds()
 	switch {
 	case m.closed:
-		return sendq.ErrClosed
+		return ErrClosed
 	case m.limits.Messages > 0 && n+1 > m.limits.Messages,
-		m.limits.Bytes > 0 && n > 0 && len(all)+len(message) > m.limits.Bytes:
-		return sendq.ErrFull
+		m.limits.Bytes > 0 && n > 0 && bytes+len(message) > m.limits.Bytes:
+		return ErrFull
 	}
 	return nil
+}
+
+// holds returns how many messages wait or are being written, and their bytes.
+func (m *model) holds() (count, bytes int) {
+	all := strings.Join(m.corked, "") + strings.Join(m.messages, "") + strings.Join(m.written, "")
+	return len(m.corked) + len(m.messages) + len(m.written), len(all)
 }
 
 // next takes what goes out in one write: as many whole messages as fit, or one
@@ -100,7 +103,7 @@ func TestQueue_asModel(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be repeatable
-			limits := sendq.Limits{Messages: rnd.IntN(6), Bytes: rnd.IntN(40)}
+			limits := Limits{Messages: rnd.IntN(6), Bytes: rnd.IntN(40)}
 			q, m := newQueue(limits), &model{limits: limits}
 			ends := seed%3 > 0 // else it lives on and on
 			for step := range 400 {
@@ -112,9 +115,9 @@ func TestQueue_asModel(t *testing.T) {
 					var drain bool
 					var err error
 					if claim {
-						drain, err = q.Push([]byte(message))
+						drain, err = q.push([]byte(message))
 					} else {
-						err = q.PushOnly([]byte(message))
+						err = q.pushOnly([]byte(message))
 					}
 					want := m.push(message)
 					require.ErrorIs(t, err, want)
@@ -122,40 +125,42 @@ func TestQueue_asModel(t *testing.T) {
 				case op < 45:
 					message := strings.Repeat(letter, 1+rnd.IntN(4))
 					wantCorked, wantDrain := m.cork(message, claim)
-					corked, drain := q.Cork(len(message), func(dst []byte) []byte { return append(dst, message...) }, claim)
+					corked, drain := q.cork(1+rnd.IntN(len(message)), func(dst []byte) []byte { return append(dst, message...) }, claim)
 					require.Equal(t, wantCorked, corked)
 					require.Equal(t, wantDrain, drain)
 				case op < 55:
 					kind := rnd.IntN(2)
-					drain := q.Urgent(kind, []byte(strings.ToUpper(letter)))
+					drain := q.urgent(kind, []byte(strings.ToUpper(letter)))
 					if !m.closed {
 						m.urgent[kind] = strings.ToUpper(letter)
 					}
 					require.Equal(t, !m.closed && m.claim(), drain)
 				case op < 60:
-					require.Equal(t, m.claim(), q.Claim())
+					require.Equal(t, m.claim(), q.claim())
 				case op < 97:
 					if !m.draining {
 						break // only the drainer asks
 					}
 					size := rnd.IntN(20)
 					want, ok := m.next(size)
-					got, gotOK := q.Next(make([]byte, 0, size))
+					got, gotOK := q.next(make([]byte, 0, size))
 					require.Equal(t, ok, gotOK)
 					require.Equal(t, want, string(got))
 				case op < 99 && ends && step > 100:
 					if !m.closed {
 						m.last, m.closed = "$", true
-						require.Equal(t, m.claim(), q.Close([]byte("$")))
+						require.Equal(t, m.claim(), q.close([]byte("$")))
 					}
-					require.False(t, q.Close([]byte("again")))
+					require.False(t, q.close([]byte("again")))
 				case ends && step > 200:
-					q.Abort()
+					q.abort()
 					*m = model{limits: limits, written: m.written, closed: true, draining: m.draining}
 				}
 				if m.closed {
-					require.Equal(t, !m.draining && m.empty(), done(q.Drained()))
+					require.Equal(t, !m.draining && m.empty(), done(q.drained()))
 				}
+				count, bytes := m.holds()
+				require.Equal(t, [2]int{count, bytes}, [2]int{q.count, q.bytes}, "what is held is what counts")
 			}
 		})
 	}

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// guard is the one rule for callbacks of the embedding program that have no answer
+// of their own: observers and the log handler. A panic in one ends that call and
+// nothing else. It is counted, and logged with its stack: the first of each callback
+// at once, later ones at most once in panicLogEvery, with their number.
+//
+// [runtime.Goexit] cannot be recovered. So what the gateway has to do after a
+// callback stands in a defer, which runs in that case, too.
+type guard struct {
+	log *slog.Logger
+
+	mu     sync.Mutex // guards the field below
+	panics map[string]*panicCount
+}
+
+type panicCount struct {
+	unlogged int // panics since the last that was logged, that one not included
+	logged   time.Time
+}
+
+const panicLogEvery = time.Minute
+
+// recovered is deferred around a call of the callback with this name.
+func (g *guard) recovered(callback string) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	now := time.Now()
+	g.mu.Lock()
+	count := g.panics[callback]
+	if count == nil {
+		if g.panics == nil {
+			g.panics = map[string]*panicCount{}
+		}
+		count = &panicCount{}
+		g.panics[callback] = count
+	}
+	count.unlogged++
+	n := count.unlogged
+	due := count.logged.IsZero() || now.Sub(count.logged) >= panicLogEvery
+	if due {
+		count.logged, count.unlogged = now, 0
+	}
+	g.mu.Unlock()
+	if due {
+		err := &panicError{p, debug.Stack()}
+		g.log.LogAttrs(context.Background(), slog.LevelError, "a callback panicked", //nolint:forbidigo // it may have no context
+			slog.String("callback", callback), slog.Int("panics", n), slog.Any("error", err), slog.String("stack", string(err.stack)))
+	}
+}
+
+// guardedHandler is a [slog.Handler] of the embedding program. A panic in it loses
+// the line and nothing else: there is no log to tell of it.
+type guardedHandler struct{ slog.Handler }
+
+func (h guardedHandler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	defer func() { _ = recover() }()
+	return h.Handler.Enabled(ctx, level)
+}
+
+func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
+	defer func() { _ = recover() }()
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return guardedHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h guardedHandler) WithGroup(name string) slog.Handler {
+	return guardedHandler{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,211 @@
+// Package outbox is the way of everything that is written to one client, from
+// "send these bytes" to the socket. Messages and control frames wait in a bounded
+// queue; whoever adds to an empty queue writes to the socket itself as long as the
+// socket takes the bytes at once, and leaves the rest to a goroutine that may wait.
+// At most one goroutine writes at a time. Replies can be held back for a moment, so
+// that many of them go out in one write.
+package outbox
+
+import (
+	"sync"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+// Peer is the client's socket, and the connection that owns the outbox.
+type Peer interface {
+	// TryWrite writes as much of b as the socket takes at once.
+	TryWrite(b []byte) (written int, err error)
+	// Write writes all of b. It may wait.
+	Write(b []byte) error
+	// Go runs f, which may call Write, on a goroutine that the owner waits for.
+	Go(f func())
+	// Limits returns the bounds of the outbox, which never change.
+	Limits() *Limits
+	// WriteFailed is called after the socket has failed. It must call [Outbox.Abort].
+	WriteFailed(err error)
+}
+
+// Outbox holds what is to be written to one client. It is made ready by
+// [Outbox.Open]; all methods are safe for concurrent use.
+type Outbox struct{ queue }
+
+// Open makes a new outbox ready. It writes nothing before [Outbox.Release].
+func (o *Outbox) Open(peer Peer) {
+	o.peer = peer
+	o.hold()
+}
+
+// Release lets the outbox write, from now on.
+func (o *Outbox) Release() { o.drain() }
+
+// TextFrame encodes a text message, for any number of clients.
+func TextFrame(data []byte) []byte {
+	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
+}
+
+// Post sends a text message, or queues it. It does not wait: after an error,
+// [ErrFull] or [ErrClosed], nothing of the message is sent. frame is what
+// [TextFrame] made of data, or nil.
+func (o *Outbox) Post(data, frame []byte) error {
+	if o.sendNow(data, frame) {
+		return nil
+	}
+	if frame == nil {
+		frame = TextFrame(data)
+	}
+	drain, err := o.push(frame)
+	if drain {
+		o.drain()
+	}
+	return err
+}
+
+// Cork queues a reply until the next Flush, Cork with flush, Post, or control
+// frame. It returns false, and does nothing, when the reply cannot be held back:
+// then the caller has to Post it, which writes what is held back first. With flush
+// it writes the reply at once, together with those that are held back, and returns
+// false when there are none.
+func (o *Outbox) Cork(reply []byte, flush bool) bool {
+	encode := func(dst []byte) []byte { return wsconn.AppendText(dst, reply) }
+	corked, drain := o.cork(wsconn.TextSize(len(reply)), encode, flush)
+	if drain {
+		o.drain()
+	}
+	return corked
+}
+
+// Flush makes sure that what is held back or queued is being written.
+func (o *Outbox) Flush() {
+	if o.claim() {
+		o.drain()
+	}
+}
+
+// PostWait is [Outbox.Post] of a frame, but waits for room instead of failing with
+// [ErrFull]. Before it waits, it has written or is writing all that was held back.
+func (o *Outbox) PostWait(frame []byte) error {
+	for {
+		pushed, drain, err := o.pushWait(frame)
+		if drain {
+			o.drain()
+		}
+		if pushed || err != nil {
+			return err
+		}
+	}
+}
+
+// Pong sends a Pong frame before all messages. Of several that wait only the newest
+// is sent (RFC 6455, 5.5.3).
+func (o *Outbox) Pong(payload []byte) { o.control(pong, wsconn.AppendPong(nil, payload)) }
+
+// Ping sends a Ping frame before all messages, the newest only.
+func (o *Outbox) Ping() { o.control(ping, wsconn.AppendPing(nil, nil)) }
+
+func (o *Outbox) control(kind int, frame []byte) {
+	if o.urgent(kind, frame) {
+		o.drain()
+	}
+}
+
+// Close refuses all that comes later and sends closeFrame behind what is queued.
+func (o *Outbox) Close(closeFrame []byte) {
+	if o.close(closeFrame) {
+		o.drain()
+	}
+}
+
+// Writing reports whether something is being written.
+func (o *Outbox) Writing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.draining
+}
+
+// Abort closes the outbox and drops what it holds, except what is being written.
+func (o *Outbox) Abort() { o.abort() }
+
+// Drained returns a channel that is closed when the closed outbox has nothing left
+// to write and nobody writes. It may be called after Close or Abort only.
+func (o *Outbox) Drained() <-chan struct{} { return o.drained() }
+
+// sendNow writes a message past the queue if that is empty, without memory of its
+// own. It does not wait.
+func (o *Outbox) sendNow(data, frame []byte) bool {
+	if !o.claimFor(wsconn.TextSize(len(data))) {
+		return false
+	}
+	buf, _ := writeBuffers.Get().(*[]byte)
+	switch {
+	case frame != nil:
+	case wsconn.TextSize(len(data)) > writeBytes:
+		frame = TextFrame(data)
+	default:
+		frame = wsconn.AppendText((*buf)[:0], data)
+	}
+	o.write(buf, frame)
+	return true
+}
+
+const (
+	// writeBytes is the size of the buffer that joins small frames into one write.
+	writeBytes = 16 << 10
+	// writesInline is how many writes a goroutine that came to post does for others
+	// before it goes back to its own work.
+	writesInline = 16
+)
+
+//nolint:gochecknoglobals // a pool is shared to be of use
+var writeBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, writeBytes)
+	return &b
+}}
+
+// drain writes what is queued, as the drainer.
+func (o *Outbox) drain() {
+	buf, _ := writeBuffers.Get().(*[]byte)
+	if b, more := o.next(*buf); more {
+		o.write(buf, b)
+		return
+	}
+	writeBuffers.Put(buf)
+}
+
+// write writes b, which may lie in buf, and then what is queued, as the drainer. It
+// never waits: what the socket does not take at once is left to a goroutine.
+func (o *Outbox) write(buf *[]byte, b []byte) {
+	for n := 1; ; n++ {
+		written, err := o.peer.TryWrite(b)
+		if err != nil {
+			o.writeFailed(err)
+			return
+		}
+		if rest := b[written:]; len(rest) > 0 || n == writesInline {
+			o.peer.Go(func() { o.drainWaiting(*buf, rest) }) // ends when the queue is empty or aborted
+			return
+		}
+		var more bool
+		if b, more = o.next(*buf); !more {
+			writeBuffers.Put(buf)
+			return
+		}
+	}
+}
+
+// drainWaiting is write, but waits for the socket.
+func (o *Outbox) drainWaiting(buf, b []byte) {
+	for more := true; more; b, more = o.next(buf) {
+		if err := o.peer.Write(b); err != nil {
+			o.writeFailed(err)
+			return
+		}
+	}
+	writeBuffers.Put(&buf)
+}
+
+// writeFailed tells the owner, which aborts the queue, and ends the drainer's part.
+func (o *Outbox) writeFailed(err error) {
+	o.peer.WriteFailed(err)
+	o.next(nil)
+}

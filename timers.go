@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+)
+
+// timer calls tick when the next quota of time of a connection can be used up.
+type timer struct {
+	timer *time.Timer // nil: never set
+	due   instant
+}
+
+func (t *timer) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}
+
+const (
+	// lateTick is how late a tick shows that the process did not run, or hardly: it
+	// was stopped, or the machine was. What the clients sent meanwhile waits in their
+	// sockets, unread.
+	lateTick = 500 * time.Millisecond
+	// postponeTick is how long readers have to read that before anybody is judged by
+	// what was heard from it.
+	postponeTick = time.Second
+	// restAfter is how long nothing comes before a reader rests. Work makes the stack
+	// of its goroutine grow, and it would keep all of that for as long as it waits: a
+	// new goroutine waits in its place. A connection that is polled has no goroutine
+	// while it waits, and nothing to give up.
+	restAfter = 2 * time.Second
+)
+
+// heard records the time of the last frame and arms the timer that lets the reader
+// rest.
+func (c *connection) heard(now instant) {
+	c.lastHeard.advance(now)
+	if c.unrested.Load() || c.ws.Polled() {
+		return
+	}
+	c.unrested.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		c.setTimerLocked(now)
+	}
+}
+
+// setTimerLocked has tick called when the next thing is due.
+func (c *connection) setTimerLocked(now instant) {
+	if next, ok := c.nextTick(now); ok {
+		c.setTimerAtLocked(now, next)
+	}
+}
+
+func (c *connection) setTimerAtLocked(now, next instant) {
+	t := &c.timer
+	t.due = next
+	if t.timer == nil {
+		t.timer = time.AfterFunc(next.since(now), c.tick)
+	} else {
+		t.timer.Reset(next.since(now))
+	}
+}
+
+// rest gives up what an idle connection does not need.
+func (c *connection) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
+		return
+	}
+	c.ws.Interrupt()
+}
+
+// tick looks whether a quota of time is used up, sends a ping when one is due, and
+// sets the timer for the next look.
+func (c *connection) tick() {
+	now := c.g.now()
+	if p := c.ws.Progress(); p != c.progress.Swap(p) || c.held.Load() { // a frame that takes its time, or it is ours
+		c.lastHeard.advance(now)
+	}
+	if c.postpone(now) {
+		return
+	}
+	q := &c.g.quotas
+	heard, pinged := c.lastHeard.load(), c.pinged.load()
+	silent, age := now.since(heard), now.since(c.opened.load())
+	idle := min(age, now.since(c.lastActive.load()))
+	if c.unrested.Load() && silent >= restAfter {
+		c.rest()
+	}
+	switch {
+	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration, q.IdleTimeout > 0 && idle >= q.IdleTimeout:
+		c.end(goingAway())
+		return
+	case q.PingInterval == 0:
+	case pinged > heard && now.since(pinged) >= q.PingInterval && !c.busySending():
+		c.cut(brokenOff(errSilent))
+		return
+	case pinged > heard && now.since(pinged) < q.PingInterval: // it has time left to answer
+	case silent >= q.PingInterval:
+		c.pinged.advance(now)
+		c.out.Ping()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		c.setTimerLocked(now)
+	}
+}
+
+var errSilent = errors.New("the client answered no ping")
+
+// postpone puts a tick off that comes late, once in a row.
+func (c *connection) postpone(now instant) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = !c.late && now.since(c.timer.due) >= lateTick
+	if c.late && c.closing == nil {
+		c.setTimerAtLocked(now, now.add(postponeTick))
+	}
+	return c.late
+}
+
+// busySending reports whether the client has not yet taken what is to be sent before
+// a ping. For how long it may do so, WriteTimeout says.
+func (c *connection) busySending() bool {
+	return c.g.quotas.WriteTimeout > 0 && c.out.Writing()
+}
+
+// nextTick returns when the next quota of time can be used up.
+func (c *connection) nextTick(now instant) (next instant, ok bool) {
+	earliest := func(i instant) {
+		if !ok || i < next {
+			next, ok = i, true
+		}
+	}
+	q := &c.g.quotas
+	opened, heard, pinged := c.opened.load(), c.lastHeard.load(), c.pinged.load()
+	if q.ConnectionDuration > 0 {
+		earliest(opened.add(q.ConnectionDuration))
+	}
+	if q.IdleTimeout > 0 {
+		earliest(max(opened, c.lastActive.load()).add(q.IdleTimeout))
+	}
+	if c.unrested.Load() {
+		due := heard.add(restAfter)
+		if due <= now { // an integration runs
+			due = now.add(restAfter)
+		}
+		earliest(due)
+	}
+	if q.PingInterval > 0 {
+		earliest(max(heard, pinged).add(q.PingInterval))
+	}
+	return next, ok
+}
