@@ -165,50 +165,65 @@ func (u *upgrade) authorize() error {
 	if r == nil || r.Authorizer == nil {
 		return nil
 	}
-	req := u.request()
 	start := time.Now()
-	authorization, err := u.askAuthorizer(r.Authorizer, req)
+	d, err := u.askAuthorizer(r.Authorizer)
 	u.admission.authorizerTook = time.Since(start)
-	if err == nil {
-		u.admission.authorizer, err = authorizerContext(authorization)
+	if err != nil { // it did not return in time
+		d = decision{refused: refusedByAuthorizer(err)}
 	}
-	if err != nil {
-		return u.authorizerFailed(req, err)
+	if d.refused != nil {
+		if d.refused.status == http.StatusInternalServerError { // else the refusal is the authorizer's decision
+			u.g.log.LogAttrs(u.ctx, slog.LevelError, "authorizer failed", u.g.failureAttrs(u.told(), d.refused.err)...)
+		}
+		return d.refused
 	}
-	u.admission.caller = authorization.Caller
-	u.admission.usageKey = authorization.UsageIdentifierKey
+	u.admission.authorizer = d.context
+	u.admission.caller = d.authorization.Caller
+	u.admission.usageKey = d.authorization.UsageIdentifierKey
 	return nil
 }
 
 // decision is what an authorizer returned.
 type decision struct {
 	authorization *Authorization
-	err           error
+	context       map[string]any // what authorizerContext makes of it
+	refused       *refusal       // nil: the client may connect
 }
 
-// askAuthorizer runs a in a time that is bounded.
-func (u *upgrade) askAuthorizer(a Authorizer, req *Request) (*Authorization, error) {
-	d, err := within(u.ctx, u.g, decision{err: errGoexit}, func(ctx context.Context) (d decision) {
+// askAuthorizer runs a in a time that is bounded. Whatever a returned is looked at
+// here, too: the methods of its error are its own code.
+func (u *upgrade) askAuthorizer(a Authorizer) (decision, error) {
+	req := u.request()
+	ask := func(ctx context.Context) (d decision) {
 		defer func() {
 			if p := recover(); p != nil {
-				d = decision{err: &panicError{p, debug.Stack()}}
+				d = decision{refused: refusedByAuthorizer(&panicError{p, debug.Stack()})}
 			}
 		}()
-		d.authorization, d.err = a.Authorize(ctx, req)
-		if d.err == nil {
-			d.err = ctx.Err() // too late, if only just
+		authorization, err := a.Authorize(ctx, req)
+		if err == nil {
+			err = ctx.Err() // too late, if only just
+		}
+		if err == nil {
+			d.authorization = authorization
+			d.context, err = authorizerContext(authorization)
+		}
+		if err != nil {
+			d.refused = refusedByAuthorizer(err)
 		}
 		return d
-	}, func(d decision) { u.g.cameLate(u.ctx, u.told(), d.err) })
-	if err != nil {
-		return nil, err
 	}
-	return d.authorization, d.err
+	late := func(d decision) {
+		if d.refused != nil {
+			u.g.cameLate(u.ctx, u.told(), d.refused)
+		}
+	}
+	return within(u.ctx, u.g, decision{refused: refusedByAuthorizer(errGoexit)}, attempt[decision]{do: ask, late: late})
 }
 
-// authorizerFailed tells a refusal, which is the authorizer's to make, from a
-// failure, which is logged.
-func (u *upgrade) authorizerFailed(req *Request, err error) error {
+// refusedByAuthorizer returns the answer to an upgrade whose authorizer returned
+// err: its refusal, or a failure, which is 500.
+func refusedByAuthorizer(err error) *refusal {
 	var public PublicError
 	refused := &refusal{err: fmt.Errorf("authorizer: %w", err)}
 	switch {
@@ -225,9 +240,6 @@ func (u *upgrade) authorizerFailed(req *Request, err error) error {
 	}
 	if errors.Is(err, ErrUnauthorized) {
 		refused.status, refused.kind = http.StatusUnauthorized, "UNAUTHORIZED"
-	}
-	if refused.status == http.StatusInternalServerError {
-		u.g.log.LogAttrs(u.ctx, slog.LevelError, "authorizer failed", u.g.failureAttrs(req, err)...)
 	}
 	return refused
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // guard is the one rule for callbacks of the embedding program that have no answer
-// of their own: observers and the log handler. A panic in one ends that call and
+// of their own: observers, the [ManagementAuth] and the log handler. A panic in one ends that call and
 // nothing else. It is counted, and logged with its stack: the first of each callback
 // at once, later ones at most once in panicLogEvery, with their number.
 //
@@ -31,10 +31,13 @@ const panicLogEvery = time.Minute
 
 // recovered is deferred around a call of the callback with this name.
 func (g *guard) recovered(callback string) {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		g.panicked(callback, p)
 	}
+}
+
+// panicked counts and logs a panic with p, in the deferred func that recovered it.
+func (g *guard) panicked(callback string, p any) {
 	now := time.Now()
 	g.mu.Lock()
 	count := g.panics[callback]

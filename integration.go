@@ -193,42 +193,54 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 // after it was given up.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, told func() *Request, late func(invocation)) invocation {
 	start := time.Now()
-	out, err := within(ctx, g, invocation{err: integrationError(r.RouteKey, errGoexit, false)},
-		func(ctx context.Context) invocation { return invoke(ctx, r, req) },
-		func(out invocation) {
+	tell := func(req *Request, out invocation) { g.integrationDone(ctx, req, out, time.Since(start)) }
+	out, err := within(ctx, g, invocation{err: integrationError(r.RouteKey, errGoexit, false)}, attempt[invocation]{
+		do:   func(ctx context.Context) invocation { return invoke(ctx, r, req) },
+		done: func(out invocation) { tell(req, out) },
+		late: func(out invocation) {
 			g.cameLate(ctx, told(), out.err)
 			late(out)
-		})
-	seen := req
+		},
+	})
 	if err != nil {
-		seen = told()
 		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
+		g.contained(func() { tell(told(), out) })
 	}
-	g.integrationDone(ctx, seen, out, time.Since(start))
 	return out
 }
 
-// within returns what do returns, or otherwise when do ends its goroutine. An error
-// is that of ctx, which ends at the integrations' timeout: do is given up, and late
-// gets what it returns. A shutdown waits for it.
-func within[T any](ctx context.Context, g *Gateway, otherwise T, do func(ctx context.Context) T, late func(T)) (T, error) {
+// attempt is what within runs. Exactly one of done and late is called with what do
+// returned, on the same goroutine.
+type attempt[T any] struct {
+	do   func(ctx context.Context) T
+	done func(T) // nil: nothing
+	late func(T) // do had been given up
+}
+
+// within returns what a.do returns, or otherwise when that ends its goroutine. An
+// error is that of ctx, which ends at the integrations' timeout: a.do is given up. A
+// shutdown waits for it.
+func within[T any](ctx context.Context, g *Gateway, otherwise T, a attempt[T]) (T, error) {
 	if err := ctx.Err(); err != nil { // the gateway has been cut: nothing begins any more
 		return otherwise, err
 	}
 	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
 	done := make(chan T, 1)
-	var over atomic.Bool // who sets it first decides: do returned, or was given up
+	var over atomic.Bool // who sets it first decides: a.do returned, or was given up
 	g.running.Go(func() {
 		defer cancel()
 		out := otherwise
 		defer func() {
-			if over.CompareAndSwap(false, true) {
-				done <- out
-			} else {
-				late(out)
+			if !over.CompareAndSwap(false, true) {
+				a.late(out)
+				return
+			}
+			defer func() { done <- out }() // in a defer: an observer may end this goroutine
+			if a.done != nil {
+				a.done(out)
 			}
 		}()
-		out = do(ctx)
+		out = a.do(ctx)
 	})
 	select {
 	case out := <-done:
@@ -239,6 +251,17 @@ func within[T any](ctx context.Context, g *Gateway, otherwise T, do func(ctx con
 		}
 		return <-done, nil // it was in time, only just
 	}
+}
+
+// contained runs f, which calls the embedding program, on a goroutine of its own, so
+// that one that ends its goroutine does not end the caller's.
+func (g *Gateway) contained(f func()) {
+	done := make(chan struct{})
+	g.running.Go(func() {
+		defer close(done)
+		f()
+	})
+	<-done
 }
 
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -208,7 +208,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := g.authenticateManagement(r, body); err != nil {
 		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
-		call.fail(refusedManagement(err))
+		call.fail(err)
 		return
 	}
 	if err := g.throttleManagement(now); err != nil {
@@ -219,12 +219,26 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	call.do(r.Context(), r.Method, id, body)
 }
 
-func (g *Gateway) authenticateManagement(r *http.Request, body []byte) error {
+// authenticateManagement asks the ManagementAuth. What it returns is looked at here,
+// too: the methods of its error are its own code. A panic refuses the call with 500.
+func (g *Gateway) authenticateManagement(r *http.Request, body []byte) (err error) {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
 	}
-	return g.managementAuth.AuthenticateManagement(r.WithContext(managementContext{r.Context(), g}), body) //nolint:contextcheck // it is the request's
+	defer func() {
+		if p := recover(); p != nil {
+			g.observers.guard.panicked("ManagementAuth", p)
+			err = errManagementAuth
+		}
+	}()
+	r = r.WithContext(managementContext{r.Context(), g}) //nolint:contextcheck // it is the request's
+	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
+		return refusedManagement(err)
+	}
+	return nil
 }
+
+var errManagementAuth = errors.New("the ManagementAuth panicked")
 
 // managementContext is the context of a request that a [ManagementAuth] looks at.
 type managementContext struct {
@@ -259,7 +273,7 @@ func refusedManagement(err error) error {
 	if errors.As(err, &public) {
 		return public
 	}
-	return ErrForbidden
+	return fmt.Errorf("%w: %v", ErrForbidden, err)
 }
 
 // managementCall is one request to the management handler.

@@ -213,7 +213,6 @@ func (out *invocation) accepts() bool {
 // never was.
 func (u *upgrade) connectedLate(out invocation) {
 	if out.accepts() && u.g.root.Err() != nil {
-		u.connected = true
 		u.disconnect(goingAway())
 	}
 }
@@ -222,7 +221,7 @@ func (u *upgrade) connectedLate(out invocation) {
 // that nevertheless could not begin.
 func (u *upgrade) disconnect(cs cause) {
 	t := u.g.routes.Load()
-	if !u.connected || t.disconnect == nil {
+	if t.disconnect == nil {
 		return
 	}
 	requestID, now := connid.NewRequest(), time.Now()
@@ -300,10 +299,14 @@ func (u *upgrade) domainName() string {
 	return u.r.Host
 }
 
-// release gives back what the checks have taken, unless a connection has it now.
+// release gives back what the steps have taken, unless a connection has it now.
+// Whoever saw $connect accept sees $disconnect.
 func (u *upgrade) release() {
 	if u.accepted {
 		return
+	}
+	if u.connected {
+		defer u.disconnect(brokenOff(nil))
 	}
 	if u.counted {
 		u.g.sources.remove(u.sourceIP())
@@ -404,25 +407,20 @@ func hopByHop(name string) bool {
 func (g *Gateway) accept(u *upgrade) {
 	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
 	if err != nil {
-		err = fmt.Errorf("taking the socket over: %w", err)
-		defer u.disconnect(brokenOff(err)) // in a defer: an observer may end this goroutine
-		u.refuse(err)
+		u.refuse(fmt.Errorf("taking the socket over: %w", err))
 		return
 	}
 	c := newConnection(u, ws)
-	if err := ws.Poll(&g.sockets, c.ready, c.hungUp); err != nil {
-		g.log.Debug("waiting on a goroutine of its own", "connection_id", c.id, "error", err)
-	}
+	notPolled := ws.Poll(&g.sockets, c.ready, c.hungUp)
 	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
 		ws.Close()
-		u.disconnect(brokenOff(nil))
 		return
 	}
 	u.accepted = true
 	g.running.Add(1)   // until the connection's teardown ends; this upgrade still counts
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
-	g.log.Debug("connection opened", "connection_id", c.id)
+	g.log.Debug("connection opened", "connection_id", c.id, "polled", notPolled == nil)
 }
 
 // welcome answers the upgrade and begins the connection's life.

@@ -1,0 +1,236 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// ways are how a callback can misbehave.
+func ways() map[string]func() {
+	return map[string]func(){
+		"panics":               func() { panic("boom") },
+		"panics with an error": func() { panic(errors.New("boom")) },
+		"ends its goroutine":   runtime.Goexit,
+	}
+}
+
+// misbehaving has one callback of the API fail whenever armed says so.
+type misbehaving struct {
+	callback string
+	way      func()
+
+	mu    sync.Mutex
+	armed bool
+	calls int
+}
+
+// at is called in every callback.
+func (m *misbehaving) at(callback string) {
+	m.mu.Lock()
+	bad := m.armed && m.callback == callback
+	if bad {
+		m.calls++
+	}
+	m.mu.Unlock()
+	if bad {
+		m.way()
+	}
+}
+
+func (m *misbehaving) arm(armed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.armed = armed
+}
+
+func (m *misbehaving) wasCalled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls > 0
+}
+
+// Validate implements gateway.Model.
+func (m *misbehaving) Validate([]byte) error { m.at("Model"); return nil }
+
+// FindAPIKey implements gateway.UsageStore.
+func (m *misbehaving) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
+	m.at("FindAPIKey")
+	return gateway.APIKey{ID: "key", Plan: &gateway.UsagePlan{ID: "plan", Quota: gateway.UsageQuota{Limit: 1000, Period: gateway.UsagePeriodDay}}}, nil
+}
+
+// CountRequest implements gateway.UsageStore.
+func (m *misbehaving) CountRequest(context.Context, gateway.APIKey, time.Time) (bool, error) {
+	m.at("CountRequest")
+	return true, nil
+}
+
+// AuthenticateManagement implements gateway.ManagementAuth.
+func (m *misbehaving) AuthenticateManagement(*http.Request, []byte) error {
+	m.at("ManagementAuth")
+	return nil
+}
+
+// Enabled implements slog.Handler.
+func (m *misbehaving) Enabled(context.Context, slog.Level) bool { m.at("Logger.Enabled"); return true }
+
+// Handle implements slog.Handler.
+func (m *misbehaving) Handle(context.Context, slog.Record) error { m.at("Logger.Handle"); return nil }
+
+// WithAttrs implements slog.Handler.
+func (m *misbehaving) WithAttrs([]slog.Attr) slog.Handler { return m }
+
+// WithGroup implements slog.Handler.
+func (m *misbehaving) WithGroup(string) slog.Handler { return m }
+
+// badError is an error of the embedding program whose methods misbehave.
+type badError struct{ m *misbehaving }
+
+func (e badError) Error() string { return "bad" }
+
+// Is is asked by errors.Is.
+func (e badError) Is(error) bool { e.m.at("error.Is"); return false }
+
+// PublicError implements gateway.PublicError.
+func (e badError) PublicError() (code, message string) {
+	e.m.at("PublicError")
+	return "Code", "message"
+}
+
+func (m *misbehaving) options() []gateway.Option {
+	observer := &gateway.Observer{
+		UpgradeRejected:  func(context.Context, int, error) { m.at("UpgradeRejected") },
+		ConnectionOpened: func(context.Context, gateway.Connection) { m.at("ConnectionOpened") },
+		ConnectionClosed: func(context.Context, gateway.Connection, int, string) { m.at("ConnectionClosed") },
+		IntegrationDone: func(context.Context, *gateway.Request, *gateway.Response, time.Duration, error) {
+			m.at("IntegrationDone")
+		},
+		MessageRejected: func(context.Context, *gateway.Request, int, error) { m.at("MessageRejected") },
+		MessageSent:     func(context.Context, string, int) { m.at("MessageSent") },
+		MessageRefused:  func(context.Context, string, int, error) { m.at("MessageRefused") },
+	}
+	return []gateway.Option{
+		gateway.WithObserver(observer), gateway.WithUsagePlans(m), gateway.WithManagementAuth(m), gateway.WithLogger(slog.New(m)),
+		gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
+			return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+				m.at("Middleware")
+				return next.Invoke(ctx, req)
+			})
+		}),
+	}
+}
+
+func (m *misbehaving) handle(srv *gatewaytest.Server) {
+	integration := gateway.IntegrationFunc(func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		m.at("Integration " + string(req.EventType))
+		if string(req.Body) == `{"action":"fail"}` {
+			return nil, badError{m}
+		}
+		return &gateway.Response{Body: []byte("answer")}, nil
+	})
+	authorizer := gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+		m.at("Authorizer")
+		if req.Upgrade.Header.Get("Refuse") != "" {
+			return nil, badError{m}
+		}
+		return &gateway.Authorization{}, nil
+	})
+	srv.Handle("$connect", integration, gateway.WithAuthorizer(authorizer), gateway.WithAPIKeyRequired())
+	srv.Handle("$disconnect", integration)
+	srv.Handle("echo", integration, gateway.WithRouteResponse(), gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": m}))
+	srv.Handle("fail", integration, gateway.WithRouteResponse())
+}
+
+const keyOfTest = "0123456789-0123456789"
+
+// everything does all that has a callback once: upgrades that are accepted and
+// refused, messages that are answered, fail and match no route, posts, lookups.
+// Nothing that it gets back is looked at.
+func everything(t *testing.T, srv *gatewaytest.Server) {
+	t.Helper()
+	if c, _ := srv.TryDial(t, gatewaytest.Header("x-api-key", keyOfTest), gatewaytest.Header("Refuse", "1")); c != nil {
+		c.Drop()
+	}
+	c, _ := srv.TryDial(t, gatewaytest.Header("x-api-key", keyOfTest))
+	if c == nil {
+		return
+	}
+	for _, message := range []string{`{"action":"echo"}`, `{"action":"fail"}`, `{"action":"nothing"}`, `{"action":"echo"}`} {
+		c.Send(message)
+		c.ReceiveWithin(time.Minute)
+	}
+	for _, api := range []gateway.ConnectionsAPI{srv.Gateway, srv.Management()} {
+		contained(func() { _ = api.PostToConnection(t.Context(), c.ConnectionID(), []byte("post")) })
+		contained(func() { _ = api.PostToConnection(t.Context(), c.ConnectionID(), make([]byte, 1<<20)) })
+	}
+	c.Close(1000, "")
+}
+
+// contained runs f on a goroutine of its own, where a callback may end it.
+func contained(f func()) {
+	var wg sync.WaitGroup
+	wg.Go(f)
+	wg.Wait()
+}
+
+// Whatever callback of the embedding program panics or ends its goroutine, and
+// however often: other clients are served, every connection that was accepted sees
+// its $disconnect, and nothing is left behind.
+func TestCallbacks_misbehave(t *testing.T) {
+	t.Parallel()
+	for _, callback := range []string{
+		"UpgradeRejected", "ConnectionOpened", "ConnectionClosed", "IntegrationDone", "MessageRejected", "MessageSent", "MessageRefused",
+		"Model", "FindAPIKey", "CountRequest", "ManagementAuth", "Authorizer", "Middleware",
+		"Integration CONNECT", "Integration MESSAGE", "Integration DISCONNECT",
+		"Logger.Enabled", "Logger.Handle", "error.Is", "PublicError",
+	} {
+		for name, way := range ways() {
+			t.Run(callback+" "+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					defer time.Sleep(time.Minute) //nolint:forbidigo // in a bubble: net/http takes its time to close a connection
+					m := &misbehaving{callback: callback, way: way, armed: true}
+					srv := gatewaytest.New(t, m.options()...)
+					m.handle(srv)
+					for range 3 {
+						everything(t, srv)
+					}
+					require.True(t, m.wasCalled())
+					m.arm(false)
+					other := srv.Dial(t, gatewaytest.Header("x-api-key", keyOfTest))
+					other.Send(`{"action":"echo"}`)
+					require.Equal(t, "answer", other.Receive())
+					m.arm(true)
+					start := time.Now()
+					require.NoError(t, srv.Shutdown(t.Context()))
+					require.Less(t, time.Since(start), time.Minute)
+					require.Empty(t, slices.Collect(srv.Connections()))
+					disconnected := map[string]int{}
+					for _, e := range srv.Events() {
+						if e.EventType == gateway.EventDisconnect {
+							disconnected[e.ConnectionID]++
+						}
+					}
+					for _, e := range srv.Events() {
+						if e.EventType == gateway.EventConnect && e.Err == nil && callback != "Middleware" && !strings.HasPrefix(callback, "Integration") {
+							require.Equal(t, 1, disconnected[e.ConnectionID], "whoever saw $connect sees $disconnect")
+						}
+					}
+				})
+			})
+		}
+	}
+}
