@@ -1,0 +1,303 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// A client that resets its connection is missed at once, also while it is not read
+// because its integrations are slower than it.
+func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
+	t.Parallel()
+	const sent = 40
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	defer gw.Close() //nolint:errcheck // it ends what is left
+	running, release := make(chan struct{}, sent), make(chan struct{})
+	disconnected := make(chan *gateway.Request, 1)
+	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		running <- struct{}{}
+		<-release
+		return nil, nil
+	})
+	gw.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		disconnected <- req
+		return nil, nil
+	})
+	c := socketKinds()["tcp"](t, gw.Handler())
+	require.NoError(t, <-c.send(slices.Repeat([]string{"message"}, sent)...))
+	<-running
+	tcp, ok := c.nc.(*net.TCPConn)
+	require.True(t, ok)
+	// The reset may come before the reader waits for room, or after.
+	require.NoError(t, tcp.SetLinger(0))
+	require.NoError(t, tcp.Close())
+	require.Eventually(t, func() bool { return len(slices.Collect(gw.Connections())) == 0 }, 10*time.Second, time.Millisecond,
+		"it is gone while its first message still runs")
+	close(release)
+	select {
+	case req := <-disconnected:
+		require.Equal(t, 1006, req.DisconnectStatusCode)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "no $disconnect")
+	}
+	require.LessOrEqual(t, len(running), 17, "what was not read is forgotten")
+}
+
+// LastActiveAt never goes back, whoever is late to report.
+func TestConnection_lastActiveNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var srv *gatewaytest.Server
+		var ids []string
+		slow := true
+		observer := &gateway.Observer{MessageSent: func(_ context.Context, id string, _ int) {
+			if !slow || id != ids[0] {
+				return
+			}
+			slow = false
+			time.Sleep(time.Second) //nolint:forbidigo // in a bubble: the broadcast is slow
+			require.NoError(t, srv.PostToConnection(context.Background(), ids[1], []byte("meanwhile")))
+		}}
+		srv = gatewaytest.New(t, gateway.WithObserver(observer))
+		ids = []string{srv.Dial(t).ConnectionID(), srv.Dial(t).ConnectionID()}
+		require.Nil(t, srv.PostToConnections(t.Context(), ids, []byte("to all")))
+		c, err := srv.GetConnection(t.Context(), ids[1])
+		require.NoError(t, err)
+		require.Equal(t, c.ConnectedAt.Add(time.Second), c.LastActiveAt)
+	})
+}
+
+// The context of an integration belongs to the gateway: the end of the upgrade
+// request is none of its causes, and waiting for it needs no goroutine.
+func TestIntegration_contextIsTheGateways(t *testing.T) {
+	type result struct {
+		cause error
+		more  int
+	}
+	results := make(chan result, 10)
+	integration := func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		before := runtime.NumGoroutine()
+		_ = ctx.Done()
+		child, cancel := context.WithCancel(ctx)
+		_ = child.Done()
+		if req.EventType == gateway.EventMessage { // the others run beside net/http
+			results <- result{context.Cause(ctx), runtime.NumGoroutine() - before}
+		} else {
+			results <- result{context.Cause(ctx), 0}
+		}
+		cancel()
+		return nil, nil
+	}
+	srv := gatewaytest.New(t)
+	for _, key := range []string{"$connect", "$default", "$disconnect"} {
+		srv.HandleFunc(key, integration)
+	}
+	c := srv.Dial(t)
+	require.Equal(t, result{}, <-results)
+	for range 3 {
+		c.Send("hello")
+		got := <-results
+		require.NoError(t, got.cause)
+		require.LessOrEqual(t, got.more, 0)
+	}
+	c.Close(1000, "")
+	require.Equal(t, result{}, <-results)
+}
+
+// blockingHandler is a log that blocks at one line.
+type blockingHandler struct {
+	slog.Handler
+	line    string
+	blocked chan struct{} // closed when it blocks
+	release chan struct{}
+}
+
+func (h blockingHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h blockingHandler) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.line {
+		close(h.blocked)
+		<-h.release
+	}
+	return nil
+}
+
+// A log that blocks holds up neither Shutdown, beyond its context, nor upgrades.
+func TestShutdown_logBlocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := blockingHandler{slog.DiscardHandler, "shutting down", make(chan struct{}), make(chan struct{})}
+		srv := gatewaytest.New(t, gateway.WithLogger(slog.New(h)))
+		srv.Dial(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		start := time.Now()
+		go func() { done <- srv.Shutdown(ctx) }() // ends with ctx
+		<-h.blocked
+		_, refused := srv.TryDial(t)
+		require.NotNil(t, refused)
+		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+		require.ErrorIs(t, <-done, context.DeadlineExceeded)
+		require.LessOrEqual(t, time.Since(start), time.Minute+time.Second)
+		close(h.release)
+	})
+}
+
+// plainWriter is a ResponseWriter of a middleware that hides http.Hijacker.
+type plainWriter struct{ http.ResponseWriter }
+
+// wrapper is one that does not.
+type wrapper struct{ plainWriter }
+
+// Unwrap is what http.ResponseController looks for.
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Whoever saw $connect accept a connection sees its $disconnect; and $connect does
+// not run for a connection that cannot be.
+func TestUpgrade_connectAndDisconnectGoTogether(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		wrap     func(http.ResponseWriter) http.ResponseWriter
+		status   int
+		connects int64
+	}{
+		{"the server's own writer", func(w http.ResponseWriter) http.ResponseWriter { return w }, 101, 1},
+		{"a wrapper with Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return wrapper{plainWriter{w}} }, 101, 1},
+		{"a wrapper without", func(w http.ResponseWriter) http.ResponseWriter { return plainWriter{w} }, 500, 0},
+		{"a wrapper that promises too much", func(w http.ResponseWriter) http.ResponseWriter { return &hijackFails{w} }, 500, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			gw, err := gateway.New()
+			require.NoError(t, err)
+			var connects, disconnects atomic.Int64
+			gw.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				connects.Add(1)
+				return nil, nil
+			})
+			gw.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				disconnects.Add(1)
+				return nil, nil
+			})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				gw.Handler().ServeHTTP(tc.wrap(w), r)
+			}))
+			defer srv.Close()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL, nil)
+			require.NoError(t, err)
+			for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+				req.Header.Set(name, value)
+			}
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			require.Equal(t, tc.status, resp.StatusCode)
+			require.NoError(t, gw.Shutdown(t.Context()))
+			require.Equal(t, tc.connects, connects.Load())
+			require.Equal(t, connects.Load(), disconnects.Load())
+		})
+	}
+}
+
+// hijackFails is an http.Hijacker that fails.
+type hijackFails struct{ http.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (hijackFails) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, errors.New("not today")
+}
+
+// Close takes away a connection whose $connect still runs: an integration that
+// accepts it afterwards gets a $disconnect, one that refuses it does not. No $connect
+// begins after Close.
+func TestClose_whileConnectRuns(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		accepts     bool
+		late        time.Duration
+		disconnects int
+	}{
+		"it accepts":            {true, 300 * time.Millisecond, 1},
+		"it refuses":            {false, 300 * time.Millisecond, 0},
+		"it accepts much later": {true, 20 * time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				begun := make(chan struct{})
+				srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					close(begun)
+					time.Sleep(tc.late) //nolint:forbidigo // in a bubble: it does not look at its context
+					if !tc.accepts {
+						return &gateway.Response{StatusCode: 403}, nil
+					}
+					return nil, nil
+				})
+				srv.HandleFunc("$disconnect", answerNothing)
+				go func() { // ends with the upgrade
+					<-begun
+					err := srv.Gateway.Close()
+					if tc.late < time.Second {
+						require.NoError(t, err)
+					}
+				}()
+				_, refused := srv.TryDial(t)
+				require.NotNil(t, refused)
+				require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				got := 0
+				for _, e := range srv.Events() {
+					if e.EventType == gateway.EventDisconnect {
+						got++
+						require.Equal(t, 1001, e.DisconnectStatusCode)
+					}
+				}
+				require.Equal(t, tc.disconnects, got)
+			})
+		})
+	}
+}
+
+// A message that arrives while a connection closes politely is served until the
+// Close frame is on its way.
+func TestConnection_politeCloseServesWhatArrives(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{InFlight: 2}))
+		srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+			return &gateway.Response{Body: []byte(strings.ToUpper(string(req.Body)))}, nil
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.Send("a")
+		time.Sleep(500 * time.Millisecond) //nolint:forbidigo // in a bubble
+		go func() { _ = srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		c.Send("b")
+		require.Equal(t, "A", c.Receive())
+		require.Equal(t, "B", c.Receive())
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+	})
+}
