@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/query"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -122,6 +123,24 @@ func (u *upgrade) checkFrontEnd() error {
 		return &refusal{status: http.StatusBadRequest, html: true, err: errors.New("there is more than one Authorization header")}
 	case len(u.r.Header.Values("Origin")) > 1:
 		return &refusal{status: http.StatusBadRequest, err: errors.New("there is more than one Origin header")}
+	}
+	return u.checkQuery()
+}
+
+// checkQuery refuses a query that cannot be read. Of one that can, it leaves a form
+// that every reader takes in the same way: in the service both "&" and ";" separate
+// parameters, but [net/url.URL.Query] leaves out what has a ";". The query as it was
+// sent stays in RequestURI.
+func (u *upgrade) checkQuery() error {
+	raw := u.r.URL.RawQuery
+	if _, err := query.Parse(raw); err != nil {
+		return &refusal{status: http.StatusBadRequest, err: err}
+	}
+	if strings.Contains(raw, ";") {
+		target := *u.r.URL
+		target.RawQuery = strings.ReplaceAll(raw, ";", "&")
+		u.r = u.r.WithContext(u.r.Context()) // a copy: the request is the server's
+		u.r.URL = &target
 	}
 	return nil
 }

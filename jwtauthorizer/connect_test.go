@@ -66,6 +66,36 @@ func TestConnect_TokenSources(t *testing.T) {
 	}
 }
 
+// A token is found behind ";" as behind "&", and two are two however they are
+// separated.
+func TestAuthorize_QuerySeparators(t *testing.T) {
+	t.Parallel()
+	a := edIssuer().authorizer(t)
+	token := edToken(nil)
+	for raw, in := range map[string]bool{
+		"access_token=" + token:                             true,
+		"room=7;access_token=" + token:                      true,
+		"access_token=" + token + ";room=7":                 true,
+		"access_token=" + token + ";access_token=" + token:  false,
+		"access_token=" + token + "&access_token=x;":        false,
+		"access_token=" + token + "%3Broom=7":               false,
+		"room=100%&access_token=" + token:                   false,
+		"room=7;Access_token=" + token:                      false,
+		"access_token%3D" + token + ";access_token=":        false,
+		"access_token=;access_token=" + token + ";&;":       true,
+		"access%5Ftoken=" + token + ";access_token=&room=7": true,
+	} {
+		req := upgrade(nil, nil)
+		req.Upgrade.URL.RawQuery = raw
+		_, err := a.Authorize(t.Context(), req)
+		if in {
+			require.NoError(t, err, raw)
+		} else {
+			require.ErrorIs(t, err, gateway.ErrUnauthorized, raw)
+		}
+	}
+}
+
 func TestConnect_Statuses(t *testing.T) {
 	t.Parallel()
 	i := edIssuer()

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/query"
 )
 
 // maxTokenBytes bounds a token. All headers of a request together may have so
@@ -52,7 +53,7 @@ func (a *Authorizer) tokens(req *gateway.Request) (tokens []string) {
 		}
 	}
 	if a.cfg.QueryParameter != "" {
-		for _, token := range req.Upgrade.URL.Query()[a.cfg.QueryParameter] {
+		for _, token := range query.Of(req.Upgrade.URL)[a.cfg.QueryParameter] {
 			add(token)
 		}
 	}
