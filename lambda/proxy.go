@@ -1,11 +1,8 @@
 package lambda
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net"
 	"net/http"
 
 	"example.com/gateway"
@@ -44,30 +41,7 @@ func eventOf(req *gateway.Request) event.Event {
 
 // upgrade returns what an event tells of the upgrade request.
 func upgrade(req *gateway.Request) event.Upgrade {
-	up := event.Upgrade{Proto: "http", Port: "80", TraceID: traceID(req)}
-	r := req.Upgrade
-	if r == nil {
-		return up
-	}
-	up.Host, up.Header = r.Host, r.Header
-	if r.URL != nil {
-		up.Query = r.URL.Query()
-	}
-	if r.TLS != nil {
-		up.Proto, up.Port = "https", "443"
-	}
-	if _, port, err := net.SplitHostPort(r.Host); err == nil {
-		up.Port = port
-	}
-	return up
-}
-
-// traceID makes an X-Amzn-Trace-Id of the request ID, so that all events of one
-// request have the same.
-func traceID(req *gateway.Request) string {
-	h := fnv.New128a()
-	_, _ = h.Write([]byte(req.RequestID))
-	return fmt.Sprintf("Root=1-%08x-%s", uint32(req.RequestTime.Unix()), hex.EncodeToString(h.Sum(nil)[:12]))
+	return event.UpgradeOf(req.Upgrade, event.TraceID(req.RequestID, req.RequestTime))
 }
 
 var (

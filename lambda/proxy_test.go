@@ -75,6 +75,11 @@ func TestEvent(t *testing.T) {
 		require.Equal(t, trace, again.Headers["X-Amzn-Trace-Id"], "a request has one trace")
 		require.NotContains(t, text, `"body"`)
 	})
+	t.Run("CONNECT with a query that a semicolon separates", func(t *testing.T) {
+		t.Parallel()
+		_, e := eventOf(t, connect("/prod?a=1;b=%3B&a=2"))
+		require.Equal(t, map[string]string{"a": "2", "b": ";"}, e.QueryStringParameters)
+	})
 	t.Run("CONNECT over TLS", func(t *testing.T) {
 		t.Parallel()
 		req := connect("http://chat.test/prod")

@@ -10,7 +10,6 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -51,25 +50,12 @@ type Event struct {
 // Caller is an IAM identity, as requestContext.identity has it.
 type Caller struct{ AccountID, PrincipalID, ARN string }
 
-// Upgrade is the client's upgrade request.
-type Upgrade struct {
-	// Host is that of the request. "" means the domain name.
-	Host string
-	// Header has canonical names, as net/http's.
-	Header map[string][]string
-	Query  map[string][]string
-	// Proto and Port are where the client connected: "https", "443".
-	Proto, Port string
-	// TraceID is the X-Amzn-Trace-Id, unless the client sent one itself.
-	TraceID string
-}
-
 // requestTimeLayout is how the service writes requestTime, in UTC.
 const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
 
 // AppendConnect appends the CONNECT event.
 func AppendConnect(dst []byte, e *Event) []byte {
-	dst = appendHeaders(append(dst, '{'), e.integrationHeaders())
+	dst = appendHeaders(append(dst, '{'), e.Headers())
 	if len(e.Upgrade.Query) > 0 {
 		dst = append(appendQuery(dst, e.Upgrade.Query), ',')
 	}
@@ -92,7 +78,7 @@ func AppendMessage(dst []byte, e *Event) []byte {
 // AppendDisconnect appends the DISCONNECT event. Its headers are not a client's:
 // the service makes them up.
 func AppendDisconnect(dst []byte, e *Event) []byte {
-	dst = appendHeaders(append(dst, '{'), []field{
+	dst = appendHeaders(append(dst, '{'), Headers{
 		{"Host", []string{e.DomainName}},
 		{"x-api-key", []string{""}},
 		{"X-Forwarded-For", []string{""}},
@@ -109,7 +95,7 @@ func AppendDisconnect(dst []byte, e *Event) []byte {
 // no values, and neither body nor isBase64Encoded.
 func AppendAuthorizer(dst []byte, e *Event) []byte {
 	dst = appendString(append(dst, `{"type":"REQUEST","methodArn":`...), e.MethodARN)
-	dst = appendHeaders(append(dst, ','), e.authorizerHeaders())
+	dst = appendHeaders(append(dst, ','), e.AuthorizerHeaders())
 	dst = append(appendQuery(dst, e.Upgrade.Query), ',')
 	dst = appendStringMap(append(dst, `"stageVariables":`...), e.StageVariables)
 	dst = append(dst, ',')
@@ -119,99 +105,18 @@ func AppendAuthorizer(dst []byte, e *Event) []byte {
 	return append(appendContextEnd(dst, &own), '}')
 }
 
-// field is a header in the service's spelling.
-type field struct {
-	name   string
-	values []string
-}
-
-// integrationHeaders returns the headers of the CONNECT event: the client's, but
-// for those about its connection, and the gateway's.
-func (e *Event) integrationHeaders() []field {
-	up := &e.Upgrade
-	fields := make([]field, 0, len(up.Header)+5)
-	for name, values := range up.Header {
-		switch name {
-		case "Connection", "Upgrade", "Content-Length", "Host", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Amzn-Trace-Id":
-			continue
-		}
-		if len(values) > 0 {
-			fields = append(fields, field{spelling(name), values})
-		}
-	}
-	host, forwarded, trace := up.Host, e.SourceIP, up.TraceID
-	if host == "" {
-		host = e.DomainName
-	}
-	if before := up.Header["X-Forwarded-For"]; len(before) > 0 {
-		forwarded = strings.Join(before, ", ") + ", " + forwarded
-	}
-	if sent := up.Header["X-Amzn-Trace-Id"]; len(sent) > 0 {
-		trace = sent[len(sent)-1]
-	}
-	fields = append(fields,
-		field{"Host", []string{host}},
-		field{"X-Amzn-Trace-Id", []string{trace}},
-		field{"X-Forwarded-For", []string{forwarded}},
-		field{"X-Forwarded-Port", []string{up.Port}},
-		field{"X-Forwarded-Proto", []string{up.Proto}},
-	)
-	return sorted(fields)
-}
-
-// authorizerHeaders returns those of the authorizer's event, which has the
-// headers about the connection as the service's front end leaves them.
-func (e *Event) authorizerHeaders() []field {
-	return sorted(append(e.integrationHeaders(),
-		field{"Connection", []string{"upgrade"}},
-		field{"content-length", []string{"0"}},
-		field{"Upgrade", []string{"websocket"}},
-	))
-}
-
-func sorted(fields []field) []field {
-	slices.SortFunc(fields, func(a, b field) int { return compareFold(a.name, b.name) })
-	return fields
-}
-
-// compareFold orders header names as the service does, whatever their case.
-func compareFold(a, b string) int {
-	for n := range min(len(a), len(b)) {
-		if x, y := lower(a[n]), lower(b[n]); x != y {
-			return int(x) - int(y)
-		}
-	}
-	return len(a) - len(b)
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
-// spelling undoes what net/http does to the names that begin with Sec-WebSocket.
-// Of others the client's own spelling is lost.
-func spelling(name string) string {
-	if rest, ok := strings.CutPrefix(name, "Sec-Websocket-"); ok {
-		return "Sec-WebSocket-" + rest
-	}
-	return name
-}
-
 // appendHeaders appends "headers", where the last value wins, and
 // "multiValueHeaders", with a comma after each.
-func appendHeaders(dst []byte, fields []field) []byte {
+func appendHeaders(dst []byte, fields Headers) []byte {
 	dst = append(dst, `"headers":{`...)
 	for n, f := range fields {
-		dst = appendKey(dst, n, f.name)
-		dst = appendString(dst, f.values[len(f.values)-1])
+		dst = appendKey(dst, n, f.Name)
+		dst = appendString(dst, f.Values[len(f.Values)-1])
 	}
 	dst = append(dst, `},"multiValueHeaders":{`...)
 	for n, f := range fields {
-		dst = appendKey(dst, n, f.name)
-		dst = appendStrings(dst, f.values)
+		dst = appendKey(dst, n, f.Name)
+		dst = appendStrings(dst, f.Values)
 	}
 	return append(dst, `},`...)
 }

@@ -208,6 +208,54 @@ func TestAppendConnect_Headers(t *testing.T) {
 	require.Equal(t, map[string][]string{"a&b": {"ü", ""}}, got.MultiValueQueryStringParameters)
 }
 
+func TestEvent_Headers(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		header map[string][]string
+		want   map[string]string
+	}{
+		"none": {nil, map[string]string{"X-Forwarded-For": "203.0.113.7", "X-Amzn-Trace-Id": exampleConnect().Upgrade.TraceID, "Host": domain}},
+		"forged": {
+			map[string][]string{"X-Forwarded-For": {"198.51.100.1", "a, b"}, "X-Forwarded-Port": {"1"}, "X-Forwarded-Proto": {"gopher"}},
+			map[string]string{"X-Forwarded-For": "198.51.100.1, a, b, 203.0.113.7", "X-Forwarded-Port": "443", "X-Forwarded-Proto": "https"},
+		},
+		"forged under names that are not net/http's": {
+			map[string][]string{"x-forwarded-for": {"198.51.100.1"}, "x-FORWARDED-port": {"1"}, "host": {"evil"}, "x-amzn-trace-id": {"x"}},
+			map[string]string{"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Port": "443", "Host": domain, "X-Amzn-Trace-Id": exampleConnect().Upgrade.TraceID},
+		},
+		"an empty trace":  {map[string][]string{"X-Amzn-Trace-Id": {""}}, map[string]string{"X-Amzn-Trace-Id": exampleConnect().Upgrade.TraceID}},
+		"the last trace":  {map[string][]string{"X-Amzn-Trace-Id": {"a", "b"}}, map[string]string{"X-Amzn-Trace-Id": "b"}},
+		"about the wire":  {map[string][]string{"Connection": {"x"}, "Upgrade": {"x"}, "Content-Length": {"0"}}, map[string]string{"Connection": "", "Upgrade": "", "Content-Length": ""}},
+		"without a value": {map[string][]string{"X-None": {}}, map[string]string{"X-None": ""}},
+		"the spelling":    {map[string][]string{"Sec-Websocket-Key": {"k"}}, map[string]string{"Sec-WebSocket-Key": "k"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := exampleConnect()
+			e.Upgrade.Header = tt.header
+			names := map[string]bool{}
+			for _, h := range e.Headers() {
+				require.False(t, names[strings.ToLower(h.Name)], "%s is there once", h.Name)
+				names[strings.ToLower(h.Name)] = true
+				require.NotEmpty(t, h.Values)
+				require.Equal(t, h.Values, e.Headers().Values(strings.ToUpper(h.Name)))
+			}
+			for name, want := range tt.want {
+				require.Equal(t, want, strings.Join(e.Headers().Values(name), "|"), name)
+			}
+			require.Equal(t, []string{"websocket"}, e.AuthorizerHeaders().Values("upgrade"))
+			require.Equal(t, []string{"0"}, e.AuthorizerHeaders().Values("Content-Length"))
+		})
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(0x65abb3f1, 0)
+	require.Equal(t, "Root=1-65abb3f1-f188f91b3b919fa4c541847d", event.TraceID("R1kmwHZ3NjMFcTg=", at), "a request has one, whoever asks")
+	require.NotEqual(t, event.TraceID("R1kmwHZ3NjMFcTg=", at), event.TraceID("R1kmwHZ3NjMFcTh=", at))
+}
+
 func TestAppendMessage_DoesNotAllocate(t *testing.T) {
 	e := exampleMessage()
 	e.StageVariables = map[string]string{"b": "2", "a": "1", "c": "\u2028"}

@@ -1,0 +1,148 @@
+package event
+
+import (
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/gateway/internal/query"
+)
+
+// Upgrade is the client's upgrade request.
+type Upgrade struct {
+	// Host is that of the request. "" means the domain name.
+	Host string
+	// Header has canonical names, as net/http's.
+	Header map[string][]string
+	Query  map[string][]string
+	// Proto and Port are where the client connected: "https", "443".
+	Proto, Port string
+	// TraceID is the X-Amzn-Trace-Id, unless the client sent one itself.
+	TraceID string
+}
+
+// UpgradeOf returns what events, templates, mappings, identity sources and HTTP
+// endpoints are told of an upgrade request. r is nil in a request that a program
+// made by hand.
+func UpgradeOf(r *http.Request, traceID string) Upgrade {
+	up := Upgrade{Proto: "http", Port: "80", TraceID: traceID}
+	if r == nil {
+		return up
+	}
+	up.Host, up.Header, up.Query = r.Host, r.Header, query.Of(r.URL)
+	if r.TLS != nil {
+		up.Proto, up.Port = "https", "443"
+	}
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		up.Port = port
+	}
+	return up
+}
+
+// TraceID makes an X-Amzn-Trace-Id of the ID of a request, so that everybody who
+// is told of the request gets the same.
+func TraceID(requestID string, requestTime time.Time) string {
+	h := fnv.New128a()
+	_, _ = h.Write([]byte(requestID))
+	return fmt.Sprintf("Root=1-%08x-%s", uint32(requestTime.Unix()), hex.EncodeToString(h.Sum(nil)[:12]))
+}
+
+// Header is a header of the upgrade request in the service's spelling.
+type Header struct {
+	Name   string
+	Values []string // at least one
+}
+
+// Headers are the headers of an upgrade request, as they are once the service's
+// front end has added its own, in the order of their names.
+type Headers []Header
+
+// Values returns the values of a header, whatever the case of its name.
+func (h Headers) Values(name string) []string {
+	for _, header := range h {
+		if strings.EqualFold(header.Name, name) {
+			return header.Values
+		}
+	}
+	return nil
+}
+
+// Headers returns the headers that the integration of $connect sees: the client's,
+// except those about its connection, and the front end's. X-Forwarded-For ends with
+// the client's address, whatever the client sent.
+func (e *Event) Headers() Headers {
+	up := &e.Upgrade
+	headers := make(Headers, 0, len(up.Header)+5)
+	for name, values := range up.Header {
+		switch canonical(name) {
+		case "Connection", "Upgrade", "Content-Length", "Host", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Amzn-Trace-Id":
+			continue
+		}
+		if len(values) > 0 {
+			headers = append(headers, Header{spelling(name), values})
+		}
+	}
+	host, forwarded, trace := up.Host, e.SourceIP, up.TraceID
+	if host == "" {
+		host = e.DomainName
+	}
+	if before := up.Header["X-Forwarded-For"]; len(before) > 0 {
+		forwarded = strings.Join(before, ", ") + ", " + forwarded
+	}
+	if sent := up.Header["X-Amzn-Trace-Id"]; len(sent) > 0 && sent[len(sent)-1] != "" {
+		trace = sent[len(sent)-1]
+	}
+	return sorted(append(headers,
+		Header{"Host", []string{host}},
+		Header{"X-Amzn-Trace-Id", []string{trace}},
+		Header{"X-Forwarded-For", []string{forwarded}},
+		Header{"X-Forwarded-Port", []string{up.Port}},
+		Header{"X-Forwarded-Proto", []string{up.Proto}},
+	))
+}
+
+// AuthorizerHeaders returns the headers that an authorizer sees: the integration's,
+// and those about the connection as the service's front end leaves them.
+func (e *Event) AuthorizerHeaders() Headers {
+	return sorted(append(e.Headers(),
+		Header{"Connection", []string{"upgrade"}},
+		Header{"content-length", []string{"0"}},
+		Header{"Upgrade", []string{"websocket"}},
+	))
+}
+
+func sorted(headers Headers) Headers {
+	slices.SortFunc(headers, func(a, b Header) int { return compareFold(a.Name, b.Name) })
+	return headers
+}
+
+// compareFold orders header names as the service does, whatever their case.
+func compareFold(a, b string) int {
+	for n := range min(len(a), len(b)) {
+		if x, y := lower(a[n]), lower(b[n]); x != y {
+			return int(x) - int(y)
+		}
+	}
+	return len(a) - len(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// spelling undoes what net/http does to the names that begin with Sec-WebSocket.
+// Of others the client's own spelling is lost.
+func spelling(name string) string {
+	if rest, ok := strings.CutPrefix(name, "Sec-Websocket-"); ok {
+		return "Sec-WebSocket-" + rest
+	}
+	return name
+}
