@@ -10,8 +10,9 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
+
+	"example.com/gateway/internal/mapping"
 )
 
 // Authorizer decides who may connect. It belongs to the $connect route, whose
@@ -82,73 +83,43 @@ var _ Authorizer = RequestAuthorizer{}
 // Authorize returns [ErrUnauthorized] when a source is missing, and else what
 // a.Authorizer returns.
 func (a RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
-	if err := a.check(); err != nil {
+	sources, err := a.sources()
+	if err != nil {
 		return nil, err
 	}
-	in := mappingInput{req: req}
-	if req.Upgrade != nil {
-		in.query = req.Upgrade.URL.Query()
-	}
-	for _, source := range a.IdentitySource {
-		if value := identity(&in, source); value == "" {
-			return nil, fmt.Errorf("%w: identity source %q is missing or empty", ErrUnauthorized, source)
+	in := &resolver{req: req, asAuthorizer: true}
+	for _, source := range sources {
+		if neverThere(&source) || source.Value(in) == "" {
+			return nil, fmt.Errorf("%w: identity source %q is missing or empty", ErrUnauthorized, source.String())
 		}
 	}
 	return a.Authorizer.Authorize(ctx, req)
 }
 
+// neverThere says whether a source is one of the two that the service never finds.
+func neverThere(s *mapping.Source) bool {
+	return s.Place == mapping.Context && (s.Name == "eventType" || s.Name == "messageDirection")
+}
+
 // check finds mistakes when the route is set, not at the first upgrade.
 func (a RequestAuthorizer) check() error {
+	_, err := a.sources()
+	return err
+}
+
+// sources compiles the identity sources.
+func (a RequestAuthorizer) sources() ([]mapping.Source, error) {
 	if noAuthorizer(a.Authorizer) {
-		return fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil", ErrInvalidOption)
+		return nil, fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil", ErrInvalidOption)
 	}
-	for _, source := range a.IdentitySource {
-		if _, _, ok := identitySource(source); !ok {
-			return fmt.Errorf("%w: identity source %q is not route.request.header.{name}, route.request.querystring.{name}, stageVariables.{name} or context.{name}, with a name of letters, digits and . _ -", ErrInvalidOption, source)
+	sources := make([]mapping.Source, len(a.IdentitySource))
+	for n, text := range a.IdentitySource {
+		var err error
+		if sources[n], err = mapping.Identity().Source(text); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 		}
 	}
-	return nil
-}
-
-// The places of identity sources.
-const (
-	sourceHeader        = "route.request.header."
-	sourceQuery         = "route.request.querystring."
-	sourceStageVariable = "stageVariables."
-	sourceContext       = "context."
-)
-
-// identitySource takes a source apart.
-func identitySource(source string) (place, name string, ok bool) {
-	for _, place := range [...]string{sourceHeader, sourceQuery, sourceStageVariable, sourceContext} {
-		if name, ok := strings.CutPrefix(source, place); ok {
-			return place, name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
-		}
-	}
-	return "", "", false
-}
-
-// identity returns the value of a source, "" where there is none.
-func identity(in *mappingInput, source string) string {
-	place, name, _ := identitySource(source)
-	var values []string
-	switch place {
-	case sourceHeader:
-		values = in.upgradeHeader(name)
-	case sourceQuery:
-		values = in.query[name]
-	case sourceStageVariable:
-		return in.req.StageVariables[name]
-	case sourceContext:
-		if name != "eventType" && name != "messageDirection" {
-			value, _ := in.req.contextValue(name)
-			return value
-		}
-	}
-	if len(values) == 0 {
-		return ""
-	}
-	return values[len(values)-1]
+	return sources, nil
 }
 
 // checker is an Authorizer whose settings can be wrong.

@@ -64,6 +64,7 @@ type Gateway struct {
 	frameLimits wsconn.Limits // of every connection
 	sendLimits  outbox.Limits // likewise
 	sockets     poll.Pool     // of the connections that can be polled
+	endpoints   endpoints     // of HTTP integrations
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
@@ -105,7 +106,8 @@ func New(opts ...Option) (*Gateway, error) {
 		g.throttles.account = c.account.limiter
 	}
 	g.routes.Store(table)
-	g.root, g.cutOff = context.WithCancel(context.Background()) //nolint:forbidigo // the one root
+	root := context.WithValue(context.Background(), endpointsKey{}, &g.endpoints) //nolint:forbidigo // the one root
+	g.root, g.cutOff = context.WithCancel(root)
 	return g, nil
 }
 
@@ -205,6 +207,7 @@ func (g *Gateway) stop() <-chan struct{} {
 			g.running.Wait()
 			g.cutOff()
 			g.sockets.Close()
+			g.endpoints.close()
 			g.watch.end()
 			close(stopped)
 		}()

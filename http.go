@@ -11,8 +11,13 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"example.com/gateway/internal/event"
+	"example.com/gateway/internal/mapping"
 )
 
 // HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the
@@ -84,6 +89,8 @@ type HTTPIntegration struct {
 	// transformed payload, and of the upgrade request only what is mapped. nil means
 	// proxy.
 	Transform *Transform
+
+	own endpoints // for calls that belong to no gateway
 }
 
 var _ Integration = (*HTTPIntegration)(nil)
@@ -100,42 +107,79 @@ const (
 )
 
 func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
-	uri, err := compileURI(i.URI)
+	uri, err := mapping.ParseURI(i.URI)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	}
+	mappings, err := compileMappings(mapping.Request(isContextVariable), i.RequestParameters)
 	if err != nil {
 		return nil, err
 	}
-	mappings, err := requestMappings().compile(i.RequestParameters)
-	if err != nil {
+	if err := i.checkTargets(uri, mappings); err != nil {
 		return nil, err
-	}
-	for _, m := range mappings {
-		if m.place == "path" && !uri.has(m.name) {
-			return nil, fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%s}", ErrInvalidOption, m.name, i.URI, m.name)
-		}
 	}
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
 		return nil, fmt.Errorf("%w: HTTP method %q", ErrInvalidOption, i.Method)
 	}
-	call := &httpCall{HTTPIntegration: *i, uri: uri, mappings: mappings}
-	if call.Method == "" {
-		call.Method = http.MethodPost
+	call := &httpCall{
+		uri: uri, mappings: mappings, method: cmp.Or(i.Method, http.MethodPost), timeout: i.Timeout,
+		client: withoutRedirects(i.Client), own: &i.own, callbackURL: i.CallbackURL,
+		upgradeHeaders: i.UpgradeHeaders, proxy: i.Transform == nil, responseBytes: i.ResponseBytes,
 	}
-	if call.ResponseBytes <= 0 {
-		call.ResponseBytes = defaultResponseBytes
+	if call.responseBytes <= 0 {
+		call.responseBytes = defaultResponseBytes
 	}
-	call.Client = endpointClient(i.Client)
 	if i.Transform != nil {
 		return compileTransform(i.Transform, selectHTTPIntegrationResponse, r, call.do)
 	}
 	return call, nil
 }
 
+// checkTargets finds mappings that can lead nowhere, and placeholders of the URI
+// that nothing fills.
+func (i *HTTPIntegration) checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
+	placeholders := uri.Placeholders()
+	filled := map[string]bool{}
+	for _, m := range mappings {
+		switch {
+		case m.Target == mapping.ToHeader && reservedHeader(m.Name):
+			return fmt.Errorf("%w: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
+		case m.Target == mapping.ToPath && !slices.Contains(placeholders, m.Name):
+			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, i.URI)
+		case m.Target == mapping.ToPath:
+			filled[m.Name] = true
+		}
+	}
+	for _, name := range placeholders {
+		if !filled[name] {
+			return fmt.Errorf("%w: URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, i.URI, name)
+		}
+	}
+	return nil
+}
+
 var httpMethod = regexp.MustCompile("^[A-Z]{1,20}$")
 
-// endpointClient returns a copy of client that follows no redirect.
-func endpointClient(client *http.Client) *http.Client {
+// withoutRedirects returns a copy of client that follows no redirect.
+func withoutRedirects(client *http.Client) *http.Client {
 	if client == nil {
-		transport := &http.Transport{
+		return nil
+	}
+	c := *client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
+}
+
+// endpoints is the client of HTTP integrations that bring none of their own. Its
+// idle connections are kept for 90 seconds, or until it is closed.
+type endpoints struct {
+	once   sync.Once // guards making client
+	client *http.Client
+}
+
+func (e *endpoints) get() *http.Client {
+	e.once.Do(func() {
+		e.client = withoutRedirects(&http.Client{Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 10 * time.Second,
@@ -143,19 +187,30 @@ func endpointClient(client *http.Client) *http.Client {
 			IdleConnTimeout:     90 * time.Second,
 			ForceAttemptHTTP2:   true,
 			DisableCompression:  true, // the body is passed on as it is
-		}
-		client = &http.Client{Transport: transport}
-	}
-	c := *client
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &c
+		}})
+	})
+	return e.client
 }
+
+// close closes the connections that are idle, and those that become so.
+func (e *endpoints) close() { e.get().CloseIdleConnections() }
+
+// endpointsKey is the key of a gateway's endpoints in the contexts of its
+// integrations.
+type endpointsKey struct{}
 
 // httpCall is an HTTPIntegration, compiled.
 type httpCall struct {
-	HTTPIntegration
-	uri      uriTemplate
-	mappings []mapping
+	uri            *mapping.URI
+	mappings       []mapping.Mapping
+	method         string
+	timeout        time.Duration
+	client         *http.Client // nil: that of the gateway
+	own            *endpoints   // for a call that belongs to no gateway
+	callbackURL    string
+	upgradeHeaders bool
+	proxy          bool
+	responseBytes  int
 }
 
 // Invoke implements Integration: the proxy form.
@@ -164,28 +219,40 @@ func (c *httpCall) Invoke(ctx context.Context, req *Request) (*Response, error) 
 }
 
 func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Response, error) {
-	if c.Timeout > 0 {
+	if c.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
 	out, err := c.request(ctx, req, payload)
 	if err != nil {
 		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: err}
 	}
-	resp, err := c.Client.Do(out)
+	resp, err := c.clientFor(ctx).Do(out)
 	if err != nil {
 		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.ResponseBytes)+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.responseBytes)+1))
 	switch {
 	case err != nil:
 		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: err}
-	case len(body) > c.ResponseBytes:
-		return nil, fmt.Errorf("the endpoint's body is above %d bytes", c.ResponseBytes)
+	case len(body) > c.responseBytes:
+		return nil, fmt.Errorf("the endpoint's body is above %d bytes", c.responseBytes)
 	}
 	return &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// clientFor returns the client of a call: the integration's own, or that of the
+// gateway that ctx belongs to, which closes its connections.
+func (c *httpCall) clientFor(ctx context.Context) *http.Client {
+	if c.client != nil {
+		return c.client
+	}
+	if ofGateway, ok := ctx.Value(endpointsKey{}).(*endpoints); ok {
+		return ofGateway.get()
+	}
+	return c.own.get()
 }
 
 // withoutURL takes the URL, which may hold a secret, out of a client's error.
@@ -199,86 +266,105 @@ func withoutURL(err error) error {
 
 // request builds the request to the endpoint.
 func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*http.Request, error) {
-	in := newMappingInput(req)
-	target, err := c.uri.expand(req.StageVariables, pathValues(c.mappings, in))
+	in := &resolver{req: req}
+	target, err := c.uri.Expand(req.StageVariables, c.pathValues(in))
 	if err != nil {
 		return nil, err
 	}
-	query := target.Query()
-	if c.Transform == nil {
-		for name, values := range in.query {
+	query := url.Values(target.Query)
+	if query == nil {
+		query = url.Values{}
+	}
+	headers, sent := in.upgrade()
+	if c.proxy {
+		for name, values := range sent {
 			if _, own := query[name]; !own { // what the URI says, no client changes
 				query[name] = values
 			}
 		}
 	}
-	out, err := http.NewRequestWithContext(ctx, c.Method, "", bytes.NewReader(payload))
+	out, err := http.NewRequestWithContext(ctx, c.method, "", bytes.NewReader(payload))
 	if err != nil {
 		return nil, err
 	}
-	c.setHeader(out.Header, req)
-	for _, m := range c.mappings {
-		values := m.values(in)
-		switch {
-		case m.place == "querystring":
-			delete(query, m.name) // also where the source is missing: no client sets a mapped name
-			if len(values) > 0 {
-				query[m.name] = values
-			}
-		case m.place == "header" && strings.EqualFold(m.name, "Host"):
-			out.Host = strings.Join(values, "")
-		case m.place == "header":
-			setHeader(out.Header, m.name, inHeader(values)...)
-		}
+	c.setHeader(out.Header, req, headers)
+	if user := target.URL.User; user != nil { // net/http would let a client's Authorization go before it
+		password, _ := user.Password()
+		out.Header.Del("Authorization")
+		out.SetBasicAuth(user.Username(), password)
+		target.URL.User = nil
 	}
-	target.RawQuery = query.Encode()
-	out.URL, out.Host = target, cmp.Or(out.Host, target.Host)
+	for _, m := range c.mappings {
+		c.apply(&m, m.Values(in), out, query)
+	}
+	target.URL.RawQuery = query.Encode()
+	out.URL, out.Host = target.URL, cmp.Or(out.Host, target.URL.Host)
 	return out, nil
 }
 
-// setHeader sets what the gateway itself sends.
-func (c *httpCall) setHeader(header http.Header, req *Request) {
-	forwarded := req.Identity.SourceIP
-	if up := req.Upgrade; up != nil {
-		for name, values := range up.Header {
-			if c.passesOn(name) {
-				header[name] = values
-			}
+// apply sets what m maps. Where the source is missing the target is left out: no
+// client sets a mapped name.
+func (c *httpCall) apply(m *mapping.Mapping, values []string, out *http.Request, query url.Values) {
+	switch {
+	case m.Target == mapping.ToQuery:
+		delete(query, m.Name)
+		if len(values) > 0 {
+			query[m.Name] = values
 		}
-		if before := header.Values("X-Forwarded-For"); len(before) > 0 {
-			forwarded = strings.Join(before, ", ") + ", " + forwarded
-		}
-		proto, port := "http", "80"
-		if up.TLS != nil {
-			proto, port = "https", "443"
-		}
-		if _, p, err := net.SplitHostPort(up.Host); err == nil {
-			port = p
-		}
-		header.Set("X-Forwarded-Proto", proto)
-		header.Set("X-Forwarded-Port", port)
+	case m.Target == mapping.ToHeader && strings.EqualFold(m.Name, "Host"):
+		out.Host = strings.Join(values, "")
+	case m.Target == mapping.ToHeader:
+		setHeader(out.Header, m.Name, inHeader(values)...)
 	}
-	if req.EventType == EventMessage || c.Transform != nil {
+}
+
+// pathValues returns the values for the placeholders of the URI.
+func (c *httpCall) pathValues(in *resolver) map[string]string {
+	values := map[string]string{}
+	for _, m := range c.mappings {
+		if m.Target == mapping.ToPath {
+			values[m.Name] = m.Value(in)
+		}
+	}
+	return values
+}
+
+// setHeader sets what the gateway itself sends. headers are those of the upgrade
+// request.
+func (c *httpCall) setHeader(header http.Header, req *Request, headers event.Headers) {
+	header.Set("X-Forwarded-For", req.Identity.SourceIP)
+	header.Set("X-Amzn-Trace-Id", event.TraceID(req.RequestID, req.RequestTime))
+	for _, h := range headers {
+		if addedHeader(h.Name) || c.proxy && c.passesOn(h.Name) && !namedInConnection(req.Upgrade.Header, h.Name) {
+			header[h.Name] = h.Values
+		}
+	}
+	if req.EventType == EventMessage || !c.proxy {
 		header.Set("Content-Type", "application/json")
 	}
 	header.Set("User-Agent", "AmazonAPIGateway_"+req.APIID)
 	header.Set("X-Amzn-Apigateway-Api-Id", req.APIID)
-	header.Set("X-Amzn-Trace-Id", string(appendTraceID(nil, req.RequestTime)))
-	header.Set("X-Forwarded-For", forwarded)
-	if c.CallbackURL != "" {
+	if c.callbackURL != "" {
 		setHeader(header, "connectionId", req.ConnectionID)
 		setHeader(header, "routeKey", req.RouteKey)
 		setHeader(header, "eventType", string(req.EventType))
 		setHeader(header, "stage", req.Stage)
-		setHeader(header, "callbackUrl", strings.TrimSuffix(c.CallbackURL, "/")+"/@connections/"+url.QueryEscape(req.ConnectionID))
+		setHeader(header, "callbackUrl", strings.TrimSuffix(c.callbackURL, "/")+"/@connections/"+url.QueryEscape(req.ConnectionID))
 	}
 }
 
 // setHeader sets a header in this spelling, in place of any that a client sent.
 // Without a value it is left out.
 func setHeader(header http.Header, name string, values ...string) {
-	header.Del(name)
-	delete(header, name)
+	for other := range header {
+		if strings.EqualFold(other, name) {
+			delete(header, other)
+		}
+	}
+	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	case "User-Agent", "Accept-Encoding", "Range", "Authorization": // which net/http looks for, and may add
+		name = canonical
+	}
 	if len(values) > 0 {
 		header[name] = values
 	}
@@ -299,128 +385,50 @@ func inHeader(values []string) []string {
 	return clean
 }
 
-// passesOn says whether a header of the upgrade request goes to the endpoint.
-func (c *httpCall) passesOn(name string) bool {
-	switch {
-	case c.Transform != nil, hopByHop(name), strings.EqualFold(name, "Accept-Encoding"):
-		return false
-	case strings.EqualFold(name, "Sec-WebSocket-Protocol"), c.UpgradeHeaders:
+// addedHeader says whether the front end adds a header to every upgrade request.
+func addedHeader(name string) bool {
+	switch name {
+	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto":
 		return true
-	}
-	return len(name) < 14 || !strings.EqualFold(name[:14], "Sec-WebSocket-")
-}
-
-// pathValues returns the values for the placeholders of the URI.
-func pathValues(mappings []mapping, in *mappingInput) map[string]string {
-	values := map[string]string{}
-	for _, m := range mappings {
-		if m.place == "path" {
-			for _, v := range m.values(in) {
-				values[m.name] = v
-			}
-		}
-	}
-	return values
-}
-
-// uriTemplate is a URI with variables and placeholders: literal pieces, and names
-// between them.
-type uriTemplate []uriPiece
-
-type uriPiece struct {
-	literal  string
-	variable string // ${stageVariables.name}
-	path     string // {name}
-}
-
-var uriName = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
-
-func compileURI(text string) (uriTemplate, error) {
-	var t uriTemplate
-	rest := 0
-	for _, m := range uriName.FindAllStringSubmatchIndex(text, -1) {
-		t = append(t, uriPiece{literal: text[rest:m[0]]})
-		if m[2] >= 0 {
-			t = append(t, uriPiece{variable: text[m[2]:m[3]]})
-		} else {
-			t = append(t, uriPiece{path: text[m[4]:m[5]]})
-		}
-		rest = m[1]
-	}
-	t = append(t, uriPiece{literal: text[rest:]})
-	for _, p := range t {
-		if strings.ContainsAny(p.literal, "{}") || strings.HasSuffix(p.literal, "$") && !strings.HasSuffix(text, "$") {
-			return nil, fmt.Errorf("%w: URI %q: a brace that belongs to no ${stageVariables.name} and no {name}", ErrInvalidOption, text)
-		}
-	}
-	withScheme := !strings.HasPrefix(text, "${") // else it comes with a stage variable
-	if u, err := url.Parse(t[0].literal); withScheme && (err != nil || u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("%w: URI %q: it begins with neither http:// nor https://", ErrInvalidOption, text)
-	}
-	if name := t.ofHost(); name != "" {
-		return nil, fmt.Errorf("%w: URI %q: {%s} stands before the path, where a client's value would choose the host: use ${stageVariables.name}",
-			ErrInvalidOption, text, name)
-	}
-	return t, nil
-}
-
-// ofHost returns the name of a placeholder that stands before the path, if there is
-// one.
-func (t uriTemplate) ofHost() string {
-	before := ""
-	for _, p := range t {
-		_, host, found := strings.Cut(before+p.literal, "//")
-		if !found {
-			host = before + p.literal // the scheme, or all of it, is a stage variable's
-		}
-		if strings.ContainsAny(host, "/?#") {
-			return ""
-		}
-		if p.path != "" {
-			return p.path
-		}
-		before += p.literal
-	}
-	return ""
-}
-
-func (t uriTemplate) has(name string) bool {
-	for _, p := range t {
-		if p.path == name {
-			return true
-		}
 	}
 	return false
 }
 
-// expand fills the template. A value that comes from a client is one segment,
-// whatever it holds.
-func (t uriTemplate) expand(stageVariables, path map[string]string) (*url.URL, error) {
-	var b strings.Builder
-	for _, p := range t {
-		switch {
-		case p.variable != "":
-			b.WriteString(stageVariables[p.variable])
-		case p.path != "":
-			b.WriteString(pathSegment(path[p.path]))
-		default:
-			b.WriteString(p.literal)
-		}
+// passesOn says whether a header of the upgrade request goes to the endpoint.
+func (c *httpCall) passesOn(name string) bool {
+	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	case "Host", "Accept-Encoding": // net/http's
+		return false
+	case "Proxy-Authorization", "Http2-Settings": // for the hop to us (RFC 9110, sections 7.6.1 and 11.7.2)
+		return false
+	case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since": // about the answer to the upgrade
+		return false
+	case "Content-Encoding", "Content-Range": // of a body that is not sent
+		return false
+	case "Sec-Websocket-Protocol":
+		return true
+	default:
+		return !reservedHeader(canonical) && (c.upgradeHeaders || !strings.HasPrefix(canonical, "Sec-Websocket-"))
 	}
-	u, err := url.Parse(b.String())
-	switch {
-	case err != nil:
-		return nil, errors.New("the URI with its variables is no URL")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, errors.New("the URI with its variables has no http or https host")
-	}
-	return u, nil
 }
 
-// pathSegment escapes value, dots too where they would lead elsewhere.
-func pathSegment(value string) string {
-	if strings.Trim(value, ".") == "" {
-		return strings.ReplaceAll(value, ".", "%2E")
+// reservedHeader says whether a header is about one connection or frames its
+// request, so that it is neither passed on nor mapped. (RFC 9110, sections 7.6.1
+// and 10.1.1; API Gateway: "Transform API requests and responses for HTTP APIs",
+// reserved headers.)
+func reservedHeader(name string) bool {
+	return hopByHop(name) || strings.EqualFold(name, "Expect")
+}
+
+// namedInConnection says whether the client names a header in Connection, as one
+// that is only for the next hop. (RFC 9110, section 7.6.1.)
+func namedInConnection(header http.Header, name string) bool {
+	for _, line := range header["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), name) {
+				return true
+			}
+		}
 	}
-	return url.PathEscape(value)
+	return false
 }

@@ -53,11 +53,14 @@ func FuzzHTTPIntegration(f *testing.F) {
 		}
 		before := e.count()
 		_, err = compiled.Invoke(t.Context(), req)
-		if err != nil { // a header cannot hold it: nothing is sent
-			require.True(t, strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
+		dots, _, _ := strings.Cut(value, ";")
+		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, `/\`)
+		if err != nil { // it would leave its segment, or a header cannot hold it: nothing is sent
+			require.True(t, leaves || strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
 			require.Equal(t, before, e.count())
 			return
 		}
+		require.False(t, leaves, "%q", value)
 		require.Equal(t, before+1, e.count())
 		r := e.last(t)
 		require.Equal(t, host, r.Host)
@@ -65,7 +68,6 @@ func FuzzHTTPIntegration(f *testing.F) {
 		require.Equal(t, string(body), r.body)
 		escaped := r.URL.EscapedPath()
 		require.Regexp(t, `^/a/[^/?#\\]*/b$`, escaped, "one segment")
-		require.NotContains(t, []string{"/a/./b", "/a/../b"}, escaped)
 		require.Equal(t, "/a/"+value+"/b", r.URL.Path)
 		require.Equal(t, []string{"1"}, r.URL.Query()["own"], "what the URI says")
 		require.Equal(t, []string{value}, r.URL.Query()["q"], "what is mapped")

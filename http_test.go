@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,14 +186,15 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 		"integration.request.header.X-Unknown":        "context.authorizer.tenant",
 		"integration.request.querystring.first-items": "route.request.body.data.items[0].name",
 	}
-	i := &gateway.HTTPIntegration{URI: e.URL + "/${stageVariables.path}/{id}/{room}/end", RequestParameters: parameters}
-	srv.Handle("$connect", i)
-	srv.Handle("$default", i)
+	srv.Handle("$default", &gateway.HTTPIntegration{URI: e.URL + "/${stageVariables.path}/{id}/{room}/end", RequestParameters: parameters})
+	connect := maps.Clone(parameters)
+	delete(connect, "integration.request.path.room") // $connect has no body
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/${stageVariables.path}/{id}/end", RequestParameters: connect})
 	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("X-Token", "first"), gatewaytest.Header("X-Token", "last"),
 		gatewaytest.Header("X-Many", "1"), gatewaytest.Header("X-Many", "2"), gatewaytest.Header("X-None", "forged"),
 		gatewaytest.Query("room", "a"), gatewaytest.Query("room", "b"), gatewaytest.Query("secret", "forged"))
 	r := e.last(t)
-	require.Equal(t, "/v1/"+c.ConnectionID()+"//end", r.URL.Path)
+	require.Equal(t, "/v1/"+c.ConnectionID()+"/end", r.URL.Path)
 	require.Equal(t, c.ConnectionID(), r.Header.Get("connectionId"))
 	require.Equal(t, "prod", r.Header.Get("X-Stage"))
 	require.Equal(t, "it is", r.Header.Get("X-Literal"))
@@ -200,6 +203,7 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 	require.NotContains(t, r.Header, "X-None", "a mapping without a value lets no client fill it")
 	require.NotContains(t, r.URL.Query(), "secret")
 	require.NotContains(t, r.Header, "X-Unknown")
+	require.NotContains(t, r.Header, "X-Room", "an event without a body")
 	require.Equal(t, "last", r.Header.Get("X-Auth"))
 	require.Equal(t, []string{"1", "2"}, r.Header["X-All"])
 	require.Equal(t, []string{"mine"}, r.Header["User-Agent"])
@@ -208,21 +212,28 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 	require.Equal(t, []string{"b"}, r.URL.Query()["room"])
 	require.Equal(t, []string{"a", "b"}, r.URL.Query()["rooms"])
 
-	c.Send(`{"data":{"room":"../x/é?y#z","items":[{"name":"n"}]}}`)
+	c.Send(`{"data":{"room":"x é?y#z%","items":[{"name":"n"}]}}`)
 	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
 	r = e.last(t)
-	require.Equal(t, "/v1/"+strings.ReplaceAll(c.ConnectionID(), "=", "=")+"/..%2Fx%2F%C3%A9%3Fy%23z/end", r.URL.EscapedPath(), "a value is one segment, whatever it holds")
-	require.Equal(t, "../x/é?y#z", r.Header.Get("X-Room"))
+	require.Equal(t, "/v1/"+c.ConnectionID()+"/x%20%C3%A9%3Fy%23z%25/end", r.URL.EscapedPath(), "a value is one segment, whatever it holds")
+	require.Equal(t, "x é?y#z%", r.Header.Get("X-Room"))
 	require.Equal(t, []string{"n"}, r.URL.Query()["first-items"])
 	require.NotContains(t, r.Header, "X-Auth", "the upgrade request's values are there on $connect only")
 	require.NotContains(t, r.URL.Query(), "room")
+}
 
-	c.Send(`{"data":{"room":".."}}`)
-	srv.WaitEvent(func(e gatewaytest.Event) bool { return string(e.Body) == `{"data":{"room":".."}}` })
-	require.Contains(t, e.last(t).RequestURI, "/%2E%2E/end", "dots lead nowhere")
-	c.Send(`no JSON`)
-	srv.WaitEvent(func(e gatewaytest.Event) bool { return string(e.Body) == `no JSON` })
-	require.NotContains(t, e.last(t).Header, "X-Room")
+// A null is as if it were missing, as it is where a template or a route is selected.
+func TestHTTPIntegration_MappedNull(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, says("ok"))
+	ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: e.URL + "/?own=1", RequestParameters: map[string]string{
+		"integration.request.header.X-Mapped": "route.request.body.a", "integration.request.querystring.own": "route.request.body.a", "integration.request.querystring.b": "route.request.body.b",
+	}})
+	require.Equal(t, "ok", ask(`{"a":null,"b":""}`))
+	require.NotContains(t, e.last(t).Header, "X-Mapped")
+	require.Equal(t, url.Values{"b": {""}}, e.last(t).URL.Query(), "an empty text is a value")
+	require.Equal(t, "ok", ask(`{"a":"null"}`))
+	require.Equal(t, []string{"null"}, e.last(t).Header["X-Mapped"])
 }
 
 func TestHTTPIntegration_Failures(t *testing.T) {
@@ -307,7 +318,7 @@ func TestHTTPIntegration_KeepsItsConnections(t *testing.T) {
 func TestHTTPIntegration_Invalid(t *testing.T) {
 	t.Parallel()
 	mapped := func(key, source string) *gateway.HTTPIntegration {
-		return &gateway.HTTPIntegration{URI: "http://x/{id}", RequestParameters: map[string]string{key: source}}
+		return &gateway.HTTPIntegration{URI: "http://x/", RequestParameters: map[string]string{key: source}}
 	}
 	for name, tc := range map[string]struct {
 		i    gateway.Integration
@@ -328,6 +339,11 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"a target without a name":       {mapped("integration.request.header.", "'x'"), `"integration.request.header."`},
 		"a target with a blank":         {mapped("integration.request.header.X Y", "'x'"), `"integration.request.header.X Y"`},
 		"a placeholder that is not":     {mapped("integration.request.path.room", "'x'"), "no {room}"},
+		"a placeholder that none fills": {&gateway.HTTPIntegration{URI: "http://x/{id}"}, "add the parameter integration.request.path.id"},
+		"one of two placeholders":       {&gateway.HTTPIntegration{URI: "http://x/{id}/{of}", RequestParameters: map[string]string{"integration.request.path.id": "'x'"}}, "nothing fills {of}"},
+		"a parameter's name":            {&gateway.HTTPIntegration{URI: "http://x/?{id}=1"}, "{id} stands in the name of a query parameter"},
+		"a query with a mistake":        {&gateway.HTTPIntegration{URI: "http://x/?role=user&rate=100%"}, "hexadecimal digits"},
+		"a URI that is too long":        {&gateway.HTTPIntegration{URI: "http://x/" + strings.Repeat("x", 2048)}, "the most is 2048"},
 		"a source of REST APIs":         {mapped("integration.request.header.X", "method.request.header.X"), `"integration.request.header.X"`},
 		"a literal that is not closed":  {mapped("integration.request.header.X", "'x"), "no closing"},
 		"an unknown source":             {mapped("integration.request.header.X", "request.body.x"), "route.request.body"},

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"runtime"
 	"strings"
+
+	"example.com/gateway/internal/mapping"
 )
 
 // The route keys that the service reserves. (API Gateway: "Working with routes
@@ -166,7 +168,7 @@ type route struct {
 	Route
 	handler   Integration
 	limiter   *limiter
-	required  []requiredParameter
+	required  []mapping.Source
 	selection *selectionExpression // of the model; nil: no model is asked for
 	where     string               // it was registered
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"example.com/gateway/internal/jsonpath"
+	"example.com/gateway/internal/mapping"
 	"example.com/gateway/internal/vtl"
 )
 
@@ -135,7 +136,7 @@ type templates struct {
 type integrationResponse struct {
 	pattern    *regexp.Regexp // nil: $default
 	templates  templates
-	parameters []mapping
+	parameters []mapping.Mapping
 	handling   ContentHandling
 }
 
@@ -208,7 +209,7 @@ func compileIntegrationResponse(key string, r *IntegrationResponse) (ir integrat
 	if ir.templates, err = compileTemplates(selectResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates); err != nil {
 		return ir, err
 	}
-	if ir.parameters, err = responseMappings().compile(r.ResponseParameters); err != nil {
+	if ir.parameters, err = compileMappings(mapping.Response(), r.ResponseParameters); err != nil {
 		return ir, err
 	}
 	ir.handling = r.ContentHandling
@@ -304,10 +305,10 @@ func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (
 		}
 		answer.Body = body
 	}
-	mapped := &mappingInput{req: req, resp: resp}
+	mapped := &resolver{req: req, resp: resp}
 	for _, m := range chosen.parameters {
-		for _, value := range m.values(mapped) {
-			answer.Header.Add(m.name, value)
+		for _, value := range m.Values(mapped) {
+			answer.Header.Add(m.Name, value)
 		}
 	}
 	var err error
@@ -333,14 +334,11 @@ func templateEnv(req *Request, body []byte) *vtl.Env {
 		StageVariables: req.StageVariables,
 		Params: func() vtl.Params {
 			p := vtl.Params{Path: map[string]string{}, Querystring: map[string]string{}, Header: map[string]string{}}
-			if req.Upgrade == nil {
-				return p
+			headers, query := (&resolver{req: req}).upgrade()
+			for _, h := range headers {
+				p.Header[h.Name] = h.Values[len(h.Values)-1]
 			}
-			p.Header["Host"] = req.Upgrade.Host
-			for name, values := range req.Upgrade.Header {
-				p.Header[name] = values[len(values)-1]
-			}
-			for name, values := range req.Upgrade.URL.Query() {
+			for name, values := range query {
 				p.Querystring[name] = values[len(values)-1]
 			}
 			return p

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"example.com/gateway/internal/jsonpath"
+	"example.com/gateway/internal/mapping"
 )
 
 // Model is what the messages of a route have to fit: a JSON Schema of package
@@ -24,24 +25,21 @@ type Model interface {
 // defaultModel is the key of the model for messages that select none.
 const defaultModel = "$default"
 
-// requiredParameter is one of Route.RequestParameters that must be there.
-type requiredParameter struct{ place, name string }
-
 // compileValidation checks and compiles what the route asks of a request.
 func (r *route) compileValidation() error {
 	for key, required := range r.RequestParameters {
-		place, name, ok := identitySource(key)
+		source, err := mapping.Required().Source(key)
 		switch {
-		case !ok || place != sourceHeader && place != sourceQuery:
-			return fmt.Errorf("%w: route %q: request parameter %q is not route.request.header.{name} or route.request.querystring.{name}", ErrInvalidOption, r.RouteKey, key)
+		case err != nil:
+			return fmt.Errorf("%w: route %q: %w", ErrInvalidOption, r.RouteKey, err)
 		case r.RouteKey != RouteKeyConnect:
 			return fmt.Errorf("%w: route %q has the request parameter %q: only $connect has headers and a query", ErrInvalidOption, r.RouteKey, key)
 		case required:
-			r.required = append(r.required, requiredParameter{place, name})
+			r.required = append(r.required, source)
 		}
 	}
-	slices.SortFunc(r.required, func(a, b requiredParameter) int {
-		return strings.Compare(a.name+a.place, b.name+b.place)
+	slices.SortFunc(r.required, func(a, b mapping.Source) int {
+		return strings.Compare(a.Name+a.String(), b.Name+b.String())
 	})
 	if r.ModelSelectionExpression == "" {
 		if len(r.RequestModels) > 0 {
@@ -69,23 +67,19 @@ func (r *route) lifecycle() bool {
 	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
 }
 
-// checkRequest refuses an upgrade that lacks a required request parameter.
+// checkRequest refuses an upgrade that lacks a required request parameter, or has
+// a blank one. (API Gateway: "Request validation for REST APIs": "included and not
+// blank".)
 func (u *upgrade) checkRequest() error {
 	r := u.table.connect
 	if r == nil || len(r.required) == 0 {
 		return nil
 	}
-	in := mappingInput{req: &Request{Upgrade: u.r}, query: u.r.URL.Query()}
+	in := &resolver{req: u.request(), asAuthorizer: true}
 	var missing []string
-	for _, p := range r.required {
-		var values []string
-		if p.place == sourceHeader {
-			values = in.upgradeHeader(p.name)
-		} else {
-			values = in.query[p.name]
-		}
-		if len(values) == 0 {
-			missing = append(missing, p.name)
+	for _, source := range r.required {
+		if strings.TrimSpace(source.Value(in)) == "" {
+			missing = append(missing, source.Name)
 		}
 	}
 	if len(missing) == 0 {

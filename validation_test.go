@@ -123,6 +123,19 @@ func TestValidation_RequiredRequestParameters(t *testing.T) {
 	requireRefused(t, srv, 400, `"Missing required request parameters: [room]"`, header)
 	requireRefused(t, srv, 400, `"Missing required request parameters: [X-Token, room]"`)
 	require.Len(t, srv.Events(), 1, "the integration is not asked")
+	for name, blank := range map[string][]gatewaytest.DialOption{
+		"empty":                      {header, gatewaytest.Query("room", "")},
+		"a blank":                    {header, gatewaytest.Query("room", " ")},
+		"blanks":                     {header, gatewaytest.Query("room", " \t\n ")},
+		"of two values the last one": {header, query, gatewaytest.Query("room", " ")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireRefused(t, srv, 400, `"Missing required request parameters: [room]"`, blank...)
+		})
+	}
+	requireRefused(t, srv, 400, `"Missing required request parameters: [X-Token]"`, query, gatewaytest.Header("X-Token", " "))
+	srv.Dial(t, header, query, gatewaytest.Query("room", "0"))
+	srv.Dial(t, header, gatewaytest.Query("room", ""), query, gatewaytest.Query("name", ""))
 }
 
 // A message that matches no route was rejected as well.

@@ -1,0 +1,121 @@
+package gateway_test
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+)
+
+// A header that frames the request, or belongs to the connection, is not a
+// mapping's, in whatever case it is written.
+func TestHTTPIntegration_ReservedHeaders(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"Content-Length", "content-length", "Content-length", "Transfer-Encoding", "transfer-encoding", "connection", "Upgrade", "te", "TE",
+		"trailer", "expect", "keep-alive", "proxy-connection",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := newGateway(t).Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "m", Integration: &gateway.HTTPIntegration{
+				URI: "http://x", RequestParameters: map[string]string{"integration.request.header." + name: "'1'"},
+			}}}})
+			require.ErrorIs(t, err, gateway.ErrInvalidOption)
+			require.ErrorContains(t, err, "integration.request.header."+name)
+		})
+	}
+}
+
+// wireEndpoint is an HTTP backend that sees each header line as it came.
+func wireEndpoint(t *testing.T) (url string, lines <-chan []string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	requests := make(chan []string, 1)
+	done := make(chan struct{})
+	go func() { // ends with the listener, at the end of the test
+		defer close(done)
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			var request []string
+			r := textproto.NewReader(bufio.NewReader(nc))
+			for line, err := r.ReadLine(); err == nil && line != ""; line, err = r.ReadLine() {
+				request = append(request, line)
+			}
+			requests <- request
+			_, _ = nc.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+			_ = nc.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		require.NoError(t, l.Close())
+		<-done
+	})
+	return "http://" + l.Addr().String(), requests
+}
+
+func named(lines []string, name string) (values []string) {
+	for _, line := range lines[1:] {
+		if n, value, _ := strings.Cut(line, ": "); strings.EqualFold(n, name) {
+			values = append(values, n+"="+value)
+		}
+	}
+	return values
+}
+
+// On the wire a mapped header is there once, also one that net/http would add.
+func TestHTTPIntegration_MappedHeadersOnTheWire(t *testing.T) {
+	t.Parallel()
+	address, requests := wireEndpoint(t)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: address, Client: &http.Client{}, RequestParameters: map[string]string{
+		"integration.request.header.user-agent": "'mine'", "integration.request.header.accept-encoding": "'br'", "integration.request.header.connectionid": "'id'",
+		"integration.request.header.sec-websocket-protocol": "'mapped'", "integration.request.header.host": "'h.test'", "integration.request.header.x-Own": "'own'",
+	}, CallbackURL: "http://gateway.internal"})
+	srv.Dial(t, gatewaytest.Header("X-OWN", "forged"), gatewaytest.Subprotocols("offered"), gatewaytest.Header("Connectionid", "forged"))
+	lines := <-requests
+	require.Equal(t, []string{"User-Agent=mine"}, named(lines, "User-Agent"))
+	require.Equal(t, []string{"Accept-Encoding=br"}, named(lines, "Accept-Encoding"))
+	require.Equal(t, []string{"connectionid=id"}, named(lines, "connectionId"))
+	require.Equal(t, []string{"sec-websocket-protocol=mapped"}, named(lines, "Sec-WebSocket-Protocol"))
+	require.Equal(t, []string{"Host=h.test"}, named(lines, "Host"))
+	require.Equal(t, []string{"x-Own=own"}, named(lines, "X-Own"))
+	require.Len(t, named(lines, "Content-Length"), 1)
+	require.Empty(t, named(lines, "Transfer-Encoding"))
+}
+
+// Headers that are for the connection to the gateway, or about the answer to the
+// upgrade, go no further. What the front end adds cannot be named away.
+func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
+	w := wireTo(t, srv)
+	w.send(upgradeText("Connection: X-Hop, x-forwarded-for", "X-Hop: 1", "Connection: X-Hop-Too", "X-Hop-Too: 1", "Proxy-Authorization: Basic x", "Expect: ",
+		"Range: bytes=0-1", "If-None-Match: *", "If-Match: x", "If-Modified-Since: x", "If-Unmodified-Since: x", "If-Range: x", "Content-Encoding: gzip",
+		"Content-Range: bytes 0-1/2", "HTTP2-Settings: x", "TE: trailers", "Keep-Alive: 1", "Proxy-Connection: close", "Accept-Encoding: br", "X-Kept: 1"))
+	line, err := w.br.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "101")
+	header := e.last(t).Header
+	for _, name := range []string{
+		"X-Hop", "X-Hop-Too", "Proxy-Authorization", "Expect", "Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
+		"Content-Encoding", "Content-Range", "Http2-Settings", "Te", "Keep-Alive", "Proxy-Connection", "Accept-Encoding", "Connection", "Upgrade",
+	} {
+		require.NotContains(t, header, name)
+	}
+	require.Equal(t, "1", header.Get("X-Kept"))
+	require.NotEmpty(t, header.Get("X-Forwarded-For"))
+	require.NotEmpty(t, header.Get("X-Amzn-Trace-Id"))
+}

@@ -1,0 +1,277 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"example.com/gateway/internal/query"
+)
+
+// maxURI is the most characters of an integration's URI. (API Gateway: API
+// reference, "Integration", integrationUri.)
+const maxURI = 2048
+
+// URI is the URI of an HTTP endpoint with ${stageVariables.name}, which the program
+// fills, and {name}, which a client may fill.
+//
+// A client's value stands in a segment of the path, or in the value of a parameter
+// of the query, and never changes which one it is, nor how many there are.
+type URI struct {
+	text   string
+	pieces []piece
+}
+
+// piece is one of a literal text, a stage variable and a placeholder.
+type piece struct{ literal, variable, placeholder string }
+
+// Endpoint is a URI that has been filled.
+type Endpoint struct {
+	URL   *url.URL // without its query
+	Query map[string][]string
+}
+
+var uriName = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
+
+// ParseURI parses text, and refuses a placeholder that stands elsewhere than in the
+// path or in the value of a parameter.
+func ParseURI(text string) (*URI, error) {
+	u := &URI{text: text}
+	if len(text) > maxURI {
+		return nil, fmt.Errorf("the URI has %d characters, the most is %d", len(text), maxURI)
+	}
+	rest := 0
+	for _, m := range uriName.FindAllStringSubmatchIndex(text, -1) {
+		u.pieces = append(u.pieces, piece{literal: text[rest:m[0]]})
+		if m[2] >= 0 {
+			u.pieces = append(u.pieces, piece{variable: text[m[2]:m[3]]})
+		} else {
+			u.pieces = append(u.pieces, piece{placeholder: text[m[4]:m[5]]})
+		}
+		rest = m[1]
+	}
+	u.pieces = append(u.pieces, piece{literal: text[rest:]})
+	if err := u.check(); err != nil {
+		return nil, fmt.Errorf("URI %q: %w", text, err)
+	}
+	return u, nil
+}
+
+// check finds what is wrong with a URI, as far as that shows without the stage
+// variables.
+func (u *URI) check() error {
+	variables := false
+	for _, p := range u.pieces {
+		variables = variables || p.variable != ""
+		if strings.ContainsAny(p.literal, "{}") || strings.HasSuffix(p.literal, "$") && !strings.HasSuffix(u.text, "$") {
+			return errors.New("a brace that belongs to no ${stageVariables.name} and no {name}")
+		}
+	}
+	withScheme := !strings.HasPrefix(u.text, "${") // otherwise a stage variable brings the scheme
+	if first := strings.ToLower(u.pieces[0].literal); withScheme && !strings.HasPrefix(first, "http://") && !strings.HasPrefix(first, "https://") {
+		return errors.New("it begins with neither http:// nor https://")
+	}
+	if !variables {
+		_, err := u.Expand(nil, u.harmless())
+		return err
+	}
+	plain, err := u.plain(nil, !withScheme)
+	if err != nil {
+		return err
+	}
+	_, err = query.Parse(queryOf(plain))
+	return err
+}
+
+// Placeholders returns the names of the placeholders.
+func (u *URI) Placeholders() []string {
+	var names []string
+	for _, p := range u.pieces {
+		if p.placeholder != "" {
+			names = append(names, p.placeholder)
+		}
+	}
+	return names
+}
+
+// Expand fills the URI. Each placeholder needs a value that is not empty; one that
+// would change the segments or the parameters of the URI is an error, which does
+// not quote it.
+func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
+	plainText, err := u.plain(variables, false)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := parseEndpoint(plainText)
+	if err != nil {
+		return nil, err
+	}
+	text, err := u.fill(variables, values)
+	if err != nil {
+		return nil, err
+	}
+	filled, err := parseEndpoint(text)
+	switch {
+	case err != nil:
+		return nil, err
+	case !sameSegments(filled.URL.Path, plain.URL.Path):
+		return nil, errors.New(`a value for a {name} in the path of the URI would lead to another path: it is a dot segment, or has "/" or "\"`)
+	case !sameParameters(filled.Query, plain.Query):
+		return nil, errors.New("a value for a {name} in the query of the URI would make another parameter")
+	}
+	return filled, nil
+}
+
+// sample stands for the value of a placeholder. It is no hexadecimal digit, so that
+// it completes no escape that the URI began.
+const sample = "x"
+
+func (u *URI) harmless() map[string]string {
+	values := map[string]string{}
+	for _, name := range u.Placeholders() {
+		values[name] = sample
+	}
+	return values
+}
+
+// plain returns the URI with harmless values, and refuses a placeholder where no
+// value of a client may stand. anyScheme says that the beginning of the URI is a
+// stage variable, and not known yet.
+func (u *URI) plain(variables map[string]string, anyScheme bool) (string, error) {
+	var b strings.Builder
+	for _, p := range u.pieces {
+		if p.placeholder == "" {
+			b.WriteString(p.literal + variables[p.variable])
+			continue
+		}
+		switch positionAfter(b.String(), anyScheme) {
+		case inHost:
+			return "", fmt.Errorf("{%s} stands before the path, where a client's value would choose the host: use ${stageVariables.name}", p.placeholder)
+		case inName:
+			return "", fmt.Errorf("{%s} stands in the name of a query parameter, which no client may choose: write ?name={%[1]s}", p.placeholder)
+		case inFragment:
+			return "", fmt.Errorf("{%s} stands behind #, which is never sent", p.placeholder)
+		case inPath, inValue:
+			b.WriteString(sample)
+		}
+	}
+	return b.String(), nil
+}
+
+// fill returns the URI with values, escaped for where they stand.
+func (u *URI) fill(variables, values map[string]string) (string, error) {
+	var b strings.Builder
+	for _, p := range u.pieces {
+		if p.placeholder == "" {
+			b.WriteString(p.literal + variables[p.variable])
+			continue
+		}
+		value := values[p.placeholder]
+		if value == "" {
+			return "", fmt.Errorf("integration.request.path.%s has no value for {%[1]s} of the URI", p.placeholder)
+		}
+		if positionAfter(b.String(), false) == inPath {
+			b.WriteString(url.PathEscape(value))
+		} else {
+			b.WriteString(url.QueryEscape(value))
+		}
+	}
+	return b.String(), nil
+}
+
+// position is a part of a URL.
+type position int
+
+const (
+	inHost position = iota // or in the scheme
+	inPath
+	inName
+	inValue
+	inFragment
+)
+
+// positionAfter returns the part of a URL that begins with text in which the next
+// character stands.
+func positionAfter(text string, anyScheme bool) position {
+	if strings.Contains(text, "#") {
+		return inFragment
+	}
+	before, query, found := strings.Cut(text, "?")
+	if found {
+		pair := query[strings.LastIndexAny(query, "&;")+1:]
+		if strings.Contains(pair, "=") {
+			return inValue
+		}
+		return inName
+	}
+	_, rest, found := strings.Cut(before, "://")
+	if !found && anyScheme {
+		rest = before
+	}
+	if strings.Contains(rest, "/") {
+		return inPath
+	}
+	return inHost
+}
+
+// queryOf returns the raw query of a URL.
+func queryOf(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	_, raw, _ := strings.Cut(text, "?")
+	return raw
+}
+
+func parseEndpoint(text string) (*Endpoint, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("the URI with its variables is no URL")
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return nil, errors.New("the URI with its variables has no http or https host")
+	}
+	parameters, err := query.Parse(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	u.RawQuery, u.Fragment, u.RawFragment = "", "", ""
+	return &Endpoint{URL: u, Query: parameters}, nil
+}
+
+// sameSegments says that two decoded paths have the same segments for every server:
+// also for one that decodes before it splits, takes "\" for "/", removes dot
+// segments, or cuts parameters off at ";". (RFC 3986, sections 3.3 and 6.2.2.)
+func sameSegments(path, plain string) bool {
+	segments, wanted := split(path), split(plain)
+	if len(segments) != len(wanted) {
+		return false
+	}
+	for n, segment := range segments {
+		own := wanted[n]
+		if isDots(segment) && !isDots(own) || strings.Contains(own, ";") && strings.Count(segment, ";") != strings.Count(own, ";") {
+			return false
+		}
+	}
+	return true
+}
+
+func split(path string) []string { return strings.Split(strings.ReplaceAll(path, `\`, "/"), "/") }
+
+func isDots(segment string) bool {
+	segment, _, _ = strings.Cut(segment, ";")
+	return segment == "." || segment == ".."
+}
+
+// sameParameters says that two queries have the same parameters, as often.
+func sameParameters(parameters, plain map[string][]string) bool {
+	if len(parameters) != len(plain) {
+		return false
+	}
+	for name, values := range parameters {
+		if len(values) != len(plain[name]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,258 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/lambda"
+)
+
+// sight is what somebody sees of an upgrade request: the last value of each name.
+type sight struct{ header, query map[string]string }
+
+// onlookers are all who are told of an upgrade request. Each sets up $connect and
+// returns what it saw of the names.
+func onlookers(t *testing.T) map[string]func(srv *gatewaytest.Server, headers, query []string) func() sight {
+	t.Helper()
+	ofEvent := func(e lambda.WebsocketRequest) sight { return sight{e.Headers, e.QueryStringParameters} }
+	// mapped reads what an endpoint got in mapped headers.
+	mapped := func(header http.Header, prefix string, names []string) map[string]string {
+		m := map[string]string{}
+		for n, name := range names {
+			if values := header[fmt.Sprintf("%s-%d", prefix, n)]; len(values) > 0 {
+				m[name] = values[0]
+			}
+		}
+		return m
+	}
+	return map[string]func(srv *gatewaytest.Server, headers, query []string) func() sight{
+		"a function": func(srv *gatewaytest.Server, _, _ []string) func() sight {
+			var seen sight
+			srv.Handle("$connect", lambda.Wrap(func(e lambda.WebsocketRequest) (lambda.Response, error) {
+				seen = ofEvent(e)
+				return lambda.Response{StatusCode: 200}, nil
+			}))
+			return func() sight { return seen }
+		},
+		"an authorizer function": func(srv *gatewaytest.Server, _, _ []string) func() sight {
+			var seen sight
+			srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(lambda.WrapAuthorizer(func(e lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
+				seen = sight{e.Headers, e.QueryStringParameters}
+				return lambda.AuthorizerResponse{PrincipalID: "x", PolicyDocument: lambda.PolicyFor("Allow", e.MethodARN)}, nil
+			})))
+			return func() sight { return seen }
+		},
+		"a template": func(srv *gatewaytest.Server, headers, query []string) func() sight {
+			var lines []string
+			srv.Handle("$connect", &gateway.CustomIntegration{
+				Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+					lines = strings.Split(string(payload), "\n")
+					return &gateway.Response{}, nil
+				},
+				Transform: gateway.Transform{RequestTemplates: map[string]string{
+					"$default": "#foreach($n in $input.params().header.keySet())h:$n=$input.params().header.get($n)\n#end#foreach($n in $input.params().querystring.keySet())q:$n=$input.params().querystring.get($n)\n#end",
+				}},
+			})
+			return func() sight {
+				seen := sight{map[string]string{}, map[string]string{}}
+				for _, line := range lines {
+					name, value, _ := strings.Cut(line, "=")
+					if n, ok := strings.CutPrefix(name, "h:"); ok && slices.Contains(headers, n) {
+						seen.header[n] = value
+					}
+					if n, ok := strings.CutPrefix(name, "q:"); ok && slices.Contains(query, n) {
+						seen.query[n] = value
+					}
+				}
+				return seen
+			}
+		},
+		"mappings": func(srv *gatewaytest.Server, headers, query []string) func() sight {
+			e := newEndpoint(t, ok)
+			parameters := map[string]string{}
+			for n, name := range headers {
+				parameters[fmt.Sprintf("integration.request.header.H-%d", n)] = "route.request.header." + strings.ToLower(name)
+			}
+			for n, name := range query {
+				parameters[fmt.Sprintf("integration.request.header.Q-%d", n)] = "route.request.querystring." + name
+			}
+			srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, RequestParameters: parameters, Transform: &gateway.Transform{}})
+			return func() sight {
+				r := e.last(t)
+				return sight{mapped(r.Header, "H", headers), mapped(r.Header, "Q", query)}
+			}
+		},
+		"an endpoint": func(srv *gatewaytest.Server, headers, query []string) func() sight {
+			e := newEndpoint(t, ok)
+			srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
+			return func() sight {
+				r := e.last(t)
+				seen := sight{map[string]string{}, map[string]string{}}
+				for _, name := range headers {
+					if values := r.Header.Values(name); len(values) > 0 {
+						seen.header[name] = values[len(values)-1]
+					}
+				}
+				for _, name := range query {
+					if values := r.URL.Query()[name]; len(values) > 0 {
+						seen.query[name] = values[len(values)-1]
+					}
+				}
+				return seen
+			}
+		},
+		"identity sources and required parameters": func(srv *gatewaytest.Server, headers, query []string) func() sight {
+			seen := sight{map[string]string{}, map[string]string{}}
+			admit := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+				return &gateway.Authorization{}, nil
+			})
+			required := map[string]bool{}
+			var sources []string
+			for _, name := range headers {
+				sources, required["route.request.header."+name] = append(sources, "route.request.header."+name), true
+				seen.header[name] = "present"
+			}
+			for _, name := range query {
+				sources, required["route.request.querystring."+name] = append(sources, "route.request.querystring."+name), true
+				seen.query[name] = "present"
+			}
+			srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(gateway.RequestAuthorizer{Authorizer: admit, IdentitySource: sources}), gateway.WithRequestParameters(required))
+			return func() sight { return seen }
+		},
+	}
+}
+
+// Everybody who is told of an upgrade request is told the same: with what the front
+// end adds, behind what a client sent, in the service's spelling.
+func TestUpgradeRequest_OneView(t *testing.T) {
+	t.Parallel()
+	own := "Root=1-5759e988-bd862e3fe1be46a994272793"
+	for name, tt := range map[string]struct {
+		lines []string
+		want  map[string]string
+	}{
+		"of the front end": {nil, map[string]string{
+			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80",
+		}},
+		"forged": {[]string{"X-Forwarded-For: 198.51.100.1", "X-Forwarded-For: 198.51.100.2", "X-Forwarded-Proto: gopher", "X-Forwarded-Port: 1"}, map[string]string{
+			"X-Forwarded-For": "198.51.100.1, 198.51.100.2, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80",
+		}},
+		"in another case": {[]string{"x-forwarded-for: 198.51.100.1", "X-FORWARDED-PROTO: gopher"}, map[string]string{
+			"X-Forwarded-For": "198.51.100.1, 127.0.0.1", "X-Forwarded-Proto": "http",
+		}},
+		"the client's trace":  {[]string{"X-Amzn-Trace-Id: " + own}, map[string]string{"X-Amzn-Trace-Id": own}},
+		"the client's header": {[]string{"x-custom: first", "X-Custom: last"}, map[string]string{"X-Custom": "last"}},
+		"the spelling":        {[]string{"sec-websocket-protocol: chat.v1"}, map[string]string{"Sec-WebSocket-Protocol": "chat.v1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			headers := slices.Sorted(maps.Keys(tt.want))
+			for who, look := range onlookers(t) {
+				srv := gatewaytest.New(t)
+				seen := look(srv, headers, nil)
+				w := wireTo(t, srv)
+				w.send(upgradeText(tt.lines...))
+				line, err := w.br.ReadString('\n')
+				require.NoError(t, err)
+				require.Contains(t, line, "101", who)
+				got := seen()
+				for _, name := range headers {
+					want := tt.want[name]
+					if strings.HasPrefix(who, "identity") {
+						want = "present"
+					}
+					if name == "X-Forwarded-For" && want != "present" { // the pipe's address is not the loopback's
+						want = strings.Replace(want, "127.0.0.1", lastOf(got.header[name]), 1)
+						require.NotContains(t, lastOf(got.header[name]), "198.51.100")
+						require.NotEmpty(t, lastOf(got.header[name]))
+					}
+					require.Equal(t, want, got.header[name], "%s: %s", who, name)
+				}
+			}
+		})
+	}
+}
+
+func lastOf(list string) string { return list[strings.LastIndex(list, " ")+1:] }
+
+// One request has one trace, whoever is told of it.
+func TestUpgradeRequest_OneTrace(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t)
+	endpoint := &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.Mapped": "route.request.header.X-Amzn-Trace-Id"}}
+	var ofEvent string
+	function := lambda.Wrap(func(e lambda.WebsocketRequest) (lambda.Response, error) {
+		ofEvent = e.Headers["X-Amzn-Trace-Id"]
+		return lambda.Response{StatusCode: 200}, nil
+	})
+	srv.HandleFunc("$connect", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		if _, err := endpoint.Invoke(ctx, req); err != nil {
+			return nil, err
+		}
+		return function.Invoke(ctx, req)
+	})
+	srv.Dial(t)
+	require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, ofEvent)
+	require.Equal(t, ofEvent, e.last(t).Header.Get("X-Amzn-Trace-Id"))
+	require.Equal(t, ofEvent, e.last(t).Header.Get("Mapped"))
+	first := ofEvent
+	srv.Dial(t)
+	require.NotEqual(t, first, e.last(t).Header.Get("X-Amzn-Trace-Id"), "another request")
+}
+
+// Everybody reads the query in the same way: what is a parameter to one is one to
+// all.
+func TestUpgradeRequest_OneQuery(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]map[string]string{
+		"token=abc;room=7":           {"token": "abc", "room": "7"},
+		"token=abc&room=7":           {"token": "abc", "room": "7"},
+		"token=a%3Bb%26c;room=7":     {"token": "a;b&c", "room": "7"},
+		"token=first;token=X;Y":      {"token": "X"},
+		"room=a+b;token=100%25;":     {"room": "a b", "token": "100%"},
+		"&;token=abc;;&room=%C3%A9;": {"token": "abc", "room": "é"},
+	} {
+		t.Run(raw, func(t *testing.T) {
+			t.Parallel()
+			names := slices.Sorted(maps.Keys(want))
+			all := onlookers(t)
+			all["Go"] = func(srv *gatewaytest.Server, _, query []string) func() sight {
+				seen := map[string]string{}
+				srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+					for _, name := range query {
+						values := req.Upgrade.URL.Query()[name]
+						seen[name] = values[len(values)-1]
+					}
+					return nil, nil
+				})
+				return func() sight { return sight{nil, seen} }
+			}
+			for who, look := range all {
+				srv := gatewaytest.New(t)
+				seen := look(srv, nil, names)
+				w := wireTo(t, srv)
+				w.send(strings.Replace(upgradeText(), "/test", "/test?"+raw, 1))
+				line, err := w.br.ReadString('\n')
+				require.NoError(t, err)
+				require.Contains(t, line, "101", who)
+				for _, name := range names {
+					want := want[name]
+					if strings.HasPrefix(who, "identity") {
+						want = "present"
+					}
+					require.Equal(t, want, seen().query[name], "%s: %s", who, name)
+				}
+			}
+		})
+	}
+}
