@@ -70,7 +70,9 @@ func WithAuthorizer(a Authorizer) RouteOption { return func(r *Route) { r.Author
 // REQUEST authorizer of the service.
 //
 // A source is route.request.header.{name}, route.request.querystring.{name},
-// whose last value counts, stageVariables.{name} or context.{name}. As in the
+// whose last value counts, stageVariables.{name} or context.{name}. The headers are
+// those that a Lambda authorizer sees, with those that the front end adds, such as
+// X-Forwarded-For, which ends with the client's address. As in the
 // service, context.eventType and context.messageDirection are never there. (API
 // Gateway: "Create a Lambda REQUEST authorizer function".)
 type RequestAuthorizer struct {

@@ -31,23 +31,36 @@ import (
 //	Content-Type             application/json, MESSAGE only
 //	User-Agent               AmazonAPIGateway_{API ID}
 //	X-Amzn-Apigateway-Api-Id the API ID
-//	X-Amzn-Trace-Id          Root=1-…, new for each event
+//	X-Amzn-Trace-Id          on CONNECT the client's, if it sent one; otherwise Root=1-…, another for each event
 //	X-Forwarded-For          the client's address, after what a client sent itself
 //	X-Forwarded-Port, -Proto where the client connected, CONNECT only
 //
-// and, for CONNECT, the other headers and the query of the upgrade request,
-// except those about its connection. What it does not get is the connection ID:
-// see CallbackURL.
+// and, for CONNECT, the other headers and the query of the upgrade request. Headers
+// that are meant for the gateway alone are left out: those about the connection,
+// those that Connection names, Proxy-Authorization, Expect, Range, the If-* headers,
+// and Content-Encoding. (RFC 9110, section 7.6.1.) The endpoint does not get the
+// connection ID: see CallbackURL.
 //
 // Its status, body and headers become the Response: on $connect a status other
 // than 2xx refuses, and Sec-WebSocket-Protocol chooses the subprotocol. On a
 // message the body is the answer, whatever the status. Redirects are not
 // followed. An endpoint that cannot be reached fails with 504. (API Gateway:
 // "Setting up a WebSocket API integration request".)
+//
+// An HTTPIntegration must not be copied after its first use.
 type HTTPIntegration struct {
-	// URI is the endpoint, http or https. It may hold ${stageVariables.name}, which
-	// is replaced as it is, and {name}, which integration.request.path.name fills,
-	// escaped.
+	// URI is the endpoint, http or https, of at most 2,048 characters. It may hold
+	// ${stageVariables.name}, which is replaced as it is, and {name}, which
+	// integration.request.path.name fills, escaped. Each {name} needs that parameter,
+	// and stands in the path or in the value of a query parameter.
+	//
+	// A value never changes the segments of the path or the parameters of the query.
+	// One that would, for this or any other server, fails the integration with 500,
+	// as does one that is missing, null or empty: in the path "." and "..", also
+	// together with what stands beside them, and everything that has "/" or "".
+	//
+	// User and password of the URI become the Authorization header, in place of the
+	// client's.
 	URI string
 	// Method is the HTTP method. "" means POST, for all events.
 	Method string
@@ -62,9 +75,10 @@ type HTTPIntegration struct {
 	//	context.{name}, e.g. context.connectionId
 	//	'literal'
 	//
-	// The first two lines have values on $connect only. A source that is missing
-	// leaves its target out. (API Gateway: "Setting up data mapping for WebSocket
-	// APIs".)
+	// The first two lines have values on $connect only. A source that is missing or a
+	// JSON null leaves its target out; a {name} of the URI cannot be left out. Headers
+	// that belong to the connection or frame the request, such as Content-Length,
+	// cannot be mapped. (API Gateway: "Setting up data mapping for WebSocket APIs".)
 	RequestParameters map[string]string
 	// CallbackURL tells the endpoint whom it serves: when set, it gets the headers
 	// connectionId, routeKey, eventType, stage, and callbackUrl, which is CallbackURL
@@ -82,8 +96,10 @@ type HTTPIntegration struct {
 	// Timeout ends the call earlier than Quotas.IntegrationTimeout does. 0 means
 	// that one alone.
 	Timeout time.Duration
-	// Client makes the calls; its redirect policy is not used. nil means a client
-	// that keeps up to 64 idle connections to the endpoint.
+	// Client makes the calls; its redirect policy is not used, and closing its
+	// connections is the program's. nil means a client that all HTTP integrations of
+	// the gateway share. It keeps up to 64 idle connections to each host, for 90
+	// seconds or until the gateway is closed.
 	Client *http.Client
 	// Transform makes this a non-proxy integration: the endpoint gets the
 	// transformed payload, and of the upgrade request only what is mapped. nil means
@@ -96,7 +112,9 @@ type HTTPIntegration struct {
 var _ Integration = (*HTTPIntegration)(nil)
 
 // Invoke calls the endpoint. A route has the integration compiled once; a direct
-// call compiles it each time.
+// call compiles it each time. Both use the same connections: those of the gateway
+// that ctx comes from, or, with another ctx, those of this HTTPIntegration, which
+// are closed when they have been idle for 90 seconds.
 func (i *HTTPIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	return invokeOnce(ctx, i, req)
 }

@@ -75,7 +75,9 @@ type Request struct {
 	MessageID    string // MESSAGE only
 	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil
 	// Upgrade is the client's upgrade request, CONNECT only: header, query,
-	// cookies, TLS state. It must not be used after Invoke has returned.
+	// cookies, TLS state. It is as the client sent it, X-Forwarded-For too, but a ";"
+	// between the parameters of the query is a "&". It must not be used after Invoke
+	// has returned.
 	Upgrade  *http.Request
 	Identity Identity
 	// Authorizer is what the authorizer returned when the client connected: its

@@ -43,8 +43,8 @@ type Route struct {
 	Throttle Throttle
 	// RequestParameters are the parameters of the upgrade request that the route
 	// knows, route.request.header.{name} and route.request.querystring.{name}, and
-	// whether they are required: $connect only. A client that lacks a required one
-	// gets 400.
+	// whether they are required: $connect only. A client that lacks a required one,
+	// or sends it blank, gets 400.
 	RequestParameters map[string]bool
 	// ModelSelectionExpression selects which of RequestModels a message has to fit,
 	// by key; "$default" takes the messages that select none. The client of a message
