@@ -57,7 +57,7 @@ type HTTPIntegration struct {
 	// A value never changes the segments of the path or the parameters of the query.
 	// One that would, for this or any other server, fails the integration with 500,
 	// as does one that is missing, null or empty: in the path "." and "..", also
-	// together with what stands beside them, and everything that has "/" or "".
+	// together with what stands beside them, and everything that has "/", "\" or a zero byte.
 	//
 	// User and password of the URI become the Authorization header, in place of the
 	// client's.
@@ -133,7 +133,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := i.checkTargets(uri, mappings); err != nil {
+	if err := checkTargets(uri, mappings); err != nil {
 		return nil, err
 	}
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
@@ -155,7 +155,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 
 // checkTargets finds mappings that can lead nowhere, and placeholders of the URI
 // that nothing fills.
-func (i *HTTPIntegration) checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
+func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 	placeholders := uri.Placeholders()
 	filled := map[string]bool{}
 	for _, m := range mappings {
@@ -163,14 +163,14 @@ func (i *HTTPIntegration) checkTargets(uri *mapping.URI, mappings []mapping.Mapp
 		case m.Target == mapping.ToHeader && reservedHeader(m.Name):
 			return fmt.Errorf("%w: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
 		case m.Target == mapping.ToPath && !slices.Contains(placeholders, m.Name):
-			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, i.URI)
+			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, uri)
 		case m.Target == mapping.ToPath:
 			filled[m.Name] = true
 		}
 	}
 	for _, name := range placeholders {
 		if !filled[name] {
-			return fmt.Errorf("%w: URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, i.URI, name)
+			return fmt.Errorf("%w: URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, uri, name)
 		}
 	}
 	return nil

@@ -54,7 +54,8 @@ func FuzzHTTPIntegration(f *testing.F) {
 		before := e.count()
 		_, err = compiled.Invoke(t.Context(), req)
 		dots, _, _ := strings.Cut(value, ";")
-		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, `/\`)
+		dots = strings.TrimSpace(dots)
+		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, "/\\\x00")
 		if err != nil { // it would leave its segment, or a header cannot hold it: nothing is sent
 			require.True(t, leaves || strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
 			require.Equal(t, before, e.count())

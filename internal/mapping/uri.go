@@ -33,7 +33,10 @@ type Endpoint struct {
 	Query map[string][]string
 }
 
-var uriName = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
+var (
+	uriName  = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
+	userinfo = regexp.MustCompile(`://[^/?#]*@`)
+)
 
 // ParseURI parses text, and refuses a placeholder that stands elsewhere than in the
 // path or in the value of a parameter.
@@ -54,7 +57,7 @@ func ParseURI(text string) (*URI, error) {
 	}
 	u.pieces = append(u.pieces, piece{literal: text[rest:]})
 	if err := u.check(); err != nil {
-		return nil, fmt.Errorf("URI %q: %w", text, err)
+		return nil, fmt.Errorf("URI %q: %w", u, err)
 	}
 	return u, nil
 }
@@ -85,6 +88,9 @@ func (u *URI) check() error {
 	return err
 }
 
+// String returns the text of the URI, without user and password.
+func (u *URI) String() string { return userinfo.ReplaceAllString(u.text, "://") }
+
 // Placeholders returns the names of the placeholders.
 func (u *URI) Placeholders() []string {
 	var names []string
@@ -109,15 +115,18 @@ func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
 		return nil, err
 	}
 	text, err := u.fill(variables, values)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case text == plainText:
+		return plain, nil
 	}
 	filled, err := parseEndpoint(text)
 	switch {
 	case err != nil:
 		return nil, err
 	case !sameSegments(filled.URL.Path, plain.URL.Path):
-		return nil, errors.New(`a value for a {name} in the path of the URI would lead to another path: it is a dot segment, or has "/" or "\"`)
+		return nil, errors.New(`a value for a {name} in the path of the URI would lead to another path: it is a dot segment, or has "/", "\" or a zero byte`)
 	case !sameParameters(filled.Query, plain.Query):
 		return nil, errors.New("a value for a {name} in the query of the URI would make another parameter")
 	}
@@ -241,10 +250,11 @@ func parseEndpoint(text string) (*Endpoint, error) {
 
 // sameSegments says that two decoded paths have the same segments for every server:
 // also for one that decodes before it splits, takes "\" for "/", removes dot
-// segments, or cuts parameters off at ";". (RFC 3986, sections 3.3 and 6.2.2.)
+// segments, cuts parameters off at ";" and blanks at the end, or ends a text at a
+// zero byte. (RFC 3986, sections 3.3 and 6.2.2.)
 func sameSegments(path, plain string) bool {
 	segments, wanted := split(path), split(plain)
-	if len(segments) != len(wanted) {
+	if len(segments) != len(wanted) || strings.Count(path, "\x00") != strings.Count(plain, "\x00") {
 		return false
 	}
 	for n, segment := range segments {
@@ -260,6 +270,7 @@ func split(path string) []string { return strings.Split(strings.ReplaceAll(path,
 
 func isDots(segment string) bool {
 	segment, _, _ = strings.Cut(segment, ";")
+	segment = strings.TrimSpace(segment)
 	return segment == "." || segment == ".."
 }
 

@@ -66,6 +66,10 @@ func TestURI_Expand_Refuses(t *testing.T) {
 		{"http://api.test/users/{id}/x", `..\admin`, another},
 		{"http://api.test/users/{id}/x", `a\b`, another},
 		{"http://api.test/users/{id}/x", "..;", another},
+		{"http://api.test/users/{id}/x", ".. ", another},
+		{"http://api.test/users/{id}/x", "\t.\n", another},
+		{"http://api.test/users/{id}/x", "..\x00", another},
+		{"http://api.test/users/{id}/x", "7\x00", another},
 		{"http://api.test/users/{id}/x", ".;a", another},
 		{"http://api.test/users/{id}{id}/x", ".", another},
 		{"http://api.test/users/.{id}/x", ".", another},
@@ -132,6 +136,8 @@ func TestParseURI_Refuses(t *testing.T) {
 	}
 	_, err := mapping.ParseURI("http://api.test/" + strings.Repeat("x", 2048-16))
 	require.NoError(t, err, "at the bound")
+	_, err = mapping.ParseURI("https://service:sec@ret@api.test/{id")
+	require.ErrorContains(t, err, `URI "https://api.test/{id"`, "a password is not quoted")
 }
 
 // FuzzURI checks, with a parser of its own, that a client's value never changes
