@@ -43,6 +43,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/registry"
@@ -64,13 +65,14 @@ type Gateway struct {
 	frameLimits wsconn.Limits // of every connection
 	sendLimits  outbox.Limits // likewise
 	sockets     poll.Pool     // of the connections that can be polled
-	endpoints   endpoints     // of HTTP integrations
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
 
 	root   context.Context //nolint:containedctx // parent of every integration's context, ended by cut
 	cutOff context.CancelFunc
+
+	endpoints endpoint.Client // calls the backends of all integrations
 
 	running sync.WaitGroup // upgrades, connections, and the goroutines of both
 	mu      sync.Mutex     // guards the field below, and joining the running ones by it
@@ -106,7 +108,7 @@ func New(opts ...Option) (*Gateway, error) {
 		g.throttles.account = c.account.limiter
 	}
 	g.routes.Store(table)
-	root := context.WithValue(context.Background(), endpointsKey{}, &g.endpoints) //nolint:forbidigo // the one root
+	root := endpoint.NewContext(context.Background(), &g.endpoints) //nolint:forbidigo // the one root
 	g.root, g.cutOff = context.WithCancel(root)
 	return g, nil
 }
@@ -207,7 +209,7 @@ func (g *Gateway) stop() <-chan struct{} {
 			g.running.Wait()
 			g.cutOff()
 			g.sockets.Close()
-			g.endpoints.close()
+			g.endpoints.Close()
 			g.watch.end()
 			close(stopped)
 		}()

@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/mapping"
 )
@@ -106,7 +105,7 @@ type HTTPIntegration struct {
 	// proxy.
 	Transform *Transform
 
-	own endpoints // for calls that belong to no gateway
+	own endpoint.Client // for calls that belong to no gateway
 }
 
 var _ Integration = (*HTTPIntegration)(nil)
@@ -119,10 +118,7 @@ func (i *HTTPIntegration) Invoke(ctx context.Context, req *Request) (*Response, 
 	return invokeOnce(ctx, i, req)
 }
 
-const (
-	defaultResponseBytes = 128 << 10
-	idlePerEndpoint      = 64
-)
+const defaultResponseBytes = 128 << 10
 
 func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	uri, err := mapping.ParseURI(i.URI)
@@ -141,8 +137,11 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	}
 	call := &httpCall{
 		uri: uri, mappings: mappings, method: cmp.Or(i.Method, http.MethodPost), timeout: i.Timeout,
-		client: withoutRedirects(i.Client), own: &i.own, callbackURL: i.CallbackURL,
+		own: &i.own, callbackURL: i.CallbackURL,
 		upgradeHeaders: i.UpgradeHeaders, proxy: i.Transform == nil, responseBytes: i.ResponseBytes,
+	}
+	if i.Client != nil {
+		call.client = endpoint.WithoutRedirects(i.Client)
 	}
 	if call.responseBytes <= 0 {
 		call.responseBytes = defaultResponseBytes
@@ -178,53 +177,14 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 
 var httpMethod = regexp.MustCompile("^[A-Z]{1,20}$")
 
-// withoutRedirects returns a copy of client that follows no redirect.
-func withoutRedirects(client *http.Client) *http.Client {
-	if client == nil {
-		return nil
-	}
-	c := *client
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &c
-}
-
-// endpoints is the client of HTTP integrations that bring none of their own. Its
-// idle connections are kept for 90 seconds, or until it is closed.
-type endpoints struct {
-	once   sync.Once // guards making client
-	client *http.Client
-}
-
-func (e *endpoints) get() *http.Client {
-	e.once.Do(func() {
-		e.client = withoutRedirects(&http.Client{Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost: idlePerEndpoint,
-			IdleConnTimeout:     90 * time.Second,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true, // the body is passed on as it is
-		}})
-	})
-	return e.client
-}
-
-// close closes the connections that are idle, and those that become so.
-func (e *endpoints) close() { e.get().CloseIdleConnections() }
-
-// endpointsKey is the key of a gateway's endpoints in the contexts of its
-// integrations.
-type endpointsKey struct{}
-
 // httpCall is an HTTPIntegration, compiled.
 type httpCall struct {
 	uri            *mapping.URI
 	mappings       []mapping.Mapping
 	method         string
 	timeout        time.Duration
-	client         *http.Client // nil: that of the gateway
-	own            *endpoints   // for a call that belongs to no gateway
+	client         *http.Client     // nil: that of the gateway
+	own            *endpoint.Client // for a call that belongs to no gateway
 	callbackURL    string
 	upgradeHeaders bool
 	proxy          bool
@@ -267,10 +227,7 @@ func (c *httpCall) clientFor(ctx context.Context) *http.Client {
 	if c.client != nil {
 		return c.client
 	}
-	if ofGateway, ok := ctx.Value(endpointsKey{}).(*endpoints); ok {
-		return ofGateway.get()
-	}
-	return c.own.get()
+	return endpoint.For(ctx, c.own)
 }
 
 // withoutURL takes the URL, which may hold a secret, out of a client's error.

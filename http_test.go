@@ -293,28 +293,6 @@ func TestHTTPIntegration_FollowsNoRedirect(t *testing.T) {
 	require.False(t, followed.Load())
 }
 
-func TestHTTPIntegration_KeepsItsConnections(t *testing.T) {
-	t.Parallel()
-	var opened atomic.Int32
-	e := &endpoint{}
-	e.Server = httptest.NewUnstartedServer(says("ok"))
-	e.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	e.Start()
-	t.Cleanup(e.Close)
-	srv := gatewaytest.New(t)
-	srv.Handle("$default", &gateway.HTTPIntegration{URI: e.URL}, gateway.WithRouteResponse())
-	c := srv.Dial(t)
-	for range 20 {
-		c.Send("x")
-		require.Equal(t, "ok", c.Receive())
-	}
-	require.Equal(t, int32(1), opened.Load())
-}
-
 func TestHTTPIntegration_Invalid(t *testing.T) {
 	t.Parallel()
 	mapped := func(key, source string) *gateway.HTTPIntegration {

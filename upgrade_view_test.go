@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -19,116 +18,130 @@ import (
 // sight is what somebody sees of an upgrade request: the last value of each name.
 type sight struct{ header, query map[string]string }
 
-// onlookers are all who are told of an upgrade request. Each sets up $connect and
+// onlooker is somebody who is told of an upgrade request. It sets up $connect, and
 // returns what it saw of the names.
-func onlookers(t *testing.T) map[string]func(srv *gatewaytest.Server, headers, query []string) func() sight {
-	t.Helper()
-	ofEvent := func(e lambda.WebsocketRequest) sight { return sight{e.Headers, e.QueryStringParameters} }
-	// mapped reads what an endpoint got in mapped headers.
-	mapped := func(header http.Header, prefix string, names []string) map[string]string {
-		m := map[string]string{}
-		for n, name := range names {
-			if values := header[fmt.Sprintf("%s-%d", prefix, n)]; len(values) > 0 {
-				m[name] = values[0]
+type onlooker func(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight
+
+func onlookers() map[string]onlooker {
+	return map[string]onlooker{
+		"a function": functionSees, "an authorizer function": authorizerSees, "a template": templateSees,
+		"mappings": mappingsSee, "an endpoint": endpointSees, "identity sources and required parameters": sourcesSee,
+	}
+}
+
+func functionSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() sight {
+	var seen sight
+	srv.Handle("$connect", lambda.Wrap(func(e lambda.WebsocketRequest) (lambda.Response, error) {
+		seen = sight{e.Headers, e.QueryStringParameters}
+		return lambda.Response{StatusCode: 200}, nil
+	}))
+	return func() sight { return seen }
+}
+
+func authorizerSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() sight {
+	var seen sight
+	srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(lambda.WrapAuthorizer(func(e lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
+		seen = sight{e.Headers, e.QueryStringParameters}
+		return lambda.AuthorizerResponse{PrincipalID: "x", PolicyDocument: lambda.PolicyFor("Allow", e.MethodARN)}, nil
+	})))
+	return func() sight { return seen }
+}
+
+func templateSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() sight {
+	seen := sight{map[string]string{}, map[string]string{}}
+	backend := func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+		for line := range strings.Lines(string(payload)) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			if n, ok := strings.CutPrefix(name, "header:"); ok {
+				seen.header[n] = value
+			}
+			if n, ok := strings.CutPrefix(name, "query:"); ok {
+				seen.query[n] = value
 			}
 		}
-		return m
+		return &gateway.Response{}, nil
 	}
-	return map[string]func(srv *gatewaytest.Server, headers, query []string) func() sight{
-		"a function": func(srv *gatewaytest.Server, _, _ []string) func() sight {
-			var seen sight
-			srv.Handle("$connect", lambda.Wrap(func(e lambda.WebsocketRequest) (lambda.Response, error) {
-				seen = ofEvent(e)
-				return lambda.Response{StatusCode: 200}, nil
-			}))
-			return func() sight { return seen }
-		},
-		"an authorizer function": func(srv *gatewaytest.Server, _, _ []string) func() sight {
-			var seen sight
-			srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(lambda.WrapAuthorizer(func(e lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
-				seen = sight{e.Headers, e.QueryStringParameters}
-				return lambda.AuthorizerResponse{PrincipalID: "x", PolicyDocument: lambda.PolicyFor("Allow", e.MethodARN)}, nil
-			})))
-			return func() sight { return seen }
-		},
-		"a template": func(srv *gatewaytest.Server, headers, query []string) func() sight {
-			var lines []string
-			srv.Handle("$connect", &gateway.CustomIntegration{
-				Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
-					lines = strings.Split(string(payload), "\n")
-					return &gateway.Response{}, nil
-				},
-				Transform: gateway.Transform{RequestTemplates: map[string]string{
-					"$default": "#foreach($n in $input.params().header.keySet())h:$n=$input.params().header.get($n)\n#end#foreach($n in $input.params().querystring.keySet())q:$n=$input.params().querystring.get($n)\n#end",
-				}},
-			})
-			return func() sight {
-				seen := sight{map[string]string{}, map[string]string{}}
-				for _, line := range lines {
-					name, value, _ := strings.Cut(line, "=")
-					if n, ok := strings.CutPrefix(name, "h:"); ok && slices.Contains(headers, n) {
-						seen.header[n] = value
-					}
-					if n, ok := strings.CutPrefix(name, "q:"); ok && slices.Contains(query, n) {
-						seen.query[n] = value
-					}
-				}
-				return seen
-			}
-		},
-		"mappings": func(srv *gatewaytest.Server, headers, query []string) func() sight {
-			e := newEndpoint(t, ok)
-			parameters := map[string]string{}
-			for n, name := range headers {
-				parameters[fmt.Sprintf("integration.request.header.H-%d", n)] = "route.request.header." + strings.ToLower(name)
-			}
-			for n, name := range query {
-				parameters[fmt.Sprintf("integration.request.header.Q-%d", n)] = "route.request.querystring." + name
-			}
-			srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, RequestParameters: parameters, Transform: &gateway.Transform{}})
-			return func() sight {
-				r := e.last(t)
-				return sight{mapped(r.Header, "H", headers), mapped(r.Header, "Q", query)}
-			}
-		},
-		"an endpoint": func(srv *gatewaytest.Server, headers, query []string) func() sight {
-			e := newEndpoint(t, ok)
-			srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
-			return func() sight {
-				r := e.last(t)
-				seen := sight{map[string]string{}, map[string]string{}}
-				for _, name := range headers {
-					if values := r.Header.Values(name); len(values) > 0 {
-						seen.header[name] = values[len(values)-1]
-					}
-				}
-				for _, name := range query {
-					if values := r.URL.Query()[name]; len(values) > 0 {
-						seen.query[name] = values[len(values)-1]
-					}
-				}
-				return seen
-			}
-		},
-		"identity sources and required parameters": func(srv *gatewaytest.Server, headers, query []string) func() sight {
-			seen := sight{map[string]string{}, map[string]string{}}
-			admit := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
-				return &gateway.Authorization{}, nil
-			})
-			required := map[string]bool{}
-			var sources []string
-			for _, name := range headers {
-				sources, required["route.request.header."+name] = append(sources, "route.request.header."+name), true
-				seen.header[name] = "present"
-			}
-			for _, name := range query {
-				sources, required["route.request.querystring."+name] = append(sources, "route.request.querystring."+name), true
-				seen.query[name] = "present"
-			}
-			srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(gateway.RequestAuthorizer{Authorizer: admit, IdentitySource: sources}), gateway.WithRequestParameters(required))
-			return func() sight { return seen }
-		},
+	srv.Handle("$connect", &gateway.CustomIntegration{Backend: backend, Transform: gateway.Transform{RequestTemplates: map[string]string{
+		"$default": "#set($p = $input.params())#foreach($n in $p.header.keySet())header:$n=$p.header.get($n)\n#end#foreach($n in $p.querystring.keySet())query:$n=$p.querystring.get($n)\n#end",
+	}}})
+	return func() sight { return seen }
+}
+
+func mappingsSee(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
+	t.Helper()
+	e := newEndpoint(t, ok)
+	parameters := map[string]string{}
+	for n, name := range headers {
+		parameters[fmt.Sprintf("integration.request.header.H-%d", n)] = "route.request.header." + strings.ToLower(name)
 	}
+	for n, name := range query {
+		parameters[fmt.Sprintf("integration.request.header.Q-%d", n)] = "route.request.querystring." + name
+	}
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, RequestParameters: parameters, Transform: &gateway.Transform{}})
+	return func() sight {
+		seen := sight{map[string]string{}, map[string]string{}}
+		for n, name := range headers {
+			seen.header[name] = e.last(t).Header.Get(fmt.Sprintf("H-%d", n))
+		}
+		for n, name := range query {
+			seen.query[name] = e.last(t).Header.Get(fmt.Sprintf("Q-%d", n))
+		}
+		return seen
+	}
+}
+
+func endpointSees(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
+	t.Helper()
+	e := newEndpoint(t, ok)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
+	return func() sight {
+		seen := sight{map[string]string{}, map[string]string{}}
+		for _, name := range headers {
+			for _, value := range e.last(t).Header.Values(name) {
+				seen.header[name] = value
+			}
+		}
+		for _, name := range query {
+			for _, value := range e.last(t).URL.Query()[name] {
+				seen.query[name] = value
+			}
+		}
+		return seen
+	}
+}
+
+// present is what sourcesSee sees of any value that is not empty.
+const present = "present"
+
+func sourcesSee(_ *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
+	seen := sight{map[string]string{}, map[string]string{}}
+	required := map[string]bool{}
+	a := gateway.RequestAuthorizer{Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+		return &gateway.Authorization{}, nil
+	})}
+	for _, name := range headers {
+		a.IdentitySource, required["route.request.header."+name] = append(a.IdentitySource, "route.request.header."+name), true
+		seen.header[name] = present
+	}
+	for _, name := range query {
+		a.IdentitySource, required["route.request.querystring."+name] = append(a.IdentitySource, "route.request.querystring."+name), true
+		seen.query[name] = present
+	}
+	srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(a), gateway.WithRequestParameters(required))
+	return func() sight { return seen }
+}
+
+func integrationSees(_ *testing.T, srv *gatewaytest.Server, _, query []string) func() sight {
+	seen := sight{query: map[string]string{}}
+	srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		for _, name := range query {
+			for _, value := range req.Upgrade.URL.Query()[name] {
+				seen.query[name] = value
+			}
+		}
+		return nil, nil
+	})
+	return func() sight { return seen }
 }
 
 // Everybody who is told of an upgrade request is told the same: with what the front
@@ -156,9 +169,9 @@ func TestUpgradeRequest_OneView(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			headers := slices.Sorted(maps.Keys(tt.want))
-			for who, look := range onlookers(t) {
+			for who, look := range onlookers() {
 				srv := gatewaytest.New(t)
-				seen := look(srv, headers, nil)
+				seen := look(t, srv, headers, nil)
 				w := wireTo(t, srv)
 				w.send(upgradeText(tt.lines...))
 				line, err := w.br.ReadString('\n')
@@ -168,9 +181,9 @@ func TestUpgradeRequest_OneView(t *testing.T) {
 				for _, name := range headers {
 					want := tt.want[name]
 					if strings.HasPrefix(who, "identity") {
-						want = "present"
+						want = present
 					}
-					if name == "X-Forwarded-For" && want != "present" { // the pipe's address is not the loopback's
+					if name == "X-Forwarded-For" && want != present { // the pipe's address is not the loopback's
 						want = strings.Replace(want, "127.0.0.1", lastOf(got.header[name]), 1)
 						require.NotContains(t, lastOf(got.header[name]), "198.51.100")
 						require.NotEmpty(t, lastOf(got.header[name]))
@@ -225,21 +238,11 @@ func TestUpgradeRequest_OneQuery(t *testing.T) {
 		t.Run(raw, func(t *testing.T) {
 			t.Parallel()
 			names := slices.Sorted(maps.Keys(want))
-			all := onlookers(t)
-			all["Go"] = func(srv *gatewaytest.Server, _, query []string) func() sight {
-				seen := map[string]string{}
-				srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-					for _, name := range query {
-						values := req.Upgrade.URL.Query()[name]
-						seen[name] = values[len(values)-1]
-					}
-					return nil, nil
-				})
-				return func() sight { return sight{nil, seen} }
-			}
+			all := onlookers()
+			all["a func"] = integrationSees
 			for who, look := range all {
 				srv := gatewaytest.New(t)
-				seen := look(srv, nil, names)
+				seen := look(t, srv, nil, names)
 				w := wireTo(t, srv)
 				w.send(strings.Replace(upgradeText(), "/test", "/test?"+raw, 1))
 				line, err := w.br.ReadString('\n')
@@ -248,11 +251,37 @@ func TestUpgradeRequest_OneQuery(t *testing.T) {
 				for _, name := range names {
 					want := want[name]
 					if strings.HasPrefix(who, "identity") {
-						want = "present"
+						want = present
 					}
 					require.Equal(t, want, seen().query[name], "%s: %s", who, name)
 				}
 			}
+		})
+	}
+}
+
+// What a middleware takes out of an upgrade request, no integration behind it sees.
+func TestUpgradeRequest_ChangedByMiddleware(t *testing.T) {
+	t.Parallel()
+	for who, look := range onlookers() {
+		if strings.Contains(who, "authorizer") || strings.HasPrefix(who, "identity") { // they come before it
+			continue
+		}
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
+				return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+					req.Upgrade.Header.Del("X-Token")
+					req.Upgrade.URL.RawQuery = "room=7"
+					return next.Invoke(ctx, req)
+				})
+			}))
+			seen := look(t, srv, []string{"X-Token", "X-Kept"}, []string{"token", "room"})
+			srv.Dial(t, gatewaytest.Header("X-Token", "secret"), gatewaytest.Header("X-Kept", "kept"), gatewaytest.Query("token", "secret"))
+			require.Empty(t, seen().header["X-Token"])
+			require.Empty(t, seen().query["token"])
+			require.Equal(t, "kept", seen().header["X-Kept"])
+			require.Equal(t, "7", seen().query["room"])
 		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/endpoint"
 )
 
 // Function calls a Lambda function through the Invoke API: of Lambda, or of
@@ -49,11 +49,13 @@ type Function struct {
 	// argument.
 	Sign func(r *http.Request, body []byte) error
 	// Client makes the calls; its redirect policy is not used. nil means a client
-	// that keeps up to 64 idle connections to the endpoint.
+	// that all integrations of the gateway share. It keeps up to 64 idle connections
+	// to the endpoint, for 90 seconds or until the gateway is closed.
 	Client *http.Client
 
-	once   sync.Once
-	client *http.Client
+	once   sync.Once       // guards making client
+	client *http.Client    // of Client
+	own    endpoint.Client // for calls that belong to no gateway
 }
 
 var _ gateway.Integration = (*Function)(nil)
@@ -93,8 +95,7 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 			return nil, fmt.Errorf("%w: Sign: %w", errConfiguration, err)
 		}
 	}
-	f.once.Do(f.makeClient)
-	resp, err := f.client.Do(r)
+	resp, err := f.clientFor(ctx).Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("lambda: function %q: %w", name, withoutURL(err))
 	}
@@ -112,22 +113,14 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 	return answer, nil
 }
 
-func (f *Function) makeClient() {
-	client := http.Client{}
-	if f.Client != nil {
-		client = *f.Client
-	} else {
-		client.Transport = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost: 64,
-			IdleConnTimeout:     90 * time.Second,
-			ForceAttemptHTTP2:   true,
-		}
+// clientFor returns the client of a call: the function's own, or that of the gateway
+// that ctx belongs to, which closes its connections.
+func (f *Function) clientFor(ctx context.Context) *http.Client {
+	if f.Client == nil {
+		return endpoint.For(ctx, &f.own)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	f.client = &client
+	f.once.Do(func() { f.client = endpoint.WithoutRedirects(f.Client) })
+	return f.client
 }
 
 // readAnswer reads a body up to Lambda's bound, in one piece where its length is

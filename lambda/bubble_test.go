@@ -1,0 +1,36 @@
+package lambda_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/lambda"
+)
+
+// A gateway that is closed leaves no connection to a function: a bubble, which ends
+// only when nothing runs in it, ends.
+func TestFunction_InABubble(t *testing.T) {
+	t.Parallel()
+	address := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"statusCode":200,"body":"ok"}`)
+	})
+	f := &lambda.Function{URL: address}
+	for name, integration := range map[string]gateway.Integration{"a route": f, "a func that calls Invoke": gateway.IntegrationFunc(f.Invoke)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.Handle("$disconnect", integration)
+				srv.Handle("$default", integration, gateway.WithRouteResponse())
+				c := srv.Dial(t)
+				c.Send(`{}`)
+				require.Equal(t, "ok", c.Receive())
+			})
+		})
+	}
+}
