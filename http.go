@@ -270,7 +270,7 @@ func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*
 		target.URL.User = nil
 	}
 	for _, m := range c.mappings {
-		c.apply(&m, m.Values(in), out, query)
+		apply(&m, m.Values(in), out, query)
 	}
 	target.URL.RawQuery = query.Encode()
 	out.URL, out.Host = target.URL, cmp.Or(out.Host, target.URL.Host)
@@ -279,7 +279,7 @@ func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*
 
 // apply sets what m maps. Where the source is missing the target is left out: no
 // client sets a mapped name.
-func (c *httpCall) apply(m *mapping.Mapping, values []string, out *http.Request, query url.Values) {
+func apply(m *mapping.Mapping, values []string, out *http.Request, query url.Values) {
 	switch {
 	case m.Target == mapping.ToQuery:
 		delete(query, m.Name)

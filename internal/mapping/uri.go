@@ -80,7 +80,7 @@ func (u *URI) check() error {
 		_, err := u.Expand(nil, u.harmless())
 		return err
 	}
-	plain, err := u.plain(nil, !withScheme)
+	plain, err := u.plain(nil, false)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (u *URI) Placeholders() []string {
 // would change the segments or the parameters of the URI is an error, which does
 // not quote it.
 func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
-	plainText, err := u.plain(variables, false)
+	plainText, err := u.plain(variables, true)
 	if err != nil {
 		return nil, err
 	}
@@ -146,13 +146,18 @@ func (u *URI) harmless() map[string]string {
 }
 
 // plain returns the URI with harmless values, and refuses a placeholder where no
-// value of a client may stand. anyScheme says that the beginning of the URI is a
-// stage variable, and not known yet.
-func (u *URI) plain(variables map[string]string, anyScheme bool) (string, error) {
+// value of a client may stand. While the variables are not known, they are taken for
+// what makes most URIs right: those that are wrong show with each call.
+func (u *URI) plain(variables map[string]string, known bool) (string, error) {
 	var b strings.Builder
+	anyScheme := !known && strings.HasPrefix(u.text, "${")
 	for _, p := range u.pieces {
 		if p.placeholder == "" {
-			b.WriteString(p.literal + variables[p.variable])
+			text := p.literal + variables[p.variable]
+			if p.variable != "" && !known && positionAfter(b.String(), anyScheme) == inName {
+				text = "=" // it may bring the name
+			}
+			b.WriteString(text)
 			continue
 		}
 		switch positionAfter(b.String(), anyScheme) {

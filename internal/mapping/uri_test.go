@@ -13,7 +13,7 @@ import (
 
 func TestURI_Expand(t *testing.T) {
 	t.Parallel()
-	variables := map[string]string{"host": "api.test:8080", "base": "http://api.test/v1", "path": "a/b", "query": "v=1&w"}
+	variables := map[string]string{"host": "api.test:8080", "base": "http://api.test/v1", "path": "a/b", "query": "v=1&w", "name": "n="}
 	for _, tt := range []struct {
 		name, uri string
 		value     string // of {id}
@@ -35,6 +35,7 @@ func TestURI_Expand(t *testing.T) {
 		{"path and query", "http://api.test/{id}?q={id}", "a+b&c", "http://api.test/a+b&c", map[string][]string{"q": {"a+b&c"}}},
 		{"dots and slashes in a query", "http://api.test/?q={id}", `../\.`, "http://api.test/", map[string][]string{"q": {`../\.`}}},
 		{"stage variables", "http://${stageVariables.host}/${stageVariables.path}/{id}?${stageVariables.query}={id}", "7", "http://api.test:8080/a/b/7", map[string][]string{"v": {"1"}, "w": {"7"}}},
+		{"a parameter's name in a stage variable", "http://api.test/?a=1&${stageVariables.name}{id}", "7&a=2", "http://api.test/", map[string][]string{"a": {"1"}, "n": {"7&a=2"}}},
 		{"a URI that begins with a stage variable", "${stageVariables.base}/{id}", "7", "http://api.test/v1/7", nil},
 		{"an undefined stage variable", "http://api.test/${stageVariables.none}/{id}", "7", "http://api.test//7", nil},
 		{"a parameter of a segment", "http://api.test/a;v={id}/b", "7", "http://api.test/a;v=7/b", nil},
