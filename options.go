@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/gateway/internal/wsconn"
+	"example.com/gateway/internal/origin"
 )
 
 // Option configures a [Gateway]. Options are applied in order; of two that set
@@ -85,19 +85,34 @@ func WithMiddleware(mw ...Middleware) Option {
 	})
 }
 
-// WithOriginPatterns allows upgrades from pages of other origins whose host
-// matches a pattern, as [path.Match] has it and without regard to case, e.g.
-// "*.example.com". By default only pages of the same host, and clients that send
-// no Origin header, may connect: a browser sends cookies along with an upgrade
-// from any page. "*" allows every page.
+// WithOriginPatterns allows upgrades from pages of other origins. A browser sends
+// cookies along with an upgrade from any page, so by default only pages of the
+// request's own host, and clients that send no Origin header, may connect. Given
+// again, it adds. A pattern is one of
+//
+//   - a host, e.g. "app.example.com", "localhost" or "[::1]": pages of that host at
+//     every scheme and port;
+//   - a host and a port, e.g. "localhost:3000";
+//   - a full origin, e.g. "https://app.example.com": only that scheme and port, where
+//     no port means the default port of the scheme and ":*" means every port;
+//   - "null" or "file://": the pages that have this origin, among them those in
+//     sandboxed frames, or Electron programs. Any site can make a page of origin "null";
+//   - "*": every page.
+//
+// In a name "*" stands for any text, dots included: "*.example.com" is every
+// subdomain, but "*example.com" is "evilexample.com", too. Upper and lower case are
+// the same. A pattern that is empty, has a blank or a path, or is none of these is
+// an [ErrInvalidOption] of [New]. (RFC 6454, "The Web Origin Concept".)
 func WithOriginPatterns(patterns ...string) Option {
+	copied := slices.Clone(patterns)
 	return optionFunc(func(c *config) error {
-		for _, p := range patterns {
-			if err := wsconn.CheckOriginPattern(p); err != nil {
-				return fmt.Errorf("%w: origin pattern %q: %v", ErrInvalidOption, p, err)
+		for _, text := range copied {
+			p, err := origin.Parse(text)
+			if err != nil {
+				return fmt.Errorf("%w: origin pattern %q: %w", ErrInvalidOption, text, err)
 			}
+			c.origins = append(c.origins, p)
 		}
-		c.originPatterns = append(c.originPatterns, patterns...)
 		return nil
 	})
 }
@@ -294,7 +309,7 @@ type config struct {
 	domainName     string
 	quotas         Quotas
 	middleware     []Middleware
-	originPatterns []string
+	origins        origin.Patterns
 	log            *slog.Logger
 	observers      observers
 	managementAuth ManagementAuth

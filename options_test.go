@@ -35,6 +35,8 @@ func TestOptions_Invalid(t *testing.T) {
 		{"a stage name of 129", gateway.WithStage(strings.Repeat("a", 129), nil), []string{"1 to 128"}},
 		{"a frame above the message", gateway.WithQuotas(gateway.Quotas{FrameBytes: 11, MessageBytes: 10}), []string{"FrameBytes 11", "MessageBytes 10"}},
 		{"an origin pattern with a mistake", gateway.WithOriginPatterns("ok", "[a"), []string{`"[a"`}},
+		{"an empty origin pattern, of a variable that is not set", gateway.WithOriginPatterns(strings.Split("", ",")...), []string{`origin pattern "": it is empty`}},
+		{"an origin pattern with a path", gateway.WithOriginPatterns("https://app.example.com/"), []string{`"https://app.example.com/"`, "remove everything but scheme, host and port"}},
 		{"a nil logger", gateway.WithLogger(nil), []string{"leave WithLogger out"}},
 		{"a nil observer", gateway.WithObserver(nil), []string{"observer is nil"}},
 		{"a nil ManagementAuth", gateway.WithManagementAuth(nil), []string{"WithoutManagementAuth"}},

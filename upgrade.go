@@ -159,7 +159,7 @@ func headerBytes(r *http.Request) int {
 }
 
 func (u *upgrade) checkHandshake() error {
-	handshake, refused := wsconn.CheckHandshake(u.r, u.g.originPatterns)
+	handshake, refused := wsconn.CheckHandshake(u.r, u.g.origins)
 	if refused != nil {
 		return &refusal{status: refused.StatusCode, header: refused.Header, err: refused.Err}
 	}

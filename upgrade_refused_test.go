@@ -338,6 +338,12 @@ func TestUpgrade_Origin(t *testing.T) {
 		{"every page", []string{"*"}, "https://evil.example", true},
 		{"every page, with a port", []string{"*"}, "https://evil.example:8443", true},
 		{"every page, the null origin too", []string{"*"}, "null", true},
+		{"a pattern without a port, a page with one", []string{"localhost"}, "http://localhost:3000", true},
+		{"a pattern that is a full origin", []string{"https://app.example.com"}, "https://app.example.com", true},
+		{"an IPv6 address with a port", []string{"[::1]:3000"}, "http://[::1]:3000", true},
+		{"the same host with its default port", nil, "http://gateway.test:80", true},
+		{"a file, which a pattern names", []string{"file://"}, "file://", true},
+		{"a data: URL, where a pattern names files", []string{"file://", "null"}, "data:", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

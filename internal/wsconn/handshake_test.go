@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/internal/origin"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -92,13 +93,14 @@ func TestCheckHandshake(t *testing.T) {
 		{"a pattern matches the whole host", upgrade("Origin: https://example.org.evil.example"), []string{"*.org", "example.org"}, 403, none},
 		{"every origin", upgrade("Origin: https://any.example"), []string{"*"}, 0, nil},
 		{"an opaque origin", upgrade("Origin: null"), []string{"*.example.org"}, 403, none},
+		{"a foreign origin without an upgrade", upgrade("-Upgrade:", "Origin: https://evil.example"), nil, 426, upgradeTo},
 		{"an origin that is no URL", upgrade("Origin: https://%zz"), []string{"*"}, 403, none},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(tc.request)))
 			require.NoError(t, err)
-			h, refusal := wsconn.CheckHandshake(r, tc.patterns)
+			h, refusal := wsconn.CheckHandshake(r, parse(t, tc.patterns))
 			if tc.status == 0 {
 				require.Nil(t, refusal)
 				require.NotNil(t, h)
@@ -121,11 +123,15 @@ func TestCheckHandshake_overHTTP2(t *testing.T) {
 	require.Empty(t, refusal.Header, "RFC 9113, 8.2.2: HTTP/2 has no Upgrade")
 }
 
-func TestCheckOriginPattern(t *testing.T) {
-	t.Parallel()
-	require.NoError(t, wsconn.CheckOriginPattern("*.example.org"))
-	require.Error(t, wsconn.CheckOriginPattern("["))
-	require.Error(t, wsconn.CheckOriginPattern("a[")) // also behind what does not match
+// parse returns the patterns of texts.
+func parse(t *testing.T, texts []string) (patterns origin.Patterns) {
+	t.Helper()
+	for _, text := range texts {
+		p, err := origin.Parse(text)
+		require.NoError(t, err)
+		patterns = append(patterns, p)
+	}
+	return patterns
 }
 
 // handshake checks a sample request.
