@@ -11,8 +11,8 @@ import (
 // requestTimeLayout is how the service writes $context.requestTime, in UTC.
 const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
 
-// contextValue returns a $context variable, named without "$context.": the one
-// resolver for mappings and templates. It reports false for a variable that has
+// contextValue returns a $context variable as text, named without "$context.": the
+// one resolver for mappings, identity sources and templates. It reports false for a variable that has
 // no value for this event, or none at all. (API Gateway: "WebSocket API mapping
 // template and access logging variable reference".)
 func (req *Request) contextValue(name string) (string, bool) {
@@ -99,6 +99,20 @@ func (req *Request) failureValue(name string) (string, bool) {
 		return "", false
 	}
 	return invalid.Err.Error(), true
+}
+
+// templateValue is contextValue for mapping templates, where times and status codes
+// are numbers: a template can count with them.
+func (req *Request) templateValue(name string) (any, bool) {
+	switch name {
+	case "connectedAt":
+		return req.ConnectedAt.UnixMilli(), true
+	case "requestTimeEpoch":
+		return req.RequestTime.UnixMilli(), true
+	case "disconnectStatusCode":
+		return int64(req.DisconnectStatusCode), req.EventType == EventDisconnect
+	}
+	return req.contextValue(name)
 }
 
 func epochMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

@@ -437,6 +437,15 @@ func TestThreat_Mended(t *testing.T) {
 			require.Contains(t, c.Receive(), "Internal server error")
 			return !strings.Contains(log.String(), marked)
 		}},
+		{"a client's path stays out of the log", "the error of a JSONPath quoted the path", func(t *testing.T) bool {
+			log := &lockedBuffer{}
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+			srv.Handle(gateway.RouteKeyDefault, echoing(gateway.Transform{RequestTemplates: map[string]string{"$default": `$input.path($input.path('$.x'))$input.json($input.path('$.x'))`}}))
+			c := srv.Dial(t)
+			c.Send(`{"x":"$[` + strings.Repeat(marked, 1000) + `"}`)
+			require.Contains(t, c.Receive(), "Internal server error")
+			return !strings.Contains(log.String(), marked) && strings.Contains(log.String(), "the JSONPath is not valid: position ") && len(log.String()) < 1000
+		}},
 		{"a close reason keeps no backend from its $disconnect", "a mapped value with a line break failed the call", func(t *testing.T) bool {
 			e := newEndpoint(t, ok)
 			srv := gatewaytest.New(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -24,10 +25,13 @@ import (
 type Transform struct {
 	// RequestTemplates are mapping templates by key. The template whose key
 	// TemplateSelectionExpression gives, else that of "$default", makes the payload
-	// for the backend; without one, PassthroughBehavior decides.
+	// for the backend; without one, PassthroughBehavior decides. A template that the
+	// expression can never select is an error.
 	RequestTemplates map[string]string
-	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" means
-	// \$default.
+	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" and \$default
+	// select the template "$default", or where there is none the template
+	// "application/json". Where there are templates, an expression that can select none
+	// of them is an error.
 	TemplateSelectionExpression string
 	// PassthroughBehavior is what happens to a message that no template matches. ""
 	// means PassthroughWhenNoMatch.
@@ -46,11 +50,13 @@ type Transform struct {
 // IntegrationResponse makes the client's answer from a backend's.
 type IntegrationResponse struct {
 	// ResponseTemplates are mapping templates by key, chosen as RequestTemplates
-	// are. Without one that matches, the backend's body is the answer.
+	// are. Without any, the backend's body is the answer. Where there are templates
+	// and the expression selects none of them, the integration fails with "Internal
+	// server error": what a template may have left out never passes.
 	ResponseTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>,
 	// $integration.response.statuscode and $integration.response.header.<name>. ""
-	// means \$default.
+	// and \$default mean what they mean for RequestTemplates.
 	TemplateSelectionExpression string
 	// ResponseParameters maps method.response.header.{name} from
 	// integration.response.header.{name}, integration.response.body.{JSONPath} or
@@ -144,6 +150,7 @@ type integrationResponse struct {
 var (
 	errUnsupportedMediaType  = errors.New("no request template matches the message")
 	errNoIntegrationResponse = errors.New("no integration response matches the backend's answer")
+	errNoResponseTemplate    = errors.New("no response template matches the backend's answer: add one with the key $default")
 	errStageTemplate         = errors.New("a template could not be run")
 )
 
@@ -202,8 +209,8 @@ func compileIntegrationResponse(key string, r *IntegrationResponse) (ir integrat
 		if !ok {
 			return ir, fmt.Errorf("%w: the key is neither $default nor /regex/", ErrInvalidOption)
 		}
-		if ir.pattern, err = regexp.Compile(`^(?s:` + pattern + `)$`); err != nil {
-			return ir, fmt.Errorf("%w: %v", ErrInvalidOption, err)
+		if ir.pattern, err = wholeMatch(pattern); err != nil {
+			return ir, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 		}
 	}
 	if ir.templates, err = compileTemplates(selectResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates); err != nil {
@@ -216,6 +223,18 @@ func compileIntegrationResponse(key string, r *IntegrationResponse) (ir integrat
 	return ir, ir.handling.check()
 }
 
+// wholeMatch compiles a pattern that has to match a whole text.
+func wholeMatch(pattern string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(pattern); err != nil { // alone: one like "a)|(b" would end the group around it
+		return nil, err
+	}
+	return regexp.Compile(`^(?s:` + pattern + `)$`)
+}
+
+// contentTypeJSON is the key of the template for JSON, as other APIs of the service
+// have it. Messages have no content type, so that one template takes all.
+const contentTypeJSON = "application/json"
+
 func compileTemplates(kind selectionKind, expression string, texts map[string]string) (t templates, err error) {
 	if expression == "" {
 		expression = `\$default`
@@ -223,13 +242,72 @@ func compileTemplates(kind selectionKind, expression string, texts map[string]st
 	if t.selection, err = compileSelection(kind, expression); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
+	if err := t.selection.checkKeys(expression, texts); err != nil {
+		return t, err
+	}
 	t.byKey = make(map[string]*vtl.Template, len(texts))
 	for key, text := range texts {
-		if t.byKey[key], err = vtl.Parse(text); err != nil {
+		template, err := vtl.Parse(text)
+		if err != nil {
 			return t, fmt.Errorf("%w: template %q: %w", ErrInvalidOption, key, err)
 		}
+		if key == contentTypeJSON && t.selection.isDefault() {
+			key = RouteKeyDefault
+		}
+		t.byKey[key] = template
 	}
 	return t, nil
+}
+
+// isDefault says whether e is \$default.
+func (e *selectionExpression) isDefault() bool {
+	return len(e.pieces) == 1 && e.pieces[0].variable == "" && e.pieces[0].text == RouteKeyDefault
+}
+
+// checkKeys refuses templates that e never selects, and an e that selects none of
+// them: a message would pass without its template, and nobody would notice.
+func (e *selectionExpression) checkKeys(expression string, texts map[string]string) error {
+	keys := slices.Sorted(maps.Keys(texts))
+	values, err := wholeMatch(e.pattern())
+	if err != nil {
+		return fmt.Errorf("%w: template selection expression %q: %w", ErrInvalidOption, expression, err)
+	}
+	matches := 0
+	for _, key := range keys {
+		switch {
+		case values.MatchString(key):
+			matches++
+		case key == RouteKeyDefault, key == contentTypeJSON && e.isDefault(): // the fallbacks
+		case e.isDefault():
+			return fmt.Errorf("%w: template %q: no TemplateSelectionExpression selects it: name it \"$default\", or set the expression", ErrInvalidOption, key)
+		default:
+			return fmt.Errorf("%w: template %q: the TemplateSelectionExpression %q never has this value", ErrInvalidOption, key, expression)
+		}
+	}
+	fixed := !slices.ContainsFunc(e.pieces, func(p selectionPiece) bool { return p.variable != "" })
+	switch {
+	case fixed && matches == 1 && len(keys) == 2: // it and a fallback
+		return fmt.Errorf("%w: templates %q: one of them is never used, since the TemplateSelectionExpression always has the value of the other: remove one", ErrInvalidOption, keys)
+	case matches == 0 && len(keys) > 0 && !e.isDefault():
+		return fmt.Errorf("%w: the TemplateSelectionExpression %q selects none of the templates %q: add the template or remove the expression", ErrInvalidOption, expression, keys)
+	}
+	return nil
+}
+
+// pattern returns a regular expression for the values that e can have.
+func (e *selectionExpression) pattern() string {
+	var b strings.Builder
+	for _, piece := range e.pieces {
+		switch piece.variable {
+		case "":
+			b.WriteString(regexp.QuoteMeta(piece.text))
+		case varStatusCode, varStatusCodeShort:
+			b.WriteString(`-?[0-9]+`)
+		default:
+			b.WriteString(`.*`)
+		}
+	}
+	return b.String()
 }
 
 // choose returns the template for in: that of the selected key, else of
@@ -291,19 +369,8 @@ func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (
 		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errNoIntegrationResponse}
 	}
 	answer := &Response{StatusCode: status, Header: http.Header{}, Body: resp.Body}
-	if template := chosen.templates.choose(in); template != nil {
-		env := templateEnv(req, resp.Body)
-		env.Context = func(name string) (string, bool) {
-			if name == "status" {
-				return strconv.Itoa(status), true
-			}
-			return req.contextValue(name)
-		}
-		body, err := template.Append(nil, env)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errStageTemplate, err)
-		}
-		answer.Body = body
+	if err := chosen.templates.respond(answer, req, in); err != nil {
+		return nil, err
 	}
 	mapped := &resolver{req: req, resp: resp}
 	for _, m := range chosen.parameters {
@@ -314,6 +381,30 @@ func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (
 	var err error
 	answer.Body, err = chosen.handling.convert(answer.Body)
 	return answer, err
+}
+
+// respond runs the response template for in on the answer, if there are templates.
+func (t *templates) respond(answer *Response, req *Request, in *selectionInput) error {
+	if len(t.byKey) == 0 {
+		return nil
+	}
+	template := t.choose(in)
+	if template == nil {
+		return &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errNoResponseTemplate}
+	}
+	env := templateEnv(req, answer.Body)
+	env.Context = func(name string) (any, bool) {
+		if name == "status" {
+			return int64(answer.StatusCode), true
+		}
+		return req.templateValue(name)
+	}
+	body, err := template.Append(nil, env)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStageTemplate, err)
+	}
+	answer.Body = body
+	return nil
 }
 
 func (c *transformed) chooseResponse(in *selectionInput) *integrationResponse {
@@ -330,7 +421,7 @@ func (c *transformed) chooseResponse(in *selectionInput) *integrationResponse {
 func templateEnv(req *Request, body []byte) *vtl.Env {
 	return &vtl.Env{
 		Body:           body,
-		Context:        req.contextValue,
+		Context:        req.templateValue,
 		StageVariables: req.StageVariables,
 		Params: func() vtl.Params {
 			p := vtl.Params{Path: map[string]string{}, Querystring: map[string]string{}, Header: map[string]string{}}

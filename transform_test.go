@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,7 +122,7 @@ func TestTransform_ConnectParams(t *testing.T) {
 func TestTransform_IntegrationResponses(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
-		status := map[string]int{"200": 200, "404": 404, "503": 503}[r.Header.Get("X-Status")]
+		status := map[string]int{"200": 200, "201": 201, "404": 404, "503": 503}[r.Header.Get("X-Status")]
 		w.Header().Set("X-Kind", "k")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, `{"n":1}`)
@@ -135,13 +137,161 @@ func TestTransform_IntegrationResponses(t *testing.T) {
 				TemplateSelectionExpression: "${integration.response.statuscode}-${integration.response.header.X-Kind}-${request.body.action}",
 				ResponseTemplates:           map[string]string{"200-k-say": "selected"},
 			},
+			"/201/": {},
 		}},
 	}
 	ask, _ := twoWay(t, i)
 	require.Equal(t, "not found, 404: 1", ask(`{"status":404}`))
 	require.Equal(t, "selected", ask(`{"status":200,"action":"say"}`))
-	require.Equal(t, `{"n":1}`, ask(`{"status":200}`), "without a template that matches the body passes")
-	require.Equal(t, `{"n":1}`, ask(`{"status":503}`))
+	require.Equal(t, `{"n":1}`, ask(`{"status":201}`), "without templates the body passes")
+	require.Contains(t, ask(`{"status":200}`), `{"message": "Internal server error"`, "without the template that was to be there it does not")
+	require.Contains(t, ask(`{"status":503}`), `{"message": "Internal server error"`)
+}
+
+// Templates that are keyed by content type, as CDK and Terraform write them, count
+// where no expression selects others, in both directions.
+func TestTransform_KeyedByContentType(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{"", `\$default`} {
+		t.Run(expression, func(t *testing.T) {
+			t.Parallel()
+			ask, _ := twoWay(t, echoing(gateway.Transform{
+				RequestTemplates:            map[string]string{"application/json": `{"name":$input.json('$.name'),"hash":"x"}`},
+				TemplateSelectionExpression: expression,
+				PassthroughBehavior:         gateway.PassthroughNever,
+				Responses: map[string]gateway.IntegrationResponse{"$default": {
+					ResponseTemplates:           map[string]string{"application/json": `{"name":$input.json('$.name')}`},
+					TemplateSelectionExpression: expression,
+				}},
+			}))
+			require.Equal(t, `{"name":"ann"}`, ask(`{"name":"ann","admin":true}`))
+			require.Equal(t, `{"name":""}`, ask(`no JSON`))
+
+			ask, _ = twoWay(t, gateway.MockIntegration{Transform: &gateway.Transform{ // the sample of CDK
+				RequestTemplates:            map[string]string{"application/json": `{ "statusCode": 200 }`},
+				TemplateSelectionExpression: expression,
+				Responses:                   map[string]gateway.IntegrationResponse{"/200/": {ResponseTemplates: map[string]string{"application/json": "fine"}}},
+			}})
+			require.Equal(t, "fine", ask(`{}`))
+		})
+	}
+}
+
+// What selects nothing is a mistake that nobody would notice: the message would pass
+// as it is.
+func TestTransform_TemplatesThatNothingSelects(t *testing.T) {
+	t.Parallel()
+	const both = "${request.body.a}-${request.body.b}"
+	for _, tt := range []struct {
+		name, expression string
+		keys             []string
+		says             string // "": it is right
+	}{
+		{"none", "", nil, ""},
+		{"none, and an expression", both, nil, ""},
+		{"a content type", "", []string{"application/json"}, ""},
+		{"the default", "", []string{"$default"}, ""},
+		{"the default, by its expression", `\$default`, []string{"$default"}, ""},
+		{"both of these", "", []string{"$default", "application/json"}, `templates ["$default" "application/json"]: one of them is never used`},
+		{"another content type", "", []string{"application/json", "text/plain"}, `template "text/plain": no TemplateSelectionExpression selects it`},
+		{"a key without an expression", "", []string{"$default", "join"}, `template "join": no TemplateSelectionExpression selects it`},
+		{"an empty key without an expression", "", []string{""}, `template "": no TemplateSelectionExpression selects it`},
+		{"a key of the default expression", `\$default`, []string{"join"}, `template "join": no TemplateSelectionExpression selects it`},
+		{"a variable can be any key", "$request.body.action", []string{"join", "", "application/json", "$default", "a\nb"}, ""},
+		{"a variable and the default only", "$request.body.action", []string{"$default"}, ""},
+		{"a fixed value that is a key", "join", []string{"join"}, ""},
+		{"a fixed value that is a key, with a default", "join", []string{"join", "$default"}, `templates ["$default" "join"]: one of them is never used`},
+		{"a fixed value that is no key", "join", []string{"leave"}, `template "leave": the TemplateSelectionExpression "join" never has this value`},
+		{"a fixed value beside the default", "join", []string{"$default"}, `"join" selects none of the templates ["$default"]`},
+		{"several variables", both, []string{"a-b", "-", "a-b-c"}, ""},
+		{"several variables, and a key that they cannot be", both, []string{"a-b", "ab"}, `template "ab"`},
+		{"a value with a special character", "a.b${request.body.a}", []string{"a.bc"}, ""},
+		{"a value with a special character, read as such", "a.b${request.body.a}", []string{"axbc"}, `template "axbc"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			texts := map[string]string{}
+			for _, key := range tt.keys {
+				texts[key] = "{}"
+			}
+			for _, tr := range []gateway.Transform{
+				{RequestTemplates: texts, TemplateSelectionExpression: tt.expression},
+				{Responses: map[string]gateway.IntegrationResponse{"/2../": {ResponseTemplates: texts, TemplateSelectionExpression: tt.expression}}},
+			} {
+				err := newGateway(t).Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: echoing(tr)}}})
+				if tt.says == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, gateway.ErrInvalidOption)
+				require.ErrorContains(t, err, tt.says)
+			}
+		})
+	}
+}
+
+// A status code is a number, so that no other key can be meant.
+func TestTransform_TemplatesByStatusCode(t *testing.T) {
+	t.Parallel()
+	deploy := func(key string) error {
+		return newGateway(t).Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: echoing(gateway.Transform{
+			Responses: map[string]gateway.IntegrationResponse{"$default": {
+				ResponseTemplates: map[string]string{key: "{}"}, TemplateSelectionExpression: "$integration.response.statuscode",
+			}},
+		})}}})
+	}
+	require.NoError(t, deploy("200"))
+	require.ErrorContains(t, deploy("2.."), `template "2.."`)
+	require.ErrorContains(t, deploy("application/json"), `template "application/json"`)
+}
+
+// In a template, times and status codes are numbers.
+func TestTransform_ContextNumbers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01
+		srv := gatewaytest.New(t)
+		srv.Handle("$default", echoing(gateway.Transform{
+			RequestTemplates: map[string]string{"$default": `#set($ttl = ($context.requestTimeEpoch / 1000) + 9000)$ttl ` +
+				`#set($age = $context.requestTimeEpoch - $context.connectedAt)$age #if($context.connectedAt > 946684799999)new#end ` +
+				`$context.requestTimeEpoch $context["connectedAt"] [$context.disconnectStatusCode]`},
+			Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{
+				"$default": `$input.body #set($next = $context.status + 1)$next#if($context.status >= 200 && $context.status == "200") ok#end`,
+			}}},
+		}), gateway.WithRouteResponse())
+		left := make(chan string, 1)
+		srv.Handle("$disconnect", &gateway.CustomIntegration{
+			Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+				left <- string(payload)
+				return nil, nil
+			},
+			Transform: gateway.Transform{RequestTemplates: map[string]string{"$default": `#if($context.disconnectStatusCode < 2000)$context.disconnectStatusCode#end`}},
+		})
+		c := srv.Dial(t)
+		time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // virtual time
+		c.Send("x")
+		require.Equal(t, `9466938011500 new 946684801500 946684800000 []201 ok`, c.Receive())
+		c.Close(1000, "")
+		require.Equal(t, "1000", <-left)
+	})
+}
+
+func TestTransform_ResponseKeys(t *testing.T) {
+	t.Parallel()
+	for key, says := range map[string]string{
+		"/a|b/": "", "/(a|b)/": "", "/(?i)a/": "", "//": "", "/a/b/": "", `/\d{3}/`: "", "$default": "",
+		"/a)|(b/": "unexpected )", "/a)(?:b/": "unexpected )", "/(a/": "missing closing )", "/a)/": "unexpected )", `/a\/`: "trailing backslash", "/[/": "missing closing ]",
+		"a": "neither $default nor /regex/", "/": "neither $default nor /regex/", "": "neither $default nor /regex/", "/a": "neither $default nor /regex/",
+	} {
+		err := newGateway(t).Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: echoing(gateway.Transform{
+			Responses: map[string]gateway.IntegrationResponse{key: {}},
+		})}}})
+		if says == "" {
+			require.NoError(t, err, key)
+			continue
+		}
+		require.ErrorIs(t, err, gateway.ErrInvalidOption, key)
+		require.ErrorContains(t, err, says, key)
+	}
 }
 
 func TestTransform_NoIntegrationResponse(t *testing.T) {

@@ -3,6 +3,7 @@ package vtl
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -165,10 +166,12 @@ func (r *run) lookup(s *step, text string) jsonpath.Value {
 	return v
 }
 
+// pathReason says what is wrong with a path, and does not quote it: it may come from
+// the body.
 func pathReason(err error) string {
 	var syntax *jsonpath.SyntaxError
 	if errors.As(err, &syntax) {
-		return syntax.Error()
+		return fmt.Sprintf("the JSONPath is not valid: position %d: %s", syntax.Position, syntax.Reason)
 	}
 	return "the JSONPath is not valid"
 }

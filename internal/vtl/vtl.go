@@ -80,9 +80,10 @@ type Env struct {
 	// in a run, and only by a template that asks. Nil means none.
 	Params func() Params
 	// Context returns the variable of a dotted name without its "$context.",
-	// such as "identity.sourceIp" or "authorizer.x", and whether there is one.
-	// Nil means that there is none.
-	Context func(name string) (string, bool)
+	// such as "identity.sourceIp" or "authorizer.x", and whether there is one. A
+	// value is a string or an int64, with which a template can count. Nil means
+	// that there is none.
+	Context func(name string) (any, bool)
 	// StageVariables are the variables of $stageVariables.
 	StageVariables map[string]string
 }

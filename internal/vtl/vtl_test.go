@@ -30,7 +30,10 @@ func example() *vtl.Env {
 				Header:      map[string]string{"id": "header", "q": "header", "X-Token": "t"},
 			}
 		},
-		Context: func(name string) (string, bool) {
+		Context: func(name string) (any, bool) {
+			if name == "requestTimeEpoch" {
+				return int64(1708326702789), true
+			}
 			value, ok := context[name]
 			return value, ok
 		},
@@ -78,7 +81,11 @@ func TestTemplate_Append_variables(t *testing.T) {
 		// $context
 		{"context variables", `$context.connectionId ${context.identity.sourceIp} $context.authorizer.tier`, `abc= 192.0.2.1 gold`},
 		{"context by index and get", `$context["connectionId"] $context.identity['sourceIp'] $context.get("connectionId") $context.authorizer.get("tier")`, `abc= 192.0.2.1 abc= gold`},
-		{"context numbers are text", `#set($x = $context.connectedAt + 1)$context.connectedAt $x`, `1708326702789 17083267027891`},
+		{"context text is text, also of digits", `#set($x = $context.connectedAt + 1)$context.connectedAt $x`, `1708326702789 17083267027891`},
+		{"context numbers are numbers", `#set($x = $context.requestTimeEpoch + 1)$context.requestTimeEpoch $x`, `1708326702789 1708326702790`},
+		{"context numbers in arithmetic", `#set($x = ($context.requestTimeEpoch / 1000) + 9000)#set($y = 7 - $context["requestTimeEpoch"] % 10)$x $y`, `1708335702 -2`},
+		{"context numbers in conditions", `#if($context.requestTimeEpoch > 1000 && $context.get("requestTimeEpoch") == "1708326702789")x#end`, `x`},
+		{"context numbers in strings and functions", `#set($s = "t$context.requestTimeEpoch")$s $util.base64Encode($context.requestTimeEpoch)`, `t1708326702789 MTcwODMyNjcwMjc4OQ==`},
 		{"context unknown is the empty string", `[$context.nope][$context.identity.user][$context.authorizer.nope.deeper]`, `[][][]`},
 		{"context groups print nothing", `[$context.identity]#if($context.identity == "")x#end`, `[]x`},
 		{"context groups may be kept in a variable", `#set($i = $context.identity)$i.sourceIp`, `192.0.2.1`},
