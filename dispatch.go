@@ -173,15 +173,15 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 			out.err = &panicError{p, debug.Stack()}
 		}
 	}()
-	if call.route == unrouted {
-		out.err = errNoRoute
-		return out
-	}
 	out.err = c.g.throttle(t, call.route, c.client, call.start)
 	if out.err == nil {
 		out.err = c.client.count(call, c.g.usagePlans, call.start)
 	}
-	if out.err == nil {
+	switch {
+	case out.err != nil:
+	case call.route == unrouted: // it counts like any other message: see the throttles
+		out.err = errNoRoute
+	default:
 		out.err = call.route.validate(call.req.Body)
 	}
 	return out

@@ -103,7 +103,7 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.throttles.newConnections = newLimiter(c.quotas.NewConnections)
+	g.throttles.newConnections, g.throttles.warnings = newLimiter(c.quotas.NewConnections), newLimiter(warnings())
 	if c.account != nil {
 		g.throttles.account = c.account.limiter
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -188,7 +189,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
 	if g.managementAuth == nil {
-		g.log.Error("management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
+		g.log.Log(r.Context(), g.refusalLevel(slog.LevelError, http.StatusForbidden, now), "management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
 		call.fail(ErrForbidden)
 		return
 	}
@@ -207,7 +208,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := g.authenticateManagement(r, body); err != nil {
-		g.log.Warn("management call refused", "request_id", call.requestID, "error", err)
+		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, http.StatusForbidden, now), "management call refused", "request_id", call.requestID, "error", err)
 		call.fail(err)
 		return
 	}

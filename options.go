@@ -119,7 +119,11 @@ func WithOriginPatterns(patterns ...string) Option {
 
 // WithLogger sets the logger; the default discards. Frames are logged at debug,
 // start and stop at info, clients that break a rule at warn, failed integrations
-// at error. A body, header or query value is never logged.
+// at error. Refused upgrades, messages and management calls are logged at warn as
+// long as they are few: one a second, and 100 at once, of the whole Gateway. Above
+// that, and for all that a throttle or a quota refuses, they are logged at debug, so
+// that no client can fill the log; an [Observer] sees each. A body, header or query
+// value is never logged.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
 		if l == nil {
@@ -164,12 +168,13 @@ func WithoutManagementAuth() Option {
 	})
 }
 
-// WithDefaultThrottle throttles the connects and messages of all routes that
-// have no throttle of their own, together, and the calls of @connections: the
-// default route throttle of the stage. Above rateLimit a second, with burstLimit
-// at once, upgrades get 429, messages the error frame "Too Many Requests", calls
-// 429 TooManyRequestsException. The default is no limit. (API Gateway:
-// "Protecting your WebSocket APIs".)
+// WithDefaultThrottle sets the default route throttle of the stage: rateLimit a
+// second, with burstLimit at once. The connects and messages of all routes that
+// have no throttle of their own, and messages that match no route, share one bucket.
+// The calls of @connections share another with the same numbers, so that clients and
+// backends do not take from each other. Above it upgrades get 429, messages the error
+// frame "Too Many Requests", calls 429 TooManyRequestsException. The default is no
+// limit. (API Gateway: "Protecting your WebSocket APIs".)
 func WithDefaultThrottle(rateLimit float64, burstLimit int) Option {
 	return optionFunc(func(c *config) error {
 		c.defaultThrottle = Throttle{rateLimit, burstLimit}

@@ -160,7 +160,8 @@ type routeTable struct {
 	disconnect     *route
 	fallback       *route // $default
 	messages       map[string]*route
-	limiter        *limiter // of the stage
+	limiter        *limiter // of the stage, for connects and messages
+	management     *limiter // of the stage, for calls of @connections
 }
 
 // route is a Route with its middleware around the integration.
@@ -194,6 +195,7 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 		stageVariables: maps.Clone(d.StageVariables),
 		messages:       map[string]*route{},
 		limiter:        before.limiter.keep(d.DefaultThrottle),
+		management:     before.management.keep(d.DefaultThrottle),
 	}
 	for n, r := range d.Routes {
 		if err := t.add(r, fmt.Sprintf("Routes[%d]", n), g.config, before.find(r.RouteKey)); err != nil {

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -86,6 +88,22 @@ func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
 type throttles struct {
 	newConnections *limiter
 	account        *limiter
+	warnings       *limiter // lines in the log about what clients did wrong
+}
+
+// warnings bounds the lines that clients and callers can cause at level WARN: in all,
+// since one of them can open many connections.
+func warnings() Throttle { return Throttle{RateLimit: 1, BurstLimit: 100} }
+
+// refusalLevel returns the level at which a refusal is logged: the given one, or
+// DEBUG. A client can cause as many refusals as it sends messages, so most of them must
+// not reach the log of a server in production: those above a throttle or a quota are
+// many by their nature, and of the others a few are enough to notice.
+func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog.Level {
+	if status == http.StatusTooManyRequests || !g.log.Enabled(g.root, level) || !g.throttles.warnings.allow(now) {
+		return slog.LevelDebug
+	}
+	return level
 }
 
 func newSources(q *Quotas) sources {
@@ -116,9 +134,11 @@ func (g *Gateway) throttle(t *routeTable, r *route, c *client, now time.Time) er
 	return nil
 }
 
-// throttleManagement is throttle for a call of @connections, which has no route.
+// throttleManagement is throttle for a call of @connections, which has no route. The
+// stage's throttle holds for it, but with a bucket of its own: a client that sends
+// much must not silence the backend, and a busy backend must not silence clients.
 func (g *Gateway) throttleManagement(now time.Time) error {
-	if !g.routes.Load().limiter.allow(now) || !g.throttles.account.allow(now) {
+	if !g.routes.Load().management.allow(now) || !g.throttles.account.allow(now) {
 		return errThrottled
 	}
 	return nil

@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,18 +162,19 @@ func TestThrottle_Account(t *testing.T) {
 func TestThrottle_Management(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		opt  gateway.Option
+		name  string
+		opt   gateway.Option
+		calls int // that are served at once
 	}{
-		{"by the stage", gateway.WithDefaultThrottle(1, 3)},
-		{"by the account", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 3))},
+		{"by the stage, apart from clients", gateway.WithDefaultThrottle(1, 3), 3},
+		{"by the account, with the connect", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 3)), 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				srv := gatewaytest.New(t, tt.opt)
 				c := srv.Dial(t)
-				for range 2 {
+				for range tt.calls {
 					require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
 				}
 				refused := call(t, srv, http.MethodPost, c.ConnectionID(), "x")
@@ -183,6 +186,148 @@ func TestThrottle_Management(t *testing.T) {
 				require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("in process")))
 				time.Sleep(time.Second) //nolint:forbidigo // virtual time
 				require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+			})
+		})
+	}
+}
+
+// A client that sends much does not silence the backend, and a busy backend does not
+// silence clients: they have buckets of their own, which outlast a deployment.
+func TestThrottle_ManagementApartFromClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		deployment := gateway.Deployment{
+			DefaultThrottle: gateway.Throttle{RateLimit: 1, BurstLimit: 5},
+			Routes:          []gateway.Route{{RouteKey: "m", Integration: gateway.IntegrationFunc(serve), RouteResponse: true}},
+		}
+		require.NoError(t, srv.Deploy(deployment))
+		posted := func(c *gatewaytest.Client, n int) (ok int) {
+			for range n {
+				if call(t, srv, http.MethodGet, c.ConnectionID(), "").status == http.StatusOK {
+					ok++
+				}
+			}
+			return ok
+		}
+		c := srv.Dial(t)
+		require.Equal(t, 4, served(t, c, "m", 20))
+		require.Equal(t, 3, posted(c, 3), "the clients' bucket is empty")
+		require.NoError(t, srv.Deploy(deployment))
+		require.Equal(t, 2, posted(c, 20), "the bucket is as full as it was")
+		time.Sleep(2 * time.Second) //nolint:forbidigo // virtual time
+		require.Equal(t, 2, posted(c, 20))
+		require.Equal(t, 2, served(t, c, "m", 20), "the backend's bucket is empty")
+	})
+}
+
+// A message that matches no route counts like any other.
+func TestThrottle_UnroutableMessages(t *testing.T) {
+	t.Parallel()
+	plans, err := gateway.NewUsagePlans(
+		gateway.UsagePlan{ID: "throttled", Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: 11}, APIKeys: map[string]string{"ann": annsKey}},
+		gateway.UsagePlan{ID: "counted", Quota: gateway.UsageQuota{Limit: 11, Period: gateway.UsagePeriodDay}, APIKeys: map[string]string{"bob": bobsKey}},
+	)
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		name    string
+		opt     gateway.Option
+		key     string
+		refused string
+	}{
+		{"the stage's", gateway.WithDefaultThrottle(1, 11), "", "Too Many Requests"},
+		{"the account's", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 11)), "", "Too Many Requests"},
+		{"the plan's", gateway.WithUsagePlans(plans), annsKey, "Too Many Requests"},
+		{"the quota", gateway.WithUsagePlans(plans), bobsKey, "Limit Exceeded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, tt.opt)
+				var opts []gatewaytest.DialOption
+				if tt.key != "" {
+					srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+					opts = append(opts, apiKey(tt.key))
+				}
+				c := srv.Dial(t, opts...)
+				got := map[string]int{}
+				for n := range 200 {
+					c.Send([]string{`{"action":"nothing"}`, `no JSON`, `{"action":"$disconnect"}`, ``}[n%4])
+					text, _, _ := strings.Cut(strings.TrimPrefix(c.Receive(), `{"message": "`), `"`)
+					got[text]++
+				}
+				require.Equal(t, map[string]int{"Forbidden": 10, tt.refused: 190}, got)
+				if tt.key == bobsKey {
+					require.Equal(t, 11, plans.Used("counted", "bob", time.Now().UTC().Truncate(24*time.Hour)))
+				}
+			})
+		})
+	}
+}
+
+// Clients and callers cannot fill the log, whatever they do wrong.
+func TestRefusals_DoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	const times, most = 1000, 105
+	for _, tt := range []struct {
+		name string
+		opts []gateway.Option
+		do   func(t *testing.T, srv *gatewaytest.Server)
+	}{
+		{"messages without a route", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send("x")
+				require.Contains(t, c.Receive(), "Forbidden")
+			}
+		}},
+		{"messages that fit no model", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send(`{"action":"model"}`)
+				require.Contains(t, c.Receive(), "Invalid request body")
+			}
+		}},
+		{"messages above a throttle", []gateway.Option{gateway.WithDefaultThrottle(1, 1)}, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send("x")
+				require.Contains(t, c.Receive(), "Too Many Requests")
+			}
+		}},
+		{"upgrades from a foreign page", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			for range times {
+				requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, gatewaytest.Header("Origin", "https://evil.example"))
+			}
+		}},
+		{"upgrades above a throttle", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			srv.Dial(t)
+			for range times {
+				requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`)
+			}
+		}},
+		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				require.Equal(t, http.StatusForbidden, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &lockedBuffer{}
+				srv := gatewaytest.New(t, append(tt.opts, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))...)
+				srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
+				tt.do(t, srv)
+				lines := strings.Count(log.String(), "\n")
+				require.LessOrEqual(t, lines, most)
+				if !strings.Contains(tt.name, "above a throttle") {
+					require.Contains(t, log.String(), "level=WARN", "a few are told of")
+					time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
+					tt.do(t, srv)
+					require.Equal(t, lines+10, strings.Count(log.String(), "\n"), "one a second")
+				}
 			})
 		})
 	}

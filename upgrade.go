@@ -393,7 +393,7 @@ func (u *upgrade) refuse(err error) {
 		}
 	}()
 	if err != nil {
-		u.g.log.LogAttrs(u.ctx, slog.LevelWarn, "upgrade refused",
+		u.g.log.LogAttrs(u.ctx, u.g.refusalLevel(slog.LevelWarn, wire.status, u.now), "upgrade refused",
 			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
 			slog.Int("status", wire.status), slog.Any("error", err))
 	}

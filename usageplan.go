@@ -116,7 +116,7 @@ type UsageStore interface {
 type UsagePlans struct {
 	mu   sync.Mutex // guards the fields below
 	keys map[[sha256.Size]byte]storedKey
-	used map[usage]int
+	used map[clientID]usage
 }
 
 var _ UsageStore = (*UsagePlans)(nil)
@@ -128,10 +128,11 @@ type storedKey struct {
 	hash [sha256.Size]byte
 }
 
-// usage is what a count is of.
+// usage is how much of its quota a key has used, in the latest period of which a
+// request came.
 type usage struct {
-	plan, key string
-	begin     time.Time
+	begin    time.Time
+	requests int
 }
 
 // NewUsagePlans returns the plans with their keys. They are copied. An error,
@@ -196,33 +197,41 @@ func (s *UsagePlans) FindAPIKey(_ context.Context, value string) (APIKey, error)
 	return found.key, nil
 }
 
-// CountRequest implements [UsageStore].
+// CountRequest implements [UsageStore]. A request whose period is over, since it came
+// at the turn of the period or the clock was set back, counts against the latest.
 func (s *UsagePlans) CountRequest(_ context.Context, key APIKey, begin time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := usage{key.Plan.ID, key.ID, begin}
-	used, known := s.used[u]
-	if used >= key.Plan.Quota.Limit {
+	id := clientID{key.Plan.ID, key.ID}
+	u := s.used[id]
+	switch {
+	case begin.After(u.begin):
+		u = usage{begin: begin}
+	case u.begin.After(begin) && u.begin.After(time.Now()): // counted while the clock was ahead
+		u.begin = begin
+	}
+	if u.requests >= key.Plan.Quota.Limit {
 		return false, nil
 	}
-	if !known {
-		maps.DeleteFunc(s.used, func(old usage, _ int) bool { // its earlier periods
-			return old.plan == u.plan && old.key == u.key && old.begin.Before(begin)
-		})
-		if s.used == nil {
-			s.used = map[usage]int{}
-		}
+	u.requests++
+	if s.used == nil {
+		s.used = map[clientID]usage{}
 	}
-	s.used[u] = used + 1
+	s.used[id] = u
 	return true, nil
 }
 
 // Used returns how many requests of a key have been counted in the period that
-// began at begin: see [UsageQuota.Begin].
+// began at begin: see [UsageQuota.Begin]. Only the latest period of a key is kept:
+// of any other Used returns 0.
 func (s *UsagePlans) Used(planID, keyID string, begin time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.used[usage{planID, keyID, begin}]
+	u := s.used[clientID{planID, keyID}]
+	if !u.begin.Equal(begin) {
+		return 0
+	}
+	return u.requests
 }
 
 // client is one API key in use, with its throttles. All connections with that
@@ -357,6 +366,7 @@ func (cs *clients) use(key APIKey, value string, now time.Time) *client {
 
 var (
 	errNoKey      = fmt.Errorf("%w: the upgrade request has no API key", ErrForbidden)
+	errTwoKeys    = fmt.Errorf("%w: the upgrade request has more than one x-api-key header", ErrForbidden)
 	errInvalidKey = fmt.Errorf("%w: the API key is not valid for this stage", ErrForbidden)
 	errUsageStore = errors.New("usage store")
 )
@@ -370,6 +380,8 @@ func (u *upgrade) checkAPIKey() error {
 		requestHeader: u.r.Header, usageIdentifierKey: u.admission.usageKey,
 	}))
 	switch {
+	case u.g.apiKeySelection.pieces[0].variable == varAPIKeyHeader && len(u.r.Header.Values("X-Api-Key")) > 1:
+		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
 	case value == "":
 		return invalidKey(errNoKey)
 	case !validKeyValue(value):

@@ -177,6 +177,80 @@ func TestUsagePlan_QuotaIsAskedLast(t *testing.T) {
 	})
 }
 
+// Counting takes the same time however many keys there are, also when a period begins.
+func TestUsagePlans_ManyKeysCountFast(t *testing.T) {
+	t.Parallel()
+	const many = 50_000
+	plans, err := gateway.NewUsagePlans()
+	require.NoError(t, err)
+	plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 1, Period: gateway.UsagePeriodDay}}
+	start := time.Now()
+	for day := range 3 {
+		begin := time.Date(2026, 11, 1+day, 0, 0, 0, 0, time.UTC)
+		for n := range many {
+			key := gateway.APIKey{ID: fmt.Sprint(n), Plan: plan}
+			for _, want := range []bool{true, false} {
+				ok, err := plans.CountRequest(t.Context(), key, begin)
+				require.NoError(t, err)
+				if ok != want { // require would take most of the time
+					require.Equal(t, want, ok)
+				}
+			}
+		}
+	}
+	require.Less(t, time.Since(start), 5*time.Second, "it took minutes when each first request of a period looked at all keys")
+}
+
+// A period that is over does not begin anew.
+func TestUsagePlans_LateRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01
+		plans, err := gateway.NewUsagePlans()
+		require.NoError(t, err)
+		plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 3, Period: gateway.UsagePeriodDay}}
+		count := func(begin time.Time) bool {
+			ok, err := plans.CountRequest(t.Context(), gateway.APIKey{ID: "ann", Plan: plan}, begin)
+			require.NoError(t, err)
+			return ok
+		}
+		used := func(begin time.Time) int { return plans.Used("p", "ann", begin) }
+		day := 24 * time.Hour
+		yesterday := time.Now().Truncate(day)
+		require.True(t, count(yesterday))
+		require.True(t, count(yesterday))
+		time.Sleep(day) //nolint:forbidigo // virtual time
+		today := yesterday.Add(day)
+		require.True(t, count(today))
+		require.True(t, count(yesterday), "it came at midnight")
+		require.True(t, count(today))
+		require.False(t, count(yesterday))
+		require.False(t, count(today))
+		require.Equal(t, 3, used(today))
+		require.Zero(t, used(yesterday))
+
+		ahead := today.Add(3650 * day) // the clock was wrong for a moment
+		require.True(t, count(ahead))
+		require.True(t, count(today))
+		require.Equal(t, 2, used(today), "what was counted meanwhile stays counted")
+		require.True(t, count(today))
+		require.False(t, count(today))
+		require.True(t, count(today.Add(day)), "and the next day is a new one")
+	})
+}
+
+// Two keys are none: the gateway would take one, and an integration the other.
+func TestAPIKey_TwoHeaders(t *testing.T) {
+	t.Parallel()
+	srv, _ := keyed(t, gateway.UsagePlan{})
+	for _, second := range []string{bobsKey, annsKey, ""} {
+		w := wireTo(t, srv)
+		r := w.ask(upgradeText("x-api-key: "+annsKey, "X-API-Key: "+second))
+		requireOwnError(t, r, 403, "Forbidden")
+	}
+	require.Empty(t, srv.Events())
+	require.Equal(t, 101, wireTo(t, srv).ask(upgradeText("x-api-key: "+annsKey)).status)
+}
+
 func TestUsageQuota_Begin(t *testing.T) {
 	t.Parallel()
 	at := func(text string) time.Time {

@@ -131,12 +131,9 @@ func (r *route) validate(message []byte) error {
 func (c *connection) rejected(call *call, err error) {
 	call.req.failure = err
 	wire := wireErrorOf(err)
-	level := slog.LevelWarn
-	switch {
-	case wire.status == http.StatusTooManyRequests: // many, by their nature
-		level = slog.LevelDebug
-	case wire.status >= http.StatusInternalServerError:
-		level = slog.LevelError
+	level := slog.LevelError
+	if wire.status < http.StatusInternalServerError {
+		level = c.g.refusalLevel(slog.LevelWarn, wire.status, call.start)
 	}
 	if c.g.log.Enabled(call, level) {
 		c.g.log.LogAttrs(call, level, "message rejected", append(c.g.failureAttrs(&call.req, err), slog.Int("status", wire.status))...)
