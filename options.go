@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"time"
@@ -64,6 +65,9 @@ func WithAPI(apiID, domainName string) Option {
 // negative number means no quota. The default is Quotas{}.
 func WithQuotas(q Quotas) Option {
 	return optionFunc(func(c *config) error {
+		if math.IsNaN(q.NewConnections.RateLimit) {
+			return fmt.Errorf("%w: Quotas.NewConnections: the rate is not a number", ErrInvalidOption)
+		}
 		q = q.withDefaults()
 		if q.MessageBytes > 0 && q.FrameBytes > q.MessageBytes {
 			return fmt.Errorf("%w: Quotas.FrameBytes %d is above MessageBytes %d", ErrInvalidOption, q.FrameBytes, q.MessageBytes)
@@ -199,7 +203,7 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 // $connect route that requires a key: see [WithAPIKeyRequired].
 func WithUsagePlans(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
-		if s == nil {
+		if plans, ours := s.(*UsagePlans); s == nil || ours && plans == nil {
 			return fmt.Errorf("%w: the UsageStore is nil", ErrInvalidOption)
 		}
 		c.usagePlans = s

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,6 +35,9 @@ func TestOptions_Invalid(t *testing.T) {
 		{"a stage name with a line break", gateway.WithStage("a\n", nil), []string{`"a\n"`, "1 to 128"}},
 		{"a stage name of 129", gateway.WithStage(strings.Repeat("a", 129), nil), []string{"1 to 128"}},
 		{"a frame above the message", gateway.WithQuotas(gateway.Quotas{FrameBytes: 11, MessageBytes: 10}), []string{"FrameBytes 11", "MessageBytes 10"}},
+		{"a rate of new connections that is not a number", gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: math.NaN()}}), []string{"Quotas.NewConnections"}},
+		{"a nil UsageStore", gateway.WithUsagePlans(nil), []string{"UsageStore is nil"}},
+		{"a UsageStore that is a nil pointer", gateway.WithUsagePlans((*gateway.UsagePlans)(nil)), []string{"UsageStore is nil"}},
 		{"an origin pattern with a mistake", gateway.WithOriginPatterns("ok", "[a"), []string{`"[a"`}},
 		{"an empty origin pattern, of a variable that is not set", gateway.WithOriginPatterns(strings.Split("", ",")...), []string{`origin pattern "": it is empty`}},
 		{"an origin pattern with a path", gateway.WithOriginPatterns("https://app.example.com/"), []string{`"https://app.example.com/"`, "remove everything but scheme, host and port"}},

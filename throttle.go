@@ -36,13 +36,16 @@ func (t Throttle) check(where string) error {
 type limiter struct {
 	throttle Throttle
 	bucket   *rate.Limiter
+
+	mu     sync.Mutex // guards the field below
+	latest time.Time  // of all requests so far
 }
 
 func newLimiter(t Throttle) *limiter {
 	if t.RateLimit <= 0 || math.IsInf(t.RateLimit, 1) {
 		return nil
 	}
-	return &limiter{t, rate.NewLimiter(rate.Limit(t.RateLimit), t.burst())}
+	return &limiter{throttle: t, bucket: rate.NewLimiter(rate.Limit(t.RateLimit), t.burst())}
 }
 
 func (t Throttle) burst() int {
@@ -52,8 +55,21 @@ func (t Throttle) burst() int {
 	return int(min(max(1, math.Ceil(t.RateLimit)), math.MaxInt32))
 }
 
-// allow takes a token, if there is one.
-func (l *limiter) allow(now time.Time) bool { return l == nil || l.bucket.AllowN(now, 1) }
+// allow takes a token, if there is one. A request may ask late, since an authorizer
+// or a slow body kept it: it counts at the time of the latest. Package rate would set
+// its clock back, and fill the bucket again with what the time since then brings.
+func (l *limiter) allow(now time.Time) bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Before(l.latest) {
+		now = l.latest
+	}
+	l.latest = now
+	return l.bucket.AllowN(now, 1)
+}
 
 // full says whether no token is missing.
 func (l *limiter) full(now time.Time) bool {

@@ -333,6 +333,60 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 	}
 }
 
+// A request that asks its throttle late, since an authorizer or a slow body kept it,
+// does not set the clock of the bucket back: what time brings, it brings once.
+func TestThrottle_LateRequests(t *testing.T) {
+	t.Parallel()
+	const rate, burst, rounds = 10, 20, 5
+	slow := gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+		if req.Upgrade.URL.Query().Has("slow") {
+			time.Sleep(time.Second) //nolint:forbidigo // virtual time
+		}
+		return &gateway.Authorization{}, nil
+	})
+	key := gateway.AuthorizerFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+		a, err := slow(ctx, req)
+		a.UsageIdentifierKey = annsKey
+		return a, err
+	})
+	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "p", Throttle: gateway.Throttle{RateLimit: rate, BurstLimit: burst}, APIKeys: map[string]string{"ann": annsKey}})
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		name       string
+		opts       []gateway.Option
+		authorizer gateway.Authorizer
+		keyed      bool
+	}{
+		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(rate, burst)}, slow, false},
+		{"of the account", []gateway.Option{gateway.WithAccountThrottle(gateway.NewAccountThrottle(rate, burst))}, slow, false},
+		{"of a plan", []gateway.Option{gateway.WithUsagePlans(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey")}, key, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, tt.opts...)
+				echoRoutes(srv, "m")
+				opts := []gateway.RouteOption{gateway.WithAuthorizer(tt.authorizer)}
+				if tt.keyed {
+					opts = append(opts, gateway.WithAPIKeyRequired())
+				}
+				srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, opts...)
+				c := srv.Dial(t)
+				start, total := time.Now(), 1
+				for range rounds {
+					go srv.TryDial(t, gatewaytest.Query("slow", ""))
+					time.Sleep(999 * time.Millisecond) //nolint:forbidigo // virtual time
+					total += served(t, c, "m", 8)
+					time.Sleep(time.Millisecond) //nolint:forbidigo // virtual time
+					synctest.Wait()
+					total += served(t, c, "m", 40)
+				}
+				require.LessOrEqual(t, total, burst+int(rate*time.Since(start).Seconds()))
+			})
+		})
+	}
+}
+
 // $disconnect is never throttled: state would be left behind.
 func TestThrottle_NotDisconnect(t *testing.T) {
 	t.Parallel()

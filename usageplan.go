@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -155,6 +157,9 @@ func (s *UsagePlans) Replace(plans ...UsagePlan) error {
 		if err := plan.check(); err != nil {
 			return err
 		}
+		if slices.ContainsFunc(plans[:n], func(p UsagePlan) bool { return p.ID == plan.ID }) {
+			return fmt.Errorf("%w: usage plan %q: another plan has this ID", ErrInvalidOption, plan.ID)
+		}
 		for id, value := range plans[n].APIKeys {
 			hash := sha256.Sum256([]byte(value))
 			switch _, taken := keys[hash]; {
@@ -162,6 +167,8 @@ func (s *UsagePlans) Replace(plans ...UsagePlan) error {
 				return fmt.Errorf("%w: usage plan %q: an API key has no ID", ErrInvalidOption, plan.ID)
 			case ids[id] != "":
 				return fmt.Errorf("%w: API key %q is in usage plans %q and %q: a key has one plan for a stage", ErrInvalidOption, id, ids[id], plan.ID)
+			case strings.TrimFunc(value, func(r rune) bool { return r <= ' ' }) != value:
+				return fmt.Errorf("%w: API key %q: its value begins or ends with a blank or a line break, which no header can have: remove it", ErrInvalidOption, id)
 			case !validKeyValue(value):
 				return fmt.Errorf("%w: API key %q: its value has %d characters: want %d to %d", ErrInvalidOption, id, len(value), minKeyValue, maxKeyValue)
 			case taken:

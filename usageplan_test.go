@@ -299,6 +299,9 @@ func TestNewUsagePlans_Mistakes(t *testing.T) {
 		{"a key without ID", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"": annsKey}}}, "has no ID"},
 		{"a key that is short", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": "short"}}}, "want 20 to 128"},
 		{"a key in two plans", []gateway.UsagePlan{{ID: "p", APIKeys: key}, {ID: "q", APIKeys: key}}, "one plan"},
+		{"a key of a file, with its line break", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": annsKey + "\n"}}}, "a blank or a line break"},
+		{"a key with a blank before it", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": " " + annsKey}}}, "a blank or a line break"},
+		{"two plans of one ID", []gateway.UsagePlan{{ID: "p"}, {ID: "p"}}, "another plan has this ID"},
 		{"two keys alike", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": annsKey, "bob": annsKey}}}, "the value of another"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

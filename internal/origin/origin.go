@@ -79,10 +79,10 @@ func Parse(text string) (Pattern, error) {
 	if p.port, err = parsePort(port); err != nil {
 		return Pattern{}, err
 	}
-	switch {
-	case p.port == wildcard:
+	switch p.port {
+	case wildcard:
 		p.port = ""
-	case p.port == "":
+	case "":
 		p.port = defaultPort(p.scheme)
 	}
 	return p, nil
