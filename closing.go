@@ -188,7 +188,8 @@ func (c *connection) teardown(cl *closing) {
 	<-cl.workersDone
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
-		c.g.log.Warn("client broke a rule of the protocol", "connection_id", c.id, "status", violation.Code, "error", violation.Error())
+		c.g.log.Log(&c.ctx, c.g.refusalLevel(slog.LevelWarn, 0, time.Now()), "client broke a rule of the protocol",
+			"connection_id", c.id, "status", violation.Code, "error", violation.Error())
 	}
 	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.code, cl.reason)
 	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
@@ -204,7 +205,7 @@ func (c *connection) disconnected(cl *closing) {
 		c.g.running.Done() // that of accept
 	}()
 	c.client.release()
-	c.g.sources.remove(c.identity.SourceIP)
+	c.g.sources.Remove(c.identity.SourceIP)
 	c.disconnect(cl)
 }
 

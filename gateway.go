@@ -44,6 +44,7 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
+	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/registry"
@@ -60,7 +61,7 @@ type Gateway struct {
 	tag         uint32    // of this node, in every connection ID
 	throttles   throttles
 	clients     clients
-	sources     sources
+	sources     *limit.Sources
 	watch       watch
 	frameLimits wsconn.Limits // of every connection
 	sendLimits  outbox.Limits // likewise
@@ -91,7 +92,7 @@ func New(opts ...Option) (*Gateway, error) {
 		epoch:       time.Now().Add(-1), // so that no instant is zero
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
-		sources:     newSources(&c.quotas),
+		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
 		watch:       watch{over: make(chan struct{})},
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
@@ -103,9 +104,9 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.throttles.newConnections, g.throttles.warnings = newLimiter(c.quotas.NewConnections), newLimiter(warnings())
+	g.throttles.newConnections, g.throttles.warnings = limit.NewBucket(c.quotas.NewConnections.rate()), limit.NewBucket(warnings())
 	if c.account != nil {
-		g.throttles.account = c.account.limiter
+		g.throttles.account = c.account.bucket
 	}
 	g.routes.Store(table)
 	root := endpoint.NewContext(context.Background(), &g.endpoints) //nolint:forbidigo // the one root

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/mapping"
 )
 
@@ -160,15 +161,15 @@ type routeTable struct {
 	disconnect     *route
 	fallback       *route // $default
 	messages       map[string]*route
-	limiter        *limiter // of the stage, for connects and messages
-	management     *limiter // of the stage, for calls of @connections
+	bucket         *limit.Bucket // of the stage, for connects and messages
+	management     *limit.Bucket // of the stage, for calls of @connections
 }
 
 // route is a Route with its middleware around the integration.
 type route struct {
 	Route
 	handler   Integration
-	limiter   *limiter
+	bucket    *limit.Bucket
 	required  []mapping.Source
 	selection *selectionExpression // of the model; nil: no model is asked for
 	where     string               // it was registered
@@ -194,8 +195,8 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 		selection:      selection,
 		stageVariables: maps.Clone(d.StageVariables),
 		messages:       map[string]*route{},
-		limiter:        before.limiter.keep(d.DefaultThrottle),
-		management:     before.management.keep(d.DefaultThrottle),
+		bucket:         before.bucket.Keep(d.DefaultThrottle.rate()),
+		management:     before.management.Keep(d.DefaultThrottle.rate()),
 	}
 	for n, r := range d.Routes {
 		if err := t.add(r, fmt.Sprintf("Routes[%d]", n), g.config, before.find(r.RouteKey)); err != nil {
@@ -241,9 +242,9 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	}
 	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
-		added.limiter = before.limiter
+		added.bucket = before.bucket
 	}
-	added.limiter = added.limiter.keep(r.Throttle)
+	added.bucket = added.bucket.Keep(r.Throttle.rate())
 	if err := added.compileValidation(); err != nil {
 		return err
 	}

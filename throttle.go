@@ -1,15 +1,14 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"example.com/gateway/internal/limit"
 )
 
 // Throttle is a token bucket: RateLimit tokens a second, BurstLimit at once.
@@ -32,62 +31,11 @@ func (t Throttle) check(where string) error {
 	return nil
 }
 
-// limiter is a Throttle at work. nil is no limit.
-type limiter struct {
-	throttle Throttle
-	bucket   *rate.Limiter
-
-	mu     sync.Mutex // guards the field below
-	latest time.Time  // of all requests so far
-}
-
-func newLimiter(t Throttle) *limiter {
-	if t.RateLimit <= 0 || math.IsInf(t.RateLimit, 1) {
-		return nil
-	}
-	return &limiter{throttle: t, bucket: rate.NewLimiter(rate.Limit(t.RateLimit), t.burst())}
-}
-
-func (t Throttle) burst() int {
-	if t.BurstLimit > 0 {
-		return t.BurstLimit
-	}
-	return int(min(max(1, math.Ceil(t.RateLimit)), math.MaxInt32))
-}
-
-// allow takes a token, if there is one. A request may ask late, since an authorizer
-// or a slow body kept it: it counts at the time of the latest. Package rate would set
-// its clock back, and fill the bucket again with what the time since then brings.
-func (l *limiter) allow(now time.Time) bool {
-	if l == nil {
-		return true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Before(l.latest) {
-		now = l.latest
-	}
-	l.latest = now
-	return l.bucket.AllowN(now, 1)
-}
-
-// full says whether no token is missing.
-func (l *limiter) full(now time.Time) bool {
-	return l == nil || l.bucket.TokensAt(now) >= float64(l.bucket.Burst())
-}
-
-// keep returns l, its tokens as they are, when it is of throttle t, and else a
-// new one: a deployment that leaves a throttle alone does not fill its bucket.
-func (l *limiter) keep(t Throttle) *limiter {
-	if l != nil && l.throttle == t {
-		return l
-	}
-	return newLimiter(t)
-}
+func (t Throttle) rate() limit.Rate { return limit.Rate{PerSecond: t.RateLimit, Burst: t.BurstLimit} }
 
 // AccountThrottle is the throttle of all requests to the Gateways that share it,
 // as an AWS account in a region has one for all its APIs.
-type AccountThrottle struct{ limiter *limiter }
+type AccountThrottle struct{ bucket *limit.Bucket }
 
 // NewAccountThrottle returns an AccountThrottle for [WithAccountThrottle]. The
 // service's is 10,000 requests a second with a burst of 5,000. Like
@@ -97,33 +45,29 @@ func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
 	if err := t.check("the account's throttle"); err != nil {
 		panic(err)
 	}
-	return &AccountThrottle{newLimiter(t)}
+	return &AccountThrottle{limit.NewBucket(t.rate())}
 }
 
 // throttles are those of a Gateway, besides the routes'.
 type throttles struct {
-	newConnections *limiter
-	account        *limiter
-	warnings       *limiter // lines in the log about what clients did wrong
+	newConnections *limit.Bucket
+	account        *limit.Bucket
+	warnings       *limit.Bucket // lines in the log about what clients did wrong
 }
 
 // warnings bounds the lines that clients and callers can cause at level WARN: in all,
 // since one of them can open many connections.
-func warnings() Throttle { return Throttle{RateLimit: 1, BurstLimit: 100} }
+func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 
 // refusalLevel returns the level at which a refusal is logged: the given one, or
 // DEBUG. A client can cause as many refusals as it sends messages, so most of them must
 // not reach the log of a server in production: those above a throttle or a quota are
 // many by their nature, and of the others a few are enough to notice.
 func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog.Level {
-	if status == http.StatusTooManyRequests || !g.log.Enabled(g.root, level) || !g.throttles.warnings.allow(now) {
+	if status == http.StatusTooManyRequests || !g.log.Enabled(g.root, level) || !g.throttles.warnings.Allow(now) {
 		return slog.LevelDebug
 	}
 	return level
-}
-
-func newSources(q *Quotas) sources {
-	return sources{limit: q.Connections, limitPerSource: q.ConnectionsPerSourceIP, bySource: map[netip.Prefix]int{}}
 }
 
 // throttle decides whether a request may go on: a connect or a message. The
@@ -137,14 +81,14 @@ func (g *Gateway) throttle(t *routeTable, r *route, c *client, now time.Time) er
 			return err
 		}
 	}
-	stage := r.limiter
+	stage := r.bucket
 	if stage == nil {
-		stage = t.limiter
+		stage = t.bucket
 	}
 	switch {
-	case !stage.allow(now):
+	case !stage.Allow(now):
 		return errThrottled
-	case !g.throttles.account.allow(now):
+	case !g.throttles.account.Allow(now):
 		return errThrottled
 	}
 	return nil
@@ -154,7 +98,7 @@ func (g *Gateway) throttle(t *routeTable, r *route, c *client, now time.Time) er
 // stage's throttle holds for it, but with a bucket of its own: a client that sends
 // much must not silence the backend, and a busy backend must not silence clients.
 func (g *Gateway) throttleManagement(now time.Time) error {
-	if !g.routes.Load().management.allow(now) || !g.throttles.account.allow(now) {
+	if !g.routes.Load().management.Allow(now) || !g.throttles.account.Allow(now) {
 		return errThrottled
 	}
 	return nil
@@ -178,73 +122,16 @@ var (
 )
 
 func (u *upgrade) checkNewConnections() error {
-	if !u.g.throttles.newConnections.allow(u.now) {
+	if !u.g.throttles.newConnections.Allow(u.now) {
 		return errNewConnections
 	}
-	err := u.g.sources.add(u.sourceIP())
+	err := u.g.sources.Add(u.sourceIP())
 	u.counted = err == nil
-	return err
-}
-
-// sources counts connections and upgrades under way, in all and for each source
-// IP: one client shall not take the node. An IPv6 source is its /64 network,
-// since a host has all of that to choose from.
-type sources struct {
-	limit          int // of all; zero is no limit
-	limitPerSource int
-
-	mu       sync.Mutex // guards the fields below
-	all      int
-	bySource map[netip.Prefix]int
-}
-
-func (s *sources) limited() bool { return s.limit > 0 || s.limitPerSource > 0 }
-
-// add counts one more, unless that is above a limit.
-func (s *sources) add(sourceIP string) error {
-	if !s.limited() {
-		return nil
-	}
-	source := sourceOf(sourceIP)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case s.limit > 0 && s.all >= s.limit:
+	case errors.Is(err, limit.ErrAll):
 		return errConnections
-	case s.limitPerSource > 0 && s.bySource[source] >= s.limitPerSource:
+	case err != nil:
 		return errSource
 	}
-	s.all++
-	s.bySource[source]++
 	return nil
-}
-
-// remove undoes add.
-func (s *sources) remove(sourceIP string) {
-	if !s.limited() {
-		return
-	}
-	source := sourceOf(sourceIP)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.bySource[source]--; s.bySource[source] == 0 {
-		delete(s.bySource, source)
-	}
-}
-
-// sourceOf returns the network that an address counts for. Text that is no IP
-// address, which a server over another transport may have, counts together.
-func sourceOf(sourceIP string) netip.Prefix {
-	addr, err := netip.ParseAddr(sourceIP)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	addr = addr.Unmap()
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.WithZone("").Prefix(bits) // fits
-	return prefix
 }

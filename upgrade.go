@@ -328,7 +328,7 @@ func (u *upgrade) release() {
 		defer u.disconnect(brokenOff(nil))
 	}
 	if u.counted {
-		u.g.sources.remove(u.sourceIP())
+		u.g.sources.Remove(u.sourceIP())
 	}
 	u.admission.client.release()
 }

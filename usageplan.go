@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/gateway/internal/limit"
 )
 
 // UsagePlan says how much the holders of some API keys may do. Every key has its
@@ -249,9 +251,9 @@ type client struct {
 	mu     sync.Mutex // guards the fields below
 	value  string     // $context.identity.apiKey
 	plan   *UsagePlan
-	all    *limiter
-	routes map[string]*limiter // by route key; made once, then only replaced
-	users  int                 // connections and upgrades
+	all    *limit.Bucket
+	routes map[string]*limit.Bucket // by route key; made once, then only replaced
+	users  int                      // connections and upgrades
 }
 
 func (c *client) keyID() string {
@@ -280,11 +282,11 @@ func (c *client) use(value string, plan *UsagePlan) {
 	if c.plan == plan {
 		return
 	}
-	routes := make(map[string]*limiter, len(plan.RouteThrottles))
+	routes := make(map[string]*limit.Bucket, len(plan.RouteThrottles))
 	for routeKey, t := range plan.RouteThrottles {
-		routes[routeKey] = c.routes[routeKey].keep(t)
+		routes[routeKey] = c.routes[routeKey].Keep(t.rate())
 	}
-	c.plan, c.all, c.routes = plan, c.all.keep(plan.Throttle), routes
+	c.plan, c.all, c.routes = plan, c.all.Keep(plan.Throttle.rate()), routes
 }
 
 // throttle asks the plan's throttles.
@@ -292,7 +294,7 @@ func (c *client) throttle(routeKey string, now time.Time) error {
 	c.mu.Lock()
 	all, route := c.all, c.routes[routeKey]
 	c.mu.Unlock()
-	if !route.allow(now) || !all.allow(now) {
+	if !route.Allow(now) || !all.Allow(now) {
 		return errThrottled
 	}
 	return nil
@@ -333,9 +335,9 @@ func (c *client) release() {
 func (c *client) idle(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	idle := c.users == 0 && c.all.full(now)
+	idle := c.users == 0 && c.all.Full(now)
 	for _, l := range c.routes {
-		idle = idle && l.full(now)
+		idle = idle && l.Full(now)
 	}
 	return idle
 }

@@ -1,0 +1,69 @@
+// Package limit has what bounds how much clients may do: token buckets, and counts of
+// connections for each source address.
+package limit
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Rate is how fast a [Bucket] fills and how many tokens it holds.
+type Rate struct {
+	PerSecond float64 // zero, less or infinite is no limit
+	Burst     int     // zero is as many as a second brings, at least one
+}
+
+// Bucket is a token bucket. It begins full. A nil Bucket is no limit. It is safe for
+// concurrent use.
+type Bucket struct {
+	rate   Rate
+	tokens *rate.Limiter
+
+	mu     sync.Mutex // guards the field below
+	latest time.Time  // at which somebody asked
+}
+
+// NewBucket returns a full bucket, or nil where r is no limit.
+func NewBucket(r Rate) *Bucket {
+	if !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 1) { // also what is not a number
+		return nil
+	}
+	burst := r.Burst
+	if burst <= 0 {
+		burst = int(min(max(1, math.Ceil(r.PerSecond)), math.MaxInt32))
+	}
+	return &Bucket{rate: r, tokens: rate.NewLimiter(rate.Limit(r.PerSecond), burst)}
+}
+
+// Keep returns b, its tokens as they are, when it is of rate r, and else a new one: a
+// deployment that leaves a throttle alone does not fill its bucket.
+func (b *Bucket) Keep(r Rate) *Bucket {
+	if b != nil && b.rate == r {
+		return b
+	}
+	return NewBucket(r)
+}
+
+// Allow takes a token, if there is one. A request may ask late, since an authorizer or
+// a slow body kept it: it counts at the time of the latest. Package rate would set its
+// clock back, and fill the bucket again with what the time since then brings.
+func (b *Bucket) Allow(now time.Time) bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Before(b.latest) {
+		now = b.latest
+	}
+	b.latest = now
+	return b.tokens.AllowN(now, 1)
+}
+
+// Full says whether no token is missing.
+func (b *Bucket) Full(now time.Time) bool {
+	return b == nil || b.tokens.TokensAt(now) >= float64(b.tokens.Burst())
+}
