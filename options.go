@@ -123,11 +123,11 @@ func WithOriginPatterns(patterns ...string) Option {
 
 // WithLogger sets the logger; the default discards. Frames are logged at debug,
 // start and stop at info, clients that break a rule at warn, failed integrations
-// at error. Refused upgrades, messages and management calls are logged at warn as
-// long as they are few: one a second, and 100 at once, of the whole Gateway. Above
-// that, and for all that a throttle or a quota refuses, they are logged at debug, so
-// that no client can fill the log; an [Observer] sees each. A body, header or query
-// value is never logged.
+// at error. What clients and callers do wrong, refused upgrades, messages and
+// management calls included, is logged at warn as long as it is little: one line a
+// second, and 100 at once, of the whole Gateway. Above that, and for all that a
+// throttle or a quota refuses, it is logged at debug, so that no client can fill the
+// log; an [Observer] sees each refusal. A body, header or query value is never logged.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
 		if l == nil {

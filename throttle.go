@@ -59,8 +59,8 @@ type throttles struct {
 // since one of them can open many connections.
 func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 
-// refusalLevel returns the level at which a refusal is logged: the given one, or
-// DEBUG. A client can cause as many refusals as it sends messages, so most of them must
+// refusalLevel returns the level at which a refusal, or what else a client did wrong,
+// is logged: the given one, or DEBUG. status may be 0. A client can cause as many refusals as it sends messages, so most of them must
 // not reach the log of a server in production: those above a throttle or a quota are
 // many by their nature, and of the others a few are enough to notice.
 func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog.Level {

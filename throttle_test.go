@@ -300,6 +300,20 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, gatewaytest.Header("Origin", "https://evil.example"))
 			}
 		}},
+		{"broken rules of the protocol", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			for range times {
+				c := srv.Dial(t)
+				c.SendBinary([]byte("x"))
+				code, _ := c.ReceiveClose()
+				require.Equal(t, 1003, code)
+			}
+		}},
+		{"subprotocols that were not offered", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: respond(&gateway.Response{Header: http.Header{"Sec-Websocket-Protocol": {"chat"}}})}}}))
+			for range times {
+				require.Equal(t, 101, wireTo(t, srv).ask(upgradeText()).status)
+			}
+		}},
 		{"upgrades above a throttle", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 1}})}, func(t *testing.T, srv *gatewaytest.Server) {
 			srv.Dial(t)
 			for range times {
@@ -320,13 +334,13 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				srv := gatewaytest.New(t, append(tt.opts, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))...)
 				srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
 				tt.do(t, srv)
-				lines := strings.Count(log.String(), "\n")
+				lines := strings.Count(log.String(), "level=WARN")
 				require.LessOrEqual(t, lines, most)
 				if !strings.Contains(tt.name, "above a throttle") {
 					require.Contains(t, log.String(), "level=WARN", "a few are told of")
 					time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
 					tt.do(t, srv)
-					require.Equal(t, lines+10, strings.Count(log.String(), "\n"), "one a second")
+					require.Equal(t, lines+10, strings.Count(log.String(), "level=WARN"), "one a second")
 				}
 			})
 		})

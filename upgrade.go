@@ -292,7 +292,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 			}
 		}
 	}
-	u.g.log.Warn("$connect returned a subprotocol that the client did not offer", "connection_id", u.connectionID)
+	u.g.log.Log(u.ctx, u.g.refusalLevel(slog.LevelWarn, 0, u.now), "$connect returned a subprotocol that the client did not offer", "connection_id", u.connectionID)
 	return chosen
 }
 
