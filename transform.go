@@ -52,7 +52,8 @@ type IntegrationResponse struct {
 	// ResponseTemplates are mapping templates by key, chosen as RequestTemplates
 	// are. Without any, the backend's body is the answer. Where there are templates
 	// and the expression selects none of them, the integration fails with "Internal
-	// server error": what a template may have left out never passes.
+	// server error": what a template may have left out never passes. A $connect that
+	// is accepted has no answer, and needs no template.
 	ResponseTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>,
 	// $integration.response.statuscode and $integration.response.header.<name>. ""
@@ -389,7 +390,12 @@ func (t *templates) respond(answer *Response, req *Request, in *selectionInput) 
 		return nil
 	}
 	template := t.choose(in)
-	if template == nil {
+	switch {
+	case template != nil:
+	case req.EventType == EventConnect && answer.StatusCode >= 200 && answer.StatusCode <= 299: // nobody gets the body of a 101
+		answer.Body = nil
+		return nil
+	default:
 		return &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errNoResponseTemplate}
 	}
 	env := templateEnv(req, answer.Body)

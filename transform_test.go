@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,34 @@ func TestTransform_TemplatesThatNothingSelects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Only a $connect that is refused has an answer, and may need a template for it.
+func TestTransform_TemplatesOfConnect(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.CustomIntegration{
+		Backend: func(_ context.Context, req *gateway.Request, _ []byte) (*gateway.Response, error) {
+			status, err := strconv.Atoi(req.Upgrade.URL.Query().Get("status"))
+			return &gateway.Response{StatusCode: status, Body: []byte(`{"passwordHash":"x"}`)}, err
+		},
+		Transform: gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {
+			ResponseTemplates:           map[string]string{"401": `{"why":"token"}`},
+			TemplateSelectionExpression: "$integration.response.statuscode",
+			ResponseParameters:          map[string]string{"method.response.header.Sec-WebSocket-Protocol": "'chat.v1'"},
+		}}},
+	})
+	for status, want := range map[string]string{"401": `{"why":"token"}`, "403": "", "302": "", "500": ""} {
+		_, refused := srv.TryDial(t, gatewaytest.Query("status", status))
+		if want == "" {
+			require.Equal(t, http.StatusInternalServerError, refused.StatusCode, status)
+			require.Contains(t, refused.Body, "Internal server error")
+			continue
+		}
+		require.Equal(t, want, refused.Body, status)
+	}
+	require.Equal(t, "chat.v1", srv.Dial(t, gatewaytest.Query("status", "200"), gatewaytest.Subprotocols("chat.v1")).Subprotocol())
+	srv.Dial(t, gatewaytest.Query("status", "204"), gatewaytest.Subprotocols("chat.v1"))
 }
 
 // A status code is a number, so that no other key can be meant.
