@@ -85,7 +85,7 @@ const noMessage = "\x00"
 
 var (
 	errNoRoute          = errors.New("no route matches the message and there is no $default route")
-	errGoexit           = errors.New("the integration ended its goroutine (runtime.Goexit)")
+	errGoexit           = errors.New("the callback ended its goroutine (runtime.Goexit)")
 	errReplySize        = errors.New("the reply is above Quotas.MessageBytes")
 	errBadStatus        = errors.New("the $connect integration returned a status code outside 200 to 599")
 	errNoModel          = errors.New("no model is selected and there is no $default model")

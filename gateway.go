@@ -146,8 +146,11 @@ const (
 	// neither the backend nor the place where the clients reconnect meets all of
 	// them in one moment.
 	closersAtOnce = 128
-	// cutGrace is how long cut connections have for their $disconnect.
+	// cutGrace is how long the $disconnect of a connection that was cut has.
 	cutGrace = time.Second
+	// cutWait is how long Close waits for them: a little longer, so that one that
+	// returns when its context ends is in time.
+	cutWait = cutGrace + cutGrace/4
 )
 
 // Shutdown ends the gateway as a deploy wants it: upgrades are refused with 503
@@ -167,7 +170,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	n := g.cut()
-	grace := time.NewTimer(cutGrace)
+	grace := time.NewTimer(cutWait)
 	defer grace.Stop()
 	select {
 	case <-stopped:
@@ -177,18 +180,18 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the gateway at once, as an expired [Gateway.Shutdown] does. The
-// clients see their connections break off. It waits for $disconnect up to one
-// second and returns an error when something still runs after that.
+// clients see their connections break off. Each $disconnect has one second.
+// Close waits for them, and returns an error when one still runs after that.
 func (g *Gateway) Close() error {
 	stopped := g.stop()
 	g.cut()
-	grace := time.NewTimer(cutGrace)
+	grace := time.NewTimer(cutWait)
 	defer grace.Stop()
 	select {
 	case <-stopped:
 		return nil
 	case <-grace.C:
-		return fmt.Errorf("gateway: close: integrations still run after %v", cutGrace)
+		return fmt.Errorf("gateway: close: integrations still run after %v", cutWait)
 	}
 }
 

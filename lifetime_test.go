@@ -279,6 +279,38 @@ func TestClose_whileConnectRuns(t *testing.T) {
 	}
 }
 
+// Close waits for a $disconnect that uses its second up and then obeys its context.
+func TestClose_DisconnectThatObeys(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*gateway.Gateway) error{
+		"Close": (*gateway.Gateway).Close,
+		"Shutdown": func(gw *gateway.Gateway) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			return gw.Shutdown(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				var returned atomic.Bool
+				srv.HandleFunc("$disconnect", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+					<-ctx.Done()
+					returned.Store(true)
+					return nil, nil
+				})
+				srv.Dial(t)
+				err := end(srv.Gateway)
+				require.True(t, returned.Load())
+				if name == "Close" {
+					require.NoError(t, err)
+				}
+			})
+		})
+	}
+}
+
 // A message that arrives while a connection closes politely is served until the
 // Close frame is on its way.
 func TestConnection_politeCloseServesWhatArrives(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -396,19 +397,22 @@ func (u *upgrade) checkAPIKey() error {
 	case !validKeyValue(value):
 		return invalidKey(errInvalidKey)
 	}
-	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
-	defer cancel()
-	key, err := u.g.usagePlans.FindAPIKey(ctx, value)
-	switch {
-	case errors.Is(err, ErrForbidden):
-		return invalidKey(errInvalidKey)
-	case err == nil && key.Plan == nil:
-		return invalidKey(errInvalidKey)
-	case err == nil:
-		err = key.Plan.check()
-	}
+	var key APIKey
+	err := u.askStore(func(ctx context.Context) (then func(), err error) {
+		found, err := u.g.usagePlans.FindAPIKey(ctx, value)
+		switch {
+		case errors.Is(err, ErrForbidden), err == nil && found.Plan == nil:
+			return nil, invalidKey(errInvalidKey)
+		case err == nil:
+			err = found.Plan.check()
+		}
+		if err != nil {
+			return nil, storeFailed(fmt.Errorf("%w: finding an API key: %w", errUsageStore, err))
+		}
+		return func() { key = found }, nil
+	})
 	if err != nil {
-		return u.storeFailed(fmt.Errorf("%w: finding an API key: %w", errUsageStore, err))
+		return err
 	}
 	u.admission.client = u.g.clients.use(key, value, u.now)
 	return nil
@@ -416,17 +420,53 @@ func (u *upgrade) checkAPIKey() error {
 
 // countRequest counts the upgrade against the quota of the client's usage plan.
 func (u *upgrade) countRequest() error {
-	ctx, cancel := withTimeout(u.ctx, u.g.quotas.IntegrationTimeout)
-	defer cancel()
-	err := u.admission.client.count(ctx, u.g.usagePlans, u.now)
-	if err != nil && !errors.Is(err, errQuota) {
-		return u.storeFailed(err)
+	if u.admission.client == nil {
+		return nil
 	}
-	return err
+	return u.askStore(func(ctx context.Context) (func(), error) {
+		err := u.admission.client.count(ctx, u.g.usagePlans, u.now)
+		if err != nil && err != errQuota { //nolint:errorlint // that is never wrapped, and err may be the store's
+			err = storeFailed(err)
+		}
+		return nil, err
+	})
 }
 
-func (u *upgrade) storeFailed(err error) error {
-	u.g.log.LogAttrs(u.ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.request(), err)...)
+// askStore asks the usage store in a time that is bounded. ask looks at what the
+// store returned, too: the methods of its error are its own code. What ask then wants
+// done is done only if it was in time.
+func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
+	type answer struct {
+		then func()
+		err  error
+	}
+	failed := func(err error) answer { return answer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))} }
+	a, err := within(u.ctx, u.g, failed(errGoexit), attempt[answer]{
+		do: func(ctx context.Context) (a answer) {
+			defer func() {
+				if p := recover(); p != nil {
+					a = failed(&panicError{p, debug.Stack()})
+				}
+			}()
+			a.then, a.err = ask(ctx)
+			return a
+		},
+		late: func(a answer) { u.g.cameLate(u.ctx, u.told(), a.err) },
+	})
+	if err != nil {
+		a = failed(err)
+	}
+	var refused *refusal
+	if errors.As(a.err, &refused) && refused.status == http.StatusInternalServerError {
+		u.g.log.LogAttrs(u.ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.told(), refused.err)...)
+	}
+	if a.then != nil {
+		a.then()
+	}
+	return a.err
+}
+
+func storeFailed(err error) *refusal {
 	return &refusal{status: http.StatusInternalServerError, text: "Internal server error", kind: "API_CONFIGURATION_ERROR", err: err}
 }
 
