@@ -28,11 +28,6 @@ type Refusal struct {
 // CheckHandshake checks an upgrade request by RFC 6455, section 4.2.1, and then its
 // Origin: see [origin.Patterns.Allowed]. Nothing is written.
 func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refusal) {
-	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-		// A body would be read as frames by whoever takes the socket over.
-		err := errors.New("upgrade request has a body")
-		return nil, &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: err}
-	}
 	// nhooyr.io/websocket v1.8.17 answers 101 and takes the socket in one call.
 	// It is given a writer that records and refuses the second half, so that its
 	// verdict is there before $connect runs and the 101 can wait until after.
@@ -42,6 +37,9 @@ func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refu
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	switch {
+	case errors.Is(err, errNotYet) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0):
+		// A body would be read as frames by whoever takes the socket over.
+		return nil, &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: errBody}
 	case errors.Is(err, errNotYet) && origins.Allowed(r):
 		return &Handshake{accept: rec.header.Get("Sec-WebSocket-Accept")}, nil
 	case errors.Is(err, errNotYet):
@@ -143,6 +141,8 @@ func reserved(name string) bool {
 func newConn(nc net.Conn, limits *Limits) *Conn {
 	return &Conn{nc: &netConn{Conn: nc, raw: rawConn(nc)}, limits: limits}
 }
+
+var errBody = errors.New("upgrade request has a body")
 
 var errNotYet = errors.New("not yet")
 

@@ -80,6 +80,8 @@ func TestCheckHandshake(t *testing.T) {
 		{"two keys", upgrade("Sec-Websocket-Key: " + sampleKey), nil, 400, none},
 		{"POST", upgrade("POST /path HTTP/1.1"), nil, 405, http.Header{"Allow": {"GET"}}},
 		{"a body", upgrade("Content-Length: 3") + "abc", nil, 400, none},
+		{"a body without an upgrade", upgrade("POST /path HTTP/1.1", "-Upgrade:", "Content-Length: 3") + "abc", nil, 426, upgradeTo},
+		{"a body of a POST", upgrade("POST /path HTTP/1.1", "Content-Length: 3") + "abc", nil, 405, http.Header{"Allow": {"GET"}}},
 		{"a chunked body", upgrade("Transfer-Encoding: chunked") + "0\r\n\r\n", nil, 400, none},
 
 		{"the same origin", upgrade("Origin: https://api.example.com"), nil, 0, nil},
