@@ -364,6 +364,7 @@ func (u *upgrade) refuse(err error) {
 	var own *refusal
 	errors.As(err, &own)
 	header := u.w.Header()
+	header.Del("Content-Type") // that of a handler in front was not of this body
 	var body []byte
 	switch {
 	case own != nil && own.resp != nil:

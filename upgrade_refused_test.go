@@ -284,6 +284,10 @@ func TestUpgrade_NoUpgrade(t *testing.T) {
 		{"HTTP/1.0", httpText("GET /test HTTP/1.0", fieldsWithout(nil)...), 426, "Upgrade Required", upgrade[:1]},
 		{"no Connection: Upgrade", httpText(get, fieldsWithout([]string{"Connection"})...), 426, "Upgrade Required", upgrade},
 		{"a plain POST", httpText("POST /test HTTP/1.1", "Host: x", "Content-Length: 0"), 426, "Upgrade Required", upgrade},
+		{"a plain POST with a body", httpText("POST /test HTTP/1.1", "Host: x", "Content-Length: 5") + "hello", 426, "Upgrade Required", upgrade},
+		{"a plain PUT with a chunked body", httpText("PUT /test HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n\r\n", 426, "Upgrade Required", upgrade},
+		{"a POST that upgrades, with a body", httpText("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 5")...) + "hello", 405, "Method Not Allowed", []string{"Allow: GET"}},
+		{"version 8 with a body", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8", "Content-Length: 5")...) + "hello", 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
 		{"a POST that upgrades", httpText("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 0")...), 405, "Method Not Allowed", []string{"Allow: GET"}},
 		{"a body", httpText(get, fieldsWithout(nil, "Content-Length: 5")...) + "hello", 400, "Bad Request", nil},
 		{"a chunked body", httpText(get, fieldsWithout(nil, "Transfer-Encoding: chunked")...) + "5\r\nhello\r\n0\r\n\r\n", 400, "Bad Request", nil},
@@ -307,6 +311,38 @@ func TestUpgrade_NoUpgrade(t *testing.T) {
 			require.Error(t, got.err)
 			require.Empty(t, opened)
 			require.Empty(t, srv.Events(), "$connect does not run")
+		})
+	}
+}
+
+// What stands in front of the handler, such as a framework, may have set a
+// Content-Type for pages. A refusal says what it is itself.
+func TestUpgrade_ContentTypeOfARefusal(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		request string
+		connect gateway.Response
+		want    string
+	}{
+		{"of our own", httpText("GET /test HTTP/1.1", "Host: x"), gateway.Response{}, "application/json"},
+		{"of the front end", upgradeText("Authorization: a", "Authorization: b"), gateway.Response{}, "text/html"},
+		{"of an integration that says nothing", upgradeText(), gateway.Response{StatusCode: 403}, "application/json"},
+		{"of an integration that says it", upgradeText(), gateway.Response{StatusCode: 403, Header: http.Header{"content-type": {"text/plain"}}}, "text/plain"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			gw := newGateway(t)
+			gw.Handle(gateway.RouteKeyConnect, respond(&tc.connect))
+			r := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				w.Header().Set("X-Outer", "1")
+				gw.Handler().ServeHTTP(w, r)
+			})).ask(tc.request)
+			require.GreaterOrEqual(t, r.status, 400)
+			require.Equal(t, 1, r.count("Content-Type"))
+			require.Equal(t, tc.want, r.get("Content-Type"))
+			require.Equal(t, "1", r.get("X-Outer"), "another header of theirs stays")
 		})
 	}
 }
