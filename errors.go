@@ -125,7 +125,6 @@ func wireErrorOf(err error) (wire wireError) {
 		integration *IntegrationError
 		invalid     *ValidationError
 		refused     *refusal
-		public      PublicError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -136,12 +135,6 @@ func wireErrorOf(err error) (wire wireError) {
 		return wireError{http.StatusBadRequest, "", "Invalid request body", "BAD_REQUEST_BODY"}
 	case errors.Is(err, ErrGone):
 		return wireError{http.StatusGone, "GoneException", "", ""}
-	case errors.As(err, &public):
-		code, message := public.PublicError()
-		if errors.Is(err, ErrUnauthorized) {
-			return wireError{http.StatusUnauthorized, code, message, "UNAUTHORIZED"}
-		}
-		return wireError{http.StatusForbidden, code, message, "ACCESS_DENIED"}
 	case errors.Is(err, ErrUnauthorized):
 		return wireError{http.StatusUnauthorized, "UnauthorizedException", "Unauthorized", "UNAUTHORIZED"}
 	case errors.Is(err, ErrForbidden), errors.Is(err, errNoRoute):
@@ -150,6 +143,8 @@ func wireErrorOf(err error) (wire wireError) {
 		return wireError{http.StatusTooManyRequests, "LimitExceededException", "", ""}
 	case errors.Is(err, ErrPayloadTooLarge):
 		return wireError{http.StatusRequestEntityTooLarge, "", "", "REQUEST_TOO_LARGE"}
+	case errors.Is(err, errReadBody):
+		return wireError{http.StatusBadRequest, "BadRequestException", "The request body cannot be read", "DEFAULT_4XX"}
 	case errors.Is(err, errThrottled):
 		return wireError{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED"}
 	case errors.Is(err, errQuota):

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -207,9 +208,9 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
-	if err := g.authenticateManagement(r, body); err != nil {
-		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, http.StatusForbidden, now), "management call refused", "request_id", call.requestID, "error", err)
-		call.fail(err)
+	if refused := g.authenticateManagement(r, body); refused != nil {
+		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, refused.wire.status, now), "management call refused", "request_id", call.requestID, "error", refused.err)
+		call.failWith(refused.wire)
 		return
 	}
 	if err := g.throttleManagement(now); err != nil {
@@ -220,21 +221,27 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	call.do(r.Context(), r.Method, id, body)
 }
 
+// refusedCall is why a ManagementAuth refuses a call, and the answer.
+type refusedCall struct {
+	wire wireError
+	err  error
+}
+
 // authenticateManagement asks the ManagementAuth. What it returns is looked at here,
 // too: the methods of its error are its own code. A panic refuses the call with 500.
-func (g *Gateway) authenticateManagement(r *http.Request, body []byte) (err error) {
+func (g *Gateway) authenticateManagement(r *http.Request, body []byte) (refused *refusedCall) {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			g.observers.guard.panicked("ManagementAuth", p)
-			err = errManagementAuth
+			refused = &refusedCall{internalError(), errManagementAuth}
 		}
 	}()
 	r = r.WithContext(managementContext{r.Context(), g}) //nolint:contextcheck // it is the request's
 	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
-		return refusedManagement(err)
+		return &refusedCall{refusedManagement(err), err}
 	}
 	return nil
 }
@@ -269,12 +276,16 @@ func ManagementAPI(ctx context.Context) (apiID, stage string) {
 
 // refusedManagement is how the refusal of a ManagementAuth shows: whatever else
 // it wraps, the call is forbidden.
-func refusedManagement(err error) error {
+func refusedManagement(err error) wireError {
+	wire := wireErrorOf(ErrForbidden)
 	var public PublicError
 	if errors.As(err, &public) {
-		return public
+		wire.name, wire.text = public.PublicError()
+		if errors.Is(public, ErrUnauthorized) {
+			wire.status = http.StatusUnauthorized
+		}
 	}
-	return fmt.Errorf("%w: %v", ErrForbidden, err)
+	return wire
 }
 
 // managementCall is one request to the management handler.
@@ -284,12 +295,15 @@ type managementCall struct {
 	requestID string
 }
 
-// errReadBody: the caller's body broke off; nobody reads the answer.
+// errReadBody: the caller's body breaks a rule of HTTP, or broke off.
 var errReadBody = errors.New("reading the body")
 
 // readBody reads the body up to its quota. It goes by what comes, not by what
 // Content-Length says.
 func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil { // as in a request that no server has read
+		return nil, nil
+	}
 	limit := m.g.quotas.MessageBytes
 	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // has net/http close its connection
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
@@ -305,6 +319,8 @@ func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
 			return body, nil
 		case err != nil && errors.As(err, new(*http.MaxBytesError)):
 			return nil, ErrPayloadTooLarge
+		case errors.Is(err, os.ErrDeadlineExceeded): // the caller may try again
+			return nil, err
 		case err != nil:
 			return nil, fmt.Errorf("%w: %v", errReadBody, err)
 		case len(body) == cap(body):

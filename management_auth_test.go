@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -149,7 +152,7 @@ func TestManagement_BodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
 	c := srv.Dial(t)
-	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{}))
+	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{errors.New("secret detail")}))
 	w := httptest.NewRecorder()
 	srv.ManagementHandler().ServeHTTP(w, r)
 	require.GreaterOrEqual(t, w.Code, 400)
@@ -158,9 +161,96 @@ func TestManagement_BodyThatBreaksOff(t *testing.T) {
 	require.Equal(t, "whole", c.Receive(), "half a message is none")
 }
 
-type errorReader struct{}
+// A body that breaks a rule of HTTP is its sender's mistake, which a client
+// library shall not send again.
+func TestManagement_BodyThatIsMalformed(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"a chunk without a size":              "zz\r\nhello\r\n0\r\n\r\n",
+		"a chunk that is longer than it says": "5\r\nhello!\r\n0\r\n\r\n",
+		"a size that no chunk has":            "ffffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+		"a good chunk, then a bad one":        "5\r\nhello\r\n-1\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t)
+			c := srv.Dial(t)
+			w := wireTo(t, srv)
+			text := httpText("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + body
+			go func() { _, _ = w.nc.Write([]byte(text)) }() // the rest may never be read
+			r := w.reply()
+			require.Equal(t, 400, r.status)
+			require.Equal(t, "BadRequestException", r.get("x-amzn-ErrorType"))
+			require.Equal(t, `{"message":"The request body cannot be read"}`, r.body)
+			require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("next")))
+			require.Equal(t, "next", c.Receive(), "nothing of it was sent")
+		})
+	}
+}
 
-func (errorReader) Read([]byte) (int, error) { return 0, errors.New("secret detail") }
+// A body that took longer than the server gives it may be sent again.
+func TestManagement_BodyThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	err := &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{err}))
+	w := httptest.NewRecorder()
+	srv.ManagementHandler().ServeHTTP(w, r)
+	require.Equal(t, 500, w.Code)
+	require.Equal(t, "InternalServerErrorException", field(w, "x-amzn-ErrorType"))
+}
+
+// A request made by [http.NewRequest], as tests and adapters have it, has no body
+// at all, where net/http's server has an empty one.
+func TestManagement_NoBodyAtAll(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	for n, method := range operations() {
+		r, err := http.NewRequest(method, "http://gateway.test/prod/@connections/"+c.ConnectionID(), nil)
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		srv.ManagementHandler().ServeHTTP(w, r)
+		require.Equal(t, []int{200, 200, 204}[n], w.Code, method)
+	}
+	require.Empty(t, c.Receive())
+}
+
+// publicError is a [gateway.PublicError] that wraps another error.
+type publicError struct{ error }
+
+func (e publicError) Unwrap() error                       { return e.error }
+func (publicError) PublicError() (code, message string) { return "SomeException", "You may not." }
+
+// Whatever a PublicError of a ManagementAuth wraps, the call is refused in its
+// words: above all it is no success, and not gone.
+func TestManagement_AuthErrorsThatWrap(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"nothing":                  nil,
+		"ErrGone":                  gateway.ErrGone,
+		"ErrForbidden":             gateway.ErrForbidden,
+		"ErrLimitExceeded":         gateway.ErrLimitExceeded,
+		"ErrPayloadTooLarge":       gateway.ErrPayloadTooLarge,
+		"an integration's success": &gateway.IntegrationError{StatusCode: 200, Err: errors.New("x")},
+		"an integration's failure": &gateway.IntegrationError{StatusCode: 502, Err: gateway.ErrGone},
+		"a model's verdict":        &gateway.ValidationError{Err: errors.New("x")},
+	} {
+		for _, err := range []error{publicError{cause}, fmt.Errorf("asking: %w", publicError{cause})} {
+			srv := gatewaytest.New(t, gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error { return err })))
+			c := srv.Dial(t)
+			for _, method := range operations() {
+				requireManagement(t, call(t, srv, method, c.ConnectionID(), ""), 403, "SomeException", `{"message":"You may not."}`)
+			}
+			require.Len(t, connectionIDs(srv.Gateway), 1, name)
+		}
+	}
+}
+
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
 func TestConnectionsAPI_InProcess(t *testing.T) {
 	t.Parallel()
