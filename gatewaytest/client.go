@@ -20,14 +20,20 @@ import (
 type DialOption func(*dialing)
 
 type dialing struct {
+	host         string
 	header       http.Header
 	query        url.Values
 	subprotocols []string
 	source       netip.Addr
 }
 
-// Header adds a header to the upgrade request.
+// Header adds a header to the upgrade request. Host sets the host that the
+// server sees; the default is that of [Server.URL]. The headers of the handshake
+// itself cannot be changed: Connection, Upgrade, Sec-WebSocket-Key and -Version.
 func Header(name, value string) DialOption {
+	if http.CanonicalHeaderKey(name) == "Host" {
+		return func(d *dialing) { d.host = value }
+	}
 	return func(d *dialing) { d.header.Add(name, value) }
 }
 
@@ -81,6 +87,7 @@ func (s *Server) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) 
 	defer cancel()
 	var nc *gate
 	ws, resp, err := wsconn.Dial(ctx, target, wsconn.DialOptions{
+		Host:         d.host,
 		Header:       d.header,
 		Subprotocols: d.subprotocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -67,7 +67,7 @@ type Server struct {
 	ports  uint16
 }
 
-// Event is one invocation of an integration, as the server saw it.
+// Event is one invocation of an integration, behind all middleware.
 type Event struct {
 	// Request is what the integration got; its Body is a copy, and Upgrade is nil.
 	gateway.Request
@@ -86,7 +86,9 @@ func New(tb testing.TB, opts ...gateway.Option) *Server {
 	return s
 }
 
-// NewTCP is [New] on 127.0.0.1 with a free port.
+// NewTCP is [New] on 127.0.0.1 with a free port. In a synctest bubble use New:
+// virtual time stands still while anybody waits for the network, for ever if
+// what one waits for is a timeout.
 func NewTCP(tb testing.TB, opts ...gateway.Option) *Server {
 	tb.Helper()
 	var lc net.ListenConfig
@@ -106,9 +108,9 @@ func start(tb testing.TB, l net.Listener, opts []gateway.Option) *Server {
 	opts = append([]gateway.Option{
 		gateway.WithoutManagementAuth(),
 		gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}),
-		gateway.WithMiddleware(s.record),
 		gateway.WithObserver(&gateway.Observer{ConnectionOpened: s.opened}),
 	}, opts...)
+	opts = append(opts, gateway.WithMiddleware(s.record)) // the innermost: it sees what the integration does
 	gw, err := gateway.New(opts...)
 	if err != nil {
 		tb.Fatalf("gatewaytest: %v", err)
@@ -218,7 +220,8 @@ func (s *Server) record(next gateway.Integration) gateway.Integration {
 }
 
 // Events returns the invocations that have ended so far, in the order of their
-// end. A message, or an end of a connection, that met no integration leaves none.
+// end. A message, or an end of a connection, that met no integration, or that a
+// middleware answered itself, leaves none.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -46,6 +46,46 @@ func TestServer_InMemoryAndOverTCP(t *testing.T) {
 	}
 }
 
+// The events are those of the integrations themselves: behind middleware, which
+// may change a request, answer itself, or change the answer.
+func TestServer_EventsBehindMiddleware(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
+		return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+			if string(req.Body) == "no" {
+				return &gateway.Response{Body: []byte("refused")}, nil
+			}
+			req.Body = append([]byte("to:"), req.Body...)
+			resp, err := next.Invoke(ctx, req)
+			return &gateway.Response{Body: append([]byte("from:"), resp.Body...)}, err
+		})
+	}))
+	srv.HandleFunc("$default", echo, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	c.Send("no")
+	require.Equal(t, "refused", c.Receive())
+	require.Empty(t, srv.Events(), "no integration has run")
+	c.Send("x")
+	require.Equal(t, "from:to:x", c.Receive())
+	require.Len(t, srv.Events(), 1)
+	e := srv.Events()[0]
+	require.Equal(t, "to:x", string(e.Body))
+	require.Equal(t, "to:x", string(e.Response.Body))
+}
+
+// A Host header is the request's, as any client has it.
+func TestDial_Host(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Host", "host"} {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$connect", echo)
+		srv.Dial(t, gatewaytest.Header(name, "api.example.com"), gatewaytest.Header("Origin", "https://api.example.com"))
+		require.Equal(t, "api.example.com", srv.Events()[0].DomainName)
+		_, refused := srv.TryDial(t, gatewaytest.Header(name, "api.example.com"), gatewaytest.Header("Origin", "http://gateway.test"))
+		require.Equal(t, 403, refused.StatusCode)
+	}
+}
+
 func TestServer_VirtualTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 
 // DialOptions say how a client connects. The zero value is usable.
 type DialOptions struct {
-	Header       http.Header // of the upgrade request, besides those of the handshake
+	Host         string      // of the upgrade request; "": that of the URL
+	Header       http.Header // likewise, besides those of the handshake
 	Subprotocols []string    // offered, in this order
 	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -29,6 +30,7 @@ func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Res
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		Host:            opts.Host,
 		HTTPHeader:      opts.Header,
 		Subprotocols:    opts.Subprotocols,
 		CompressionMode: websocket.CompressionDisabled,
