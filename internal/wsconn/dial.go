@@ -3,8 +3,10 @@ package wsconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"nhooyr.io/websocket"
 )
@@ -72,9 +74,19 @@ func (c *Client) WriteFragments(ctx context.Context, parts ...[]byte) error {
 // has to be in Read.
 func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 
+// closeWait is how long the package waits for the server's Close frame.
+const closeWait = 5 * time.Second
+
 // Close sends a Close frame and waits for the server's, five seconds at most.
 func (c *Client) Close(code int, reason string) error {
-	return c.ws.Close(websocket.StatusCode(code), reason)
+	start := time.Now()
+	err := c.ws.Close(websocket.StatusCode(code), reason)
+	if err == nil && time.Since(start) >= closeWait {
+		// At the end of its time the package closes the socket, and may take that for
+		// the server's doing.
+		return fmt.Errorf("the server's Close frame did not come within %v", closeWait)
+	}
+	return err
 }
 
 // CloseNow drops the connection without a Close frame.

@@ -1,13 +1,17 @@
 package wsconn_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -219,4 +223,65 @@ func TestDial(t *testing.T) {
 		require.Error(t, err)
 		require.Nil(t, resp)
 	})
+}
+
+// A Close that nobody answers in its five seconds has failed, also when it has to
+// read for itself, since nobody else does.
+func TestClient_CloseThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		answer []byte // of the server, 4 s after the client's Close frame
+		ok     bool
+		after  time.Duration
+	}{
+		{"with a Close frame", wsconn.AppendClose(nil, 3000, "bye"), true, 4 * time.Second},
+		{"with messages and no Close frame", wsconn.AppendText(nil, []byte("x")), false, 5 * time.Second},
+		{"with nothing", nil, false, 5 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for range 20 { // the package has two answers to the end of its time, and takes either
+					end, server := net.Pipe()
+					served := make(chan error, 1)
+					go func() { served <- answerClose(server, tc.answer) }()
+					client, _, err := wsconn.Dial(t.Context(), "ws://gateway.test/", wsconn.DialOptions{
+						DialContext: func(context.Context, string, string) (net.Conn, error) { return end, nil },
+					})
+					require.NoError(t, err)
+					start := time.Now()
+					err = client.Close(3000, "bye")
+					require.Equal(t, tc.ok, err == nil, "%v", err)
+					require.Equal(t, tc.after, time.Since(start))
+					require.NoError(t, <-served)
+				}
+			})
+		})
+	}
+}
+
+// answerClose is a server that accepts an upgrade and writes answer 4 s after the
+// client's next frame.
+func answerClose(nc net.Conn, answer []byte) error {
+	defer nc.Close() //nolint:errcheck // in memory
+	br := bufio.NewReader(nc)
+	r, err := http.ReadRequest(br)
+	if err != nil {
+		return err
+	}
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 has it so
+	if _, err := io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+
+		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n"); err != nil {
+		return err
+	}
+	if _, err := br.ReadByte(); err != nil {
+		return err
+	}
+	time.Sleep(4 * time.Second) //nolint:forbidigo // in a synctest bubble
+	if _, err := nc.Write(answer); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, br)
+	return err
 }
