@@ -72,6 +72,9 @@ func WithQuotas(q Quotas) Option {
 		if q.MessageBytes > 0 && q.FrameBytes > q.MessageBytes {
 			return fmt.Errorf("%w: Quotas.FrameBytes %d is above MessageBytes %d", ErrInvalidOption, q.FrameBytes, q.MessageBytes)
 		}
+		if math.IsNaN(q.NewConnections.RateLimit) {
+			return fmt.Errorf("%w: Quotas.NewConnections.RateLimit is NaN: want connections a second", ErrInvalidOption)
+		}
 		c.quotas = q
 		return nil
 	})
@@ -289,7 +292,7 @@ func (q Quotas) withDefaults() Quotas {
 	q.InFlight = orDefault(q.InFlight, 1)
 	q.PingInterval = orDefault(q.PingInterval, 0)
 	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, 500)
-	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, max(1, int(q.NewConnections.RateLimit)))
+	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, q.NewConnections.burst())
 	q.Connections = orDefault(q.Connections, 0)
 	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
 	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)
