@@ -72,9 +72,6 @@ func WithQuotas(q Quotas) Option {
 		if q.MessageBytes > 0 && q.FrameBytes > q.MessageBytes {
 			return fmt.Errorf("%w: Quotas.FrameBytes %d is above MessageBytes %d", ErrInvalidOption, q.FrameBytes, q.MessageBytes)
 		}
-		if math.IsNaN(q.NewConnections.RateLimit) {
-			return fmt.Errorf("%w: Quotas.NewConnections.RateLimit is NaN: want connections a second", ErrInvalidOption)
-		}
 		c.quotas = q
 		return nil
 	})

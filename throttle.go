@@ -125,7 +125,7 @@ func (u *upgrade) checkNewConnections() error {
 	if !u.g.throttles.newConnections.Allow(u.now) {
 		return errNewConnections
 	}
-	err := u.g.sources.Add(u.sourceIP())
+	err := u.g.sources.Add(u.sourceIP)
 	u.counted = err == nil
 	switch {
 	case errors.Is(err, limit.ErrAll):

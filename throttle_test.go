@@ -455,6 +455,47 @@ func TestQuotas_Connections(t *testing.T) {
 	}
 }
 
+// The upgrade request that an authorizer and an integration get is theirs to
+// change: the place of its source is given back all the same, and the connection
+// keeps what the client sent.
+func TestQuotas_ConnectionsOfChangedRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{Connections: 1, ConnectionsPerSourceIP: 1}))
+		change := func(req *gateway.Request) {
+			req.Upgrade.RemoteAddr, req.Upgrade.Host = "203.0.113.7:1", "evil.example"
+			req.Upgrade.Header.Set("User-Agent", "evil")
+		}
+		srv.HandleFunc(gateway.RouteKeyConnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			change(req)
+			if req.Upgrade.URL.RawQuery != "" {
+				return &gateway.Response{StatusCode: http.StatusForbidden}, nil
+			}
+			return nil, nil
+		}, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+			change(req)
+			return &gateway.Authorization{}, nil
+		})))
+		srv.HandleFunc(gateway.RouteKeyDisconnect, answerNothing)
+		from, agent := gatewaytest.SourceIP("192.0.2.1"), gatewaytest.Header("User-Agent", "agent")
+		for range 3 {
+			_, refused := srv.TryDial(t, from, agent, gatewaytest.Query("no", "1"))
+			require.Equal(t, http.StatusForbidden, refused.StatusCode)
+		}
+		for range 3 {
+			c := srv.Dial(t, from, agent)
+			got, err := srv.GetConnection(t.Context(), c.ConnectionID())
+			require.NoError(t, err)
+			require.Equal(t, gateway.Identity{SourceIP: "192.0.2.1", UserAgent: "agent"}, got.Identity)
+			c.Close(1000, "")
+			e := srv.WaitDisconnect(c.ConnectionID())
+			require.Equal(t, got.Identity, e.Identity)
+			require.Equal(t, "gateway.test", e.DomainName)
+			synctest.Wait()
+		}
+	})
+}
+
 // Upgrades that come to nothing give their place back.
 func TestQuotas_ConnectionsOfRefusedUpgrades(t *testing.T) {
 	t.Parallel()

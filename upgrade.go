@@ -25,8 +25,9 @@ type upgrade struct {
 	ctx          context.Context   //nolint:containedctx // &parent
 	connectionID string
 	requestID    string
-	userAgent    string
 	now          time.Time
+
+	sourceIP, userAgent, host string // of r, which an integration may change
 
 	table       *routeTable
 	handshake   *wsconn.Handshake
@@ -89,9 +90,9 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		connectionID: connid.New(g.tag),
 		requestID:    connid.NewRequest(),
 		parent:       connectionContext{g.root, r.Context()},
-		userAgent:    r.UserAgent(), // an integration may change the headers
 		now:          time.Now(),
 		table:        g.routes.Load(),
+		sourceIP:     sourceIPOf(r), userAgent: r.UserAgent(), host: r.Host,
 	}
 	u.ctx = &u.parent
 	if !g.join() {
@@ -298,15 +299,15 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 
 func (u *upgrade) identity() Identity {
 	return Identity{
-		SourceIP: u.sourceIP(), UserAgent: u.userAgent,
+		SourceIP: u.sourceIP, UserAgent: u.userAgent,
 		Caller: u.admission.caller, APIKeyID: u.admission.client.keyID(),
 	}
 }
 
-func (u *upgrade) sourceIP() string {
-	host, _, err := net.SplitHostPort(u.r.RemoteAddr)
+func sourceIPOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return u.r.RemoteAddr
+		return r.RemoteAddr
 	}
 	return host
 }
@@ -315,7 +316,7 @@ func (u *upgrade) domainName() string {
 	if u.g.domainName != "" {
 		return u.g.domainName
 	}
-	return u.r.Host
+	return u.host
 }
 
 // release gives back what the steps have taken, unless a connection has it now.
@@ -328,7 +329,7 @@ func (u *upgrade) release() {
 		defer u.disconnect(brokenOff(nil))
 	}
 	if u.counted {
-		u.g.sources.Remove(u.sourceIP())
+		u.g.sources.Remove(u.sourceIP)
 	}
 	u.admission.client.release()
 }
