@@ -93,6 +93,9 @@ func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error)
 	}
 	_ = nc.SetDeadline(time.Time{})
 	c := newConn(nc, limits)
+	if brw == nil || brw.Reader == nil { // a writer that wraps another may give none
+		return c, nil
+	}
 	if n := brw.Reader.Buffered(); n > 0 { // the client did not wait for the 101
 		early, _ := brw.Reader.Peek(n)
 		c.preload(early)

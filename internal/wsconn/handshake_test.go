@@ -234,6 +234,14 @@ func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Se
 	return srv, ch
 }
 
+// unbuffered is a writer whose Hijack returns a connection alone.
+type unbuffered struct {
+	http.ResponseWriter
+	nc net.Conn
+}
+
+func (u unbuffered) Hijack() (net.Conn, *bufio.ReadWriter, error) { return u.nc, nil, nil }
+
 func TestHandshake_Hijack(t *testing.T) {
 	t.Parallel()
 	x := strings.Repeat("x", 20_000)
@@ -275,6 +283,16 @@ func TestHandshake_Hijack(t *testing.T) {
 			})
 		}
 	}
+	t.Run("a writer of somebody else's that returns no buffers", func(t *testing.T) {
+		t.Parallel()
+		server, client := memoryPair(t)
+		c, err := handshake(t).Hijack(unbuffered{httptest.NewRecorder(), server}, &wsconn.Limits{})
+		require.NoError(t, err)
+		background(t, func() { _, _ = client.Write(text("hello")) })
+		message, err := c.Read(&control{})
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(message))
+	})
 	t.Run("fails where the writer cannot", func(t *testing.T) {
 		t.Parallel()
 		_, err := handshake(t).Hijack(httptest.NewRecorder(), &wsconn.Limits{})
