@@ -96,8 +96,9 @@ var (
 
 // PublicError is an error that says itself what the caller may know. One that a
 // [ManagementAuth] or an [Authorizer] returns, or wraps, is answered with 403 (401
-// when it wraps [ErrUnauthorized] too), the code in the x-amzn-ErrorType header
-// and the message as the answer's. Those of package sigv4 are.
+// when it wraps [ErrUnauthorized] too) and the message. The code is in the
+// x-amzn-ErrorType header of a management call; a refused upgrade has no such
+// header. The errors of package sigv4 are PublicErrors.
 type PublicError interface {
 	error
 	PublicError() (code, message string)

@@ -16,7 +16,8 @@ import (
 
 // Management returns a client of the management API: what a backend does by
 // HTTP. Its errors match the same [gateway.ErrGone] and so on as the Gateway's
-// own, and are a *[ManagementError].
+// own, and are a *[ManagementError]. An ID that was never issued is another
+// matter: in process it is ErrGone, here it gets 400 and matches none of them.
 func (s *Server) Management() gateway.ConnectionsAPI {
 	return &management{base: s.ManagementURL(), client: s.HTTPClient()}
 }
