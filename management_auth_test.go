@@ -220,7 +220,7 @@ func TestManagement_NoBodyAtAll(t *testing.T) {
 // publicError is a [gateway.PublicError] that wraps another error.
 type publicError struct{ error }
 
-func (e publicError) Unwrap() error                       { return e.error }
+func (e publicError) Unwrap() error                     { return e.error }
 func (publicError) PublicError() (code, message string) { return "SomeException", "You may not." }
 
 // Whatever a PublicError of a ManagementAuth wraps, the call is refused in its

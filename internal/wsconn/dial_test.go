@@ -264,7 +264,7 @@ func TestClient_CloseThatIsNotAnswered(t *testing.T) {
 // answerClose is a server that accepts an upgrade and writes answer 4 s after the
 // client's next frame.
 func answerClose(nc net.Conn, answer []byte) error {
-	defer nc.Close() //nolint:errcheck // in memory
+	defer nc.Close()
 	br := bufio.NewReader(nc)
 	r, err := http.ReadRequest(br)
 	if err != nil {
