@@ -69,7 +69,7 @@ func TestUpgrade_Hostile(t *testing.T) {
 		{"the method CONNECT", strings.Replace(with(), "GET", "CONNECT", 1), 405, "Method Not Allowed"},
 		{"the method get", strings.Replace(with(), "GET", "get", 1), 405, "Method Not Allowed"},
 		{"HTTP/1.0", strings.Replace(with(), "HTTP/1.1", "HTTP/1.0", 1), 426, "Upgrade Required"},
-		{"HTTP/2 over it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 426, "Upgrade Required"},
+		{"HTTP/2 over it", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, ""},
 		{"version 12", strings.Replace(with(), "Version: 13", "Version: 12", 1), 426, "Upgrade Required"},
 		{"version 013", strings.Replace(with(), "Version: 13", "Version: 013", 1), 426, "Upgrade Required"},
 		{"an offer of extensions", with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=99, x-evil"), 101, ""},

@@ -28,6 +28,9 @@ type Refusal struct {
 // CheckHandshake checks an upgrade request by RFC 6455, section 4.2.1, and then its
 // Origin: see [origin.Patterns.Allowed]. Nothing is written.
 func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refusal) {
+	if r.Method == "PRI" { // HTTP/2's preface (RFC 9113, section 3.4): who sends it understands no 426
+		return nil, badRequest("HTTP/2 on a socket of HTTP/1.1")
+	}
 	// nhooyr.io/websocket v1.8.17 answers 101 and takes the socket in one call.
 	// It is given a writer that records and refuses the second half, so that its
 	// verdict is there before $connect runs and the 101 can wait until after.
@@ -39,7 +42,7 @@ func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refu
 	switch {
 	case errors.Is(err, errNotYet) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0):
 		// A body would be read as frames by whoever takes the socket over.
-		return nil, &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: errBody}
+		return nil, badRequest("upgrade request has a body")
 	case errors.Is(err, errNotYet) && origins.Allowed(r):
 		return &Handshake{accept: rec.header.Get("Sec-WebSocket-Accept")}, nil
 	case errors.Is(err, errNotYet):
@@ -68,6 +71,10 @@ func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refu
 }
 
 var errOrigin = errors.New("the page's origin is not allowed")
+
+func badRequest(reason string) *Refusal {
+	return &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: errors.New(reason)}
+}
 
 // reason says why a request was refused, in words that can be logged: the
 // package's own quote the request.
@@ -144,8 +151,6 @@ func reserved(name string) bool {
 func newConn(nc net.Conn, limits *Limits) *Conn {
 	return &Conn{nc: &netConn{Conn: nc, raw: rawConn(nc)}, limits: limits}
 }
-
-var errBody = errors.New("upgrade request has a body")
 
 var errNotYet = errors.New("not yet")
 
