@@ -289,8 +289,9 @@ func (c *Client) Close(code int, reason string) {
 func (c *Client) Drop() { c.ws.CloseNow() }
 
 // Pause makes the client read nothing more, so that the server meets a client
-// that is slow or dead: pings and Close frames are not answered either. Over TCP
-// the kernels take some more for it.
+// that is slow or dead: pings and Close frames are not answered either, and what
+// the server does is not seen, the end of the connection too. Over TCP the
+// kernels take some more for it.
 func (c *Client) Pause() { c.nc.pause() }
 
 // Resume ends a [Client.Pause].
