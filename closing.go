@@ -272,11 +272,11 @@ func (c *connection) disconnect(cl *closing) {
 }
 
 // invokeDisconnect runs the $disconnect route of t. If the gateway has been cut, so
-// that ctx has ended, the integration gets a context of its own, for cutGrace.
+// that ctx has ended, the integration gets a context of its own, for disconnectGrace.
 func (g *Gateway) invokeDisconnect(ctx context.Context, t *routeTable, newRequest func() *Request) {
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), disconnectGrace)
 		defer cancel()
 	}
 	g.invokeWithin(ctx, t.disconnect, newRequest(), newRequest, func(invocation) {})

@@ -146,11 +146,12 @@ const (
 	// neither the backend nor the place where the clients reconnect meets all of
 	// them in one moment.
 	closersAtOnce = 128
-	// cutGrace is how long the $disconnect of a connection that was cut has.
+	// cutGrace is how long Close waits for the $disconnects of connections that were
+	// cut.
 	cutGrace = time.Second
-	// cutWait is how long Close waits for them: a little longer, so that one that
-	// returns when its context ends is in time.
-	cutWait = cutGrace + cutGrace/4
+	// disconnectGrace is how long such a $disconnect has: a little less, so that one
+	// that returns when its context ends is in time.
+	disconnectGrace = cutGrace - cutGrace/10
 )
 
 // Shutdown ends the gateway as a deploy wants it: upgrades are refused with 503
@@ -170,7 +171,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	n := g.cut()
-	grace := time.NewTimer(cutWait)
+	grace := time.NewTimer(cutGrace)
 	defer grace.Stop()
 	select {
 	case <-stopped:
@@ -180,18 +181,18 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the gateway at once, as an expired [Gateway.Shutdown] does. The
-// clients see their connections break off. Each $disconnect has one second.
-// Close waits for them, and returns an error when one still runs after that.
+// clients see their connections break off. It waits for $disconnect up to one
+// second, and returns an error when something still runs after that.
 func (g *Gateway) Close() error {
 	stopped := g.stop()
 	g.cut()
-	grace := time.NewTimer(cutWait)
+	grace := time.NewTimer(cutGrace)
 	defer grace.Stop()
 	select {
 	case <-stopped:
 		return nil
 	case <-grace.C:
-		return fmt.Errorf("gateway: close: integrations still run after %v", cutWait)
+		return fmt.Errorf("gateway: close: integrations still run after %v", cutGrace)
 	}
 }
 

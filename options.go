@@ -289,7 +289,7 @@ func (q Quotas) withDefaults() Quotas {
 	q.InFlight = orDefault(q.InFlight, 1)
 	q.PingInterval = orDefault(q.PingInterval, 0)
 	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, 500)
-	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, q.NewConnections.burst())
+	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, 0) // that is as many as a second brings
 	q.Connections = orDefault(q.Connections, 0)
 	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
 	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)

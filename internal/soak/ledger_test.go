@@ -186,19 +186,18 @@ func (l *ledger) begin(id string, n int, answerable bool) *record {
 	return r
 }
 
-// givenUp notes that the gateway waits for an integration no longer: too early,
-// or with a reply that its client does not expect.
-func (l *ledger) givenUp(id string, n int, unexpected bool) {
+// givenUp notes that the gateway no longer waits for the integration of a connection:
+// too early, or with a reply that its client does not expect.
+func (l *ledger) givenUp(id string, unexpected bool) {
 	r := l.of(id)
 	if r == nil {
-		l.fault(-1, "message %d of a connection that is over, %s, ran out of time", n, id)
+		l.fault(-1, "a message of a connection that is over, %s, ran out of time", id)
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current == n {
-		r.current = 0
-	}
+	n := r.current
+	r.current = 0
 	if took := time.Since(r.began); took < lateAfter/2 {
 		l.fault(r.life, "message %d ran out of time after %v", n, took)
 	}

@@ -114,11 +114,9 @@ func (s *randomServer) connect(_ context.Context, req *gateway.Request) (*gatewa
 
 // integrationDone sees whether an integration was given up.
 func (s *randomServer) integrationDone(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, err error) {
-	var a action
-	if !errors.Is(err, context.DeadlineExceeded) || json.Unmarshal(req.Body, &a) != nil {
-		return
+	if errors.Is(err, context.DeadlineExceeded) && req.EventType == gateway.EventMessage {
+		s.ledger.givenUp(req.ConnectionID, req.RouteKey != "late")
 	}
-	s.ledger.givenUp(req.ConnectionID, a.N, a.Action != "late")
 }
 
 // message notes a message and what is done for it.
