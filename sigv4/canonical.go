@@ -20,8 +20,9 @@ const (
 
 // reading is one way to read a request: clients differ in what they sign.
 type reading struct {
-	path      string
-	omitToken bool // the token of a presigned request was added to the query unsigned
+	path       string
+	omitToken  bool // the token of a presigned request was added to the query unsigned
+	plusIsBlank bool // a "+" of the query was signed as a blank: such signers write the query as a form
 }
 
 // readings are the ways to read m, the usual one first.
@@ -33,6 +34,12 @@ func (m *message) readings(a *authorization, into []reading) []reading {
 	if a.presigned && a.token != "" {
 		for _, r := range into {
 			into = append(into, reading{path: r.path, omitToken: true})
+		}
+	}
+	if strings.Contains(m.query, "+") {
+		for _, r := range into {
+			r.plusIsBlank = true
+			into = append(into, r)
 		}
 	}
 	return into
@@ -58,7 +65,7 @@ func (v *Verifier) match(m *message, a *authorization, secret string, body []byt
 	key := signingKey(secret, &a.scope)
 	var (
 		first       error
-		readings    [4]reading
+		readings    [8]reading
 		canonical   [1 << 10]byte
 		toSign      [256]byte
 		expected    [sha256.Size * 2]byte
@@ -104,7 +111,7 @@ func (m *message) appendCanonical(b []byte, a *authorization, r reading, payload
 	b = append(b, '\n')
 	b = appendPath(b, r.path)
 	b = append(b, '\n')
-	b, ok = m.appendQuery(b, a.presigned, r.omitToken)
+	b, ok = m.appendQuery(b, a.presigned, r)
 	b = append(b, '\n')
 	for name := range strings.SplitSeq(a.signedHeaders, ";") {
 		var sent bool
@@ -183,10 +190,14 @@ type parameter struct{ name, value string }
 // appendQuery appends the parameters in order of name, then value. It reports
 // false when an escape is none: other readers of the query would see something
 // else in it, or nothing.
-func (m *message) appendQuery(b []byte, presigned, omitToken bool) (_ []byte, ok bool) {
+func (m *message) appendQuery(b []byte, presigned bool, r reading) (_ []byte, ok bool) {
 	var few [16]parameter
 	parameters, ok := few[:0], true
-	for pair := range strings.SplitSeq(m.query, "&") {
+	query := m.query
+	if r.plusIsBlank {
+		query = strings.ReplaceAll(query, "+", "%20")
+	}
+	for pair := range strings.SplitSeq(query, "&") {
 		if pair == "" {
 			continue
 		}
@@ -194,7 +205,7 @@ func (m *message) appendQuery(b []byte, presigned, omitToken bool) (_ []byte, ok
 		name, nameOK := canonicalPart(rawName)
 		value, valueOK := canonicalPart(rawValue)
 		ok = ok && nameOK && valueOK
-		if presigned && name == paramSignature || omitToken && name == paramToken {
+		if presigned && name == paramSignature || r.omitToken && name == paramToken {
 			continue
 		}
 		parameters = append(parameters, parameter{name, value})

@@ -31,10 +31,13 @@ func (v *Verifier) checkTime(a *authorization, now time.Time) (err error) {
 	}
 	a.timestamp = timestamp(a.time)
 	window := v.skew()
-	if a.presigned {
+	switch {
+	case a.presigned && a.expires != "":
 		if window, err = parseExpires(a.expires, v.maxExpires()); err != nil {
 			return err
 		}
+	case a.presigned: // some signers write X-Amz-Expires for S3 only
+		window = min(window, v.maxExpires())
 	}
 	switch {
 	case a.time.Before(now.Add(-window)):
@@ -124,25 +127,43 @@ func (v *Verifier) checkCredential(a *authorization) error {
 	s.date, rest, _ = strings.Cut(rest, "/")
 	s.region, rest, _ = strings.Cut(rest, "/")
 	s.service, s.terminator, _ = strings.Cut(rest, "/")
-	text := ""
-	if s.region == "" || v.Region != AnyRegion && s.region != v.Region {
-		text += "Credential should be scoped to a valid region, not '" + clip(s.region) + "'. "
+	var (
+		format string
+		args   []any
+	)
+	wrong := func(text string, more ...any) { format, args = format+text, append(args, more...) }
+	if !v.hasRegion(s.region) {
+		wrong("Credential should be scoped to a valid region, not '%s'. ", clip(s.region))
 	}
 	if s.service != v.Service {
-		text += "Credential should be scoped to correct service: '" + v.Service + "'. "
+		wrong("Credential should be scoped to correct service: '%s'. ", v.Service)
 	}
 	if s.terminator != terminator {
-		text += "Credential should be scoped with a valid terminator: '" + terminator + "', not '" + clip(s.terminator) + "'. "
+		wrong("Credential should be scoped with a valid terminator: '%s', not '%s'. ", terminator, clip(s.terminator))
 	}
 	if day := a.timestamp[:len("20060102")]; s.date != day {
-		text += "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
-			clip(s.date) + "' != '" + day + "', from '" + a.timestamp + "'."
+		wrong("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
+			clip(s.date), day, a.timestamp)
 	}
-	if text != "" {
-		return &Error{codeInvalid, text}
+	if format != "" {
+		return refuse(codeInvalid, format, args...)
 	}
 	return nil
 }
+
+// hasRegion says whether a request for region is for v. A region becomes a part of
+// the resource that policies are asked about, so that even of any region only
+// letters in lower case, digits and "-" are accepted: no ":" that would begin
+// another part, no "*".
+func (v *Verifier) hasRegion(region string) bool {
+	if v.Region != AnyRegion {
+		return region == v.Region
+	}
+	return region != "" && len(region) <= maxRegion && strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// maxRegion is the length of a label of a host name, in bytes. Regions are labels.
+const maxRegion = 63
 
 // checkToken says whether token is the one of the key, and the key still valid.
 func (k *Key) checkToken(token string, now time.Time) error {

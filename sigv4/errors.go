@@ -1,6 +1,8 @@
 package sigv4
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,14 +18,34 @@ type Error struct {
 	// right, which hold a session token that was signed. It never holds a key or the
 	// right signature, and is at most 32 KB. Do not log it; log Error's text.
 	Message string
+
+	logged string // Message, with "..." for all that the caller sent
 }
 
-// Error implements error. It is the message on one line, without what the message
-// echoes for the caller to compare.
+// Error implements error. It is the message on one line, with "..." in place of all
+// that the caller sent: a caller that mixes up its settings sends its secret where
+// the access key ID belongs.
 func (e *Error) Error() string {
-	text, _, _ := strings.Cut(e.Message, "\n")
-	text, _, _ = strings.Cut(text, authorizationEcho)
+	text := e.logged
+	if text == "" { // not made by a Verifier
+		text = e.Message
+	}
+	text, _, _ = strings.Cut(text, "\n")
 	return "sigv4: " + e.Code + ": " + strings.TrimSpace(text)
+}
+
+// echo is text that the caller sent.
+type echo string
+
+// refuse makes an Error. Whatever of args the caller sent must be an echo.
+func refuse(code, format string, args ...any) error {
+	logged := slices.Clone(args)
+	for i, arg := range args {
+		if _, sent := arg.(echo); sent {
+			logged[i] = "..."
+		}
+	}
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), logged: fmt.Sprintf(format, logged...)}
 }
 
 // ErrorCode returns Code. ErrorCode and ErrorMessage are methods of the AWS SDK's
@@ -46,18 +68,15 @@ const (
 	codeExpired      = "ExpiredTokenException"
 )
 
-// Bounds of what a message echoes, in bytes. The credential scope and a malformed
-// Authorization header are echoed whole, up to maxAuthorization.
+// Bounds of what a message echoes, in bytes. A malformed Authorization header is
+// echoed whole, up to maxAuthorization.
 const (
 	maxEcho             = 256
 	maxCanonicalInError = 12 << 10
 )
 
-// authorizationEcho begins the echo of an Authorization header.
-const authorizationEcho = "Authorization="
-
 // clip bounds what a message echoes of s.
-func clip(s string) string { return clipTo(s, maxEcho) }
+func clip(s string) echo { return echo(clipTo(s, maxEcho)) }
 
 func clipTo(s string, bytes int) string {
 	if len(s) <= bytes {
@@ -67,11 +86,11 @@ func clipTo(s string, bytes int) string {
 }
 
 func errMissing() error {
-	return &Error{codeMissing, "Missing Authentication Token"}
+	return refuse(codeMissing, "Missing Authentication Token")
 }
 
 func errBothForms() error {
-	return &Error{codeInvalid, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."}
+	return refuse(codeInvalid, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 }
 
 // errHeaderParts lists what an Authorization header lacks.
@@ -83,21 +102,21 @@ func errHeaderParts(missing []string, noDate bool, value string) error {
 	if noDate {
 		b.WriteString("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ")
 	}
-	return &Error{codeIncomplete, b.String() + authorizationEcho + value}
+	return refuse(codeIncomplete, "%sAuthorization=%s", b.String(), echo(value))
 }
 
 // errHeader refuses an Authorization header for a reason the service has no
 // known text for.
 func errHeader(reason, value string) error {
-	return &Error{codeIncomplete, "Authorization header " + reason + ". " + authorizationEcho + value}
+	return refuse(codeIncomplete, "Authorization header %s. Authorization=%s", reason, echo(value))
 }
 
 func errHeaderTooLong() error {
-	return &Error{codeIncomplete, "Authorization header is longer than " + strconv.Itoa(maxAuthorization) + " bytes."}
+	return refuse(codeIncomplete, "Authorization header is longer than %d bytes.", maxAuthorization)
 }
 
 func errTargetTooLong() error {
-	return &Error{codeIncomplete, "The request target is longer than " + strconv.Itoa(maxTarget) + " bytes."}
+	return refuse(codeIncomplete, "The request target is longer than %d bytes.", maxTarget)
 }
 
 // errQueryParts lists what a presigned request lacks.
@@ -106,34 +125,34 @@ func errQueryParts(missing []string) error {
 	for _, name := range missing {
 		b.WriteString("AWS query-string parameters must include '" + name + "'. ")
 	}
-	return &Error{codeIncomplete, b.String() + "Re-examine the query-string parameters."}
+	return refuse(codeIncomplete, "%sRe-examine the query-string parameters.", b.String())
 }
 
-// errQuery refuses a parameter of a presigned request for a reason the service
-// has no known text for.
-func errQuery(name, reason string) error {
-	return &Error{codeIncomplete, "AWS query-string parameter '" + name + "' " + reason + ". Re-examine the query-string parameters."}
+// errRepeated refuses a parameter of a presigned request that comes twice, for
+// which the service has no known text.
+func errRepeated(name string) error {
+	return refuse(codeIncomplete, "AWS query-string parameter '%s' must not be repeated. Re-examine the query-string parameters.", name)
 }
 
 func errDate(got string) error {
-	return &Error{codeIncomplete, "Date must be in ISO-8601 'basic format'. Got '" + clip(got) +
-		"'. See http://en.wikipedia.org/wiki/ISO_8601"}
+	return refuse(codeIncomplete, "Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", clip(got))
 }
 
+// errExpires has a text of ours: the service's is not known.
 func errExpires(most time.Duration, got string) error {
-	return errQuery(paramExpires, "must be a number of seconds from 1 to "+
-		strconv.FormatInt(int64(most/time.Second), 10)+", got '"+clip(got)+"'")
+	return refuse(codeIncomplete, "AWS query-string parameter '%s' must be a number of seconds from 1 to %d, got '%s'. "+
+		"Re-examine the query-string parameters.", paramExpires, most/time.Second, clip(got))
 }
 
 // errSignatureExpired refuses a request that was signed more than window ago.
 func errSignatureExpired(signed, now time.Time, window time.Duration) error {
-	return &Error{codeInvalid, "Signature expired: " + timestamp(signed) + " is now earlier than " +
-		timestamp(now.Add(-window)) + " (" + timestamp(now) + " - " + minutes(window) + " min.)"}
+	return refuse(codeInvalid, "Signature expired: %s is now earlier than %s (%s - %s min.)",
+		timestamp(signed), timestamp(now.Add(-window)), timestamp(now), minutes(window))
 }
 
 func errNotYetCurrent(signed, now time.Time, window time.Duration) error {
-	return &Error{codeInvalid, "Signature not yet current: " + timestamp(signed) + " is still later than " +
-		timestamp(now.Add(window)) + " (" + timestamp(now) + " + " + minutes(window) + " min.)"}
+	return refuse(codeInvalid, "Signature not yet current: %s is still later than %s (%s + %s min.)",
+		timestamp(signed), timestamp(now.Add(window)), timestamp(now), minutes(window))
 }
 
 func timestamp(t time.Time) string { return t.Format(isoBasic) }
@@ -141,41 +160,40 @@ func timestamp(t time.Time) string { return t.Format(isoBasic) }
 func minutes(d time.Duration) string { return strconv.FormatFloat(d.Minutes(), 'f', -1, 64) }
 
 func errSignedHeaders(got string) error {
-	return &Error{codeIncomplete, "'SignedHeaders' must be names in lower case, sorted, each once, got '" + clip(got) + "'."}
+	return refuse(codeIncomplete, "'SignedHeaders' must be names in lower case, sorted, each once, got '%s'.", clip(got))
 }
 
 func errNotSigned(name string) error {
-	return &Error{codeInvalid, "'" + name + "' must be a 'SignedHeader' in the AWS Authorization."}
+	return refuse(codeInvalid, "'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
 }
 
 func errAlgorithm(got string) error {
-	return &Error{codeIncomplete, "Unsupported AWS 'algorithm': '" + clip(got) + "' (only " + algorithm + " for now). "}
+	return refuse(codeIncomplete, "Unsupported AWS 'algorithm': '%s' (only %s for now). ", clip(got), algorithm)
 }
 
 func errCredential(got string) error {
-	return &Error{codeIncomplete, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
-		clip(got) + "'"}
+	return refuse(codeIncomplete, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", clip(got))
 }
 
 func errUnrecognizedKey() error {
-	return &Error{codeUnrecognized, "The security token included in the request is invalid."}
+	return refuse(codeUnrecognized, "The security token included in the request is invalid.")
 }
 
 func errToken() error {
-	return &Error{codeUnrecognized, "The security token included in the request is invalid"}
+	return refuse(codeUnrecognized, "The security token included in the request is invalid")
 }
 
 func errTokenExpired() error {
-	return &Error{codeExpired, "The security token included in the request is expired"}
+	return refuse(codeExpired, "The security token included in the request is expired")
 }
 
 func errDotSegments() error {
-	return &Error{codeInvalid, "The path must not have '.' or '..' segments."}
+	return refuse(codeInvalid, "The path must not have '.' or '..' segments.")
 }
 
 func errMismatch(canonical, toSign []byte) error {
-	return &Error{codeInvalid, "The request signature we calculated does not match the signature you provided. " +
-		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.\n\n" +
-		"The Canonical String for this request should have been\n'" + clipTo(string(canonical), maxCanonicalInError) + "'\n\n" +
-		"The String-to-Sign should have been\n'" + string(toSign) + "'\n"}
+	return refuse(codeInvalid, "The request signature we calculated does not match the signature you provided. "+
+		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.\n\n"+
+		"The Canonical String for this request should have been\n'%s'\n\n"+
+		"The String-to-Sign should have been\n'%s'\n", echo(clipTo(string(canonical), maxCanonicalInError)), echo(toSign))
 }

@@ -215,16 +215,18 @@ func (s signer) request(header map[string]string) (*http.Request, []byte) {
 	return r, body
 }
 
-// presigned returns a signed GET of /prod that expires after some seconds. extra
-// parameters have values in canonical form.
+// presigned returns a signed GET of /prod that expires after some seconds, or does
+// not say when. extra parameters have values in canonical form.
 func (s signer) presigned(expires string, extra map[string]string) *http.Request {
 	s.signedHeaders = "host"
 	pairs := []string{
 		"X-Amz-Algorithm=" + s.algorithm,
 		"X-Amz-Credential=" + s.keyID + "%2F" + strings.ReplaceAll(s.scope(), "/", "%2F"),
 		"X-Amz-Date=" + s.timestamp,
-		"X-Amz-Expires=" + expires,
 		"X-Amz-SignedHeaders=host",
+	}
+	if expires != "" {
+		pairs = append(pairs, "X-Amz-Expires="+expires)
 	}
 	for name, value := range extra {
 		pairs = append(pairs, name+"="+value)

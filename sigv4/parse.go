@@ -100,7 +100,7 @@ type authorization struct {
 	token         string
 	date          string // as sent
 	dateHeader    string // the header of date, in lower case; "" of a presigned request
-	expires       string // of a presigned request
+	expires       string // of a presigned request, which may have none
 
 	// What the checks find out.
 	time      time.Time
@@ -132,7 +132,7 @@ func (m *message) authorization(a *authorization) error {
 	case !a.presigned:
 		return errMissing()
 	case repeated != "":
-		return errQuery(repeated, "must not be repeated")
+		return errRepeated(repeated)
 	case absent != nil:
 		return errQueryParts(absent)
 	}
@@ -232,10 +232,11 @@ func (m *message) readQuery(a *authorization) (absent []string, repeated string)
 		{name: paramCredential, value: &a.credential},
 		{name: paramSignedHeaders, value: &a.signedHeaders},
 		{name: paramDate, value: &a.date},
-		{name: paramExpires, value: &a.expires},
 		{name: paramSignature, value: &a.signature},
+		{name: paramExpires, value: &a.expires},
 		{name: paramToken, value: &a.token},
 	}
+	const optional = 2 // the last of them
 	for pair := range strings.SplitSeq(m.query, "&") {
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		if _, again := set(fields[:], unescape(rawName), rawValue); again {
@@ -245,7 +246,7 @@ func (m *message) readQuery(a *authorization) (absent []string, repeated string)
 	for _, f := range fields {
 		*f.value = unescape(*f.value)
 	}
-	return missing(fields[:len(fields)-1]), repeated // all but the token
+	return missing(fields[:len(fields)-optional]), repeated
 }
 
 // unescape decodes a part of a query, where "+" is a plus sign. What is wrong with

@@ -23,7 +23,8 @@ import (
 	"time"
 )
 
-// AnyRegion as a [Verifier]'s Region accepts every region.
+// AnyRegion as a [Verifier]'s Region accepts every region: up to 63 letters in lower
+// case, digits and "-".
 const AnyRegion = "*"
 
 // The defaults of a [Verifier].
@@ -47,7 +48,8 @@ type Verifier struct {
 	// a signature in the header form can be used again. Zero means 5 minutes.
 	Skew time.Duration
 	// MaxExpires is the upper bound of X-Amz-Expires, of presigned requests. Zero
-	// means 7 days.
+	// means 7 days. A presigned request without X-Amz-Expires, which some signers
+	// write for S3 only, can be used for Skew or MaxExpires, whichever is shorter.
 	MaxExpires time.Duration
 	// AllowUnsignedPayload accepts a signed x-amz-content-sha256 that is
 	// UNSIGNED-PAYLOAD, and then any body. No client sends it to API Gateway.
@@ -58,7 +60,9 @@ type Verifier struct {
 
 // KeyFunc looks an access key up. It returns [ErrUnknownKey], bare or wrapped, for
 // an ID that nobody has. Any other error says that the lookup itself failed. The ID
-// is as the caller sent it, up to 8 KB of any bytes. It may run concurrently.
+// is as the caller sent it, up to 8 KB of any bytes: keep it out of errors and logs,
+// for a caller that mixes its settings up sends a secret there. It may run
+// concurrently.
 type KeyFunc func(ctx context.Context, accessKeyID string) (Key, error)
 
 // ErrUnknownKey is what a [KeyFunc] returns for an access key ID that it does not
@@ -117,8 +121,8 @@ type Signature struct {
 //
 // The target is r.RequestURI, as sent; r.URL counts only when that is empty. Host
 // and headers are r's as [http.Server] hands them over: nothing before this call
-// may have changed them. A "+" in the query was signed as a plus sign, while
-// [net/url] reads a blank.
+// may have changed them. A "+" in the query may have been signed as a plus sign or,
+// as [net/url] reads it, as a blank: either all of them or none.
 //
 // The error is an [*Error] when the request is refused. Any other comes from
 // Keys, which it wraps, or names the field of v that makes no sense.
@@ -220,9 +224,9 @@ func (v *Verifier) key(ctx context.Context, accessKeyID string) (Key, error) {
 	case errors.Is(err, ErrUnknownKey):
 		return Key{}, errUnrecognizedKey()
 	case err != nil:
-		return Key{}, fmt.Errorf("sigv4: looking up access key %q: %w", clip(accessKeyID), err)
+		return Key{}, fmt.Errorf("sigv4: looking up an access key: %w", err)
 	case key.SecretAccessKey == "": // everybody could sign with it
-		return Key{}, fmt.Errorf("sigv4: access key %q has no SecretAccessKey", clip(accessKeyID))
+		return Key{}, errors.New("sigv4: Keys returned a key without SecretAccessKey, and no error: return ErrUnknownKey for an ID that nobody has")
 	}
 	return key, nil
 }

@@ -101,16 +101,25 @@ func TestVerify_PresignedExpiry(t *testing.T) {
 		{"above all bounds", "99999999999999999999", 0, signed, "from 1 to 604800, got '9"},
 		{"own bound", "60", time.Minute, signed, ""},
 		{"above it", "61", time.Minute, signed, "from 1 to 60, got '61'"},
-		{"none", "", 0, signed, "must include 'X-Amz-Expires'"},
+		{"none, the last second of the skew", "", 0, signed.Add(5 * time.Minute), ""},
+		{"none, a second after", "", 0, signed.Add(5*time.Minute + time.Second), "Signature expired"},
+		{"none, a day after", "", 0, signed.Add(24 * time.Hour), "Signature expired"},
+		{"none, the first second", "", 0, signed.Add(-5 * time.Minute), ""},
+		{"none, a second before", "", 0, signed.Add(-5*time.Minute - time.Second), "Signature not yet current"},
+		{"none, within a bound below the skew", "", time.Minute, signed.Add(time.Minute), ""},
+		{"none, beyond it", "", time.Minute, signed.Add(time.Minute + time.Second), "(20261121T120101Z - 1 min.)"},
+		{"none, a bound above the skew", "", week, signed.Add(5*time.Minute + time.Second), "Signature expired"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			v := exampleVerifier(test.now, "execute-api", "")
 			v.MaxExpires = test.most
-			signature, err := v.Verify(newSigner(signedAt).presigned(test.expires, nil), nil)
+			r := newSigner(signedAt).presigned(test.expires, nil)
+			require.Equal(t, test.expires != "", strings.Contains(r.RequestURI, "X-Amz-Expires"))
+			signature, err := v.Verify(r, nil)
 			if test.text != "" {
-				require.ErrorContains(t, err, test.text)
+				require.Contains(t, refusal(t, err, errorCode(err)).Message, test.text)
 				return
 			}
 			require.NoError(t, err)
@@ -209,7 +218,19 @@ func TestVerify_Region(t *testing.T) {
 		{"us-east-1", "eu-west-1", false},
 		{"us-east-1", "*", false},
 		{sigv4.AnyRegion, "eu-west-1", true},
+		{sigv4.AnyRegion, "us-gov-west-1", true},
+		{sigv4.AnyRegion, "local", true},
+		{sigv4.AnyRegion, strings.Repeat("r", 63), true},
+		{sigv4.AnyRegion, strings.Repeat("r", 64), false},
 		{sigv4.AnyRegion, "", false},
+		{sigv4.AnyRegion, "x:444455556666:y", false},
+		{sigv4.AnyRegion, "*", false},
+		{sigv4.AnyRegion, "us-east-?", false},
+		{sigv4.AnyRegion, "é", false},
+		{sigv4.AnyRegion, "US-EAST-1", false},
+		{sigv4.AnyRegion, "us-east-1\x00", false},
+		{sigv4.AnyRegion, "${aws:x}", false},
+		{"x:y", "x:y", true}, // the program's own word
 	} {
 		t.Run(test.configured+" "+test.signed, func(t *testing.T) {
 			t.Parallel()
@@ -363,6 +384,9 @@ func TestVerify_Target(t *testing.T) {
 		{"/..", "/", "", "/"},
 		{"/?b=2&a=%7e&b=1&c", "/", "a=~&b=1&b=2&c=", "/"},
 		{"/?a=1+1&&b", "/", "a=1%2B1&b=", "/"},
+		{"/?a=1+1&&b", "/", "a=1%201&b=", "/"},
+		{"/?+a+=+&a%20=%2B", "/", "%20a%20=%20&a%20=%2B", "/"},
+		{"/a//b?c=+", "/a//b", "c=%20", "/a//b"},
 		{"/?a-=1&a=2", "/", "a=2&a-=1", "/"},
 		{"/?a=x=y&=z", "/", "=z&a=x%3Dy", "/"},
 	} {
