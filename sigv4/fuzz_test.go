@@ -26,6 +26,9 @@ func FuzzVerify_Mutation(f *testing.F) {
 		f.Add(uint8(i), uint16(bytes.Index(c.raw, []byte("Credential="))), uint8(0), []byte("Signature=,"))
 		f.Add(uint8(i), uint16(bytes.Index(c.raw, []byte("SignedHeaders=")))+14, uint8(0), []byte("a;"))
 		f.Add(uint8(i), uint16(len(c.raw)), uint8(0), []byte("x"))
+		if blank := bytes.Index(c.raw, []byte("%20")); blank >= 0 {
+			f.Add(uint8(i), uint16(blank), uint8(3), []byte("+"))
+		}
 	}
 	f.Fuzz(func(t *testing.T, index uint8, position uint16, remove uint8, text []byte) {
 		c := all[int(index)%len(all)]
