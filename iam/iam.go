@@ -92,9 +92,16 @@ const (
 // PolicyDocument is an IAM policy.
 type PolicyDocument struct{ document *policy.Document }
 
-// ParsePolicy parses an IAM policy: Version, Statement, and in these Effect,
-// Action or NotAction, Resource or NotResource, with * and ? in their values. A
-// Condition is an error: evaluating none, we must not allow what one may forbid.
+// ParsePolicy parses an IAM policy of an identity: Version, Id and Statement, and in
+// each statement Sid, Effect, Action or NotAction, Resource or NotResource, with *
+// and ? in their values.
+//
+// What could allow more than was meant is an error: a Condition that is not empty,
+// and with Version 2012-10-17 a variable such as ${aws:username}, because neither
+// is evaluated; a Principal; any other member or one in another case; one that
+// comes twice or is null; an action that is neither * nor like execute-api:Invoke,
+// and a resource that begins with neither arn: nor *. (IAM: "Grammar of the IAM JSON
+// policy language".)
 func ParsePolicy(document []byte) (*PolicyDocument, error) {
 	d, err := policy.Parse(json.RawMessage(document))
 	if err != nil {

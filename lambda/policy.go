@@ -65,9 +65,11 @@ const invokeAction = "execute-api:Invoke"
 // the context, whose nulls are left out. An error means that the result is not
 // valid, which the service answers with 500: it is no JSON object, or above 8 KB;
 // there is no policyDocument, or not a valid one; the context has objects or
-// arrays. A statement with a Condition is not valid here either: evaluating none,
-// we must not allow what one may forbid. (API Gateway: "Output from an API Gateway
-// Lambda authorizer".)
+// arrays. Not valid here either is what could allow more than was meant: a name
+// that comes twice in the result or its context and, in the policy, a Condition, a
+// Principal, a variable such as ${aws:username}, and any member that IAM's grammar
+// does not have, or that is null. (API Gateway: "Output from an API Gateway Lambda
+// authorizer".)
 func Decide(result []byte, methodARN string) (AuthorizerResult, error) {
 	r, err := decide(result, methodARN)
 	if err != nil {
@@ -80,9 +82,9 @@ func decide(result []byte, methodARN string) (r AuthorizerResult, err error) {
 	if len(result) > maxAuthorizerResult {
 		return r, fmt.Errorf("%d bytes, above %d", len(result), maxAuthorizerResult)
 	}
-	var members map[string]json.RawMessage // not a struct, whose names match in any case
-	if err := json.Unmarshal(result, &members); err != nil || members == nil {
-		return r, errors.New("no JSON object")
+	members, err := policy.Members(result)
+	if err != nil {
+		return r, err
 	}
 	if r.PrincipalID, err = principal(members["principalId"]); err != nil {
 		return r, err
@@ -94,6 +96,9 @@ func decide(result []byte, methodARN string) (r AuthorizerResult, err error) {
 		if err := json.Unmarshal(raw, &r.UsageIdentifierKey); err != nil {
 			return r, errors.New("usageIdentifierKey is no string")
 		}
+	}
+	if members["policyDocument"] == nil {
+		return r, errors.New("there is no policyDocument")
 	}
 	document, err := policy.Parse(members["policyDocument"])
 	if err != nil {
@@ -117,9 +122,12 @@ func principal(raw json.RawMessage) (string, error) {
 
 // contextStrings makes strings of a context's values.
 func contextStrings(raw json.RawMessage) (map[string]string, error) {
-	var values map[string]json.RawMessage
-	if raw != nil && json.Unmarshal(raw, &values) != nil {
-		return nil, errors.New("context is no object")
+	if raw == nil || string(raw) == "null" {
+		return nil, nil
+	}
+	values, err := policy.Members(raw)
+	if err != nil {
+		return nil, fmt.Errorf("context: %w", err)
 	}
 	var texts map[string]string
 	for name, value := range values {

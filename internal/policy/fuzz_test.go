@@ -16,9 +16,9 @@ import (
 // denies all leaves none.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, `{"Statement":{"Effect":"Deny","NotAction":["a","b*"],"NotResource":"arn:?:x"}}`,
-		`{"Statement":[{"Effect":"Allow","Action":["execute-api:Invoke"],"Resource":["a","b"],"Condition":{}}]}`, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":"b"}}}]}`,
-		`{"Statement":[],"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, `{"statement":{"effect":"Allow"}}`, `{"Statement":[{"Effect":"Allow","Action":null,"NotAction":"x","Resource":"\u002a"}]}`, `[]`, `null`, ``, `{"Statement":1}`,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, `{"Statement":{"Effect":"Deny","NotAction":["a:b","b:*"],"NotResource":"arn:?:x"}}`,
+		`{"Statement":[{"Effect":"Allow","Action":["execute-api:Invoke"],"Resource":["arn:a","*b"],"Condition":{}}]}`, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":"b"}}}]}`,
+		`{"Statement":[],"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, `{"statement":{"effect":"Allow"}}`, `{"Statement":[{"Effect":"Allow","Action":null,"NotAction":"x:y","Resource":"\u002a"}]}`, `[]`, `null`, ``, `{"Statement":1}`,
 	} {
 		f.Add([]byte(text), "execute-api:Invoke", "arn:aws:execute-api:us-east-1:1:a/prod/$connect")
 	}

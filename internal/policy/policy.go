@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Decision is what a policy says. The zero value denies.
@@ -25,16 +26,41 @@ const maxResource = 512
 // Document is a policy document, checked. It is safe for concurrent use.
 type Document struct{ statements []statement }
 
-// Parse checks a policy document: Version, if there is one, 2012-10-17 or
-// 2008-10-17; Statement one object or an array of them, each with an Effect, an
-// Action or NotAction and a Resource or NotResource, strings or arrays of them. A
-// Condition is not evaluated, so that it is an error.
+// Parse checks a policy document, as far as IAM's grammar is that of a policy of an
+// identity. It has a Statement, one object or an array of them, and may have a
+// Version, 2012-10-17 or 2008-10-17, and an Id. A statement has an Effect, Allow or
+// Deny, an Action or NotAction and a Resource or NotResource, strings or arrays of
+// them, and may have a Sid and an empty Condition.
+//
+// All else is an error, so that it cannot allow what it was to forbid: another
+// member or one in another case, one that comes twice or is null, a Principal, a
+// Condition, which is not evaluated, and a variable, ${…}, which is not either; with
+// Version 2008-10-17 or none that is plain text. An action is * or begins with a
+// service and a colon, a resource begins with arn: or *. (IAM: "Grammar of the IAM
+// JSON policy language"; "IAM JSON policy elements: Version".)
 func Parse(raw json.RawMessage) (*Document, error) {
-	statements, err := policyStatements(raw)
+	members, err := known(raw, "Version", "Id", "Statement")
 	if err != nil {
 		return nil, err
 	}
-	return &Document{statements}, nil
+	version, hasVersion := text(members["Version"])
+	switch {
+	case members["Version"] != nil && (!hasVersion || version != "2012-10-17" && version != "2008-10-17"):
+		return nil, errors.New("there is no such Version: want 2012-10-17 or 2008-10-17")
+	case !textOrNone(members["Id"]):
+		return nil, errors.New("the Id is no string")
+	}
+	raws, err := oneOrMore(members["Statement"])
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{make([]statement, len(raws))}
+	for n, raw := range raws {
+		if err := d.statements[n].parse(raw, version == "2012-10-17"); err != nil {
+			return nil, fmt.Errorf("statement %d: %w", n, err)
+		}
+	}
+	return d, nil
 }
 
 // Decide says whether d allows an action on a resource. Actions match in any
@@ -73,98 +99,110 @@ func (s *statement) applies(action, resource string) bool {
 	return actionMatches != s.notAction && resourceMatches != s.notResource
 }
 
-func policyStatements(raw json.RawMessage) ([]statement, error) {
-	var policy map[string]json.RawMessage
-	if json.Unmarshal(orNull(raw), &policy) != nil || policy == nil {
-		return nil, errors.New("it is no object")
-	}
-	if v := policy["Version"]; v != nil {
-		if version := ""; json.Unmarshal(v, &version) != nil || version != "2012-10-17" && version != "2008-10-17" {
-			return nil, errors.New("there is no such Version")
-		}
-	}
-	var raws []json.RawMessage
-	all := orNull(policy["Statement"])
-	switch all[0] {
-	case '{': // a single one may stand alone
-		raws = append(raws, all)
-	case '[':
-		_ = json.Unmarshal(all, &raws) // of valid JSON
-	default:
+// oneOrMore returns the statements of a Statement: a single one may stand alone.
+func oneOrMore(raw json.RawMessage) (raws []json.RawMessage, err error) {
+	switch {
+	case raw == nil:
 		return nil, errors.New("there is no Statement")
+	case raw[0] == '{':
+		return []json.RawMessage{raw}, nil
+	case json.Unmarshal(raw, &raws) != nil:
+		return nil, errors.New("the Statement is neither an object nor an array of objects")
 	}
-	statements := make([]statement, len(raws))
-	for n, raw := range raws {
-		if err := statements[n].parse(raw); err != nil {
-			return nil, fmt.Errorf("statement %d: %w", n, err)
-		}
-	}
-	return statements, nil
+	return raws, nil
 }
 
-func (s *statement) parse(raw json.RawMessage) (err error) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return errors.New("it is no object")
+// parse reads a statement. variables says that ${…} is one in it.
+func (s *statement) parse(raw json.RawMessage, variables bool) error {
+	members, err := known(raw, "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
+	if err != nil {
+		return err
 	}
-	var condition map[string]json.RawMessage
-	if raw := members["Condition"]; raw != nil && (json.Unmarshal(raw, &condition) != nil || len(condition) > 0) {
-		return errors.New("a Condition cannot be evaluated")
+	if !textOrNone(members["Sid"]) {
+		return errors.New("the Sid is no string")
 	}
-	switch string(members["Effect"]) {
-	case `"Allow"`:
-	case `"Deny"`:
+	if raw := members["Condition"]; raw != nil {
+		if condition, err := Members(raw); err != nil || len(condition) > 0 {
+			return errors.New("a Condition cannot be evaluated")
+		}
+	}
+	switch effect, _ := text(members["Effect"]); effect {
+	case "Allow":
+	case "Deny":
 		s.deny = true
 	default:
 		return errors.New("the Effect is neither Allow nor Deny")
 	}
-	if s.actions, s.notAction, err = patterns(members, "Action"); err != nil {
+	if s.actions, s.notAction, err = patterns(members, "Action", variables); err != nil {
 		return err
 	}
-	if s.resources, s.notResource, err = patterns(members, "Resource"); err != nil {
+	if s.resources, s.notResource, err = patterns(members, "Resource", variables); err != nil {
 		return err
 	}
-	for _, r := range s.resources {
-		if len([]rune(r)) > maxResource {
+	return s.checkForms()
+}
+
+// checkForms refuses actions and resources that can match nothing: they would be
+// mistakes, and in a denial or a negation one that opens.
+func (s *statement) checkForms() error {
+	for _, action := range s.actions {
+		if service, _, ok := strings.Cut(action, ":"); action != "*" && (!ok || service == "") {
+			return fmt.Errorf("action %.64q is neither * nor like execute-api:Invoke", action)
+		}
+	}
+	for _, resource := range s.resources {
+		switch {
+		case utf8.RuneCountInString(resource) > maxResource:
 			return fmt.Errorf("a resource has more than %d characters", maxResource)
+		case !strings.HasPrefix(resource, "*") && !strings.HasPrefix(resource, "arn:"):
+			return fmt.Errorf("resource %.64q begins with neither arn: nor *", resource)
 		}
 	}
 	return nil
 }
 
 // patterns returns the value of name, or of its negation, a string or an array of
-// strings. A null counts as absent: Go programs write them.
-func patterns(members map[string]json.RawMessage, name string) (list []string, not bool, err error) {
-	raw, negated := orNull(members[name]), orNull(members["Not"+name])
+// strings.
+func patterns(members map[string]json.RawMessage, name string, variables bool) (list []string, not bool, err error) {
+	raw, negated := members[name], members["Not"+name]
 	switch {
-	case raw[0] == 'n' && negated[0] == 'n':
+	case raw == nil && negated == nil:
 		return nil, false, fmt.Errorf("there is no %s", name)
-	case raw[0] != 'n' && negated[0] != 'n':
+	case raw != nil && negated != nil:
 		return nil, false, fmt.Errorf("there are both %s and Not%s", name, name)
-	case raw[0] == 'n':
+	case raw == nil:
 		raw, not = negated, true
 	}
-	if raw[0] == '"' {
-		raw = append(append(json.RawMessage{'['}, raw...), ']')
+	raws := []json.RawMessage{raw}
+	if raw[0] == '[' {
+		_ = json.Unmarshal(raw, &raws) // it is valid, so that this cannot fail
 	}
-	var values []*string
-	if json.Unmarshal(raw, &values) != nil || len(values) == 0 {
-		return nil, false, fmt.Errorf("%s is neither a string nor an array of strings", name)
-	}
-	for _, v := range values {
-		if v == nil {
-			return nil, false, fmt.Errorf("%s holds a null", name)
+	for _, raw := range raws {
+		pattern, ok := text(raw)
+		switch {
+		case !ok:
+			return nil, false, fmt.Errorf("%s is neither a string nor an array of strings", name)
+		case variables && strings.Contains(pattern, "${"):
+			return nil, false, fmt.Errorf("%s has a variable, ${…}, which cannot be evaluated", name)
 		}
-		list = append(list, *v)
+		list = append(list, pattern)
+	}
+	if list == nil {
+		return nil, false, fmt.Errorf("%s is an empty array: leave the statement out", name)
 	}
 	return list, not, nil
 }
 
-func orNull(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage("null")
-	}
-	return raw
+// text returns a JSON string.
+func text(raw json.RawMessage) (s string, ok bool) {
+	ok = len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil
+	return s, ok
+}
+
+// textOrNone says whether a member that tells nothing is as it must be.
+func textOrNone(raw json.RawMessage) bool {
+	_, ok := text(raw)
+	return raw == nil || ok
 }
 
 // wildcard says whether pattern matches all of text: * any characters, ? one.
