@@ -44,6 +44,12 @@ type Function struct {
 	// Timeout ends a call earlier than Quotas.IntegrationTimeout does. 0 means that
 	// one alone.
 	Timeout time.Duration
+	// Concurrency is how many calls may run at once. Those above it wait, which
+	// counts for their timeouts. 0 or less means any number. A runtime interface
+	// emulator takes one call at a time and ends on a second: for it, set 1, and use
+	// the same Function for all routes and authorizers. A call that was given up
+	// after its timeout no longer counts, though its function may still run.
+	Concurrency int
 	// Sign, if not nil, adds what the endpoint wants to see of the caller, such as an
 	// AWS signature. It must not read the request's body, which is the second
 	// argument.
@@ -53,8 +59,9 @@ type Function struct {
 	// to the endpoint, for 90 seconds or until the gateway is closed.
 	Client *http.Client
 
-	once   sync.Once       // guards making client
+	once   sync.Once       // guards making the fields below
 	client *http.Client    // of Client
+	places chan struct{}   // holds an element for each call that runs; nil: any number
 	own    endpoint.Client // for calls that belong to no gateway
 }
 
@@ -90,6 +97,11 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Amz-Invocation-Type", "RequestResponse")
+	f.once.Do(f.start)
+	if err := f.acquire(ctx); err != nil {
+		return nil, fmt.Errorf("lambda: function %q: waiting for one of %d running calls to end: %w", name, f.Concurrency, err)
+	}
+	defer f.release()
 	if f.Sign != nil {
 		if err := f.Sign(r, event); err != nil {
 			return nil, fmt.Errorf("%w: Sign: %w", errConfiguration, err)
@@ -113,13 +125,39 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 	return answer, nil
 }
 
+// acquire waits until a call may run.
+func (f *Function) acquire(ctx context.Context) error {
+	if f.places == nil {
+		return nil
+	}
+	select {
+	case f.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *Function) release() {
+	if f.places != nil {
+		<-f.places
+	}
+}
+
+// start makes what calls share.
+func (f *Function) start() {
+	if f.Concurrency > 0 {
+		f.places = make(chan struct{}, f.Concurrency)
+	}
+	f.client = endpoint.WithoutRedirects(f.Client)
+}
+
 // clientFor returns the client of a call: the function's own, or that of the gateway
 // that ctx belongs to, which closes its connections.
 func (f *Function) clientFor(ctx context.Context) *http.Client {
 	if f.Client == nil {
 		return endpoint.For(ctx, &f.own)
 	}
-	f.once.Do(func() { f.client = endpoint.WithoutRedirects(f.Client) })
 	return f.client
 }
 

@@ -12,7 +12,10 @@
 // Invoke API: Lambda itself, a runtime interface emulator in a container, or
 // another local stand-in:
 //
-//	gw.Handle("sendmessage", &lambda.Function{URL: "http://127.0.0.1:9000"})
+//	gw.Handle("sendmessage", &lambda.Function{URL: "http://127.0.0.1:9000", Concurrency: 1})
+//
+// An emulator takes one call at a time, and ends when it gets a second: hence the
+// Concurrency.
 //
 // [WrapAuthorizer] and [Function.Authorizer] make a [gateway.Authorizer] of a
 // Lambda authorizer.
@@ -33,8 +36,9 @@
 // # Answers
 //
 // A function answers with an object of statusCode, headers, multiValueHeaders,
-// body and isBase64Encoded. Another key, a status code that is no number, a body
-// that is no string: the answer is malformed, and the integration has failed.
+// body and isBase64Encoded. The status code is a number, or its digits as text.
+// Another key, a status code that is neither, a body that is no string: the answer
+// is malformed, and the integration has failed.
 // $connect wants a statusCode; other routes can do without, and without any
 // answer at all.
 //

@@ -34,6 +34,7 @@ type Response struct {
 // knows, in exactly this spelling, or a value of the wrong type, is an error that
 // wraps [ErrMalformed]. Of duplicate keys the last one counts.
 //
+// A statusCode may be text of digits, which Lambda's own samples write.
 // A value in headers may be a number or a boolean, which the service turns into
 // text; null is left out.
 func DecodeResponse(data []byte) (Response, error) {
@@ -84,9 +85,17 @@ func DecodeResponse(data []byte) (Response, error) {
 // isNull says whether a value is absent, or null, which is the same.
 func isNull(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
 
+// decodeStatusCode reads an integer, which may be in quotes: Lambda's own sample for
+// HTTP endpoints writes '200'.
 func decodeStatusCode(raw []byte) (code int, ok bool, err error) {
 	if isNull(raw) {
 		return 0, false, nil
+	}
+	if raw[0] == '"' {
+		raw = unquote(raw)
+		if len(raw) == 0 || len(bytes.Trim(raw, "0123456789")) > 0 {
+			return 0, false, fmt.Errorf("%w: statusCode is no number: %q", ErrMalformed, clip(string(raw)))
+		}
 	}
 	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return 0, false, fmt.Errorf("%w: statusCode is no number: %s", ErrMalformed, clip(string(raw)))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -26,6 +27,9 @@ func TestDecodeResponse(t *testing.T) {
 		{"an empty object", `{}`, event.Response{}},
 		{"a status code", ` { "statusCode" : 200 } `, event.Response{HasStatusCode: true, StatusCode: 200}},
 		{"a status code as other languages write it", `{"statusCode":2.01e2}`, event.Response{HasStatusCode: true, StatusCode: 201}},
+		{"a status code in quotes, as Lambda's own sample writes it", `{"statusCode":"200"}`, event.Response{HasStatusCode: true, StatusCode: 200}},
+		{"a status code in quotes, escaped", `{"statusCode":"\u0034\u0030\u0030"}`, event.Response{HasStatusCode: true, StatusCode: 400}},
+		{"a status code in quotes with a leading zero", `{"statusCode":"0200"}`, event.Response{HasStatusCode: true, StatusCode: 200}},
 		{"a status code that is null", `{"statusCode":null}`, event.Response{}},
 		{"a status code of 0", `{"statusCode":0}`, event.Response{HasStatusCode: true}},
 		{"a body", `{"statusCode":503,"body":"{\"a\":\"ü\"}"}`, event.Response{HasStatusCode: true, StatusCode: 503, Body: []byte(`{"a":"ü"}`)}},
@@ -73,7 +77,15 @@ func TestDecodeResponse_Malformed(t *testing.T) {
 		{"an unknown key", `{"ConnectionId":"x","Data":"y","statusCode":200}`, `unknown key "ConnectionId"`},
 		{"the cookies of HTTP APIs", `{"statusCode":200,"cookies":null}`, `unknown key "cookies"`},
 		{"a known key in another case", `{"StatusCode":200}`, `unknown key "StatusCode"`},
-		{"a status code in quotes", `{"statusCode":"200"}`, "statusCode is no number"},
+		{"a status code in quotes that is empty", `{"statusCode":""}`, "statusCode is no number"},
+		{"a status code in quotes with a blank", `{"statusCode":" 200"}`, "statusCode is no number"},
+		{"a status code in quotes with a sign", `{"statusCode":"+200"}`, "statusCode is no number"},
+		{"a negative status code in quotes", `{"statusCode":"-1"}`, "statusCode is no number"},
+		{"a status code in quotes with an exponent", `{"statusCode":"2e2"}`, "statusCode is no number"},
+		{"a status code in quotes with a fraction", `{"statusCode":"200.0"}`, "statusCode is no number"},
+		{"a status code in other digits", `{"statusCode":"２００"}`, "statusCode is no number"},
+		{"a status code in words", `{"statusCode":"OK"}`, "statusCode is no number"},
+		{"a status code in quotes out of range", `{"statusCode":"99999999999999999999"}`, "statusCode is no integer"},
 		{"a status code that is a boolean", `{"statusCode":true}`, "statusCode is no number"},
 		{"a status code with a fraction", `{"statusCode":200.5}`, "statusCode is no integer"},
 		{"a status code out of range", `{"statusCode":1e400}`, "statusCode is no integer"},
@@ -102,6 +114,15 @@ func TestDecodeResponse_DoesNotAllocate(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = event.DecodeResponse(answer) }))
 }
 
+var digits = regexp.MustCompile(`^[0-9]+$`)
+
+// unescaped returns the text of a JSON string.
+func unescaped(raw []byte) []byte {
+	var text string
+	_ = json.Unmarshal(raw, &text) // it is one
+	return []byte(text)
+}
+
 // oracle is DecodeResponse by encoding/json.
 func oracle(data []byte) (event.Response, bool) {
 	if b := bytes.Trim(data, " \t\r\n"); len(b) == 0 || string(b) == "null" {
@@ -121,7 +142,10 @@ func oracle(data []byte) (event.Response, bool) {
 		into, ok := map[string]any{
 			"statusCode": &status, "body": &body, "isBase64Encoded": &encoded, "headers": &single, "multiValueHeaders": &multi,
 		}[name]
-		if !ok || name == "statusCode" && raw[0] == '"' || json.Unmarshal(raw, into) != nil {
+		if name == "statusCode" && raw[0] == '"' && !digits.Match(unescaped(raw)) {
+			return event.Response{}, false
+		}
+		if !ok || json.Unmarshal(raw, into) != nil {
 			return event.Response{}, false
 		}
 	}
