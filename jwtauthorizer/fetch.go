@@ -172,5 +172,9 @@ func parseKey(raw json.RawMessage) (key, bool) {
 	if purpose.Use != "" && purpose.Use != "sig" || purpose.Operations != nil && !slices.Contains(purpose.Operations, "verify") {
 		return key{}, false
 	}
-	return key{id: k.KeyID, algorithm: jose.SignatureAlgorithm(k.Algorithm), public: k.Key}, true
+	algorithm := jose.SignatureAlgorithm(k.Algorithm)
+	if algorithm == algorithmEd25519 {
+		algorithm = jose.EdDSA
+	}
+	return key{id: k.KeyID, algorithm: algorithm, public: k.Key}, true
 }

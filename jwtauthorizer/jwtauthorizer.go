@@ -84,8 +84,8 @@ type Config struct {
 	Subprotocol string
 
 	// Algorithms lists the signature algorithms to accept, of RS256, RS384, RS512,
-	// PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA (Ed25519). Empty: all of
-	// these.
+	// PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA, which tokens and keys may
+	// call Ed25519, too (RFC 9864). Empty: all of these.
 	Algorithms []string
 	// Skew is how far the issuer's clock and ours may be apart, for exp, nbf and
 	// iat. 0: a minute; negative: not at all.
@@ -101,10 +101,11 @@ type Config struct {
 	// RefreshInterval is how old the key set may get before it is fetched again: a
 	// key that the issuer withdrew is good for so long. 0: 15 minutes.
 	RefreshInterval time.Duration
-	// UnknownKeyInterval is how often a token with an unknown key ID may have the
-	// key set fetched before its time: a new key is found so late, and made-up key
-	// IDs cost the issuer a request so often. It also is how often a failed refresh
-	// is tried again. 0: 30 s.
+	// UnknownKeyInterval is how often a token that no key fits may have the key set
+	// fetched before its time: one with an unknown key ID or, as an issuer may make a
+	// new key under an old ID, with a wrong signature. A new key is found so late, and
+	// made-up tokens cost the issuer a request so often. It also is how often a failed
+	// refresh is tried again. 0: 30 s.
 	UnknownKeyInterval time.Duration
 	// MaxStale is how long beyond RefreshInterval the key set is good when it cannot
 	// be fetched again. 0: two hours, for which the service may keep keys; negative:
@@ -140,6 +141,9 @@ func New(cfg Config) (*Authorizer, error) {
 		}
 	}
 	a.keys = newKeySource(&a.cfg, a.algorithms)
+	if slices.Contains(a.algorithms, jose.EdDSA) {
+		a.algorithms = append(a.algorithms, algorithmEd25519) // the same by its newer name
+	}
 	return a, nil
 }
 
@@ -232,14 +236,14 @@ func (c Config) withDefaults() Config {
 // Any other error means that there are no keys to check tokens with. No error has
 // a token in its text.
 //
-// The token is that of the Authorization header, with the scheme Bearer; of
+// The token is that of the Authorization header, with the scheme Bearer or alone; of
 // Config.QueryParameter; or of Config.Subprotocol. A client that sends more than
 // one, even the same, is refused. (RFC 6750, section 2.) Authorization of another
 // scheme is not looked at.
 //
 // The first call fetches the key set, and so does each that finds it too old:
-// others wait for it only when there are no keys yet, or none with the ID that
-// they need. A token without a key ID is good when the set has just one key.
+// others wait for it only when there are no keys yet, or none that their token is
+// signed with. A token without a key ID is good when the set has just one key.
 func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 	token, err := a.token(req)
 	if err != nil {
@@ -268,20 +272,22 @@ func (a *Authorizer) verify(ctx context.Context, token string) ([]byte, error) {
 	if err != nil {
 		return nil, refused("the token is malformed, or its algorithm is not accepted")
 	}
-	header := jws.Signatures[0].Protected
-	keys, err := a.keys.lookup(ctx, header.KeyID, jose.SignatureAlgorithm(header.Algorithm))
+	set, err := a.keys.current(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("jwtauthorizer: %w", err)
 	}
-	if len(keys) == 0 {
-		return nil, refused("no key of the issuer has the token's key ID and fits its algorithm")
+	payload, err := set.verify(jws)
+	if err == nil || !set.mayLack(jws) {
+		return payload, err
 	}
-	for _, k := range keys {
-		if payload, err := jws.Verify(k.public); err == nil {
-			return payload, nil
-		}
+	newer, failed := a.keys.newer(ctx, set)
+	switch {
+	case failed != nil:
+		return nil, fmt.Errorf("jwtauthorizer: %w", failed)
+	case newer == set:
+		return nil, err
 	}
-	return nil, refused("the token's signature is wrong")
+	return newer.verify(jws)
 }
 
 // refused is the error for a client that is not let in.

@@ -41,6 +41,40 @@ func (k key) fits(algorithm jose.SignatureAlgorithm) bool {
 	return false
 }
 
+// algorithmEd25519 is EdDSA with a key of Ed25519, which is all that EdDSA is here.
+// (RFC 9864, section 2.2.)
+const algorithmEd25519 jose.SignatureAlgorithm = "Ed25519"
+
+// algorithmOf returns the algorithm of a token, whichever name it has.
+func algorithmOf(jws *jose.JSONWebSignature) jose.SignatureAlgorithm {
+	algorithm := jose.SignatureAlgorithm(jws.Signatures[0].Protected.Algorithm)
+	if algorithm == algorithmEd25519 {
+		return jose.EdDSA
+	}
+	return algorithm
+}
+
+// verifier returns what go-jose verifies a token with. It does not know Ed25519 by
+// that name (v4.1.8).
+func (k key) verifier(jws *jose.JSONWebSignature) any {
+	if public, ok := k.public.(ed25519.PublicKey); ok && jws.Signatures[0].Protected.Algorithm == string(algorithmEd25519) {
+		return ed25519Verifier(public)
+	}
+	return k.public
+}
+
+type ed25519Verifier ed25519.PublicKey
+
+var _ jose.OpaqueVerifier = ed25519Verifier(nil)
+
+// VerifyPayload implements [jose.OpaqueVerifier].
+func (v ed25519Verifier) VerifyPayload(payload, signature []byte, algorithm jose.SignatureAlgorithm) error {
+	if algorithm != algorithmEd25519 || !ed25519.Verify(ed25519.PublicKey(v), payload, signature) {
+		return jose.ErrCryptoFailure
+	}
+	return nil
+}
+
 // minRSABits is the least size of an RSA key. (RFC 7518, section 3.3.)
 const minRSABits = 2048
 
@@ -55,25 +89,38 @@ type keySet struct {
 
 func (s *keySet) usable(now time.Time) bool { return len(s.keys) > 0 && now.Before(s.until) }
 
-// find returns the keys that a token can be signed with. known says that asking
-// the issuer again would not help.
-func (s *keySet) find(id string, algorithm jose.SignatureAlgorithm) (keys []key, known bool) {
-	if id == "" { // OpenID Connect Core, section 10.1: only where there is one key
-		if len(s.keys) == 1 && s.keys[0].fits(algorithm) {
-			return s.keys, true
+// verify returns the payload of a token that one of the keys has signed.
+func (s *keySet) verify(jws *jose.JSONWebSignature) ([]byte, error) {
+	keys := s.find(jws)
+	if len(keys) == 0 {
+		return nil, refused("no key of the issuer has the token's key ID and fits its algorithm")
+	}
+	for _, k := range keys {
+		if payload, err := jws.Verify(k.verifier(jws)); err == nil {
+			return payload, nil
 		}
-		return nil, true
+	}
+	return nil, refused("the token's signature is wrong")
+}
+
+// find returns the keys that a token can be signed with.
+func (s *keySet) find(jws *jose.JSONWebSignature) (keys []key) {
+	id, algorithm := jws.Signatures[0].Protected.KeyID, algorithmOf(jws)
+	if id == "" && len(s.keys) != 1 { // OpenID Connect Core, section 10.1: only where there is one key
+		return nil
 	}
 	for _, k := range s.keys {
-		if k.id != id {
-			continue
-		}
-		known = true
-		if k.fits(algorithm) {
+		if (id == "" || k.id == id) && k.fits(algorithm) {
 			keys = append(keys, k)
 		}
 	}
-	return keys, known
+	return keys
+}
+
+// mayLack says that a newer set may have a key for a token: one that has an ID, or
+// takes the place of the only one.
+func (s *keySet) mayLack(jws *jose.JSONWebSignature) bool {
+	return jws.Signatures[0].Protected.KeyID != "" || len(s.keys) == 1
 }
 
 // retryInterval is how often to ask the issuer for keys when we have none.
@@ -105,24 +152,6 @@ func newKeySource(cfg *Config, algorithms []jose.SignatureAlgorithm) *keySource 
 	}
 	s.state.Store(&keySet{})
 	return s
-}
-
-// lookup returns the keys that a token can be signed with, none when there are
-// none. An error means that we cannot say.
-func (s *keySource) lookup(ctx context.Context, id string, algorithm jose.SignatureAlgorithm) ([]key, error) {
-	set, err := s.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys, known := set.find(id, algorithm)
-	if known {
-		return keys, nil
-	}
-	if set, err = s.newer(ctx, set); err != nil {
-		return nil, err
-	}
-	keys, _ = set.find(id, algorithm)
-	return keys, nil
 }
 
 // current returns a set that is usable. Where there is none it waits for one;

@@ -121,18 +121,119 @@ func TestKeys_UnknownKeyFlood(t *testing.T) {
 	})
 }
 
-// A known key with a wrong signature, or the wrong algorithm, is no reason to ask.
-func TestKeys_WrongSignatureFetchesNothing(t *testing.T) {
+// An issuer may make a new key under its old ID, or without one, or move to another
+// algorithm: a signature that no key fits has the set fetched, at the pace of
+// unknown key IDs.
+func TestKeys_NewKeyUnderOldID(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before, after object
+		old, new      func() string
+	}{
+		"the same kind": {
+			jwk("ed", edKey(), nil), jwk("ed", otherEd(), nil),
+			func() string { return edToken(nil) },
+			func() string { return sign("EdDSA", otherEd(), object{"kid": "ed"}, good(nil)) },
+		},
+		"another kind": {
+			jwk("ed", edKey(), nil), jwk("ed", p256(), nil),
+			func() string { return edToken(nil) },
+			func() string { return sign("ES256", p256(), object{"kid": "ed"}, good(nil)) },
+		},
+		"no ID": {
+			jwk("", edKey(), nil), jwk("", otherEd(), nil),
+			func() string { return sign("EdDSA", edKey(), nil, good(nil)) },
+			func() string { return sign("EdDSA", otherEd(), nil, good(nil)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i := newIssuer(test.before)
+				a := i.authorizer(t)
+				requireAdmitted(t, a, test.old())
+				i.setKeys(test.after)
+				pass(30*time.Second - time.Nanosecond)
+				requireRefused(t, a, test.new(), gateway.ErrUnauthorized, "")
+				requireAdmitted(t, a, test.old())
+				require.Equal(t, 1, i.count(keysURL))
+				pass(time.Nanosecond)
+				for range 3 {
+					requireAdmitted(t, a, test.new())
+				}
+				require.Equal(t, 2, i.count(keysURL))
+				requireRefused(t, a, test.old(), gateway.ErrUnauthorized, "")
+				require.Equal(t, 2, i.count(keysURL))
+			})
+		})
+	}
+}
+
+// Made-up signatures cost the issuer a request in 30 s, and nobody else anything.
+func TestKeys_WrongSignatureFlood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		i := edIssuer()
-		a := i.authorizer(t)
+		a := i.authorizer(t, jwksURL)
 		requireAdmitted(t, a, edToken(nil))
+		for n := range 1000 { // for 100 s
+			token, text := sign("EdDSA", otherEd(), object{"kid": "ed"}, good(nil)), "signature"
+			if n%2 == 1 {
+				token, text = sign("ES256", p256(), object{"kid": "ed"}, good(nil)), "no key"
+			}
+			requireRefused(t, a, token, gateway.ErrUnauthorized, text)
+			pass(100 * time.Millisecond)
+		}
+		require.Equal(t, 4, i.count(keysURL), "the first, and one in 30 s")
+
+		// While the issuer hangs, a good token does not wait.
 		pass(time.Minute)
-		requireRefused(t, a, sign("EdDSA", otherEd(), object{"kid": "ed"}, good(nil)), gateway.ErrUnauthorized, "signature")
-		requireRefused(t, a, sign("ES256", p256(), object{"kid": "ed"}, good(nil)), gateway.ErrUnauthorized, "no key")
-		require.Equal(t, 1, i.count(keysURL))
+		release := i.held(jwk("ed", edKey(), nil))
+		forged, refused := sign("EdDSA", otherEd(), object{"kid": "ed"}, good(nil)), make(chan error, 1)
+		go func() {
+			_, err := a.Authorize(context.Background(), bearer(forged))
+			refused <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		requireAdmitted(t, a, edToken(nil))
+		require.Zero(t, time.Since(start))
+		release()
+		require.ErrorIs(t, <-refused, gateway.ErrUnauthorized)
+
+		// Nor does a failed fetch let anybody in, or keep anybody out.
+		pass(time.Minute)
+		i.answer(keysURL, http.StatusInternalServerError, "")
+		requireRefused(t, a, forged, gateway.ErrUnauthorized, "signature")
+		requireAdmitted(t, a, edToken(nil))
 	})
+}
+
+// Ed25519 is EdDSA by its newer name, of keys and of tokens: RFC 9864.
+func TestKeys_Ed25519(t *testing.T) {
+	t.Parallel()
+	edDSA := func(c *jwtauthorizer.Config) { c.Algorithms = []string{"EdDSA"} }
+	rs256 := func(c *jwtauthorizer.Config) { c.Algorithms = []string{"RS256"} }
+	byName := func(header object) string { return sign("EdDSA", edKey(), header, good(nil)) }
+	for _, alg := range []any{"Ed25519", "EdDSA", nil} {
+		more := object{"alg": alg}
+		if alg == nil {
+			more = nil
+		}
+		i := newIssuer(jwk("ed", edKey(), more))
+		for _, change := range []func(*jwtauthorizer.Config){edDSA, func(*jwtauthorizer.Config) {}} {
+			requireAdmitted(t, i.authorizer(t, change), byName(object{"kid": "ed"}))
+			requireAdmitted(t, i.authorizer(t, change), byName(object{"kid": "ed", "alg": "Ed25519"}))
+			requireRefused(t, i.authorizer(t, change), sign("EdDSA", otherEd(), object{"kid": "ed", "alg": "Ed25519"}, good(nil)), gateway.ErrUnauthorized, "signature")
+		}
+		requireRefused(t, i.authorizer(t, edDSA), byName(object{"kid": "ed", "alg": "Ed448"}), gateway.ErrUnauthorized, "algorithm")
+		requireRefused(t, i.authorizer(t, edDSA), byName(object{"kid": "ed", "alg": "ed25519"}), gateway.ErrUnauthorized, "algorithm")
+		both := newIssuer(jwk("ed", edKey(), more), jwk("rsa", rsaKey(), nil))
+		requireRefused(t, both.authorizer(t, rs256), byName(object{"kid": "ed", "alg": "Ed25519"}), gateway.ErrUnauthorized, "algorithm")
+	}
+	i := newIssuer(jwk("rsa", rsaKey(), object{"alg": "Ed25519"}), jwk("ed", edKey(), nil))
+	requireRefused(t, i.authorizer(t), byName(object{"kid": "rsa", "alg": "Ed25519"}), gateway.ErrUnauthorized, "no key")
+	requireRefused(t, i.authorizer(t), sign("RS256", rsaKey(), object{"kid": "rsa"}, good(nil)), gateway.ErrUnauthorized, "no key")
 }
 
 func TestKeys_NoKeyID(t *testing.T) {

@@ -47,10 +47,7 @@ func (a *Authorizer) tokens(req *gateway.Request) (tokens []string) {
 		}
 	}
 	for _, value := range req.Upgrade.Header.Values("Authorization") {
-		scheme, token, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			add(strings.TrimSpace(token))
-		}
+		add(ofAuthorization(value))
 	}
 	if a.cfg.QueryParameter != "" {
 		for _, token := range query.Of(req.Upgrade.URL)[a.cfg.QueryParameter] {
@@ -66,4 +63,19 @@ func (a *Authorizer) tokens(req *gateway.Request) (tokens []string) {
 		}
 	}
 	return tokens
+}
+
+// ofAuthorization returns the token of an Authorization header: with the scheme
+// Bearer, or alone, when it looks like one. (API Gateway: "Control access to HTTP
+// APIs with JWT authorizers in API Gateway".)
+func ofAuthorization(value string) string {
+	value = strings.Trim(value, " \t")
+	end := strings.IndexAny(value, " \t")
+	switch {
+	case end >= 0 && strings.EqualFold(value[:end], "Bearer"):
+		return strings.Trim(value[end:], " \t")
+	case end < 0 && strings.Count(value, ".") == 2:
+		return value
+	}
+	return ""
 }
