@@ -45,7 +45,9 @@ type Authorization struct {
 	PrincipalID string
 	// Context is passed on in Request.Authorizer, as text: a string, a number, a
 	// boolean. A nil value is left out; another kind, such as a map, makes the
-	// authorization invalid, as in the service: 500.
+	// authorization invalid, as in the service: 500. So do the names principalId and
+	// integrationLatency, which Request.Authorizer has for something else: a context
+	// made of all claims of a token must not say who the client is.
 	Context map[string]any
 	// UsageIdentifierKey is the client's API key, for an API that takes it from
 	// the authorizer: see [WithAPIKeySelectionExpression]. It is a secret, and not
@@ -230,6 +232,8 @@ func authorizerContext(a *Authorization) (map[string]any, error) {
 	for name, value := range a.Context {
 		text, ok := contextText(value)
 		switch {
+		case name == principalID || name == integrationLatency:
+			return nil, fmt.Errorf("%w: the context must not have %q, which the gateway writes: say who the client is in PrincipalID", ErrInvalidAuthorization, name)
 		case ok:
 			texts[name] = text
 		case value != nil:

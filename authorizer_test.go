@@ -71,6 +71,18 @@ func TestAuthorizer_Outcomes(t *testing.T) {
 		{"a context that is nested", func() (*gateway.Authorization, error) {
 			return &gateway.Authorization{Context: map[string]any{"a": []string{"secret"}}}, nil
 		}, 500, `null`},
+		{"a context that says who the client is", func() (*gateway.Authorization, error) {
+			return &gateway.Authorization{Context: map[string]any{"principalId": "admin"}}, nil
+		}, 500, `null`},
+		{"a context that says who else the client is", func() (*gateway.Authorization, error) {
+			return &gateway.Authorization{PrincipalID: "ann", Context: map[string]any{"principalId": "admin"}}, nil
+		}, 500, `null`},
+		{"a context that says so of an IAM identity", func() (*gateway.Authorization, error) {
+			return &gateway.Authorization{Caller: &gateway.Caller{}, Context: map[string]any{"principalId": nil}}, nil
+		}, 500, `null`},
+		{"a context that says how long the authorizer took", func() (*gateway.Authorization, error) {
+			return &gateway.Authorization{Context: map[string]any{"integrationLatency": 0}}, nil
+		}, 500, `null`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +151,7 @@ func TestAuthorizer_Context(t *testing.T) {
 	handleAuthorized(srv, gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 		return &gateway.Authorization{PrincipalID: "ann", UsageIdentifierKey: "a secret", Context: map[string]any{
 			"string": "x", "named": named("y"), "int": -3, "uint": uint8(200), "big": int64(math.MaxInt64), "float": 1e21, "half": float32(0.5),
-			"number": json.Number("12.50"), "true": true, "nil": nil, "integrationLatency": "mine",
+			"number": json.Number("12.50"), "true": true, "nil": nil, "PrincipalID": "other", "principalid": "others",
 		}}, nil
 	}))
 	c := srv.Dial(t)
@@ -148,7 +160,7 @@ func TestAuthorizer_Context(t *testing.T) {
 	srv.WaitDisconnect(c.ConnectionID())
 	want := map[string]any{
 		"principalId": "ann", "string": "x", "named": "y", "int": "-3", "uint": "200", "big": "9223372036854775807",
-		"float": "1000000000000000000000", "half": "0.5", "number": "12.50", "true": "true", "integrationLatency": "mine",
+		"float": "1000000000000000000000", "half": "0.5", "number": "12.50", "true": "true", "PrincipalID": "other", "principalid": "others",
 	}
 	events := srv.Events()
 	require.Len(t, events, 3)

@@ -61,6 +61,7 @@ func TestAuthorizer_Outcomes(t *testing.T) {
 		{"it raised an error that means something to the gateway", "", fmt.Errorf("x: %w", gateway.ErrForbidden), 500, `"Internal server error"`},
 		{"there is no policy", `{"principalId":"ann"}`, nil, 500, `null`},
 		{"there is a nested context", strings.TrimSuffix(policy("Allow", arn), "}") + `,"context":{"a":{}}}`, nil, 500, `null`},
+		{"the context says who the client is", strings.TrimSuffix(policy("Allow", arn), "}") + `,"context":{"principalId":"admin"}}`, nil, 500, `null`},
 		{"the result is above 8 KB", strings.TrimSuffix(policy("Allow", arn), "}") + `,"context":{"a":"` + strings.Repeat("x", 8<<10) + `"}}`, nil, 500, `null`},
 		{"there is no result", `null`, nil, 500, `null`},
 	} {
