@@ -149,7 +149,9 @@ func (f *Function) start() {
 	if f.Concurrency > 0 {
 		f.places = make(chan struct{}, f.Concurrency)
 	}
-	f.client = endpoint.WithoutRedirects(f.Client)
+	if f.Client != nil {
+		f.client = endpoint.WithoutRedirects(f.Client)
+	}
 }
 
 // clientFor returns the client of a call: the function's own, or that of the gateway
