@@ -20,16 +20,30 @@ import (
 )
 
 // peak counts what runs and how much ran at once at most.
-type peak struct{ running, most atomic.Int32 }
-
-func (p *peak) begin() (running int32) {
-	running = p.running.Add(1)
-	for most := p.most.Load(); running > most && !p.most.CompareAndSwap(most, running); most = p.most.Load() {
-	}
-	return running
+type peak struct {
+	mu            sync.Mutex // guards the fields below
+	running, most int
 }
 
-func (p *peak) end() { p.running.Add(-1) }
+func (p *peak) begin() (running int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running++
+	p.most = max(p.most, p.running)
+	return p.running
+}
+
+func (p *peak) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+}
+
+func (p *peak) atMost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most
+}
 
 // emulator stands in for a runtime interface emulator: a call that comes while
 // another runs ends it, and nothing is answered any more.
@@ -84,7 +98,7 @@ func TestFunction_Concurrency(t *testing.T) {
 			require.Equal(t, "done", c.Receive())
 		}
 	}
-	require.Equal(t, int32(1), e.most.Load())
+	require.Equal(t, 1, e.atMost())
 	require.Equal(t, int32(clients*(2+messages)), e.calls.Load())
 }
 
@@ -146,7 +160,7 @@ func TestFunction_ConcurrencyOfFailures(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 5*time.Second, time.Since(start))
 			calls.Wait()
-			require.Equal(t, int32(concurrency), calling.most.Load())
+			require.Equal(t, concurrency, calling.atMost())
 		})
 	}
 }

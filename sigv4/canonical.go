@@ -20,8 +20,8 @@ const (
 
 // reading is one way to read a request: clients differ in what they sign.
 type reading struct {
-	path       string
-	omitToken  bool // the token of a presigned request was added to the query unsigned
+	path        string
+	omitToken   bool // the token of a presigned request was added to the query unsigned
 	plusIsBlank bool // a "+" of the query was signed as a blank: such signers write the query as a form
 }
 
