@@ -132,6 +132,9 @@ func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Au
 	if err := a.check(); err != nil {
 		return nil, err
 	}
+	if req.Upgrade == nil {
+		return nil, errNoUpgrade
+	}
 	signed, err := a.Verifier.Verify(req.Upgrade, nil)
 	if err != nil {
 		return nil, refused(err)
@@ -170,7 +173,10 @@ func connectionID(path string) string {
 	return text
 }
 
-var errIncomplete = errors.New("iam: Auth.Verifier and Auth.Policy must be set")
+var (
+	errIncomplete = errors.New("iam: Auth.Verifier and Auth.Policy must be set")
+	errNoUpgrade  = errors.New("iam: the Request has no Upgrade: only that of $connect does")
+)
 
 func (a *Auth) check() error {
 	if a.Verifier == nil || a.Policy == nil {

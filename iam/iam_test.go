@@ -246,7 +246,9 @@ func TestAuth_Incomplete(t *testing.T) {
 		_, refused := srv.TryDial(t)
 		require.Equal(t, 500, refused.StatusCode)
 	}
+	_, err := (&iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(nil)}).Authorize(t.Context(), &gateway.Request{})
+	require.ErrorContains(t, err, "no Upgrade")
 	require.Equal(t, iam.ImplicitDeny, (*iam.PolicyDocument)(nil).Decide("x", "y"))
-	_, err := iam.ParsePolicy([]byte(`{}`))
+	_, err = iam.ParsePolicy([]byte(`{}`))
 	require.ErrorContains(t, err, "iam: policy: ")
 }

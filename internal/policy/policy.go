@@ -182,6 +182,8 @@ func patterns(members map[string]json.RawMessage, name string, variables bool) (
 		switch {
 		case !ok:
 			return nil, false, fmt.Errorf("%s is neither a string nor an array of strings", name)
+		case strings.ContainsRune(pattern, utf8.RuneError): // for what is no UTF-8, and matches nothing
+			return nil, false, fmt.Errorf("%s is not valid UTF-8", name)
 		case variables && strings.Contains(pattern, "${"):
 			return nil, false, fmt.Errorf("%s has a variable, ${…}, which cannot be evaluated", name)
 		}

@@ -93,6 +93,8 @@ func TestParse_RefusesWhatItCannotEvaluate(t *testing.T) {
 		{"an action without a service", denied(`"NotAction":":Invoke","Resource":"*"`), `action ":Invoke" is neither`},
 		{"a denial of no ARN", denied(`"Action":"*","Resource":"execute-api:/prod/*"`), "begins with neither"},
 		{"an empty resource", `{"Statement":{"Effect":"Allow","Action":"*","NotResource":""}}`, "begins with neither"},
+		{"a denial that is no UTF-8", denied(`"Action":"*","Resource":"*` + "\xff" + `"`), "Resource is not valid UTF-8"},
+		{"half a surrogate pair", denied(`"Action":["*:x","*:\ud800"],"Resource":"*"`), "Action is not valid UTF-8"},
 		{"an empty list", denied(`"Action":[],"Resource":"*"`), "Action is an empty array"},
 		{"a list of lists", denied(`"Action":[["*"]],"Resource":"*"`), "Action is neither"},
 	} {
