@@ -75,7 +75,7 @@ func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.R
 	}
 	resp, err := response(req, answer)
 	if err != nil {
-		return nil, integrationError(req, fmt.Errorf("lambda: function %q: %w", f.Name, err))
+		return nil, integrationError(req, fmt.Errorf("lambda: function %q: %w", f.name(), err))
 	}
 	return resp, nil
 }
@@ -222,14 +222,23 @@ func withoutURL(err error) error {
 	return err
 }
 
+// name is Name or its default.
+func (f *Function) name() string { return cmp.Or(f.Name, "function") }
+
 // target returns where to post an event, and the function's name.
 func (f *Function) target(stageVariables map[string]string) (target, name string, err error) {
-	name, err = functionName(expand(cmp.Or(f.Name, "function"), stageVariables))
+	name, err = functionName(expand(f.name(), stageVariables))
 	if err != nil {
 		return "", "", err
 	}
-	if !strings.HasPrefix(f.URL, "http://") && !strings.HasPrefix(f.URL, "https://") {
+	scheme, rest, _ := strings.Cut(f.URL, "://")
+	switch {
+	case scheme != "http" && scheme != "https":
 		return "", "", fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
+	case rest == "" || rest[0] == '/':
+		return "", "", fmt.Errorf("%w: the URL of function %q has no host", errConfiguration, name)
+	case strings.ContainsAny(rest, "?#"): // it would swallow the path that names the function
+		return "", "", fmt.Errorf("%w: the URL of function %q has a query or a fragment: set Qualifier for the one, and leave the other out", errConfiguration, name)
 	}
 	// As the SDKs do, escape the colons of an ARN, which [url.PathEscape] leaves.
 	target = strings.TrimRight(f.URL, "/") + "/2015-03-31/functions/" + strings.ReplaceAll(url.PathEscape(name), ":", "%3A") + "/invocations"

@@ -109,6 +109,11 @@ func TestFunction_Names(t *testing.T) {
 		{"a variable that is not closed", &lambda.Function{Name: "${stageVariables.x"}},
 		{"no URL", &lambda.Function{Name: "chat", URL: "localhost:9000"}},
 		{"no URL that can be parsed", &lambda.Function{Name: "chat", URL: "http://%zz"}},
+		{"a URL with a query", &lambda.Function{URL: "http://127.0.0.1:1?Qualifier=live"}},
+		{"a URL with an empty query", &lambda.Function{URL: "http://127.0.0.1:1/x/?"}},
+		{"a URL with a fragment", &lambda.Function{URL: "http://127.0.0.1:1#x"}},
+		{"a URL without a host", &lambda.Function{URL: "http://"}},
+		{"a URL with a path and no host", &lambda.Function{URL: "https:///x"}},
 		{"a refusal to sign", &lambda.Function{Sign: func(*http.Request, []byte) error { return errors.New("no credentials") }}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -191,6 +196,11 @@ func TestFunction_Failures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a function without a name has one in errors", func(t *testing.T) {
+		t.Parallel()
+		_, err := (&lambda.Function{URL: endpoint(t, answers(`[]`))}).Invoke(t.Context(), message(""))
+		require.ErrorContains(t, err, `function "function": malformed response`)
+	})
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
 		server := httptest.NewServer(nil)
