@@ -41,8 +41,9 @@ const (
 type Auth struct {
 	// Verifier says who signed.
 	Verifier *sigv4.Verifier
-	// Policy says what they may do. An error denies too: it refuses a $connect with
-	// 500, and a call of @connections with 403.
+	// Policy says what they may do. An error denies too, whatever the decision: it
+	// refuses a $connect as one of a [gateway.Authorizer] does, with 500 unless it
+	// wraps one that says otherwise, and a call of @connections with 403.
 	Policy Policy
 	// APIID is that of the resources of @connections; "" means the gateway's, of
 	// [gateway.WithAPI].

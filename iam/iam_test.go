@@ -234,6 +234,42 @@ func TestAuth_Connect(t *testing.T) {
 	}
 }
 
+// An error of the policy refuses whatever its decision, and a decision that is none
+// of the three denies.
+func TestAuth_PolicyFails(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name            string
+		decision        iam.Decision
+		err             error
+		connect, manage int
+	}{
+		{"an error", iam.Allow, errors.New("no database"), 500, 403},
+		{"an error of a post", iam.Allow, gateway.ErrGone, 500, 403},
+		{"ErrForbidden", iam.Allow, gateway.ErrForbidden, 403, 403},
+		{"ErrUnauthorized", iam.Allow, gateway.ErrUnauthorized, 401, 403},
+		{"another decision", iam.Decision(7), nil, 403, 403},
+		{"a negative decision", iam.Decision(-1), nil, 403, 403},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			auth := &iam.Auth{Verifier: verifier(), Policy: func(context.Context, iam.Access) (iam.Decision, error) { return tt.decision, tt.err }}
+			srv := gatewaytest.New(t, gateway.WithManagementAuth(auth))
+			c := srv.Dial(t)
+			status, _, _ := signedCall(t, srv, "GET", "/test", c.ConnectionID(), ann, secret)
+			require.Equal(t, tt.manage, status)
+			srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(srv.URL(), "ws", "http", 1), nil)
+			require.NoError(t, err)
+			sign(r, ann, secret, nil)
+			_, refused := srv.TryDial(t, gatewaytest.Header("X-Amz-Date", r.Header.Get("X-Amz-Date")), gatewaytest.Header("Authorization", r.Header.Get("Authorization")))
+			require.NotNil(t, refused)
+			require.Equal(t, tt.connect, refused.StatusCode)
+			require.NotContains(t, refused.Body, "database")
+		})
+	}
+}
+
 // What is not set up denies.
 func TestAuth_Incomplete(t *testing.T) {
 	t.Parallel()

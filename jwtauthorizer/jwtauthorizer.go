@@ -243,7 +243,8 @@ func (c Config) withDefaults() Config {
 //
 // The first call fetches the key set, and so does each that finds it too old:
 // others wait for it only when there are no keys yet, or none that their token is
-// signed with. A token without a key ID is good when the set has just one key.
+// signed with. A token without a key ID is good when the set has just one key. Of
+// keys with the same ID the first eight that fit the token's algorithm are tried.
 func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 	token, err := a.token(req)
 	if err != nil {

@@ -110,12 +110,16 @@ func (s *keySet) find(jws *jose.JSONWebSignature) (keys []key) {
 		return nil
 	}
 	for _, k := range s.keys {
-		if (id == "" || k.id == id) && k.fits(algorithm) {
+		if len(keys) < maxTried && (id == "" || k.id == id) && k.fits(algorithm) {
 			keys = append(keys, k)
 		}
 	}
 	return keys
 }
+
+// maxTried bounds the keys of one ID that are tried for a token, each of which takes
+// its time. A set with so many is broken, or hostile.
+const maxTried = 8
 
 // mayLack says that a newer set may have a key for a token: one that has an ID, or
 // takes the place of the only one.

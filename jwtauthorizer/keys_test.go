@@ -264,6 +264,20 @@ func TestKeys_SharedKeyID(t *testing.T) {
 	requireAdmitted(t, a, sign("PS384", rsaKey(), object{"kid": "ed"}, good(nil)))
 }
 
+// Only so many: each takes its time, and the issuer is not to choose how much.
+func TestKeys_ManyOfOneKeyID(t *testing.T) {
+	t.Parallel()
+	others := func(n int) (keys []object) {
+		for range n {
+			keys = append(keys, jwk("ed", newEd(), nil), jwk("ed", rsaKey(), nil), jwk("x", otherEd(), nil))
+		}
+		return append(keys, jwk("ed", edKey(), nil))
+	}
+	requireAdmitted(t, newIssuer(others(7)...).authorizer(t), edToken(nil))
+	requireRefused(t, newIssuer(others(8)...).authorizer(t), edToken(nil), gateway.ErrUnauthorized, "signature")
+	requireRefused(t, newIssuer(others(800)...).authorizer(t), edToken(nil), gateway.ErrUnauthorized, "signature")
+}
+
 // held makes the issuer answer for its keys only once release is called.
 func (i *issuer) held(keys ...object) (release func()) {
 	gate := make(chan struct{})
