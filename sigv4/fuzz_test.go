@@ -3,6 +3,7 @@ package sigv4_test
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -92,4 +93,67 @@ func requireSound(t *testing.T, err error) {
 	require.NotEmpty(t, refused.Message)
 	require.LessOrEqual(t, len(refused.Message), 32<<10)
 	require.NotContains(t, refused.Error(), "\n")
+}
+
+// FuzzVerify_Query signs any query by what net/url reads in it, with "+" as a blank
+// and as a plus sign, and sends it as it is: both are accepted, and a query of
+// another meaning is not.
+func FuzzVerify_Query(f *testing.F) {
+	for _, query := range []string{"", "room=my+room", "a=1+1&+=%2B&b", "a=%20+%20", "&&a==b&=c", "%C3%A9=é&~-._=*", "a=1&a=0&A=2", "a=%zz+", "x;y=+", "+", "%2b=%2B"} {
+		f.Add(query, "a=+")
+	}
+	s := newSigner(signedAt)
+	v := exampleVerifier(at(f, signedAt), "execute-api", "")
+	header := map[string]string{"host": "example.com", "x-amz-date": signedAt}
+	f.Fuzz(func(t *testing.T, query, other string) {
+		if len(query) > 1<<12 || strings.ContainsAny(query+other, "# \r\n") {
+			return
+		}
+		r := &http.Request{Method: http.MethodGet, RequestURI: "/prod?" + query, Host: "example.com", Header: http.Header{}}
+		r.Header.Set("X-Amz-Date", signedAt)
+		readings := map[string]bool{}
+		for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+			canonical, ok := canonicalQuery(query, unescape)
+			if strings.Contains(canonical, "X-Amz-") {
+				return
+			}
+			r.Header.Set("Authorization", s.authorization(s.sign(http.MethodGet, "/prod", canonical, header, nil)))
+			_, err := v.Verify(r, nil)
+			require.Equal(t, ok, err == nil, "%q signed as %q: %v", query, canonical, err)
+			readings[canonical] = true
+		}
+		if canonical, ok := canonicalQuery(other, url.QueryUnescape); ok && !readings[canonical] {
+			r.Header.Set("Authorization", s.authorization(s.sign(http.MethodGet, "/prod", canonical, header, nil)))
+			_, err := v.Verify(r, nil)
+			requireRefused(t, err, invalid)
+		}
+	})
+}
+
+// canonicalQuery is the canonical form of a query as the recipe has it, over what
+// unescape reads. It reports false when there is an escape that is none.
+func canonicalQuery(query string, unescape func(string) (string, error)) (string, bool) {
+	var pairs [][2]string
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, nameErr := unescape(name)
+		value, valueErr := unescape(value)
+		if nameErr != nil || valueErr != nil {
+			return "", false
+		}
+		escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+		pairs = append(pairs, [2]string{escape(name), escape(value)})
+	}
+	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	var b strings.Builder
+	for i, pair := range pairs {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(pair[0] + "=" + pair[1])
+	}
+	return b.String(), true
 }
