@@ -79,6 +79,8 @@ func TestPresigned(t *testing.T) {
 			{"nothing", "", allowed, awsSecret, "", ""},
 			{"a parameter", "?room=blue", allowed, awsSecret, "", "blue"},
 			{"a blank", "?room=my%20room", allowed, awsSecret, "", "my room"},
+			{"a blank, written as a plus sign", "?room=my+room", allowed, awsSecret, "", "my room"},
+			{"blanks and parameters of one name", "?room=b&room=a%20&x=+", allowed, awsSecret, "", "b"},
 			{"a blank and a plus sign", "?room=my%20%2B%20room", allowed, awsSecret, "", "my + room"},
 			{"other characters", "?room=%C3%A9%2F%3D%26%7E%2A%27%28%29%21", allowed, awsSecret, "", "é/=&~*'()!"},
 			{"a temporary key", "?room=my%20room", temporary, awsSecret, awsToken, "my room"},
