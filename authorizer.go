@@ -45,9 +45,10 @@ type Authorization struct {
 	PrincipalID string
 	// Context is passed on in Request.Authorizer, as text: a string, a number, a
 	// boolean. A nil value is left out; another kind, such as a map, makes the
-	// authorization invalid, as in the service: 500. So do the names principalId and
-	// integrationLatency, which Request.Authorizer has for something else: a context
-	// made of all claims of a token must not say who the client is.
+	// authorization invalid, as in the service: 500. The names principalId and
+	// integrationLatency make it invalid, too, because Request.Authorizer has them for
+	// something else: a context made of all claims of a token must not say who the
+	// client is.
 	Context map[string]any
 	// UsageIdentifierKey is the client's API key, for an API that takes it from
 	// the authorizer: see [WithAPIKeySelectionExpression]. It is a secret, and not

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -268,6 +269,33 @@ func TestAuth_PolicyFails(t *testing.T) {
 			require.NotContains(t, refused.Body, "database")
 		})
 	}
+}
+
+// A caller that swapped the halves of its key sees what it sent; the log does not.
+func TestAuth_LogHasNoSecret(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	auth := &iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(nil)}
+	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithManagementAuth(auth))
+	c := srv.Dial(t)
+	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
+	for _, sent := range []string{secret, "NOSLASH0000SECRET"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(srv.URL(), "ws", "http", 1), nil)
+		require.NoError(t, err)
+		sign(r, sent, ann, nil)
+		_, refused := srv.TryDial(t, gatewaytest.Header("X-Amz-Date", r.Header.Get("X-Amz-Date")), gatewaytest.Header("Authorization", r.Header.Get("Authorization")))
+		require.Equal(t, 403, refused.StatusCode)
+		_, refused = srv.TryDial(t, gatewaytest.Header("Authorization", sent))
+		require.Equal(t, 403, refused.StatusCode)
+		require.Contains(t, refused.Body, "Authorization="+sent)
+		status, _, _ := signedCall(t, srv, "GET", "/test", c.ConnectionID(), sent, ann)
+		require.Equal(t, 403, status)
+		for part := range strings.SplitSeq(sent, "/") {
+			require.NotContains(t, log.String(), part)
+		}
+	}
+	require.Contains(t, log.String(), "Credential must have exactly 5 slash-delimited elements")
 }
 
 // What is not set up denies.
