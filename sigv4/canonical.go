@@ -66,13 +66,15 @@ func (v *Verifier) match(m *message, a *authorization, secret string, body []byt
 	var (
 		first       error
 		readings    [8]reading
+		query       canonicalQuery
 		canonical   [1 << 10]byte
 		toSign      [256]byte
 		expected    [sha256.Size * 2]byte
 		expectedMAC [sha256.Size]byte
 	)
 	for _, r := range m.readings(a, readings[:0]) {
-		request, complete := m.appendCanonical(canonical[:0], a, r, payload)
+		query.read(m, a, r)
+		request, complete := m.appendCanonical(canonical[:0], a, r, &query, payload)
 		text := a.appendToSign(toSign[:0], request)
 		hex.Encode(expected[:], appendHMAC(expectedMAC[:0], key, text))
 		if subtle.ConstantTimeCompare(expected[:], []byte(a.signature)) == 1 && complete && ok {
@@ -104,14 +106,31 @@ func (m *message) payload(a *authorization, body []byte, allowUnsigned bool) (st
 	return hash, !signed || claim == hash
 }
 
+// canonicalQuery is the query of a reading. Readings that differ in their path only
+// share it: a long one takes its time.
+type canonicalQuery struct {
+	of   reading // without its path
+	text []byte  // behind a line break; nil before the first reading
+	ok   bool    // it has no escapes that are none
+}
+
+func (q *canonicalQuery) read(m *message, a *authorization, r reading) {
+	r.path = ""
+	if q.text == nil || q.of != r {
+		if q.of = r; q.text == nil {
+			q.text = make([]byte, 0, len("\n")+len(m.query))
+		}
+		q.text, q.ok = m.appendQuery(append(q.text[:0], '\n'), a.presigned, r)
+	}
+}
+
 // appendCanonical appends the canonical request. It reports false when a signed
 // header is not there, or the query has escapes that are none.
-func (m *message) appendCanonical(b []byte, a *authorization, r reading, payload string) (_ []byte, ok bool) {
+func (m *message) appendCanonical(b []byte, a *authorization, r reading, query *canonicalQuery, payload string) (_ []byte, ok bool) {
 	b = append(b, m.method...)
 	b = append(b, '\n')
 	b = appendPath(b, r.path)
-	b = append(b, '\n')
-	b, ok = m.appendQuery(b, a.presigned, r)
+	b, ok = append(b, query.text...), query.ok
 	b = append(b, '\n')
 	for name := range strings.SplitSeq(a.signedHeaders, ";") {
 		var sent bool

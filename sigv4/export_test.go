@@ -16,9 +16,13 @@ func (v *Verifier) Intermediates(r *http.Request, body []byte) ([]Intermediate, 
 		return nil, err
 	}
 	payload, _ := m.payload(&a, body, v.AllowUnsignedPayload)
-	var all []Intermediate
+	var (
+		all   []Intermediate
+		query canonicalQuery
+	)
 	for _, r := range m.readings(&a, nil) {
-		canonical, _ := m.appendCanonical(nil, &a, r, payload)
+		query.read(&m, &a, r)
+		canonical, _ := m.appendCanonical(nil, &a, r, &query, payload)
 		all = append(all, Intermediate{r.path, string(canonical), string(a.appendToSign(nil, canonical))})
 	}
 	return all, nil
