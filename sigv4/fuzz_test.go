@@ -97,7 +97,7 @@ func requireSound(t *testing.T, err error) {
 
 // FuzzVerify_Query signs any query by what net/url reads in it, with "+" as a blank
 // and as a plus sign, and sends it as it is: both are accepted, and a query of
-// another meaning is not.
+// another meaning is not, nor one with a bare semicolon.
 func FuzzVerify_Query(f *testing.F) {
 	for _, query := range []string{"", "room=my+room", "a=1+1&+=%2B&b", "a=%20+%20", "&&a==b&=c", "%C3%A9=é&~-._=*", "a=1&a=0&A=2", "a=%zz+", "x;y=+", "+", "%2b=%2B"} {
 		f.Add(query, "a=+")
@@ -114,6 +114,7 @@ func FuzzVerify_Query(f *testing.F) {
 		readings := map[string]bool{}
 		for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
 			canonical, ok := canonicalQuery(query, unescape)
+			ok = ok && !strings.Contains(query, ";") // who reads the query later splits it there, the signer does not
 			if strings.Contains(canonical, "X-Amz-") {
 				return
 			}
