@@ -170,7 +170,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	n := g.cut()
+	n := g.cut() //nolint:contextcheck // each $disconnect has a context of its own
 	grace := time.NewTimer(cutGrace)
 	defer grace.Stop()
 	select {

@@ -57,8 +57,7 @@ func (g *guard) panicked(callback string, p any) {
 	g.mu.Unlock()
 	if due {
 		err := &panicError{p, debug.Stack()}
-		g.log.LogAttrs(context.Background(), slog.LevelError, "a callback panicked", //nolint:forbidigo // it may have no context
-			slog.String("callback", callback), slog.Int("panics", n), slog.Any("error", err), slog.String("stack", string(err.stack)))
+		g.log.Error("a callback panicked", "callback", callback, "panics", n, "error", err, "stack", string(err.stack))
 	}
 }
 

@@ -29,7 +29,7 @@ func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 	const sent = 40
 	gw, err := gateway.New()
 	require.NoError(t, err)
-	defer gw.Close() //nolint:errcheck // it ends what is left
+	defer gw.Close()
 	running, release := make(chan struct{}, sent), make(chan struct{})
 	disconnected := make(chan *gateway.Request, 1)
 	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -255,14 +255,15 @@ func TestClose_whileConnectRuns(t *testing.T) {
 					return nil, nil
 				})
 				srv.HandleFunc("$disconnect", answerNothing)
-				go func() { // ends with the upgrade
+				closed := make(chan error, 1)
+				go func() { // ends with the gateway
 					<-begun
-					err := srv.Gateway.Close()
-					if tc.late < time.Second {
-						require.NoError(t, err)
-					}
+					closed <- srv.Gateway.Close()
 				}()
 				_, refused := srv.TryDial(t)
+				if err := <-closed; tc.late < time.Second {
+					require.NoError(t, err)
+				}
 				require.NotNil(t, refused)
 				require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
 				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble

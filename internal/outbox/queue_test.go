@@ -208,7 +208,7 @@ func TestQueue_Cork_counts(t *testing.T) {
 				}
 				require.Equal(t, 2*tc.real, q.bytes)
 				require.True(t, q.claim())
-				require.Equal(t, 2*tc.real, len(strings.Join(drain(q, 10), "")))
+				require.Len(t, strings.Join(drain(q, 10), ""), 2*tc.real)
 				require.Zero(t, q.count)
 				require.Zero(t, q.bytes)
 			}
