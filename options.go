@@ -245,9 +245,10 @@ type Quotas struct {
 	// IntegrationTimeout ends the wait for an integration: its context ends, the
 	// client gets "Endpoint request timed out". Default: 29 s.
 	IntegrationTimeout time.Duration
-	// WriteTimeout bounds one write to a client's socket, of 16 KiB or one larger
-	// message: the connection is cut when a client has not taken it by then.
-	// Default, ours: 10 s.
+	// WriteTimeout is how long a client may take nothing of what waits for it: then
+	// the connection is cut. One that takes little at a time is not. Once a
+	// connection closes, the client has at most 5 s, also without a WriteTimeout, and
+	// 30 s in all. Default, ours: 10 s.
 	WriteTimeout time.Duration
 	// SendBufferBytes and SendBufferMessages bound what waits to be sent to one
 	// client. Above them posts get [ErrLimitExceeded]. Defaults, ours: 1 MiB and 256.
@@ -257,8 +258,8 @@ type Quotas struct {
 	// service gives no order, more is nearer to it.
 	InFlight int
 	// PingInterval sends the client a ping when nothing came from it for so long,
-	// and ends the connection with 1006 when nothing came for as long again. The
-	// default is none: the service never pings.
+	// and ends the connection with 1006 when nothing came for as long after the ping.
+	// The default is none: the service never pings.
 	PingInterval time.Duration
 	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
 	// second, 500 at once.
