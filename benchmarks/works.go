@@ -67,13 +67,14 @@ func reply() work {
 }
 
 func pipelined() work {
+	everybody := with(load.Exchange, "gateway", "gws", "gorilla", "coder", "nhooyr", "centrifuge", "tcp")
 	return work{
-		name: "pipelined", about: "the same with 16 requests under way on each of 50 connections",
+		name: "pipelined", about: "the same with many requests under way on each of 50 connections",
 		metrics: []load.Metric{load.PerSecond, load.CPUEach, load.Busy, load.LoadBusy},
-		cases: []scenario{{
-			plan:    load.Plan{Clients: 50, Outstanding: 16},
-			entries: with(load.Exchange, "gateway", "gws", "gorilla", "coder", "nhooyr", "centrifuge", "tcp"),
-		}},
+		cases: []scenario{
+			{name: "16 under way", plan: load.Plan{Clients: 50, Outstanding: 16}, entries: everybody},
+			{name: "1,000 under way", plan: load.Plan{Clients: 50, Outstanding: 1000}, entries: everybody},
+		},
 		targets: []target{against("gws", load.PerSecond, 4.0)},
 	}
 }
