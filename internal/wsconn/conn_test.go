@@ -292,6 +292,22 @@ func TestConn_allocation(t *testing.T) {
 		got := allocated(func() { _, _ = c.Read(&control{}) })
 		require.Less(t, got, uint64(wsconn.FirstPayload+(16<<10)))
 	})
+	t.Run("a header without its payload holds little, in a fragment too", func(t *testing.T) {
+		for name, in := range map[string][]byte{
+			"a message":  announce(fin|textFrame, 32<<10),
+			"a fragment": announce(textFrame, 32<<10),
+			"the second": join(frame(textFrame, "a"), announce(contFrame, 32<<10)),
+		} {
+			server, client := memoryPair(t)
+			c := wsconn.NewConn(server, wsconn.Limits{FrameBytes: 32 << 10, MessageBytes: 128 << 10})
+			background(t, func() {
+				sendNow(client, in, 0)
+				_ = client.Close()
+			})
+			got := allocated(func() { _, _ = c.Read(&control{}) })
+			require.Less(t, got, uint64(12<<10), name)
+		}
+	})
 	t.Run("a million empty continuations cost nothing", func(t *testing.T) {
 		server, client := memoryPair(t)
 		c := wsconn.NewConn(server, wsconn.Limits{MessageBytes: 10})

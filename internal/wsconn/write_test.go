@@ -33,6 +33,24 @@ func TestConn_Write(t *testing.T) {
 			require.Equal(t, string(big)+"end", string(got))
 		})
 	})
+	t.Run("waits for a peer that takes little at a time", func(t *testing.T) {
+		t.Parallel()
+		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
+			const limit, every = 400 * time.Millisecond, 20 * time.Millisecond
+			failed := make(chan error, 1)
+			background(t, func() { failed <- c.Write(make([]byte, 64<<20), within(limit)) })
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			for range 5 * limit / every {
+				<-ticker.C
+				_, err := io.ReadFull(peer, make([]byte, 16<<10))
+				require.NoError(t, err)
+			}
+			require.Empty(t, failed, "it has read all the time")
+			c.Close()
+			require.Error(t, <-failed)
+		})
+	})
 	t.Run("ends with its timeout when the peer does not read", func(t *testing.T) {
 		t.Parallel()
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
