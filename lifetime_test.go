@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -26,6 +27,16 @@ import (
 // because its integrations are slower than it.
 func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 	t.Parallel()
+	for _, socket := range []string{"tcp", "tls"} {
+		t.Run(socket, func(t *testing.T) {
+			t.Parallel()
+			resetWhileTheInboxIsFull(t, socket)
+		})
+	}
+}
+
+func resetWhileTheInboxIsFull(t *testing.T, socket string) {
+	t.Helper()
 	const sent = 40
 	gw, err := gateway.New()
 	require.NoError(t, err)
@@ -41,10 +52,14 @@ func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 		disconnected <- req
 		return nil, nil
 	})
-	c := socketKinds()["tcp"](t, gw.Handler())
+	c := socketKinds()[socket](t, gw.Handler())
 	require.NoError(t, <-c.send(slices.Repeat([]string{"message"}, sent)...))
 	<-running
-	tcp, ok := c.nc.(*net.TCPConn)
+	nc := c.nc
+	if secure, ok := nc.(*tls.Conn); ok {
+		nc = secure.NetConn()
+	}
+	tcp, ok := nc.(*net.TCPConn)
 	require.True(t, ok)
 	// The reset may come before the reader waits for room, or after.
 	require.NoError(t, tcp.SetLinger(0))

@@ -137,9 +137,14 @@ func (c *Conn) interruptedBy(err error) bool {
 // GiveUp makes Close reset the connection, as after a write that has timed out.
 func (c *Conn) GiveUp() { c.stuck.Store(true) }
 
-// HungUp reports whether the connection was reset, or closed in both directions,
-// where that shows without reading: on a polled socket.
-func (c *Conn) HungUp() bool { return c.nc == nil && c.polled.HungUp() }
+// HungUp reports whether the connection was reset, or closed in both directions, as
+// far as that shows without reading: on Linux, on a socket and over TLS.
+func (c *Conn) HungUp() bool {
+	if c.nc == nil {
+		return c.polled.HungUp()
+	}
+	return hungUp(c.nc.Conn)
+}
 
 // Close closes the socket, without a Close frame. A peer that did not read for as
 // long as a write may take sees a reset: it would not read the end of the stream.
