@@ -65,8 +65,14 @@ type Caller struct {
 	ARN         string
 }
 
-// WithAuthorizer sets Route.Authorizer.
-func WithAuthorizer(a Authorizer) RouteOption { return func(r *Route) { r.Authorizer = a } }
+// WithAuthorizer sets Route.Authorizer. A nil Authorizer panics: it would let every
+// client in.
+func WithAuthorizer(a Authorizer) RouteOption {
+	if noAuthorizer(a) {
+		panic(fmt.Errorf("%w: WithAuthorizer: the Authorizer is nil: leave WithAuthorizer out to let every client in", ErrInvalidOption))
+	}
+	return func(r *Route) { r.Authorizer = a }
+}
 
 // RequestAuthorizer asks an [Authorizer] only about upgrades that have all
 // identity sources; one that lacks any, or has an empty one, gets 401. It is a

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// Observer is told of what happens, for metrics and tests. Nil fields are
-// skipped. Its funcs are called synchronously, from many goroutines at once, on
-// the path of the client they speak of: they must be quick, must not block and
-// must not panic. A context carries the values of the upgrade request.
+// Observer is told of what happens, for metrics and tests. Nil fields are skipped.
+// Its funcs are called synchronously, from many goroutines at once, on the path of
+// the client they speak of: they must be quick and must not block. A panic in one is
+// recovered and logged, at most once a minute for each func. A context carries the
+// values of the upgrade request.
 type Observer struct {
 	// UpgradeRejected: an upgrade request was answered with statusCode. err says
 	// why; it is nil when the $connect integration chose that status itself.
@@ -20,7 +21,7 @@ type Observer struct {
 	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
 	// IntegrationDone: an integration returned, or ran out of time. err is nil or
 	// an *[IntegrationError]. req is as the integration left it; of one that has not
-	// returned, req is another, without Body.
+	// returned, req is another, without Body and Upgrade.
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
 	// MessageRejected: a message from a client was answered with an error frame
 	// before an integration was asked, for err: no route matched (403), it was
