@@ -14,7 +14,7 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// Connection is what is known of an open connection.
+// Connection describes an open connection.
 type Connection struct {
 	ID          string
 	ConnectedAt time.Time

@@ -22,17 +22,17 @@ import (
 // closes and further messages are seen; from then on a timer ends the wait at the
 // integration's timeout.
 //
-// The reader's worker is its goroutine's, which keeps it for what it reads next,
-// maybe on another connection, unless it was taken over.
+// A goroutine that reads keeps its worker and uses it again, also for another
+// connection. It loses the worker when another goroutine takes the reading over.
 type worker struct {
 	c       *connection
-	started *atomic.Int64 // of the call, while its goroutine is the reader: Unix nanoseconds, 0: none; nil unless it is watched
+	started *atomic.Int64 // of the call, while its goroutine is the reader: an instant, 0: none; nil unless it is watched
 	watch   *watch        // likewise
 	place   int           // where that has it
 	taking  sync.Mutex    // held by whoever makes started 0 for the goroutine, until all is done; before c.mu
 
-	// c.mu guards the fields below. While its goroutine is the reader they are that
-	// one's, until somebody else, during a call, makes started 0 under c.mu.
+	// c.mu guards the fields below. While the worker's goroutine is the reader, it uses
+	// them without the lock. Whoever sets started to 0 under c.mu ends that.
 	timeout *time.Timer
 	reads   bool    // its goroutine is the connection's reader
 	call    *call   // under way
@@ -409,7 +409,7 @@ func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
 	w.c.lastActive.advance(w.c.g.at(now))
 	err := w.send(body, now)
 	if err != nil {
-		err = ErrGone // it is closed: for room the reply has waited
+		err = ErrGone // the only error left: a reply waits for room
 	}
 	w.c.g.posted(ctx, w.c.id, len(body), err)
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// guard is the one rule for callbacks of the embedding program that have no answer
-// of their own: observers, the [ManagementAuth] and the log handler. A panic in one ends that call and
-// nothing else. It is counted, and logged with its stack: the first of each callback
-// at once, later ones at most once in panicLogEvery, with their number.
+// guard is the one rule for callbacks of the embedding program that have no answer of
+// their own: observers, the [ManagementAuth] and the log handler. A panic in one ends
+// that call and nothing else. It is counted, and logged with its stack: the first of
+// each callback at once, later ones at most once in panicLogEvery, with their number.
 //
 // [runtime.Goexit] cannot be recovered. So what the gateway has to do after a
 // callback stands in a defer, which runs in that case, too.

@@ -59,10 +59,12 @@ type throttles struct {
 // since one of them can open many connections.
 func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 
-// refusalLevel returns the level at which a refusal, or what else a client did wrong,
-// is logged: the given one, or DEBUG. status may be 0. A client can cause as many refusals as it sends messages, so most of them must
-// not reach the log of a server in production: those above a throttle or a quota are
-// many by their nature, and of the others a few are enough to notice.
+// refusalLevel returns level while few lines are written that clients cause, and DEBUG
+// after that. It is the level of a refusal, or of what else a client did wrong; status
+// is that of the refusal, or 0. A client can cause as many refusals as it sends
+// messages, so most of them must not reach the log of a server in production: those
+// above a throttle or a quota are many by their nature, and of the others a few are
+// enough to notice.
 func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog.Level {
 	if status == http.StatusTooManyRequests || !g.log.Enabled(g.root, level) || !g.throttles.warnings.Allow(now) {
 		return slog.LevelDebug

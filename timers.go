@@ -113,7 +113,7 @@ func (c *connection) tick() {
 
 var errSilent = errors.New("the client answered no ping")
 
-// postpone puts a tick off that comes late, once in a row.
+// postpone postpones a late tick, but never twice in a row.
 func (c *connection) postpone(now instant) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -65,7 +65,7 @@ const invokeAction = "execute-api:Invoke"
 // the context, whose nulls are left out. An error means that the result is not
 // valid, which the service answers with 500: it is no JSON object, or above 8 KB;
 // there is no policyDocument, or not a valid one; the context has objects or
-// arrays. Not valid here either is what could allow more than was meant: a name
+// arrays. This package also refuses what could allow more than was meant: a name
 // that comes twice in the result or its context and, in the policy, a Condition, a
 // Principal, a variable such as ${aws:username}, and any member that IAM's grammar
 // does not have, or that is null. (API Gateway: "Output from an API Gateway Lambda

@@ -110,8 +110,8 @@ func (m *message) payload(a *authorization, body []byte, allowUnsigned bool) (st
 // share it: a long one takes its time.
 type canonicalQuery struct {
 	of   reading // without its path
-	text []byte  // behind a line break; nil before the first reading
-	ok   bool    // it has no escapes that are none
+	text []byte  // begins with a line break; nil before the first reading
+	ok   bool    // every % begins a valid escape
 }
 
 func (q *canonicalQuery) read(m *message, a *authorization, r reading) {

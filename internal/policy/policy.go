@@ -201,7 +201,7 @@ func text(raw json.RawMessage) (s string, ok bool) {
 	return s, ok
 }
 
-// textOrNone says whether a member that tells nothing is as it must be.
+// textOrNone reports whether an informational member is absent or a string.
 func textOrNone(raw json.RawMessage) bool {
 	_, ok := text(raw)
 	return raw == nil || ok

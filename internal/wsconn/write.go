@@ -50,7 +50,8 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 }
 
 // Write writes all of b. It gives up with [os.ErrDeadlineExceeded] when the client
-// has taken nothing for as long as patience says. After an error the connection
+// has taken nothing for as long as patience says; where the kernel does not tell what
+// it has taken, when it has not taken 16 KiB by then. After an error the connection
 // cannot be written to any more.
 func (c *Conn) Write(b []byte, patience poll.Patience) error {
 	n, err := c.TryWrite(b)
@@ -139,7 +140,7 @@ func (w *writeWatch) look() {
 		limit = w.patience()
 	}
 	switch {
-	case queued != w.queued: // the client has taken some of it, and more was queued, maybe
+	case queued != w.queued: // the client has taken some of it (and more may have been queued since)
 		w.queued, w.since = queued, now
 	case limit > 0 && now.Sub(w.since) >= limit:
 		_ = w.nc.SetWriteDeadline(time.Unix(1, 0)) // long ago
