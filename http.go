@@ -211,6 +211,9 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusOK { // 101 among them, whose body is the socket: it has no end, and no timeout
+		return nil, fmt.Errorf("the endpoint's status is %d, want 200 to 599", resp.StatusCode)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.responseBytes)+1))
 	switch {
 	case err != nil:
