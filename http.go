@@ -77,7 +77,9 @@ type HTTPIntegration struct {
 	// The first two lines have values on $connect only. A source that is missing or a
 	// JSON null leaves its target out; a {name} of the URI cannot be left out. Headers
 	// that belong to the connection or frame the request, such as Content-Length,
-	// cannot be mapped. (API Gateway: "Setting up data mapping for WebSocket APIs".)
+	// cannot be mapped. A mapped Host fails the integration where an HTTP proxy would
+	// take it for the server to ask. (API Gateway: "Setting up data mapping for
+	// WebSocket APIs".)
 	RequestParameters map[string]string
 	// CallbackURL tells the endpoint whom it serves: when set, it gets the headers
 	// connectionId, routeKey, eventType, stage, and callbackUrl, which is CallbackURL
@@ -206,7 +208,11 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 	if err != nil {
 		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: err}
 	}
-	resp, err := c.clientFor(ctx).Do(out)
+	client := c.clientFor(ctx)
+	if err := endpoint.CheckHost(client, out); err != nil {
+		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: err}
+	}
+	resp, err := client.Do(out)
 	if err != nil {
 		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: withoutURL(err)}
 	}

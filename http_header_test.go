@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -102,7 +103,7 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
 	w := wireTo(t, srv)
-	w.send(upgradeText("Connection: X-Hop, x-forwarded-for", "X-Hop: 1", "Connection: X-Hop-Too", "X-Hop-Too: 1", "Proxy-Authorization: Basic x", "Expect: ",
+	w.send(upgradeText("Connection: X-Hop, x-forwarded-for, X-Forwarded-Proto", "X-Hop: 1", "Connection: X-Hop-Too", "X-Hop-Too: 1", "Proxy-Authorization: Basic x", "Expect: ",
 		"Range: bytes=0-1", "If-None-Match: *", "If-Match: x", "If-Modified-Since: x", "If-Unmodified-Since: x", "If-Range: x", "Content-Encoding: gzip",
 		"Content-Range: bytes 0-1/2", "HTTP2-Settings: x", "TE: trailers", "Keep-Alive: 1", "Proxy-Connection: close", "Accept-Encoding: br", "X-Kept: 1"))
 	line, err := w.br.ReadString('\n')
@@ -117,5 +118,39 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	}
 	require.Equal(t, "1", header.Get("X-Kept"))
 	require.NotEmpty(t, header.Get("X-Forwarded-For"))
+	require.Equal(t, "http", header.Get("X-Forwarded-Proto"))
 	require.NotEmpty(t, header.Get("X-Amzn-Trace-Id"))
+}
+
+// Through a proxy a Host header chooses the server: a mapped one, which may be a
+// client's, goes through none.
+func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
+	t.Parallel()
+	proxy := newEndpoint(t, says("from the proxy"))
+	through, err := url.Parse(proxy.URL)
+	require.NoError(t, err)
+	backend := newEndpoint(t, says("from the backend"))
+	host := strings.TrimPrefix(backend.URL, "http://")
+	client := &http.Client{Transport: &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
+		if r.URL.Path == "/direct" {
+			return nil, nil
+		}
+		return through, nil
+	}}}
+	t.Cleanup(client.CloseIdleConnections)
+	const failed = `{"message": "Internal server error"`
+	for _, tt := range []struct{ path, message, want string }{
+		{"/", `{"host":"evil.example"}`, failed},
+		{"/", `{"host":"` + host + `"}`, "from the proxy"},
+		{"/", `{}`, "from the proxy"},
+		{"/direct", `{"host":"other.example"}`, "from the backend"},
+	} {
+		ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: backend.URL + tt.path, Client: client, RequestParameters: map[string]string{
+			"integration.request.header.host": "route.request.body.host",
+		}})
+		require.Contains(t, ask(tt.message), tt.want, tt)
+	}
+	require.Equal(t, 2, proxy.count())
+	require.Equal(t, host, proxy.last(t).Host)
+	require.Equal(t, "other.example", backend.last(t).Host)
 }

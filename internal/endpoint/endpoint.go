@@ -5,6 +5,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -57,6 +58,31 @@ func For(ctx context.Context, otherwise *Client) *http.Client {
 		return c.HTTP()
 	}
 	return otherwise.HTTP()
+}
+
+// errProxyHost is of a request whose Host header would choose the server.
+var errProxyHost = errors.New("the Host header is not the host of the URL, and the request goes through a proxy, which would ask the server that the header names: map no Host, or exempt the host of the URL from the proxy")
+
+// CheckHost refuses a request with another Host header than its URL's host when
+// client sends it through a proxy: net/http tells the proxy the header's host alone,
+// and a client of the gateway may have chosen it.
+func CheckHost(client *http.Client, r *http.Request) error {
+	if r.URL.Scheme != "http" || r.Host == "" || r.Host == r.URL.Host { // a proxy of https connects to the URL's host
+		return nil
+	}
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	t, ok := transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return nil
+	}
+	proxy, err := t.Proxy(r)
+	if err == nil && proxy != nil && (proxy.Scheme == "http" || proxy.Scheme == "https") { // SOCKS gets the URL's host
+		return errProxyHost
+	}
+	return err
 }
 
 // WithoutRedirects returns a copy of client that follows no redirect.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,10 +39,17 @@ func UpgradeOf(r *http.Request, traceID string) Upgrade {
 	if r.TLS != nil {
 		up.Proto, up.Port = "https", "443"
 	}
-	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+	if _, port, err := net.SplitHostPort(r.Host); err == nil && isPort(port) {
 		up.Port = port
 	}
 	return up
+}
+
+// isPort says whether text is a port: net/http lets a client write more than digits
+// behind the host.
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 // TraceID makes an X-Amzn-Trace-Id of the ID of a request, so that everybody who
@@ -91,8 +99,8 @@ func (e *Event) Headers() Headers {
 	if host == "" {
 		host = e.DomainName
 	}
-	if before := up.Header["X-Forwarded-For"]; len(before) > 0 {
-		forwarded = strings.Join(before, ", ") + ", " + forwarded
+	if before := strings.Join(up.Header["X-Forwarded-For"], ", "); strings.Trim(before, ", \t") != "" {
+		forwarded = before + ", " + forwarded
 	}
 	if sent := up.Header["X-Amzn-Trace-Id"]; len(sent) > 0 && sent[len(sent)-1] != "" {
 		trace = sent[len(sent)-1]
