@@ -324,10 +324,10 @@ func (c *httpCall) setHeader(header http.Header, req *Request, headers event.Hea
 		}
 	}
 	if req.EventType == EventMessage || !c.proxy {
-		header.Set("Content-Type", "application/json")
+		setHeader(header, "Content-Type", "application/json")
 	}
-	header.Set("User-Agent", "AmazonAPIGateway_"+req.APIID)
-	header.Set("X-Amzn-Apigateway-Api-Id", req.APIID)
+	setHeader(header, "User-Agent", "AmazonAPIGateway_"+req.APIID)
+	setHeader(header, "X-Amzn-Apigateway-Api-Id", req.APIID)
 	if c.callbackURL != "" {
 		setHeader(header, "connectionId", req.ConnectionID)
 		setHeader(header, "routeKey", req.RouteKey)
@@ -337,11 +337,12 @@ func (c *httpCall) setHeader(header http.Header, req *Request, headers event.Hea
 	}
 }
 
-// setHeader sets a header in this spelling, in place of any that a client sent.
+// setHeader sets a header in this spelling, in place of any that a client sent,
+// also of one with "_" for "-".
 // Without a value it is left out.
 func setHeader(header http.Header, name string, values ...string) {
 	for other := range header {
-		if strings.EqualFold(other, name) {
+		if strings.EqualFold(dashed(other), dashed(name)) {
 			delete(header, other)
 		}
 	}
@@ -380,8 +381,10 @@ func addedHeader(name string) bool {
 
 // passesOn says whether a header of the upgrade request goes to the endpoint.
 func (c *httpCall) passesOn(name string) bool {
-	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	switch canonical := http.CanonicalHeaderKey(dashed(name)); canonical {
 	case "Host", "Accept-Encoding": // net/http's
+		return false
+	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto": // the front end's, in another spelling
 		return false
 	case "Proxy-Authorization", "Http2-Settings": // for the hop to us (RFC 9110, sections 7.6.1 and 11.7.2)
 		return false
@@ -401,8 +404,13 @@ func (c *httpCall) passesOn(name string) bool {
 // and 10.1.1; API Gateway: "Transform API requests and responses for HTTP APIs",
 // reserved headers.)
 func reservedHeader(name string) bool {
+	name = dashed(name)
 	return hopByHop(name) || strings.EqualFold(name, "Expect")
 }
+
+// dashed returns the name of a header as the many backends read it that take "_" for
+// "-": those with the environment variables of CGI. (RFC 3875, section 4.1.18.)
+func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
 // namedInConnection says whether the client names a header in Connection, as one
 // that is only for the next hop. (RFC 9110, section 7.6.1.)

@@ -21,7 +21,7 @@ func TestHTTPIntegration_ReservedHeaders(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"Content-Length", "content-length", "Content-length", "Transfer-Encoding", "transfer-encoding", "connection", "Upgrade", "te", "TE",
-		"trailer", "expect", "keep-alive", "proxy-connection",
+		"trailer", "expect", "keep-alive", "proxy-connection", "Content_Length", "transfer_encoding",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -153,4 +153,29 @@ func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
 	require.Equal(t, 2, proxy.count())
 	require.Equal(t, host, proxy.last(t).Host)
 	require.Equal(t, "other.example", backend.last(t).Host)
+}
+
+// Many backends take "_" in a header's name for "-": a client does not set by such a
+// name what the gateway or a mapping sets, and frames no request.
+func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, CallbackURL: "http://gateway.internal", RequestParameters: map[string]string{
+		"integration.request.header.X-User-Id": "context.connectionId", "integration.request.header.x-absent": "stageVariables.none", "integration.request.header.x_own_name": "'own'",
+	}})
+	w := wireTo(t, srv)
+	w.send(upgradeText("X_User_Id: admin", "X-User_id: admin", "X_ABSENT: 1", "X-Own-Name: forged", "X_Forwarded_For: 198.51.100.1", "X-Forwarded_Proto: https", "User_Agent: x",
+		"X_Amzn_Apigateway_Api_Id: x", "X_Amzn_Trace_Id: x", "Transfer_Encoding: chunked", "Content_Length: 7", "Accept_Encoding: br", "X_Kept: 1"))
+	line, err := w.br.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "101")
+	for name := range e.last(t).Header {
+		if strings.Contains(name, "_") {
+			require.Contains(t, []string{"X_kept", "X_own_name"}, name)
+		}
+	}
+	require.Equal(t, []string{"own"}, e.last(t).Header["X_own_name"])
+	require.NotContains(t, e.last(t).Header, "X-Own-Name")
+	require.Equal(t, []string{"1"}, e.last(t).Header["X_kept"])
 }
