@@ -281,9 +281,19 @@ func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*
 	for _, m := range c.mappings {
 		apply(&m, m.Values(in), out, query)
 	}
+	if !isHost(out.Host) {
+		return nil, errors.New("integration.request.header.Host has a value that is no host")
+	}
 	target.URL.RawQuery = query.Encode()
 	out.URL, out.Host = target.URL, cmp.Or(out.Host, target.URL.Host)
 	return out, nil
+}
+
+// isHost says whether text, if there is any, is a host with or without a port. Of
+// another one net/http would send nothing.
+func isHost(text string) bool {
+	u, err := url.Parse("http://" + text)
+	return text == "" || err == nil && u.Host == text && u.Hostname() != ""
 }
 
 // apply sets what m maps. Where the source is missing the target is left out: no
@@ -296,7 +306,7 @@ func apply(m *mapping.Mapping, values []string, out *http.Request, query url.Val
 			query[m.Name] = values
 		}
 	case m.Target == mapping.ToHeader && strings.EqualFold(m.Name, "Host"):
-		out.Host = strings.Join(values, "")
+		out.Host = strings.Join(values[max(0, len(values)-1):], "") // a request has one
 	case m.Target == mapping.ToHeader:
 		setHeader(out.Header, m.Name, inHeader(values)...)
 	}
@@ -357,15 +367,16 @@ func setHeader(header http.Header, name string, values ...string) {
 
 // inHeader makes values of a client ones that a header can hold: a control
 // character, which would fail the call, becomes a blank, as in net/http's answers.
+// Blanks at the ends are left out, which HTTP/2 does not allow.
 func inHeader(values []string) []string {
 	clean := make([]string, len(values))
 	for n, v := range values {
-		clean[n] = strings.Map(func(r rune) rune {
+		clean[n] = strings.Trim(strings.Map(func(r rune) rune {
 			if r < ' ' && r != '\t' || r == 0x7f {
 				return ' '
 			}
 			return r
-		}, v)
+		}, v), " \t")
 	}
 	return clean
 }

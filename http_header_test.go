@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -178,4 +180,55 @@ func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	require.Equal(t, []string{"own"}, e.last(t).Header["X_own_name"])
 	require.NotContains(t, e.last(t).Header, "X-Own-Name")
 	require.Equal(t, []string{"1"}, e.last(t).Header["X_kept"])
+}
+
+// A mapped Host is the last value, and a host: net/http would leave out another one,
+// and the endpoint take the request for its default site.
+func TestHTTPIntegration_MappedHost(t *testing.T) {
+	t.Parallel()
+	const failed = ""
+	for value, want := range map[string]string{
+		"a.example": "a.example", "a.example:8080": "a.example:8080", "[::1]:80": "[::1]:80", "é.example": "xn--9ca.example",
+		"a b": failed, "a/b": failed, "a?b": failed, "a#b": failed, "user@b": failed, "a\r\nX-Evil: 1": failed, "a\x00": failed, ":80": failed, "a:x": failed, "a%20": failed, "[::1": failed,
+	} {
+		e := newEndpoint(t, says("served"))
+		ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.host": "route.request.body.host"}})
+		message, err := json.Marshal(map[string]string{"host": value})
+		require.NoError(t, err)
+		got := ask(string(message))
+		if want == failed {
+			require.Contains(t, got, `{"message": "Internal server error"`, "%q", value)
+			require.Zero(t, e.count(), "%q", value)
+			continue
+		}
+		require.Equal(t, "served", got, "%q", value)
+		require.Equal(t, want, e.last(t).Host)
+	}
+	e := newEndpoint(t, ok)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.host": "route.request.multivalueheader.X-Host"}})
+	srv.Dial(t, gatewaytest.Header("X-Host", "a.example"), gatewaytest.Header("X-Host", "b.example"))
+	require.Equal(t, "b.example", e.last(t).Host)
+}
+
+// HTTP/2 has no blanks at the ends of a value (RFC 9113, section 8.2.1), which
+// HTTP/1.1 leaves out.
+func TestHTTPIntegration_HTTP2(t *testing.T) {
+	t.Parallel()
+	var seen *http.Request
+	e := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r }))
+	e.EnableHTTP2 = true
+	e.StartTLS()
+	t.Cleanup(e.Close)
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/x?own=1", Client: e.Client(), RequestParameters: map[string]string{
+		"integration.request.header.X-Mapped": "route.request.querystring.x", "integration.request.header.host": "'h.test'",
+	}})
+	srv.Dial(t, gatewaytest.Query("x", "\r\n a\tb \n"), gatewaytest.Header("TE", "trailers"), gatewaytest.Header("Keep-Alive", "1"), gatewaytest.Header("X-Client", "1"))
+	require.Equal(t, 2, seen.ProtoMajor)
+	require.Equal(t, "h.test", seen.Host)
+	require.Equal(t, []string{"a\tb"}, seen.Header["X-Mapped"])
+	require.Equal(t, []string{"1"}, seen.Header["X-Client"])
+	require.NotContains(t, seen.Header, "Te")
+	require.NotContains(t, seen.Header, "Keep-Alive")
 }
