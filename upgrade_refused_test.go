@@ -403,6 +403,20 @@ func TestUpgrade_Origin(t *testing.T) {
 	}
 }
 
+// A request without a host is from no page of that host: two hosts that are missing
+// are not the same one.
+func TestUpgrade_OriginWithoutHost(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"null", "file://", "data:x", "https://", "https://:443", "about:blank", "https://gateway.test"} {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$connect", answerNothing)
+		text := strings.Replace(upgradeText("Origin: "+origin), "Host: gateway.test", "Host: ", 1)
+		require.Contains(t, text, "Host: \r\n")
+		requireOwnError(t, wireTo(t, srv).ask(text), 403, "Forbidden")
+		require.Empty(t, srv.Events(), "$connect does not run")
+	}
+}
+
 func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
