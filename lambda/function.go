@@ -112,6 +112,9 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 		return nil, fmt.Errorf("lambda: function %q: %w", name, withoutURL(err))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusOK { // 101 among them, whose body is the socket: it has no end, and no timeout
+		return nil, refused(name, resp, nil)
+	}
 	answer, err := readAnswer(resp)
 	if err != nil {
 		return nil, fmt.Errorf("lambda: function %q: %w", name, err)

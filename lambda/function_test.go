@@ -176,6 +176,14 @@ func TestFunction_Failures(t *testing.T) {
 			w.Header().Set("Content-Length", "6291557")
 			w.WriteHeader(200)
 		}, 502, nil, "above 6 MB"},
+		{"the endpoint takes the socket", func(w http.ResponseWriter, _ *http.Request) {
+			nc, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+				_, _ = io.Copy(io.Discard, nc) // until the function lets it go
+				_ = nc.Close()
+			}
+		}, 500, refused(101, "", ""), ""},
 		{"the answer breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			w.WriteHeader(200)
