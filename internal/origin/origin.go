@@ -141,6 +141,7 @@ func parseHost(text string) (string, error) {
 		return "", fmt.Errorf("%q is not ASCII: write the name as browsers send it, in Punycode (xn--…)", text)
 	case at >= 0:
 		return "", fmt.Errorf("the host %q has the character %q: want letters, digits, \"-\", \"_\", \".\" and \"*\"", text, text[at])
+	case text == ".": // Electron programs with a scheme of their own are at app://.
 	case text[0] == '.' || strings.Contains(text, ".."):
 		return "", fmt.Errorf("the host %q has an empty part: for all subdomains write \"*.example.com\"", text)
 	}
