@@ -43,8 +43,8 @@ import (
 // Its status, body and headers become the Response: on $connect a status other
 // than 2xx refuses, and Sec-WebSocket-Protocol chooses the subprotocol. On a
 // message the body is the answer, whatever the status. Redirects are not
-// followed. An endpoint that cannot be reached fails with 504. (API Gateway:
-// "Setting up a WebSocket API integration request".)
+// followed. An endpoint that cannot be reached fails with 504, one whose status is
+// below 200 with 502. (API Gateway: "Setting up a WebSocket API integration request".)
 //
 // An HTTPIntegration must not be copied after its first use.
 type HTTPIntegration struct {
@@ -423,8 +423,8 @@ func reservedHeader(name string) bool {
 // "-": those with the environment variables of CGI. (RFC 3875, section 4.1.18.)
 func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
-// namedInConnection says whether the client names a header in Connection, as one
-// that is only for the next hop. (RFC 9110, section 7.6.1.)
+// namedInConnection says whether the sender of header names one in Connection, as
+// one that is only for the next hop. (RFC 9110, section 7.6.1.)
 func namedInConnection(header http.Header, name string) bool {
 	for _, line := range header["Connection"] {
 		for option := range strings.SplitSeq(line, ",") {

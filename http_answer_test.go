@@ -73,3 +73,18 @@ func TestHTTPIntegration_StatusThatIsNone(t *testing.T) {
 		})
 	}
 }
+
+// What the endpoint says about its own connection does not reach a client.
+func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 418 No\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n"+
+		"Keep-Alive: 5\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nno")})
+	r := wireTo(t, srv).ask(upgradeText())
+	require.Equal(t, 418, r.status)
+	require.Equal(t, "no", r.body)
+	require.Equal(t, "1", r.get("X-Kept"))
+	require.Empty(t, r.get("X-Hop"))
+	require.Empty(t, r.get("Keep-Alive"))
+	require.Empty(t, r.get("Connection"))
+}

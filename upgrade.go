@@ -406,7 +406,7 @@ func (u *upgrade) refuse(err error) {
 // copyHeader adds what an integration set, as far as it is its to set.
 func copyHeader(dst, src http.Header) {
 	for name, values := range src {
-		if !hopByHop(name) && !strings.EqualFold(name, apigwID) {
+		if !hopByHop(name) && !namedInConnection(src, name) && !strings.EqualFold(name, apigwID) {
 			dst[http.CanonicalHeaderKey(name)] = values
 		}
 	}
