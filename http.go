@@ -56,7 +56,8 @@ type HTTPIntegration struct {
 	// A value never changes the segments of the path or the parameters of the query.
 	// One that would, for this or any other server, fails the integration with 500,
 	// as does one that is missing, null or empty: in the path "." and "..", also
-	// together with what stands beside them, and everything that has "/", "\" or a zero byte.
+	// together with what stands beside them, and everything that has "/", "\", a line
+	// break or a zero byte.
 	//
 	// User and password of the URI become the Authorization header, in place of the
 	// client's.

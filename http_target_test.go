@@ -28,6 +28,8 @@ func TestHTTPIntegration_ClientValueInURI(t *testing.T) {
 		{"a climb", "/users/{id}/x", `{"id":"../admin"}`, failed, nil},
 		{"a slash", "/users/{id}/x", `{"id":"7/x"}`, failed, nil},
 		{"a backslash", "/users/{id}/x", `{"id":"..\\admin"}`, failed, nil},
+		{"a line of its own", "/users/{id}/x", `{"id":"7\r\nX-Evil: 1"}`, failed, nil},
+		{"a line in the query", "/?user={id}", `{"id":"7\r\nX-Evil: 1"}`, "/", url.Values{"user": {"7\r\nX-Evil: 1"}}},
 		{"two values that are dots together", "/{id}{id}/x", `{"id":"."}`, failed, nil},
 		{"dots together with the URI", "/.{id}/x", `{"id":"."}`, failed, nil},
 		{"a missing value", "/items/{id}", `{}`, failed, nil},

@@ -69,7 +69,7 @@ func hostileValues() []string {
 		"7", "x", "..", ".", "...", "../admin", "../../admin", "/admin", "a/b", "//", `..\admin`, `\`, "%2e%2e", "%2E", "%2F", "%5c", "..%2fadmin", "%252e", "..;", ".;x=1", "..%00", "\x00", "a\x00/..",
 		"1&role=admin", "&role=admin", "1;role=admin", "=", "#", "?role=admin", "a+b", "100%", "é", " ", "\n", "\u2028", "{id}", "$uri", "", "．．", ". .", "..\n", "\t..",
 	}
-	pieces := []string{".", "..", "/", `\`, "%2e", "%2f", "%5C", "%", ";", "&", "=", "?", "#", "+", " ", "a", "role", "admin", "\x00", "é"}
+	pieces := []string{".", "..", "/", `\`, "%2e", "%2f", "%5C", "%", ";", "&", "=", "?", "#", "+", " ", "a", "role", "admin", "\x00", "\r\n", "é"}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		var b strings.Builder

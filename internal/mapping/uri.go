@@ -126,7 +126,7 @@ func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
 	case err != nil:
 		return nil, err
 	case !sameSegments(filled.URL.Path, plain.URL.Path):
-		return nil, errors.New(`a value for a {name} in the path of the URI would lead to another path: it is a dot segment, or has "/", "\" or a zero byte`)
+		return nil, errors.New(`a value for a {name} in the path of the URI would lead to another path: it is a dot segment, or has "/", "\", a line break or a zero byte`)
 	case !sameParameters(filled.Query, plain.Query):
 		return nil, errors.New("a value for a {name} in the query of the URI would make another parameter")
 	}
@@ -255,11 +255,12 @@ func parseEndpoint(text string) (*Endpoint, error) {
 
 // sameSegments says that two decoded paths have the same segments for every server:
 // also for one that decodes before it splits, takes "\" for "/", removes dot
-// segments, cuts parameters off at ";" and blanks at the end, or ends a text at a
-// zero byte. (RFC 3986, sections 3.3 and 6.2.2.)
+// segments, cuts parameters off at ";" and blanks at the end, ends a text at a zero
+// byte, or writes a decoded path into a request of its own, where a line break ends
+// it. (RFC 3986, sections 3.3 and 6.2.2.)
 func sameSegments(path, plain string) bool {
 	segments, wanted := split(path), split(plain)
-	if len(segments) != len(wanted) || strings.Count(path, "\x00") != strings.Count(plain, "\x00") {
+	if len(segments) != len(wanted) || ends(path) != ends(plain) {
 		return false
 	}
 	for n, segment := range segments {
@@ -269,6 +270,11 @@ func sameSegments(path, plain string) bool {
 		}
 	}
 	return true
+}
+
+// ends counts the characters that end a text or a line.
+func ends(path string) int {
+	return strings.Count(path, "\x00") + strings.Count(path, "\r") + strings.Count(path, "\n")
 }
 
 func split(path string) []string { return strings.Split(strings.ReplaceAll(path, `\`, "/"), "/") }

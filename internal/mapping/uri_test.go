@@ -71,6 +71,10 @@ func TestURI_Expand_Refuses(t *testing.T) {
 		{"http://api.test/users/{id}/x", "\t.\n", another},
 		{"http://api.test/users/{id}/x", "..\x00", another},
 		{"http://api.test/users/{id}/x", "7\x00", another},
+		{"http://api.test/users/{id}/x", "7 HTTP/1.1\r\nX-User-Id: admin\r\nY:", another},
+		{"http://api.test/users/{id}/x", "7\rX:", another},
+		{"http://api.test/users/{id}/x", "7\nX:", another},
+		{"http://api.test/users/7%0A{id}/x", "\n", another},
 		{"http://api.test/users/{id}/x", ".;a", another},
 		{"http://api.test/users/{id}{id}/x", ".", another},
 		{"http://api.test/users/.{id}/x", ".", another},
@@ -185,6 +189,7 @@ func FuzzURI(f *testing.F) {
 			if decoded != own {
 				require.NotContains(t, []string{".", ".."}, decoded)
 				require.Equal(t, strings.Count(own, "/")+strings.Count(own, `\`), strings.Count(decoded, "/")+strings.Count(decoded, `\`))
+				require.Equal(t, strings.Count(own, "\r")+strings.Count(own, "\n"), strings.Count(decoded, "\r")+strings.Count(decoded, "\n"))
 			}
 		}
 		sent, err := query.Parse(url.Values(got.Query).Encode()) // as it goes over the wire
