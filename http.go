@@ -101,7 +101,7 @@ type HTTPIntegration struct {
 	// Client makes the calls; its redirect policy is not used, and closing its
 	// connections is the program's. nil means a client that all HTTP integrations of
 	// the gateway share. It keeps up to 64 idle connections to each host, for 90
-	// seconds or until the gateway is closed.
+	// seconds or until the gateway is closed, and takes up to 64 KiB of headers.
 	Client *http.Client
 	// Transform makes this a non-proxy integration: the endpoint gets the
 	// transformed payload, and of the upgrade request only what is mapped. nil means

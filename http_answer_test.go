@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"bufio"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,4 +89,24 @@ func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
 	require.Empty(t, r.get("X-Hop"))
 	require.Empty(t, r.get("Keep-Alive"))
 	require.Empty(t, r.get("Connection"))
+}
+
+// Headers without end are as bad as a body without end, and a line of them that is no
+// header stands in the error, and so in the log.
+func TestHTTPIntegration_HeadersWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, lines := range map[string]string{
+		"headers":   strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 1000),
+		"one line":  strings.Repeat("a", 1000_000) + "\r\n",
+		"and later": "X-A: " + strings.Repeat("a", 1000_000) + "\r\nX-B: b\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lockedBuffer{}
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+			srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 200 OK\r\n"+lines+"Content-Length: 0\r\n\r\n")})
+			requireRefused(t, srv, http.StatusGatewayTimeout, `"Internal server error"`)
+			require.Less(t, len(log.String()), 300_000)
+		})
+	}
 }

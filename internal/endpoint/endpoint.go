@@ -12,8 +12,13 @@ import (
 	"time"
 )
 
-// idlePerHost is how many idle connections to a host are kept.
-const idlePerHost = 64
+const (
+	// idlePerHost is how many idle connections to a host are kept.
+	idlePerHost = 64
+	// headerBytes bounds the headers of an answer. An error may quote them, and then
+	// they are in the log.
+	headerBytes = 64 << 10
+)
 
 // Client makes an HTTP client when it is first needed. The zero value is ready; it
 // must not be copied after its first use.
@@ -27,13 +32,14 @@ type Client struct {
 func (c *Client) HTTP() *http.Client {
 	c.once.Do(func() {
 		c.client = WithoutRedirects(&http.Client{Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost: idlePerHost,
-			IdleConnTimeout:     90 * time.Second,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true,
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxIdleConnsPerHost:    idlePerHost,
+			MaxResponseHeaderBytes: headerBytes,
+			IdleConnTimeout:        90 * time.Second,
+			ForceAttemptHTTP2:      true,
+			DisableCompression:     true,
 		}})
 	})
 	return c.client
