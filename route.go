@@ -131,6 +131,14 @@ func (g *Gateway) Deploy(d Deployment) error {
 	if d.DefaultThrottle == (Throttle{}) {
 		d.DefaultThrottle = g.defaultThrottle
 	}
+	if err := g.deploy(d); err != nil {
+		return err
+	}
+	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes)) // without the lock: a log may block
+	return nil
+}
+
+func (g *Gateway) deploy(d Deployment) error {
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
 	t, err := g.newRouteTable(d)
@@ -138,7 +146,6 @@ func (g *Gateway) Deploy(d Deployment) error {
 		return err
 	}
 	g.routes.Store(t)
-	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes))
 	return nil
 }
 

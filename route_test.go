@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -500,4 +501,17 @@ func TestRoute_IntegrationContext(t *testing.T) {
 		require.Equal(t, "ok", c.Receive())
 		require.ErrorIs(t, <-ended, context.Canceled, "the context ends with the invocation")
 	})
+}
+
+// A log that blocks at a deployment holds up no other change of the routes.
+func TestRoute_DeployLogBlocks(t *testing.T) {
+	t.Parallel()
+	h := blockingHandler{slog.DiscardHandler, "deployed", make(chan struct{}), make(chan struct{})}
+	gw := newGateway(t, gateway.WithLogger(slog.New(h)))
+	done := make(chan error, 1)
+	go func() { done <- gw.Deploy(gateway.Deployment{}) }() // ends with release
+	<-h.blocked
+	gw.HandleFunc("more", answerNothing)
+	close(h.release)
+	require.NoError(t, <-done)
 }
