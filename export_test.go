@@ -6,3 +6,10 @@ func (g *Gateway) KeysHeld() int {
 	defer g.clients.mu.Unlock()
 	return len(g.clients.byID)
 }
+
+// Counts returns for how many keys s holds a count.
+func (s *UsagePlans) Counts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.used)
+}

@@ -184,8 +184,14 @@ func (s *UsagePlans) Replace(plans ...UsagePlan) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = keys
+	longAgo := time.Now().Add(-longestPeriod)
+	maps.DeleteFunc(s.used, func(_ clientID, u usage) bool { return u.begin.Before(longAgo) })
 	return nil
 }
+
+// longestPeriod is longer than any period of a quota: what was counted before that
+// bounds nothing any more.
+const longestPeriod = 32 * 24 * time.Hour
 
 // The service's bounds on the value of an API key, in characters.
 const (

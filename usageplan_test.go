@@ -238,6 +238,28 @@ func TestUsagePlans_LateRequests(t *testing.T) {
 	})
 }
 
+// Keys that come and go leave no counts behind: those of periods that are long over
+// are forgotten. One that comes back within its period finds its own.
+func TestUsagePlans_ReplaceForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		plans, err := gateway.NewUsagePlans()
+		require.NoError(t, err)
+		plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 3, Period: gateway.UsagePeriodMonth}}
+		begin := plan.Quota.Begin(time.Now())
+		for n := range 100 {
+			_, err := plans.CountRequest(t.Context(), gateway.APIKey{ID: fmt.Sprint(n), Plan: plan}, begin)
+			require.NoError(t, err)
+		}
+		require.NoError(t, plans.Replace())
+		require.Equal(t, 100, plans.Counts())
+		require.Equal(t, 1, plans.Used("p", "7", begin))
+		time.Sleep(40 * 24 * time.Hour) //nolint:forbidigo // virtual time
+		require.NoError(t, plans.Replace())
+		require.Zero(t, plans.Counts())
+	})
+}
+
 // Two keys are none: the gateway would take one, and an integration the other.
 func TestAPIKey_TwoHeaders(t *testing.T) {
 	t.Parallel()

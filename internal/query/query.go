@@ -25,7 +25,7 @@ func Parse(raw string) (map[string][]string, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	parameters := make(map[string][]string, 1+strings.Count(raw, "&"))
+	parameters := map[string][]string{} // grows with what is there: "&&&&" is nothing
 	for pair := range strings.FieldsFuncSeq(raw, isSeparator) {
 		name, value, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(name)
