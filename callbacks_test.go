@@ -104,6 +104,12 @@ func (e badError) Error() string { return "bad" }
 // Is is asked by errors.Is.
 func (e badError) Is(error) bool { e.m.at("error.Is"); return false }
 
+// As is asked by errors.As.
+func (e badError) As(any) bool { e.m.at("error.As"); return false }
+
+// StackTrace is what the log looks for.
+func (e badError) StackTrace() []byte { e.m.at("error.StackTrace"); return nil }
+
 // PublicError implements gateway.PublicError.
 func (e badError) PublicError() (code, message string) {
 	e.m.at("PublicError")
@@ -195,7 +201,7 @@ func TestCallbacks_misbehave(t *testing.T) {
 		"UpgradeRejected", "ConnectionOpened", "ConnectionClosed", "IntegrationDone", "MessageRejected", "MessageSent", "MessageRefused",
 		"Model", "FindAPIKey", "CountRequest", "ManagementAuth", "Authorizer", "Middleware",
 		"Integration CONNECT", "Integration MESSAGE", "Integration DISCONNECT",
-		"Logger.Enabled", "Logger.Handle", "error.Is", "PublicError",
+		"Logger.Enabled", "Logger.Handle", "error.Is", "error.As", "error.StackTrace", "PublicError",
 	} {
 		for name, way := range ways() {
 			t.Run(callback+" "+name, func(t *testing.T) {

@@ -160,6 +160,14 @@ func internalError() wireError {
 	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error", "DEFAULT_5XX"}
 }
 
+// as is [errors.As] of an error that may be the embedding program's. One whose methods
+// panic is none of the type.
+func as[T any](err error) (found T, ok bool) {
+	defer func() { _ = recover() }()
+	ok = errors.As(err, &found)
+	return found, ok
+}
+
 // integrationError wraps what an integration returned. expired says that its
 // time was over, whatever error it made of that. A status that the integration
 // names itself, by an *IntegrationError, is kept.

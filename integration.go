@@ -284,18 +284,26 @@ func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocat
 // cameLate logs the panic of a callback that had been given up: it is what explains
 // why that did not return in time. Other outcomes that come late are dropped.
 func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
-	var p *panicError
-	if errors.As(err, &p) {
+	if _, ok := as[*panicError](err); ok {
 		g.log.LogAttrs(ctx, slog.LevelError, "panic after the timeout", g.failureAttrs(req, err)...)
 	}
+}
+
+// stackOf returns the stack that an error of a panic brings along, ours or the
+// embedding program's own, which may panic itself.
+func stackOf(err error) []byte {
+	defer func() { _ = recover() }()
+	if p, ok := as[interface{ StackTrace() []byte }](err); ok {
+		return p.StackTrace()
+	}
+	return nil
 }
 
 // failureAttrs are what the log says of a failure, with the stack of a panic.
 func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
 	attrs := append(g.requestAttrs(req.ConnectionID, req.RouteKey, req.RequestID), slog.Any("error", err))
-	var p interface{ StackTrace() []byte }
-	if errors.As(err, &p) && len(p.StackTrace()) > 0 {
-		attrs = append(attrs, slog.String("stack", string(p.StackTrace())))
+	if stack := stackOf(err); len(stack) > 0 {
+		attrs = append(attrs, slog.String("stack", string(stack)))
 	}
 	return attrs
 }

@@ -362,8 +362,7 @@ const apigwID = "x-amz-apigw-id"
 // refuse answers the upgrade request, and says so to the log and the observers.
 func (u *upgrade) refuse(err error) {
 	wire := wireErrorOf(err)
-	var own *refusal
-	errors.As(err, &own)
+	own, _ := as[*refusal](err)
 	header := u.w.Header()
 	header.Del("Content-Type") // that of a handler in front was not of this body
 	var body []byte
