@@ -271,13 +271,11 @@ func (c *connection) disconnect(cl *closing) {
 	})
 }
 
-// invokeDisconnect runs the $disconnect route of t. If the gateway has been cut, so
-// that ctx has ended, the integration gets a context of its own, for disconnectGrace.
+// invokeDisconnect runs the $disconnect route of t. When the gateway is cut, before
+// or meanwhile, the integration has disconnectGrace left.
 func (g *Gateway) invokeDisconnect(ctx context.Context, t *routeTable, newRequest func() *Request) {
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), disconnectGrace)
-		defer cancel()
-	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(g.root, func() { time.AfterFunc(disconnectGrace, cancel) })()
 	g.invokeWithin(ctx, t.disconnect, newRequest(), newRequest, func(invocation) {})
 }

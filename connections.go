@@ -57,6 +57,7 @@ type connection struct {
 	lastHeard   moment        // of the last frame from the client, or of bytes of one
 	pinged      moment        // of our last ping
 	progress    atomic.Uint32 // of ws, when last looked at
+	unsent      atomic.Int32  // of ws, at our last ping
 	held        atomic.Bool   // the reader waits for room: for a message, or its reply
 	unrested    atomic.Bool   // something was read since the reader last rested
 	gone        atomic.Bool   // closing, and nothing more is accepted for or from the client; changed under mu
@@ -260,31 +261,12 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 // show that it lives.
 func (c *connection) notReading(wait func()) {
 	c.held.Store(true)
-	switch {
-	case c.ws.Polled() && c.ws.HungUp(): // hungUp may have come too early to see held
+	if c.ws.HungUp() { // hungUp may have come too early to see held
 		c.g.running.Go(c.hungUp)
-	case !c.ws.Polled(): // nobody calls hungUp
-		done := make(chan struct{})
-		defer close(done)
-		c.g.running.Go(func() { c.lookForHangUp(done) }) // ends with the wait
 	}
 	wait()
 	c.lastHeard.advance(c.g.now())
 	c.held.Store(false)
-}
-
-// lookForHangUp calls hungUp for a connection that is not polled, until done.
-func (c *connection) lookForHangUp(done <-chan struct{}) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for !c.ws.HungUp() {
-		select {
-		case <-ticker.C:
-		case <-done:
-			return
-		}
-	}
-	c.hungUp()
 }
 
 // hungUp ends a connection whose client has gone while the reader waits for room: it

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,19 +25,26 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// A client that resets its connection is missed at once, also while it is not read
-// because its integrations are slower than it.
+// A client that resets its connection is missed at once, or within seconds where its
+// socket is not polled, also while it is not read because its integrations are slower
+// than it.
 func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 	t.Parallel()
 	for _, socket := range []string{"tcp", "tls"} {
-		t.Run(socket, func(t *testing.T) {
-			t.Parallel()
-			resetWhileTheInboxIsFull(t, socket)
-		})
+		for _, after := range []time.Duration{0, toWait} { // the reset may come before the reader waits for room, or after
+			t.Run(fmt.Sprint(socket, " ", after), func(t *testing.T) {
+				t.Parallel()
+				resetWhileTheInboxIsFull(t, socket, after)
+			})
+		}
 	}
 }
 
-func resetWhileTheInboxIsFull(t *testing.T, socket string) {
+// toWait is time enough for a reader to find its inbox full and to wait: nothing
+// outside shows that.
+const toWait = 100 * time.Millisecond
+
+func resetWhileTheInboxIsFull(t *testing.T, socket string, after time.Duration) {
 	t.Helper()
 	const sent = 40
 	gw, err := gateway.New()
@@ -61,7 +70,7 @@ func resetWhileTheInboxIsFull(t *testing.T, socket string) {
 	}
 	tcp, ok := nc.(*net.TCPConn)
 	require.True(t, ok)
-	// The reset may come before the reader waits for room, or after.
+	<-time.After(after)
 	require.NoError(t, tcp.SetLinger(0))
 	require.NoError(t, tcp.Close())
 	require.Eventually(t, func() bool { return len(slices.Collect(gw.Connections())) == 0 }, 10*time.Second, time.Millisecond,
@@ -74,6 +83,93 @@ func resetWhileTheInboxIsFull(t *testing.T, socket string) {
 		require.FailNow(t, "no $disconnect")
 	}
 	require.LessOrEqual(t, len(running), 17, "what was not read is forgotten")
+}
+
+// A client that closes in order and leaves at once has not reset its connection: what
+// it sent before is served, however slow the integrations are, over any socket.
+func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
+	t.Parallel()
+	for socket, dial := range socketKinds() {
+		t.Run(socket, func(t *testing.T) {
+			t.Parallel()
+			const sent = 40
+			gw, err := gateway.New()
+			require.NoError(t, err)
+			defer gw.Close() //nolint:errcheck // it ends what is left
+			served, left := make(chan struct{}, sent), make(chan struct{})
+			disconnected := make(chan *gateway.Request, 1)
+			gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				<-left
+				served <- struct{}{}
+				return nil, nil
+			})
+			gw.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+				disconnected <- req
+				return nil, nil
+			})
+			c := dial(t, gw.Handler())
+			require.NoError(t, <-c.send(slices.Repeat([]string{"message"}, sent)...))
+			_, err = c.nc.Write(frame(0x88, "\x03\xe8"))
+			require.NoError(t, err)
+			<-time.After(toWait)
+			require.NoError(t, c.nc.Close())
+			<-time.After(toWait)
+			close(left)
+			select {
+			case req := <-disconnected:
+				require.Equal(t, 1000, req.DisconnectStatusCode)
+			case <-time.After(10 * time.Second):
+				require.FailNow(t, "no $disconnect")
+			}
+			require.Len(t, served, sent)
+		})
+	}
+}
+
+// A client that takes what was sent before a ping is not cut because its answer takes
+// long: the ping lies behind that in the kernel. One that takes nothing is.
+func TestConnection_pingBehindALongQueue(t *testing.T) {
+	t.Parallel()
+	for socket, dial := range socketKinds() {
+		t.Run(socket, func(t *testing.T) {
+			t.Parallel()
+			const interval, messages, size = 500 * time.Millisecond, 30, 100 << 10
+			gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{
+				PingInterval: interval, WriteTimeout: 2 * time.Second, SendBufferBytes: -1, SendBufferMessages: -1,
+			}))
+			require.NoError(t, err)
+			defer gw.Close() //nolint:errcheck // it ends what is left
+			disconnected := make(chan struct{})
+			gw.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				close(disconnected)
+				return nil, nil
+			})
+			c := dial(t, gw.Handler())
+			for _, id := range connectionIDs(gw) {
+				for range messages {
+					require.NoError(t, gw.PostToConnection(t.Context(), id, make([]byte, size)))
+				}
+			}
+			const steps = 100
+			ticker := time.NewTicker(4 * interval / steps)
+			defer ticker.Stop()
+			for range steps {
+				<-ticker.C
+				_, err := io.CopyN(io.Discard, c.br, messages*size/steps/2)
+				require.NoError(t, err)
+			}
+			select {
+			case <-disconnected:
+				require.FailNow(t, "it was cut")
+			default:
+			}
+			select {
+			case <-disconnected: // it reads no more
+			case <-time.After(20 * time.Second):
+				require.FailNow(t, "it was not cut")
+			}
+		})
+	}
 }
 
 // LastActiveAt never goes back, whoever is late to report.
@@ -290,6 +386,88 @@ func TestClose_whileConnectRuns(t *testing.T) {
 					}
 				}
 				require.Equal(t, tc.disconnects, got)
+			})
+		})
+	}
+}
+
+// hijackLate is the ResponseWriter of a server that takes its time to let a
+// connection go.
+type hijackLate struct {
+	*httptest.ResponseRecorder
+	nc   net.Conn
+	wait func()
+}
+
+// Hijack implements http.Hijacker.
+func (w hijackLate) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.wait()
+	return w.nc, nil, nil
+}
+
+// Close ends a connection that begins while it runs, too: nothing of it is served, the
+// client breaks off, and Close need not wait for it.
+func TestClose_whileAConnectionBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gw, err := gateway.New()
+		require.NoError(t, err)
+		var events []gateway.EventType // one after the other
+		integration := func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			events = append(events, req.EventType)
+			return nil, nil
+		}
+		for _, key := range []string{"$connect", "$default", "$disconnect"} {
+			gw.HandleFunc(key, integration)
+		}
+		server, client := net.Pipe()
+		defer client.Close()
+		go func() { // ends with the connection
+			_, _ = http.ReadResponse(bufio.NewReader(client), nil) //nolint:bodyclose // a 101 has none
+			_, _ = client.Write(frame(finText, "hello"))
+		}()
+		closed := make(chan error, 1)
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(upgradeText())))
+		require.NoError(t, err)
+		gw.Handler().ServeHTTP(hijackLate{httptest.NewRecorder(), server, func() {
+			go func() { closed <- gw.Close() }() // ends with the gateway
+			synctest.Wait()
+		}}, r)
+		require.NoError(t, <-closed)
+		require.Equal(t, []gateway.EventType{gateway.EventConnect, gateway.EventDisconnect}, events)
+	})
+}
+
+// A $disconnect that runs already when the gateway is cut has the same time left as
+// one that runs because of it.
+func TestClose_whileDisconnectRuns(t *testing.T) {
+	t.Parallel()
+	for _, took := range []time.Duration{300 * time.Millisecond, time.Hour} {
+		t.Run(took.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: -1}))
+				begun, result := make(chan struct{}), make(chan error, 1)
+				srv.HandleFunc("$disconnect", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+					close(begun)
+					select {
+					case <-time.After(took):
+					case <-ctx.Done():
+					}
+					result <- ctx.Err()
+					return nil, nil
+				})
+				c := srv.Dial(t)
+				c.Close(1000, "")
+				<-begun
+				start := time.Now()
+				require.NoError(t, srv.Gateway.Close())
+				if took < time.Second {
+					require.NoError(t, <-result)
+					return
+				}
+				require.ErrorIs(t, <-result, context.Canceled)
+				require.GreaterOrEqual(t, time.Since(start), 500*time.Millisecond)
 			})
 		})
 	}

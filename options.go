@@ -258,8 +258,9 @@ type Quotas struct {
 	// service gives no order, more is nearer to it.
 	InFlight int
 	// PingInterval sends the client a ping when nothing came from it for so long,
-	// and ends the connection with 1006 when nothing came for as long after the ping.
-	// The default is none: the service never pings.
+	// and ends the connection with 1006 when nothing came for as long after the ping,
+	// and the client took nothing of what was sent before it. The default is none: the
+	// service never pings.
 	PingInterval time.Duration
 	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
 	// second, 500 at once.

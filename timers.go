@@ -78,7 +78,12 @@ func (c *connection) rest() {
 // sets the timer for the next look.
 func (c *connection) tick() {
 	now := c.g.now()
-	if p := c.ws.Progress(); p != c.progress.Swap(p) || c.held.Load() { // a frame that takes its time, or it is ours
+	held := c.held.Load()
+	if held && c.ws.HungUp() { // which nobody calls hungUp for where the socket is not polled
+		c.cut(brokenOff(errReset))
+		return
+	}
+	if p := c.ws.Progress(); p != c.progress.Swap(p) || held { // a frame that takes its time, or it is ours
 		c.lastHeard.advance(now)
 	}
 	if c.postpone(now) {
@@ -102,6 +107,7 @@ func (c *connection) tick() {
 	case pinged > heard && now.since(pinged) < q.PingInterval: // it has time left to answer
 	case silent >= q.PingInterval:
 		c.pinged.advance(now)
+		c.unsent.Store(int32(c.ws.Unsent()))
 		c.out.Ping()
 	}
 	c.mu.Lock()
@@ -124,10 +130,11 @@ func (c *connection) postpone(now instant) bool {
 	return c.late
 }
 
-// busySending reports whether the client has not yet taken what is to be sent before
-// a ping. For how long it may do so, WriteTimeout says.
+// busySending reports whether the client has not yet taken what was sent before the
+// last ping. While something waits for the kernel to take it, WriteTimeout says for how
+// long; of what the kernel holds, the client has to have taken some since the ping.
 func (c *connection) busySending() bool {
-	return c.g.quotas.WriteTimeout > 0 && c.out.Writing()
+	return c.g.quotas.WriteTimeout > 0 && c.out.Writing() || c.ws.Unsent() < int(c.unsent.Load())
 }
 
 // nextTick returns when the next quota of time can be used up.

@@ -445,6 +445,9 @@ func (g *Gateway) accept(u *upgrade) {
 
 // welcome answers the upgrade and begins the connection's life.
 func (c *connection) welcome(u *upgrade) {
+	if c.g.root.Err() != nil { // the gateway was cut, maybe before it knew of the connection
+		c.cut(goingAway())
+	}
 	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
 	if c.g.draining() {
 		c.end(goingAway())

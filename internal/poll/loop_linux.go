@@ -103,7 +103,7 @@ func (l *loop) collect(epfd uintptr) (done bool) {
 const (
 	readable = syscall.EPOLLIN | suspect
 	suspect  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR | syscall.EPOLLPRI
-	hangUp   = syscall.EPOLLHUP | syscall.EPOLLERR
+	failed   = syscall.EPOLLERR // not EPOLLHUP: a Unix socket has that, too, when its peer has closed in order
 	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
 	edge     = 1 << 31 // EPOLLET, whose constant is negative
 )
@@ -117,7 +117,7 @@ func (l *loop) happenedLocked(e *syscall.EpollEvent) {
 	if e.Events&suspect != 0 {
 		s.suspect.Store(true) // before notice, so that whoever is told sees it
 	}
-	if e.Events&hangUp != 0 {
+	if e.Events&failed != 0 {
 		s.broken.Store(true) // before hungUp, so that whoever misses the call sees it
 		if s.hungUp != nil {
 			s.hungUp()

@@ -13,6 +13,9 @@ func newLoop() (*loop, error) { return nil, ErrUnsupported }
 
 func (*loop) close() {}
 
+// Unsent returns -1: what the peer has taken is not known on this system.
+func Unsent(uintptr) int { return -1 }
+
 // Adopt returns [ErrUnsupported].
 func (p *Pool) Adopt(*Socket, net.Conn, func(*Keep)) error { return ErrUnsupported }
 
@@ -26,6 +29,7 @@ func (*Socket) OnHangUp(func()) {}
 
 func (*Socket) HungUp() bool                    { return false }
 func (*Socket) Read([]byte) (int, error)        { return 0, ErrUnsupported }
+func (*Socket) Unsent() int                     { return -1 }
 func (*Socket) Empty() bool                     { return true }
 func (*Socket) Park() bool                      { return false }
 func (*Socket) Await()                          {}

@@ -25,7 +25,7 @@ type Socket struct {
 	stream bool          // less than was asked for means that no more is there
 	empty  bool          // nothing is there to read, and nothing has been noticed since; the reader's
 
-	broken  atomic.Bool // the connection was reset, or closed in both directions
+	broken  atomic.Bool // the connection was reset
 	suspect atomic.Bool // the stream has ended, or failed, or has urgent data: what is left must be read to its end
 	expired atomic.Bool
 	full    atomic.Bool   // the writer waits
@@ -79,12 +79,13 @@ func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 	return nil
 }
 
-// OnHangUp sets what is called when the connection is reset, or closed in both
-// directions, even if nobody reads. It runs under a lock of the pool: it must not
-// block, nor call the pool or the socket. It is to be set before Adopt.
+// OnHangUp sets what is called when the connection is reset, even if nobody reads. A
+// peer that has only closed may have sent something before, which is to be read. It
+// runs under a lock of the pool: it must not block, nor call the pool or the socket.
+// It is to be set before Adopt.
 func (s *Socket) OnHangUp(f func()) { s.hungUp = f }
 
-// HungUp reports whether the connection was reset, or closed in both directions.
+// HungUp reports whether the connection was reset.
 func (s *Socket) HungUp() bool { return s.broken.Load() }
 
 func duplicate(raw syscall.RawConn) (fd int, err error) {

@@ -118,10 +118,22 @@ func TestSocket_OnHangUp(t *testing.T) {
 			require.False(t, e.HungUp())
 			if tcp, ok := peer.(*net.TCPConn); ok {
 				require.NoError(t, tcp.SetLinger(0))
+			} else {
+				e.fill(t) // a Unix socket is reset by closing it with something unread
 			}
 			require.NoError(t, peer.Close())
 			wait(t, e.hungUp)
 			require.True(t, e.HungUp())
+		})
+	})
+	t.Run("not an end in order: what was sent before is to be read", func(t *testing.T) {
+		t.Parallel()
+		overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
+			e.park(t)
+			require.NoError(t, peer.Close())
+			wait(t, e.called)
+			require.Empty(t, e.hungUp)
+			require.False(t, e.HungUp())
 		})
 	})
 	t.Run("not the end of one direction: the peer may still read", func(t *testing.T) {

@@ -23,6 +23,18 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
+// failed reports whether the socket nc has an error, such as a reset by the peer. It
+// takes the error off the socket.
+func failed(nc net.Conn) bool {
+	raw := rawConn(nc)
+	if raw == nil {
+		return false
+	}
+	code := 0
+	err := raw.Control(func(fd uintptr) { code, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) })
+	return err == nil && code != 0
+}
+
 // readReady is called by the poller when bytes may be there. A buffer is taken
 // only now; false makes the poller wait on.
 func (c *Conn) readReady(fd uintptr) bool {

@@ -137,13 +137,13 @@ func (c *Conn) interruptedBy(err error) bool {
 // GiveUp makes Close reset the connection, as after a write that has timed out.
 func (c *Conn) GiveUp() { c.stuck.Store(true) }
 
-// HungUp reports whether the connection was reset, or closed in both directions, as
-// far as that shows without reading: on Linux, on a socket and over TLS.
+// HungUp reports whether the connection was reset, where that shows without reading:
+// on sockets, also below crypto/tls. Nobody may read or write on after that.
 func (c *Conn) HungUp() bool {
 	if c.nc == nil {
 		return c.polled.HungUp()
 	}
-	return hungUp(c.nc.Conn)
+	return failed(innermost(c.nc.Conn))
 }
 
 // Close closes the socket, without a Close frame. A peer that did not read for as
@@ -158,15 +158,39 @@ func (c *Conn) Close() {
 		c.SetReadDeadline(time.Time{}) // lets the timer go
 		return
 	}
-	nc := c.nc.Conn
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok && stuck {
-		nc = secure.NetConn() // crypto/tls would wait 5 s to say goodbye
+	if stuck {
+		resetOnClose(c.nc.Conn)
 	}
-	if tcp, ok := nc.(interface{ SetLinger(seconds int) error }); ok && stuck {
+	_ = c.nc.Close()
+}
+
+// resetOnClose has the connection reset when nc is closed. What is below crypto/tls is
+// closed now, since that would wait 5 s to say goodbye.
+func resetOnClose(nc net.Conn) {
+	inner := innermost(nc)
+	if tcp, ok := inner.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = nc.Close()
+	if inner != nil && inner != nc {
+		_ = inner.Close()
+	}
 }
+
+// innermost returns what lies below nc: the socket below crypto/tls. Where nothing
+// says so, it is nc.
+func innermost(nc net.Conn) net.Conn {
+	for range maxLayers {
+		outer, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		nc = outer.NetConn()
+	}
+	return nc
+}
+
+// maxLayers is more than anybody puts on a socket. A layer may name itself.
+const maxLayers = 8
 
 // CloseWrite tells the peer that nothing more will be sent, where the transport
 // can say so.

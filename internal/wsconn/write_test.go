@@ -1,11 +1,14 @@
 package wsconn_test
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -236,6 +239,80 @@ func TestConn_StuckIsReset(t *testing.T) {
 			c.Close()
 			_, err = io.Copy(io.Discard, peer)
 			require.ErrorIs(t, err, syscall.ECONNRESET)
+		})
+	}
+}
+
+// layer is a net.Conn around another one, as listeners make them: it counts, and says
+// what is below. One without names itself.
+type layer struct {
+	net.Conn
+	below  net.Conn
+	closed *atomic.Int32
+}
+
+func (l layer) NetConn() net.Conn {
+	if l.below == nil {
+		return l
+	}
+	return l.below
+}
+
+func (l layer) Close() error {
+	l.closed.Add(1)
+	return l.Conn.Close()
+}
+
+// However a socket is wrapped, its outermost layer is closed, also when the peer took
+// nothing, and soon; and looking for what is below ends.
+func TestConn_Layers(t *testing.T) {
+	t.Parallel()
+	for _, tr := range []transport{{"tcp", tcpPair, false}, {"tls", tlsPair, false}} {
+		for _, itself := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, names itself %v", tr.name, itself), func(t *testing.T) {
+				t.Parallel()
+				server, _ := tr.pair(t)
+				l := layer{Conn: server, closed: new(atomic.Int32)}
+				if !itself {
+					l.below = server
+				}
+				c := wsconn.NewConn(l, wsconn.Limits{})
+				require.Equal(t, itself, c.Unsent() == -1)
+				require.False(t, c.HungUp())
+				require.ErrorIs(t, c.Write(make([]byte, 32<<20), within(20*time.Millisecond)), os.ErrDeadlineExceeded)
+				require.Equal(t, itself, c.Unsent() == -1)
+				start := time.Now()
+				c.Close()
+				require.EqualValues(t, 1, l.closed.Load())
+				if tr.name == "tcp" || !itself {
+					require.Less(t, time.Since(start), 4*time.Second)
+				}
+			})
+		}
+	}
+}
+
+// A reset shows without reading, on any socket that has a descriptor, even when there
+// is something left to read.
+func TestConn_HungUp(t *testing.T) {
+	t.Parallel()
+	for _, tr := range transports() {
+		if tr.name == "pipe" {
+			continue // it has none
+		}
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			c, peer := tr.connect(t, wsconn.Limits{})
+			send(t, peer, text("unread"))
+			require.False(t, c.HungUp())
+			if secure, ok := peer.(*tls.Conn); ok {
+				peer = secure.NetConn()
+			}
+			tcp, ok := peer.(*net.TCPConn)
+			require.True(t, ok)
+			require.NoError(t, tcp.SetLinger(0))
+			require.NoError(t, tcp.Close())
+			require.Eventually(t, c.HungUp, patience, time.Millisecond)
 		})
 	}
 }
