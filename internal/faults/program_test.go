@@ -9,7 +9,7 @@ import (
 )
 
 // programEnv makes the test binary the program of that name, the server's or the
-// clients', in a network namespace of its own.
+// clients', in a network namespace of its own, or a server that can be stopped.
 const programEnv = "GATEWAY_FAULTS_PROGRAM"
 
 // command is a line that a program reads, and what it does.
@@ -23,6 +23,8 @@ func runProgram(name string) (err error) {
 	switch name {
 	case "server":
 		commands, end, err = serverProgram()
+	case "pausable":
+		commands, end, err = pausableProgram()
 	case "clients":
 		commands = (&clients{}).commands()
 	default:

@@ -1,0 +1,158 @@
+package faults_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+)
+
+// pausable is a server in a process of its own, which can be stopped and continued.
+type pausable struct {
+	t       *testing.T
+	process *os.Process
+	address string
+}
+
+func startPausable(t *testing.T, quotas gateway.Quotas) *pausable {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	asJSON, err := json.Marshal(quotas)
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), programEnv+"=pausable", quotasEnv+"="+string(asJSON))
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGCONT)
+		_ = stdin.Close()
+		require.NoError(t, cmd.Wait())
+	})
+	_, err = fmt.Fprintln(stdin, "address")
+	require.NoError(t, err)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	p := &pausable{t: t, process: cmd.Process}
+	require.NoError(t, json.Unmarshal([]byte(strings.TrimSpace(line)), &p.address))
+	return p
+}
+
+func (p *pausable) dial() *peer {
+	p.t.Helper()
+	nc, err := net.Dial("tcp", p.address)
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { _ = nc.Close() })
+	c := newPeer(p.t, nc)
+	c.upgrade("")
+	return c
+}
+
+// pause stops the server for so long.
+func (p *pausable) pause(d time.Duration) {
+	p.t.Helper()
+	require.NoError(p.t, p.process.Signal(syscall.SIGSTOP))
+	<-time.After(d)
+	require.NoError(p.t, p.process.Signal(syscall.SIGCONT))
+}
+
+// A client that keeps to the rules is not cut because the server's process was
+// stopped: what it sent meanwhile is read first, and a ping has its time. One that
+// keeps silent still is.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	const quota = 500 * time.Millisecond
+	t.Run("pings", func(t *testing.T) {
+		t.Parallel()
+		server := startPausable(t, gateway.Quotas{PingInterval: quota})
+		var clients []*peer
+		ended := make(chan error, 20)
+		var pongs atomic.Int64
+		for range cap(ended) {
+			c := server.dial()
+			clients = append(clients, c)
+			go func() { ended <- c.answerPings(quota/2, &pongs) }() // ends with the connection
+			<-time.After(quota / 10)                       // so that they are in different moments when the server stops
+		}
+		silent := server.dial() // takes everything, answers nothing
+		cut := make(chan error, 1)
+		go func() { _, err := io.Copy(io.Discard, silent.br); cut <- err }() // ends with the connection
+		for n := range 2 {
+			server.pause(6 * quota)
+			before := pongs.Load()
+			require.Eventually(t, func() bool { return pongs.Load() >= before+2*int64(len(clients)) || len(ended) > 0 }, patience, time.Millisecond)
+			require.Empty(t, ended, "pause %d: a client that answers pings was cut", n)
+		}
+		select {
+		case <-cut:
+		case <-time.After(patience):
+			require.FailNow(t, "a silent client was not cut")
+		}
+		for _, c := range clients {
+			c.write(closeFrame())
+			require.ErrorIs(t, <-ended, errClosed)
+		}
+	})
+	t.Run("idle", func(t *testing.T) {
+		t.Parallel()
+		server := startPausable(t, gateway.Quotas{IdleTimeout: 2 * quota})
+		c := server.dial()
+		require.NoError(t, server.process.Signal(syscall.SIGSTOP))
+		<-time.After(quota)
+		c.write(frame(text, "while it is stopped"))
+		<-time.After(6 * quota)
+		require.NoError(t, server.process.Signal(syscall.SIGCONT))
+		got, err := c.message()
+		require.NoError(t, err)
+		require.Equal(t, "while it is stopped", got)
+		c.write(frame(text, "again"))
+		got, err = c.message()
+		require.NoError(t, err)
+		require.Equal(t, "again", got)
+	})
+	t.Run("writes", func(t *testing.T) {
+		t.Parallel()
+		server := startPausable(t, gateway.Quotas{WriteTimeout: quota})
+		c := server.dial()
+		const messages, size = 600, 30 << 10 // more than the kernel's buffers hold
+		sent := make(chan error, 1)
+		go func() { // ends when all is sent, or with the connection
+			var err error
+			for n := 0; n < messages && err == nil; n++ {
+				_, err = c.nc.Write(frame(text, strings.Repeat("x", size)))
+			}
+			sent <- err
+		}()
+		<-time.After(quota / 5)
+		require.NoError(t, server.process.Signal(syscall.SIGSTOP))
+		received := make(chan error, 1)
+		go func() { // ends with all messages, or with the connection
+			var err error
+			for n := 0; n < messages && err == nil; n++ {
+				_, err = c.message()
+			}
+			received <- err
+		}()
+		<-time.After(6 * quota)
+		require.Empty(t, received, "it has taken what the kernel held")
+		require.NoError(t, server.process.Signal(syscall.SIGCONT))
+		require.NoError(t, <-received)
+		require.NoError(t, <-sent)
+	})
+}

@@ -1,0 +1,59 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"example.com/gateway"
+)
+
+// pausableProgram is an echo server on the loopback device.
+func pausableProgram() (map[string]command, func() error, error) {
+	var quotas gateway.Quotas
+	if err := json.Unmarshal([]byte(os.Getenv(quotasEnv)), &quotas); err != nil {
+		return nil, nil, err
+	}
+	gw, err := gateway.New(gateway.WithQuotas(quotas))
+	if err != nil {
+		return nil, nil, err
+	}
+	gw.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: req.Body}, nil
+	}, gateway.WithRouteResponse())
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	web := &http.Server{Handler: gw.Handler(), ReadHeaderTimeout: patience}
+	go func() { _ = web.Serve(l) }() // ends with the program
+	return map[string]command{
+		"address": func(...int) (any, error) { return l.Addr().String(), nil },
+	}, gw.Close, nil
+}
+
+var errClosed = errors.New("the server sent a Close frame")
+
+// answerPings answers pings, each after a while, until the server closes the
+// connection, and counts them.
+func (p *peer) answerPings(after time.Duration, answered *atomic.Int64) error {
+	for {
+		first, payload, err := p.next()
+		switch {
+		case err != nil:
+			return err
+		case first == closing:
+			return errClosed
+		case first == ping:
+			<-time.After(after)
+			p.write(frame(pong, string(payload)))
+			answered.Add(1)
+		}
+	}
+}
