@@ -240,3 +240,31 @@ func TestCallbacks_misbehave(t *testing.T) {
 		}
 	}
 }
+
+// An integration and then an observer end the same goroutine: nothing of it is left.
+func TestCallbacks_endAGoroutineTwice(t *testing.T) {
+	t.Parallel()
+	gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{
+		IntegrationDone: func(_ context.Context, _ *gateway.Request, _ *gateway.Response, _ time.Duration, err error) {
+			if err != nil {
+				runtime.Goexit()
+			}
+		},
+	}))
+	require.NoError(t, err)
+	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		runtime.Goexit()
+		return nil, nil
+	})
+	for _, dial := range socketKinds() {
+		c := dial(t, gw.Handler())
+		failed := c.send("one", "two", "three")
+		for range 3 {
+			require.Contains(t, c.receive(t), "Internal server error")
+		}
+		require.NoError(t, <-failed)
+		require.NoError(t, c.nc.Close())
+	}
+	require.NoError(t, gw.Shutdown(t.Context()))
+	require.Zero(t, gw.Watched())
+}

@@ -183,8 +183,8 @@ func (c *connection) serveInput(spare **worker) bool {
 	var w *worker // set while this goroutine is at work, from one message to the next
 	defer func() {
 		if w != nil { // an integration or another callback has ended this goroutine
+			defer w.End() // in a defer: an observer may end this goroutine again
 			w.exit()
-			w.End()
 		}
 	}()
 	for {

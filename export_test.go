@@ -13,3 +13,10 @@ func (s *UsagePlans) Counts() int {
 	defer s.mu.Unlock()
 	return len(s.used)
 }
+
+// Watched returns how many workers g watches.
+func (g *Gateway) Watched() (n int) {
+	g.watch.mu.Lock()
+	defer g.watch.mu.Unlock()
+	return len(g.watch.workers) - len(g.watch.free)
+}
