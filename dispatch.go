@@ -144,8 +144,12 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	call.Init(&c.ctx, until)
 	w.begin(call)
 	out := c.admit(t, call)
-	if out.err == nil && (c.client == nil || call.Err() == nil) { // else it was given up while the usage store counted
+	switch {
+	case out.err != nil:
+	case c.client == nil && w.started != nil, call.Err() == nil: // a reader that counted nothing has just begun
 		out = invoke(call, r, &call.req)
+	default: // its time was over while the usage store counted, or before this goroutine ran
+		out = invocation{err: integrationError(r.RouteKey, call.Err(), errors.Is(call.Err(), context.DeadlineExceeded))}
 	}
 	inTime := w.finish(call)
 	call.Cancel()

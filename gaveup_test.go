@@ -152,3 +152,55 @@ func TestTimeout_latePanicIsLogged(t *testing.T) {
 		}
 	}
 }
+
+// slowStore takes as long to count messages as they have time. The $connect is counted
+// at once.
+type slowStore struct {
+	misbehaving
+	takes   time.Duration
+	counted map[string]bool // by key
+	mu      sync.Mutex
+}
+
+// FindAPIKey implements gateway.UsageStore.
+func (s *slowStore) FindAPIKey(ctx context.Context, value string) (gateway.APIKey, error) {
+	key, err := s.misbehaving.FindAPIKey(ctx, value)
+	key.ID = value
+	return key, err
+}
+
+// CountRequest implements gateway.UsageStore.
+func (s *slowStore) CountRequest(_ context.Context, key gateway.APIKey, _ time.Time) (bool, error) {
+	s.mu.Lock()
+	counted := s.counted[key.ID]
+	s.counted[key.ID] = true
+	s.mu.Unlock()
+	if counted {
+		time.Sleep(s.takes) //nolint:forbidigo // in a bubble
+	}
+	return true, nil
+}
+
+// A message whose time is over before its integration begins is answered like any
+// other that ran out of time, and its integration does not begin.
+func TestTimeout_beforeTheIntegrationBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{takes: time.Second, counted: map[string]bool{}}
+		srv := gatewaytest.New(t, gateway.WithUsagePlans(store), gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: store.takes}))
+		srv.HandleFunc("$connect", answerNothing, gateway.WithAPIKeyRequired())
+		invoked := 0
+		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			invoked++
+			return &gateway.Response{Body: []byte("answer")}, nil
+		}, gateway.WithRouteResponse())
+		for n := range 50 { // the timeout and the store are done in the same moment: either may be first
+			c := srv.Dial(t, gatewaytest.Header("x-api-key", fmt.Sprintf("key of the client number %3d", n)))
+			c.Send("hello")
+			got, ok := c.ReceiveWithin(time.Minute)
+			require.True(t, ok, "it is answered")
+			require.Contains(t, got, "Endpoint request timed out")
+		}
+		require.Zero(t, invoked)
+	})
+}

@@ -88,7 +88,7 @@ func TestPaused(t *testing.T) {
 			c := server.dial()
 			clients = append(clients, c)
 			go func() { ended <- c.answerPings(quota/2, &pongs) }() // ends with the connection
-			<-time.After(quota / 10)                       // so that they are in different moments when the server stops
+			<-time.After(quota / 10)                                // so that they are in different moments when the server stops
 		}
 		silent := server.dial() // takes everything, answers nothing
 		cut := make(chan error, 1)

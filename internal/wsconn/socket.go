@@ -22,7 +22,7 @@ type netConn struct {
 
 	watch writeWatch // of a write that waits
 
-	deadline    int64 // of reading, Unix nanoseconds; 0: none
+	deadline    time.Time // of reading; zero: none
 	interrupted bool
 }
 
@@ -74,10 +74,7 @@ func (c *Conn) SetReadDeadline(t time.Time) {
 		c.setExpiryLocked(t)
 		return
 	}
-	c.nc.deadline = 0
-	if !t.IsZero() {
-		c.nc.deadline = t.UnixNano()
-	}
+	c.nc.deadline = t
 	if !c.nc.interrupted {
 		_ = c.nc.SetReadDeadline(t)
 	}
@@ -125,11 +122,7 @@ func (c *Conn) interruptedBy(err error) bool {
 	interrupted := c.nc.interrupted
 	if interrupted {
 		c.nc.interrupted = false
-		var deadline time.Time // none
-		if c.nc.deadline != 0 {
-			deadline = time.Unix(0, c.nc.deadline)
-		}
-		_ = c.nc.SetReadDeadline(deadline)
+		_ = c.nc.SetReadDeadline(c.nc.deadline)
 	}
 	return interrupted
 }
