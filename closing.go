@@ -276,6 +276,6 @@ func (c *connection) disconnect(cl *closing) {
 func (g *Gateway) invokeDisconnect(ctx context.Context, t *routeTable, newRequest func() *Request) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(g.root, func() { time.AfterFunc(disconnectGrace, cancel) })()
+	defer context.AfterFunc(g.root, func() { time.AfterFunc(disconnectGrace, cancel) })() //nolint:contextcheck // it ends later than the gateway's
 	g.invokeWithin(ctx, t.disconnect, newRequest(), newRequest, func(invocation) {})
 }

@@ -95,7 +95,7 @@ func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 			const sent = 40
 			gw, err := gateway.New()
 			require.NoError(t, err)
-			defer gw.Close() //nolint:errcheck // it ends what is left
+			defer gw.Close()
 			served, left := make(chan struct{}, sent), make(chan struct{})
 			disconnected := make(chan *gateway.Request, 1)
 			gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -138,7 +138,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 				PingInterval: interval, WriteTimeout: 2 * time.Second, SendBufferBytes: -1, SendBufferMessages: -1,
 			}))
 			require.NoError(t, err)
-			defer gw.Close() //nolint:errcheck // it ends what is left
+			defer gw.Close()
 			disconnected := make(chan struct{})
 			gw.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 				close(disconnected)

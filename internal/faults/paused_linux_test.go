@@ -60,7 +60,8 @@ func (p *pausable) dial() *peer {
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { _ = nc.Close() })
 	c := newPeer(p.t, nc)
-	c.upgrade("")
+	c.write(request(""))
+	c.requireUpgraded()
 	return c
 }
 
@@ -91,8 +92,11 @@ func TestPaused(t *testing.T) {
 			<-time.After(quota / 10)                                // so that they are in different moments when the server stops
 		}
 		silent := server.dial() // takes everything, answers nothing
-		cut := make(chan error, 1)
-		go func() { _, err := io.Copy(io.Discard, silent.br); cut <- err }() // ends with the connection
+		cut := make(chan struct{})
+		go func() { // ends with the connection
+			defer close(cut)
+			_, _ = io.Copy(io.Discard, silent.br)
+		}()
 		for n := range 2 {
 			server.pause(6 * quota)
 			before := pongs.Load()
