@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -525,5 +526,101 @@ func TestConnection_politeCloseServesWhatArrives(t *testing.T) {
 		require.Equal(t, "B", c.Receive())
 		code, _ := c.ReceiveClose()
 		require.Equal(t, 1001, code)
+	})
+}
+
+// unwrapLate is a ResponseWriter that takes its time to say what it wraps, just before
+// $connect.
+type unwrapLate struct {
+	plainWriter
+	inner http.ResponseWriter
+	wait  func()
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w unwrapLate) Unwrap() http.ResponseWriter {
+	w.wait()
+	return w.inner
+}
+
+// No $connect begins after Close.
+func TestClose_beforeConnectRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gw, err := gateway.New()
+		require.NoError(t, err)
+		connects := 0
+		gw.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			connects++
+			return nil, nil
+		})
+		closed := make(chan error, 1)
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(upgradeText())))
+		require.NoError(t, err)
+		answer := httptest.NewRecorder()
+		gw.Handler().ServeHTTP(unwrapLate{plainWriter{answer}, hijackLate{answer, nil, func() {}}, func() {
+			go func() { closed <- gw.Close() }() // ends with the gateway
+			synctest.Wait()
+		}}, r)
+		require.NoError(t, <-closed)
+		require.Equal(t, http.StatusServiceUnavailable, answer.Code)
+		require.Zero(t, connects)
+	})
+}
+
+// A client that takes little at a time is not cut while it is open, but cannot keep a
+// connection that closes.
+func TestConnection_clientThatTakesLittleAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, timeout := range []time.Duration{0, -1, time.Hour} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{WriteTimeout: timeout}))
+				srv.HandleFunc("$disconnect", answerNothing)
+				p := dialRaw(t, srv)
+				id := connectionIDs(srv.Gateway)[0]
+				for range 60 {
+					require.NoError(t, srv.PostToConnection(t.Context(), id, make([]byte, 16<<10)))
+				}
+				var reader sync.WaitGroup
+				reader.Go(func() { // ends with the connection
+					for {
+						if _, err := io.CopyN(io.Discard, p.br, 16<<10); err != nil {
+							return
+						}
+						time.Sleep(4 * time.Second) //nolint:forbidigo // in a bubble
+					}
+				})
+				defer reader.Wait()
+				time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+				require.Len(t, connectionIDs(srv.Gateway), 1)
+				start := time.Now()
+				require.NoError(t, srv.DeleteConnection(t.Context(), id))
+				srv.WaitDisconnect(id)
+				require.InDelta(t, 30, time.Since(start).Seconds(), 6)
+			})
+		})
+	}
+}
+
+// The context of an integration that ends its goroutine ends with it.
+func TestIntegration_contextEndsWithTheGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: -1}))
+		var contexts []context.Context
+		srv.HandleFunc("$default", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+			contexts = append(contexts, ctx)
+			_ = ctx.Done()
+			runtime.Goexit()
+			return nil, nil
+		})
+		c := srv.Dial(t)
+		for n := range 3 {
+			c.Send("hello")
+			require.Contains(t, c.Receive(), "Internal server error")
+			require.ErrorIs(t, contexts[n].Err(), context.Canceled)
+		}
 	})
 }
