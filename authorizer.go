@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -148,14 +147,14 @@ func (u *upgrade) authorize() error {
 		return nil
 	}
 	start := time.Now()
-	d, err := u.askAuthorizer(r.Authorizer)
+	d, err := within(u.ctx, u.g, &authorizerCall{u, r.Authorizer, u.request()})
 	u.admission.authorizerTook = time.Since(start)
 	if err != nil { // it did not return in time
 		d = decision{refused: refusedByAuthorizer(err)}
 	}
 	if d.refused != nil {
 		if d.refused.status == http.StatusInternalServerError { // else the refusal is the authorizer's decision
-			u.g.log.LogAttrs(u.ctx, slog.LevelError, "authorizer failed", u.g.failureAttrs(u.told(), d.refused.err)...)
+			u.g.logFailure(u.ctx, "authorizer failed", u.told(), d.refused.err)
 		}
 		return d.refused
 	}
@@ -172,35 +171,42 @@ type decision struct {
 	refused       *refusal       // nil: the client may connect
 }
 
-// askAuthorizer runs a in a time that is bounded. Whatever a returned is looked at
-// here, too: the methods of its error are its own code.
-func (u *upgrade) askAuthorizer(a Authorizer) (decision, error) {
-	req := u.request()
-	ask := func(ctx context.Context) (d decision) {
-		defer func() {
-			if p := recover(); p != nil {
-				d = decision{refused: refusedByAuthorizer(&panicError{p, debug.Stack()})}
-			}
-		}()
-		authorization, err := a.Authorize(ctx, req)
-		if err == nil {
-			err = ctx.Err() // too late, if only just
+// authorizerCall is the attempt to ask an authorizer. Whatever that returned is looked
+// at in do, too: the methods of its error are its own code.
+type authorizerCall struct {
+	u          *upgrade
+	authorizer Authorizer
+	req        *Request
+}
+
+func (c *authorizerCall) do(ctx context.Context) (d decision) {
+	defer func() {
+		if p := recover(); p != nil {
+			d = decision{refused: refusedByAuthorizer(&panicError{p, debug.Stack()})}
 		}
-		if err == nil {
-			d.authorization = authorization
-			d.context, err = authorizerContext(authorization)
-		}
-		if err != nil {
-			d.refused = refusedByAuthorizer(err)
-		}
-		return d
+	}()
+	authorization, err := c.authorizer.Authorize(ctx, c.req)
+	if err == nil {
+		err = ctx.Err() // too late, if only just
 	}
-	late := func(d decision) {
-		if d.refused != nil {
-			u.g.cameLate(u.ctx, u.told(), d.refused)
-		}
+	if err == nil {
+		d.authorization = authorization
+		d.context, err = authorizerContext(authorization)
 	}
-	return within(u.ctx, u.g, decision{refused: refusedByAuthorizer(errGoexit)}, attempt[decision]{do: ask, late: late})
+	if err != nil {
+		d.refused = refusedByAuthorizer(err)
+	}
+	return d
+}
+
+func (c *authorizerCall) ended() decision { return decision{refused: refusedByAuthorizer(errGoexit)} }
+
+func (c *authorizerCall) done(decision) {}
+
+func (c *authorizerCall) late(d decision) {
+	if d.refused != nil {
+		c.u.g.cameLate(c.u.ctx, c.u.told(), d.refused)
+	}
 }
 
 // refusedByAuthorizer returns the answer to an upgrade whose authorizer returned

@@ -263,19 +263,31 @@ func (c *connection) disconnect(cl *closing) {
 	if t.disconnect == nil {
 		return
 	}
-	requestID, now := connid.NewRequest(), time.Now()
-	c.g.invokeDisconnect(&c.ctx, t, func() *Request {
-		req := &Request{RequestID: requestID, DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
-		c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, now)
-		return req
-	})
+	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
+	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
+	c.g.invokeDisconnect(&c.ctx, t.disconnect, req)
 }
 
-// invokeDisconnect runs the $disconnect route of t. When the gateway is cut, before
-// or meanwhile, the integration has disconnectGrace left.
-func (g *Gateway) invokeDisconnect(ctx context.Context, t *routeTable, newRequest func() *Request) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(g.root, func() { time.AfterFunc(disconnectGrace, cancel) })() //nolint:contextcheck // it ends later than the gateway's
-	g.invokeWithin(ctx, t.disconnect, newRequest(), newRequest, func(invocation) {})
+// disconnectEvent is the lifecycleEvent of a $disconnect: its request, as it was.
+type disconnectEvent Request
+
+func (e *disconnectEvent) told() *Request {
+	req := Request(*e)
+	return &req
+}
+
+func (e *disconnectEvent) cameLate(invocation) {}
+
+// invokeDisconnect runs the $disconnect route r. When the gateway is cut, before or
+// meanwhile, the integration has disconnectGrace left; one that begins after that has
+// as long for itself.
+func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request) {
+	var ctx context.Context = &connectionContext{g.disconnects, of.request}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), disconnectGrace)
+		defer cancel()
+	}
+	event := disconnectEvent(*req)
+	g.invokeWithin(ctx, r, req, &event)
 }

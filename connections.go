@@ -49,6 +49,7 @@ type connection struct {
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	client      *client        // of the API key
 	tail        connid.Tail    // of the ID
+	late        bool           // tick was postponed because it came late; mu guards it
 	domainName  string
 	connectedAt int64         // of the upgrade, Unix nanoseconds
 	connected   instant       // likewise
@@ -57,7 +58,6 @@ type connection struct {
 	lastHeard   moment        // of the last frame from the client, or of bytes of one
 	pinged      moment        // of our last ping
 	progress    atomic.Uint32 // of ws, when last looked at
-	unsent      atomic.Int32  // of ws, at our last ping
 	held        atomic.Bool   // the reader waits for room: for a message, or its reply
 	unrested    atomic.Bool   // something was read since the reader last rested
 	gone        atomic.Bool   // closing, and nothing more is accepted for or from the client; changed under mu
@@ -67,8 +67,8 @@ type connection struct {
 	timer   timer
 	inbox   *inbox // of messages that wait for a worker; nil: there was none
 	closing *closing
-	working int32 // workers, the reader among them while it runs an integration
-	late    bool  // tick was postponed because it came late
+	working int32        // workers, the reader among them while it runs an integration
+	unsent  atomic.Int32 // of ws, at our last ping; mu does not guard it
 }
 
 // inbox holds the messages of a client for as long as its integrations are slower

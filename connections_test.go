@@ -424,6 +424,7 @@ func TestConnection_PeerThatTakesNothingAtTheEnd(t *testing.T) {
 		{"the default", gateway.Quotas{}, deleted, 1000, 5 * time.Second},
 		{"a short WriteTimeout", gateway.Quotas{WriteTimeout: 2 * time.Second}, deleted, 1000, 2 * time.Second},
 		{"no WriteTimeout", gateway.Quotas{WriteTimeout: -1}, deleted, 1000, 5 * time.Second},
+		{"a long WriteTimeout", gateway.Quotas{WriteTimeout: hour}, deleted, 1000, 5 * time.Second},
 		{"no WriteTimeout, idle", gateway.Quotas{WriteTimeout: -1, IdleTimeout: hour}, nothing, 1001, hour + 5*time.Second},
 		{"no WriteTimeout, too old", gateway.Quotas{WriteTimeout: -1, IdleTimeout: -1, ConnectionDuration: hour}, nothing, 1001, hour + 5*time.Second},
 	} {

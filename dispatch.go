@@ -389,7 +389,7 @@ func (w *worker) respond(call *call, out invocation, now time.Time) {
 	case !call.route.RouteResponse || len(body) == 0:
 	case limit > 0 && len(body) > limit:
 		w.replyError(call, errReplySize, now)
-		w.c.g.log.LogAttrs(call, slog.LevelError, "reply refused", append(w.c.callAttrs(call), slog.Any("error", errReplySize))...)
+		w.c.g.log.LogAttrs(call, w.c.g.failureLevel(now), "reply refused", append(w.c.callAttrs(call), slog.Any("error", errReplySize))...)
 	default:
 		w.reply(call, body, now)
 	}

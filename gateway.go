@@ -70,8 +70,10 @@ type Gateway struct {
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // serialises writers of routes
 
-	root   context.Context //nolint:containedctx // parent of every integration's context, ended by cut
-	cutOff context.CancelFunc
+	root           context.Context //nolint:containedctx // parent of the integrations' contexts, ended by cut
+	cutOff         context.CancelFunc
+	disconnects    context.Context //nolint:containedctx // parent of those of $disconnect, which end later
+	endDisconnects context.CancelFunc
 
 	endpoints endpoint.Client // calls the backends of all integrations
 
@@ -104,13 +106,15 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.throttles.newConnections, g.throttles.warnings = limit.NewBucket(c.quotas.NewConnections.rate()), limit.NewBucket(warnings())
+	g.throttles.newConnections = limit.NewBucket(c.quotas.NewConnections.rate())
+	g.throttles.warnings, g.throttles.failures = limit.NewBucket(warnings()), limit.NewBucket(failures())
 	if c.account != nil {
 		g.throttles.account = c.account.bucket
 	}
 	g.routes.Store(table)
 	root := endpoint.NewContext(context.Background(), &g.endpoints) //nolint:forbidigo // the one root
 	g.root, g.cutOff = context.WithCancel(root)
+	g.disconnects, g.endDisconnects = context.WithCancel(root)
 	return g, nil
 }
 
@@ -213,6 +217,7 @@ func (g *Gateway) stop() <-chan struct{} {
 		go func() { // ends when all else has; Shutdown and Close wait for it
 			g.running.Wait()
 			g.cutOff()
+			g.endDisconnects()
 			g.sockets.Close()
 			g.endpoints.Close()
 			g.watch.end()
@@ -242,6 +247,7 @@ func (g *Gateway) closeAll() {
 // of connections it cut.
 func (g *Gateway) cut() int {
 	g.cutOff()
+	time.AfterFunc(disconnectGrace, g.endDisconnects)
 	n := 0
 	for c := range g.connections.All() {
 		c.cut(goingAway())

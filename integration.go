@@ -188,68 +188,95 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 	return invocation{resp: resp}
 }
 
+// lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
+type lifecycleEvent interface {
+	// told returns a request for the log and the observers of an integration that
+	// still has its own.
+	told() *Request
+	// cameLate gets the outcome of an integration that returned after it was given up.
+	cameLate(out invocation)
+}
+
+// lifecycleCall is the attempt to invoke an integration for such an event.
+type lifecycleCall struct {
+	g     *Gateway
+	ctx   context.Context //nolint:containedctx // that of the event
+	route *route
+	req   *Request
+	event lifecycleEvent
+	start time.Time
+}
+
 // invokeWithin is invoke on a goroutine of its own, so that it returns in time even
 // when the integration does not: for the two events whose caller must not hang,
-// CONNECT and DISCONNECT. told makes the request that the observers and the log get
-// of an integration that still has req. late gets the outcome of one that returned
-// after it was given up.
-func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, told func() *Request, late func(invocation)) invocation {
-	start := time.Now()
-	tell := func(req *Request, out invocation) { g.integrationDone(ctx, req, out, time.Since(start)) }
-	out, err := within(ctx, g, invocation{err: integrationError(r.RouteKey, errGoexit, false)}, attempt[invocation]{
-		do:   func(ctx context.Context) invocation { return invoke(ctx, r, req) },
-		done: func(out invocation) { tell(req, out) },
-		late: func(out invocation) {
-			g.cameLate(ctx, told(), out.err)
-			late(out)
-		},
-	})
+// CONNECT and DISCONNECT.
+func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
+	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}
+	out, err := within(ctx, g, call)
 	if err != nil {
 		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
-		g.contained(func() { tell(told(), out) })
+		g.contained(func() { call.tell(event.told(), out) })
 	}
 	return out
 }
 
-// attempt is what within runs. Exactly one of done and late is called with what do
-// returned, on the same goroutine.
-type attempt[T any] struct {
-	do   func(ctx context.Context) T
-	done func(T) // nil: nothing
-	late func(T) // do had been given up
+func (c *lifecycleCall) do(ctx context.Context) invocation { return invoke(ctx, c.route, c.req) }
+
+func (c *lifecycleCall) ended() invocation {
+	return invocation{err: integrationError(c.route.RouteKey, errGoexit, false)}
 }
 
-// within returns what a.do returns, or otherwise when that ends its goroutine. An
-// error is that of ctx, which ends at the integrations' timeout: a.do is given up. A
-// shutdown waits for it.
-func within[T any](ctx context.Context, g *Gateway, otherwise T, a attempt[T]) (T, error) {
-	if err := ctx.Err(); err != nil { // the gateway has been cut: nothing begins any more
-		return otherwise, err
-	}
+func (c *lifecycleCall) done(out invocation) { c.tell(c.req, out) }
+
+func (c *lifecycleCall) late(out invocation) {
+	c.g.cameLate(c.ctx, c.event.told(), out.err)
+	c.event.cameLate(out)
+}
+
+func (c *lifecycleCall) tell(req *Request, out invocation) {
+	c.g.integrationDone(c.ctx, req, out, time.Since(c.start))
+}
+
+// attempt is what within runs. Either done or late is called with what do returned,
+// on the same goroutine.
+type attempt[T any] interface {
+	do(ctx context.Context) T
+	ended() T // what counts when do ends its goroutine
+	done(T)   // do returned in time
+	late(T)   // do had been given up
+}
+
+// within returns what a.do returns. An error is that of ctx, which ends at the
+// integrations' timeout: a.do is given up. A shutdown waits for it.
+func within[T any](ctx context.Context, g *Gateway, a attempt[T]) (T, error) {
 	ctx, cancel := withTimeout(ctx, g.quotas.IntegrationTimeout)
 	done := make(chan T, 1)
 	var over atomic.Bool // who sets it first decides: a.do returned, or was given up
 	g.running.Go(func() {
 		defer cancel()
-		out := otherwise
+		var out T
+		returned := false
 		defer func() {
+			if !returned {
+				out = a.ended()
+			}
 			if !over.CompareAndSwap(false, true) {
 				a.late(out)
 				return
 			}
 			defer func() { done <- out }() // in a defer: an observer may end this goroutine
-			if a.done != nil {
-				a.done(out)
-			}
+			a.done(out)
 		}()
 		out = a.do(ctx)
+		returned = true
 	})
 	select {
 	case out := <-done:
 		return out, nil
 	case <-ctx.Done():
 		if over.CompareAndSwap(false, true) {
-			return otherwise, ctx.Err()
+			var none T
+			return none, ctx.Err()
 		}
 		return <-done, nil // it was in time, only just
 	}
@@ -276,7 +303,7 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 // integrationDone tells the observers and, of a failure, the log.
 func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
 	if out.err != nil {
-		g.log.LogAttrs(ctx, slog.LevelError, "integration failed", g.failureAttrs(req, out.err)...)
+		g.logFailure(ctx, "integration failed", req, out.err)
 	}
 	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
 }
@@ -285,7 +312,7 @@ func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocat
 // why that did not return in time. Other outcomes that come late are dropped.
 func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
 	if _, ok := as[*panicError](err); ok {
-		g.log.LogAttrs(ctx, slog.LevelError, "panic after the timeout", g.failureAttrs(req, err)...)
+		g.logFailure(ctx, "panic after the timeout", req, err)
 	}
 }
 
@@ -297,6 +324,13 @@ func stackOf(err error) []byte {
 		return p.StackTrace()
 	}
 	return nil
+}
+
+// logFailure logs a failure of the program's own code, with the stack of a panic.
+func (g *Gateway) logFailure(ctx context.Context, text string, req *Request, err error) {
+	if level := g.failureLevel(time.Now()); g.log.Enabled(ctx, level) {
+		g.log.LogAttrs(ctx, level, text, g.failureAttrs(req, err)...)
+	}
 }
 
 // failureAttrs are what the log says of a failure, with the stack of a panic.

@@ -122,8 +122,9 @@ func WithOriginPatterns(patterns ...string) Option {
 }
 
 // WithLogger sets the logger; the default discards. Frames are logged at debug,
-// start and stop at info, clients that break a rule at warn, failed integrations
-// at error. What clients and callers do wrong, refused upgrades, messages and
+// start and stop at info, clients that break a rule at warn, failed integrations and
+// other callbacks at error: ten lines a second, and 100 at once, above that at debug,
+// since a client may find a message that makes one fail. What clients and callers do wrong, refused upgrades, messages and
 // management calls included, is logged at warn as long as it is little: one line a
 // second, and 100 at once, of the whole Gateway. Above that, and for all that a
 // throttle or a quota refuses, it is logged at debug, so that no client can fill the

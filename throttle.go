@@ -53,11 +53,24 @@ type throttles struct {
 	newConnections *limit.Bucket
 	account        *limit.Bucket
 	warnings       *limit.Bucket // lines in the log about what clients did wrong
+	failures       *limit.Bucket // lines about what the program's own code did wrong
 }
 
 // warnings bounds the lines that clients and callers can cause at level WARN: in all,
 // since one of them can open many connections.
 func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
+
+// failures bounds the lines about integrations and other callbacks that fail: a client
+// that finds a message which makes one fail can send it again and again.
+func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
+
+// failureLevel returns ERROR while few failures are logged, and DEBUG after that.
+func (g *Gateway) failureLevel(now time.Time) slog.Level {
+	if !g.log.Enabled(g.root, slog.LevelError) || !g.throttles.failures.Allow(now) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
+}
 
 // refusalLevel returns level while few lines are written that clients cause, and DEBUG
 // after that. It is the level of a refusal, or of what else a client did wrong; status

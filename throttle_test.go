@@ -265,6 +265,52 @@ func TestThrottle_UnroutableMessages(t *testing.T) {
 	}
 }
 
+// Nor can a client that finds a message which makes an integration, a template or a
+// model fail.
+func TestFailures_DoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	const times, most = 1000, 105
+	for name, handle := range map[string]func(srv *gatewaytest.Server){
+		"an integration that fails": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, errors.New("no") })
+		},
+		"an integration that panics": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic("no") })
+		},
+		"a value that a URI cannot take": func(srv *gatewaytest.Server) {
+			srv.Handle("$default", &gateway.HTTPIntegration{URI: "http://127.0.0.1:1/{v}", RequestParameters: map[string]string{"integration.request.path.v": "route.request.body.v"}})
+		},
+		"a payload that may not pass": func(srv *gatewaytest.Server) {
+			srv.Handle("$default", gateway.MockIntegration{Transform: &gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}})
+		},
+		"a reply that is too large": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				return &gateway.Response{Body: make([]byte, 1<<20)}, nil
+			}, gateway.WithRouteResponse())
+		},
+		"a model that panics": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { panic("no") })}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &lockedBuffer{}
+				srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+				handle(srv)
+				c := srv.Dial(t)
+				for range times {
+					c.Send(`{"v":".."}`)
+					require.Contains(t, c.Receive(), `"message"`)
+				}
+				lines := strings.Count(log.String(), "level=ERROR")
+				require.Positive(t, lines, "a few are told of")
+				require.LessOrEqual(t, lines, most)
+			})
+		})
+	}
+}
+
 // Clients and callers cannot fill the log, whatever they do wrong.
 func TestRefusals_DoNotFillTheLog(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,11 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	defer g.running.Done()
 	defer u.release()
 	for _, step := range upgradeSteps() {
-		if err := step(u); err != nil {
+		err := step(u)
+		if u.g.root.Err() != nil { // the gateway has been cut: whatever a callback made of that
+			err = ErrClosed
+		}
+		if err != nil {
 			u.refuse(err)
 			return
 		}
@@ -198,11 +202,9 @@ func (u *upgrade) connect() error {
 	if r == nil {
 		return nil
 	}
-	out := u.g.invokeWithin(u.ctx, r, u.request(), u.told, u.connectedLate)
+	out := u.g.invokeWithin(u.ctx, r, u.request(), u)
 	resp := out.resp
 	switch {
-	case out.err != nil && u.g.root.Err() != nil: // given up because the gateway was cut
-		return ErrClosed
 	case out.err != nil:
 		return out.err
 	case out.accepts():
@@ -227,11 +229,10 @@ func (out *invocation) accepts() bool {
 	return status == 0 || status >= 200 && status <= 299
 }
 
-// connectedLate is called when a $connect integration returned after it was given
-// up. If it accepted a connection that the end of the gateway took away, it is told
+// cameLate is called when a $connect integration returned after it was given up. If it accepted a connection that the end of the gateway took away, it is told
 // by a $disconnect. After a timeout it is not: as in the service, such a connection
 // never was.
-func (u *upgrade) connectedLate(out invocation) {
+func (u *upgrade) cameLate(out invocation) {
 	if out.accepts() && u.g.root.Err() != nil {
 		u.disconnect(goingAway())
 	}
@@ -244,14 +245,11 @@ func (u *upgrade) disconnect(cs cause) {
 	if t.disconnect == nil {
 		return
 	}
-	requestID, now := connid.NewRequest(), time.Now()
-	u.g.invokeDisconnect(u.ctx, t, func() *Request {
-		req := u.told()
-		req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, requestID
-		req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, now
-		req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
-		return req
-	})
+	req := u.told()
+	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
+	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
+	req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
+	u.g.invokeDisconnect(&u.parent, t.disconnect, req)
 }
 
 // told returns the CONNECT request for the observers and the log, while an

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"runtime/debug"
@@ -442,35 +441,49 @@ func (u *upgrade) countRequest() error {
 // store returned, too: the methods of its error are its own code. What ask then wants
 // done is done only if it was in time.
 func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
-	type answer struct {
-		then func()
-		err  error
-	}
-	failed := func(err error) answer { return answer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))} }
-	a, err := within(u.ctx, u.g, failed(errGoexit), attempt[answer]{
-		do: func(ctx context.Context) (a answer) {
-			defer func() {
-				if p := recover(); p != nil {
-					a = failed(&panicError{p, debug.Stack()})
-				}
-			}()
-			a.then, a.err = ask(ctx)
-			return a
-		},
-		late: func(a answer) { u.g.cameLate(u.ctx, u.told(), a.err) },
-	})
+	a, err := within(u.ctx, u.g, &storeCall{u, ask})
 	if err != nil {
-		a = failed(err)
+		a.err = storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))
 	}
 	var refused *refusal
 	if errors.As(a.err, &refused) && refused.status == http.StatusInternalServerError {
-		u.g.log.LogAttrs(u.ctx, slog.LevelError, "usage store failed", u.g.failureAttrs(u.told(), refused.err)...)
+		u.g.logFailure(u.ctx, "usage store failed", u.told(), refused.err)
 	}
 	if a.then != nil {
 		a.then()
 	}
 	return a.err
 }
+
+// storeCall is the attempt to ask a usage store.
+type storeCall struct {
+	u   *upgrade
+	ask func(ctx context.Context) (then func(), err error)
+}
+
+// storeAnswer is what became of it: what to do, and the answer to the upgrade.
+type storeAnswer struct {
+	then func()
+	err  error
+}
+
+func (c *storeCall) do(ctx context.Context) (a storeAnswer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a = storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, &panicError{p, debug.Stack()}))}
+		}
+	}()
+	a.then, a.err = c.ask(ctx)
+	return a
+}
+
+func (c *storeCall) ended() storeAnswer {
+	return storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, errGoexit))}
+}
+
+func (c *storeCall) done(storeAnswer) {}
+
+func (c *storeCall) late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
 
 func storeFailed(err error) *refusal {
 	return &refusal{status: http.StatusInternalServerError, text: "Internal server error", kind: "API_CONFIGURATION_ERROR", err: err}

@@ -131,9 +131,11 @@ func (r *route) validate(message []byte) error {
 func (c *connection) rejected(call *call, err error) {
 	call.req.failure = err
 	wire := wireErrorOf(err)
-	level := slog.LevelError
+	var level slog.Level
 	if wire.status < http.StatusInternalServerError {
 		level = c.g.refusalLevel(slog.LevelWarn, wire.status, call.start)
+	} else {
+		level = c.g.failureLevel(call.start)
 	}
 	if c.g.log.Enabled(call, level) {
 		c.g.log.LogAttrs(call, level, "message rejected", append(c.g.failureAttrs(&call.req, err), slog.Int("status", wire.status))...)

@@ -41,7 +41,7 @@ func (p Patience) limit() time.Duration {
 // the peer has taken something, and whether its patience has changed.
 func (p Patience) LookAgain() time.Duration {
 	if limit := p.limit(); limit > 0 {
-		return max(limit/4, time.Millisecond)
+		return min(max(limit/4, time.Millisecond), time.Second)
 	}
 	return time.Second
 }

@@ -90,23 +90,29 @@ func TestSocket_WriteAll_slowReader(t *testing.T) {
 	})
 }
 
-// A patience that becomes shorter counts for a write that waits already.
+// A patience that becomes shorter counts for a write that waits already, however long
+// it was.
 func TestSocket_WriteAll_changedPatience(t *testing.T) {
 	t.Parallel()
-	overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
-		e.fill(t)
-		var asked atomic.Int32
-		failed := make(chan error, 1)
-		background(t, func() {
-			failed <- e.WriteAll(make([]byte, huge), func() time.Duration {
-				if asked.Add(1) < 3 {
-					return 0 // none
-				}
-				return time.Nanosecond
+	for _, before := range []time.Duration{0, time.Second, time.Hour} {
+		t.Run(before.String(), func(t *testing.T) {
+			t.Parallel()
+			overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
+				e.fill(t)
+				var asked atomic.Int32
+				failed := make(chan error, 1)
+				background(t, func() {
+					failed <- e.WriteAll(make([]byte, huge), func() time.Duration {
+						if asked.Add(1) < 3 {
+							return before
+						}
+						return time.Nanosecond
+					})
+				})
+				require.ErrorIs(t, wait(t, failed), os.ErrDeadlineExceeded)
 			})
 		})
-		require.ErrorIs(t, wait(t, failed), os.ErrDeadlineExceeded)
-	})
+	}
 }
 
 // A reset is told at once, also while nobody reads, and stays known.
