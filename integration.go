@@ -329,7 +329,7 @@ func stackOf(err error) []byte {
 // logFailure logs a failure of the program's own code, with the stack of a panic.
 func (g *Gateway) logFailure(ctx context.Context, text string, req *Request, err error) {
 	if level := g.failureLevel(time.Now()); g.log.Enabled(ctx, level) {
-		g.log.LogAttrs(ctx, level, text, g.failureAttrs(req, err)...)
+		g.log.LogAttrs(ctx, level, text, g.failureAttrs(req, err)...) //nolint:sloglint // each caller has its own constant
 	}
 }
 

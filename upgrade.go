@@ -101,7 +101,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.running.Done()
-	defer u.release()
+	defer u.release() //nolint:contextcheck // a $disconnect outlives its request
 	for _, step := range upgradeSteps() {
 		err := step(u)
 		if u.g.root.Err() != nil { // the gateway has been cut: whatever a callback made of that
