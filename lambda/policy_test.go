@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -157,7 +158,7 @@ func FuzzDecide(f *testing.F) {
 	f.Add("*", "", false)
 	f.Add("**a", "aa", true)
 	f.Fuzz(func(t *testing.T, pattern, text string, deny bool) {
-		if strings.Contains(pattern+text, "\uFFFD") || strings.Contains(pattern, "${") {
+		if !utf8.ValidString(pattern) || strings.Contains(pattern+text, "\uFFFD") || strings.Contains(pattern, "${") {
 			return
 		}
 		pattern, text = "arn:"+pattern, "arn:"+text

@@ -142,8 +142,14 @@ func oracle(data []byte) (event.Response, bool) {
 		into, ok := map[string]any{
 			"statusCode": &status, "body": &body, "isBase64Encoded": &encoded, "headers": &single, "multiValueHeaders": &multi,
 		}[name]
-		if name == "statusCode" && raw[0] == '"' && !digits.Match(unescaped(raw)) {
-			return event.Response{}, false
+		if name == "statusCode" && raw[0] == '"' {
+			text := unescaped(raw)
+			if !digits.Match(text) {
+				return event.Response{}, false
+			}
+			if raw = bytes.TrimLeft(text, "0"); len(raw) == 0 { // JSON has no zeros in front
+				raw = []byte("0")
+			}
 		}
 		if !ok || json.Unmarshal(raw, into) != nil {
 			return event.Response{}, false
