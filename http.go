@@ -136,7 +136,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 		return nil, err
 	}
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
-		return nil, fmt.Errorf("%w: HTTP method %q", ErrInvalidOption, i.Method)
+		return nil, fmt.Errorf("%w: HTTP method %q: write 1 to 20 capital letters, like POST", ErrInvalidOption, i.Method)
 	}
 	call := &httpCall{
 		uri: uri, mappings: mappings, method: cmp.Or(i.Method, http.MethodPost), timeout: i.Timeout,

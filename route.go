@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"runtime"
 	"strings"
 
@@ -86,7 +87,10 @@ func WithRequestModels(modelSelectionExpression string, models map[string]Model)
 // It is safe for concurrent use.
 func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	r := Route{RouteKey: routeKey, Integration: i}
-	for _, o := range opts {
+	for n, o := range opts {
+		if o == nil {
+			panic(fmt.Errorf("%w: route %q: RouteOption %d is nil", ErrInvalidOption, routeKey, n))
+		}
 		o(&r)
 	}
 	if err := g.addRoute(r, callerOutside()); err != nil {
@@ -320,9 +324,14 @@ func (t *routeTable) match(body []byte) *route {
 	return t.fallback
 }
 
+// isNil reports whether i is nil, or a nil func or pointer of a type that is an
+// Integration.
 func isNil(i Integration) bool {
-	f, ok := i.(IntegrationFunc)
-	return i == nil || ok && f == nil
+	if i == nil {
+		return true
+	}
+	v := reflect.ValueOf(i)
+	return (v.Kind() == reflect.Func || v.Kind() == reflect.Pointer) && v.IsNil()
 }
 
 // callerOutside returns file:line of the first caller outside this package's

@@ -457,6 +457,9 @@ func TestRoute_HandlePanicsOnMisuse(t *testing.T) {
 	requirePanic("is empty", func() { gw.HandleFunc("", answerNothing) })
 	requirePanic("no integration", func() { gw.HandleFunc("b", nil) })
 	requirePanic("no integration", func() { gw.Handle("b", nil) })
+	requirePanic("no integration", func() { gw.Handle("b", (*gateway.HTTPIntegration)(nil)) })
+	requirePanic("no integration", func() { gw.Handle("b", gateway.IntegrationFunc(nil)) })
+	requirePanic("RouteOption 1 is nil", func() { gw.HandleFunc("b", answerNothing, gateway.WithRouteResponse(), nil) })
 	requirePanic("only $connect, $disconnect and $default", func() { gw.HandleFunc("$b", answerNothing) })
 	for _, a := range []gateway.Authorizer{nil, gateway.AuthorizerFunc(nil)} { // what was meant to refuse must not let everybody in
 		requirePanic("leave WithAuthorizer out", func() { gw.HandleFunc("$connect", answerNothing, gateway.WithAuthorizer(a)) })

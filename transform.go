@@ -150,7 +150,7 @@ type integrationResponse struct {
 // Errors that the client sees as a status or an error frame.
 var (
 	errUnsupportedMediaType  = errors.New("no request template matches the message")
-	errNoIntegrationResponse = errors.New("no integration response matches the backend's answer")
+	errNoIntegrationResponse = errors.New("no integration response matches the backend's answer: add one with the key $default")
 	errNoResponseTemplate    = errors.New("no response template matches the backend's answer: add one with the key $default")
 	errStageTemplate         = errors.New("a template could not be run")
 )
@@ -163,7 +163,7 @@ func compileTransform(t *Transform, responseKind selectionKind, r *Route, backen
 		c.passthrough = PassthroughWhenNoMatch
 	case PassthroughWhenNoMatch, PassthroughWhenNoTemplates, PassthroughNever:
 	default:
-		return nil, fmt.Errorf("%w: PassthroughBehavior %q", ErrInvalidOption, c.passthrough)
+		return nil, fmt.Errorf("%w: PassthroughBehavior %q: want WHEN_NO_MATCH, WHEN_NO_TEMPLATES or NEVER", ErrInvalidOption, c.passthrough)
 	}
 	if err := c.handling.check(); err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func compileIntegrationResponse(key string, r *IntegrationResponse) (ir integrat
 			pattern, ok = strings.CutSuffix(pattern, "/")
 		}
 		if !ok {
-			return ir, fmt.Errorf("%w: the key is neither $default nor /regex/", ErrInvalidOption)
+			return ir, fmt.Errorf("%w: the key is neither $default nor /regex/: a status code is written like /404/", ErrInvalidOption)
 		}
 		if ir.pattern, err = wholeMatch(pattern); err != nil {
 			return ir, fmt.Errorf("%w: %w", ErrInvalidOption, err)
@@ -280,7 +280,7 @@ func (e *selectionExpression) checkKeys(expression string, texts map[string]stri
 			matches++
 		case key == RouteKeyDefault, key == contentTypeJSON && e.isDefault(): // the fallbacks
 		case e.isDefault():
-			return fmt.Errorf("%w: template %q: no TemplateSelectionExpression selects it: name it \"$default\", or set the expression", ErrInvalidOption, key)
+			return fmt.Errorf("%w: template %q: no TemplateSelectionExpression selects it: name it \"$default\" or \"application/json\", or set the expression", ErrInvalidOption, key)
 		default:
 			return fmt.Errorf("%w: template %q: the TemplateSelectionExpression %q never has this value", ErrInvalidOption, key, expression)
 		}
@@ -448,7 +448,7 @@ func (h ContentHandling) check() error {
 	case "", ConvertToBinary, ConvertToText:
 		return nil
 	}
-	return fmt.Errorf("%w: ContentHandling %q", ErrInvalidOption, h)
+	return fmt.Errorf("%w: ContentHandling %q: want CONVERT_TO_BINARY or CONVERT_TO_TEXT", ErrInvalidOption, h)
 }
 
 func (h ContentHandling) convert(payload []byte) ([]byte, error) {
@@ -478,7 +478,7 @@ func mockBackend(_ context.Context, _ *Request, payload []byte) (*Response, erro
 	}
 	status, err := strconv.Atoi(string(value.AppendString(nil)))
 	if err != nil || value.Kind != jsonpath.Number || status < 100 || status > 599 {
-		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errors.New("the mock's template gives no statusCode from 100 to 599")}
+		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errors.New(`the mock's request template gives no statusCode that is a number from 100 to 599: write {"statusCode": 200}`)}
 	}
 	return &Response{StatusCode: status}, nil
 }

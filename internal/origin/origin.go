@@ -134,13 +134,13 @@ func parseHost(text string) (string, error) {
 	}
 	switch at := strings.IndexFunc(text, func(r rune) bool { return !isNameCharacter(r) }); {
 	case text == "":
-		return "", errors.New("it has no host")
+		return "", errors.New("it has no host: write it like https://app.example.com")
 	case at >= 0 && strings.ContainsRune("/?#@", rune(text[at])):
 		return "", fmt.Errorf("%q is more than an origin: remove everything but scheme, host and port", text)
 	case at >= 0 && text[at] >= 0x80:
 		return "", fmt.Errorf("%q is not ASCII: write the name as browsers send it, in Punycode (xn--…)", text)
 	case at >= 0:
-		return "", fmt.Errorf("the host %q has the character %q: want letters, digits, \"-\", \"_\", \".\" and \"*\"", text, text[at])
+		return "", fmt.Errorf("the host %q has the character %q: want letters, digits, \"-\", \"_\", \".\" and \"*\", one pattern for each argument", text, text[at])
 	case text == ".": // Electron programs with a scheme of their own are at app://.
 	case text[0] == '.' || strings.Contains(text, ".."):
 		return "", fmt.Errorf("the host %q has an empty part: for all subdomains write \"*.example.com\"", text)
