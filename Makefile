@@ -41,8 +41,8 @@ fuzz: ## every fuzz target for FUZZTIME, one after another
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 e2e: ## the tests of outside clients, which must all be there
-	npm --prefix internal/e2e install --no-package-lock --no-audit --no-fund
-	GATEWAY_E2E=1 $(GO) test -race -count 1 ./internal/e2e/...
+	npm --prefix internal/suites/e2e install --no-package-lock --no-audit --no-fund
+	GATEWAY_E2E=1 $(GO) test -race -count 1 ./internal/suites/e2e/...
 
 bench: ## COUNT=10 make bench > new.txt, then benchstat old.txt new.txt
 	@$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) work

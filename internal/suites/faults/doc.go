@@ -3,8 +3,8 @@
 // The faults come from a relay between client and server, and, where the machine
 // lets root make network namespaces, from the kernel.
 //
-//	go test -race ./internal/faults            # all that this machine can
-//	go test -race -run TestFaults ./internal/faults
+//	go test -race ./internal/suites/faults            # all that this machine can
+//	go test -race -run TestFaults ./internal/suites/faults
 //
 // # Who is told what
 //

@@ -18,5 +18,5 @@
 // What the gateway does in another way than the RFC or Autobahn wants, each with
 // its reason, is one table: exceptions. RESULTS.md is what a run gave:
 //
-//	go test ./internal/conformance -update
+//	go test ./internal/suites/conformance -update
 package conformance

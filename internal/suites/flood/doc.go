@@ -4,5 +4,5 @@
 // may cost is computed from its Quotas, and compared with what it does cost; the
 // tests print both.
 //
-//	go test -v ./internal/flood
+//	go test -v ./internal/suites/flood
 package flood

@@ -4,6 +4,6 @@
 // model; TestShutdown_UnderFire shuts down under them. Another test holds a
 // throttle under load.
 //
-//	go test -v ./internal/soak
-//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/soak
+//	go test -v ./internal/suites/soak
+//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
 package soak

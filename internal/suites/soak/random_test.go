@@ -61,7 +61,7 @@ func randomPlan(t *testing.T) (p plan, duration time.Duration) {
 // messages, replies, posts, deletes, ends, $disconnect. In the end nothing is
 // left of them.
 //
-//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/soak
+//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
 func TestSoak_Random(t *testing.T) {
 	p, duration := randomPlan(t)
 	t.Logf("seed %d, %d connections at a time, for %v", p.Seed, p.Connections, duration)

@@ -79,7 +79,7 @@ func startSDKForGo(t *testing.T) awsClient {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "awsclient")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	build.Dir = "../awsclient" // a module of its own
+	build.Dir = "../../awsclient" // a module of its own
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return startDriver(t, exec.CommandContext(t.Context(), binary))

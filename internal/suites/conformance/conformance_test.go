@@ -67,7 +67,7 @@ func TestConformance(t *testing.T) {
 		}
 		want, err := os.ReadFile(resultsFile)
 		require.NoError(t, err)
-		require.Equal(t, string(want), got, "go test ./internal/conformance -update rewrites it")
+		require.Equal(t, string(want), got, "go test ./internal/suites/conformance -update rewrites it")
 	})
 }
 
@@ -144,7 +144,7 @@ func render(all []group, res *results) string {
 	var b strings.Builder
 	b.WriteString(`# Conformance to RFC 6455 and RFC 7692
 
-What [the suite](doc.go) saw, written by ` + "`go test ./internal/conformance -update`" + ` and compared by every run. The
+What [the suite](doc.go) saw, written by ` + "`go test ./internal/suites/conformance -update`" + ` and compared by every run. The
 numbers of groups and cases follow the case list of the Autobahn testsuite; group H, and numbers beyond that list, are
 ours. A case has passed when it did in all its runs: in memory and over TCP, its bytes whole and one by one.
 

@@ -59,7 +59,7 @@ func findModule(t *testing.T, file string) string {
 	path, err := filepath.Abs(filepath.Join("node_modules", file))
 	require.NoError(t, err)
 	if _, err := os.Stat(path); err != nil {
-		missing(t, path, "npm --prefix internal/e2e install")
+		missing(t, path, "npm --prefix internal/suites/e2e install")
 	}
 	return path
 }
