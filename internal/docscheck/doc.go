@@ -1,4 +1,4 @@
 // Package docscheck checks the Markdown files of the repository: that their
-// links lead somewhere, and that each rule of docs/fidelity.md names a test that
+// links lead somewhere, and that each rule under docs/fidelity names a test that
 // exists. It has tests only.
 package docscheck

@@ -1,6 +1,7 @@
 package docscheck
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -19,6 +20,8 @@ import (
 const root = "../.."
 
 const (
+	fidelity = "docs/fidelity"
+
 	header = "| Rule | Source | Here | Proof |"
 	none   = "–" // in the column Proof
 )
@@ -31,40 +34,68 @@ var (
 	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
 )
 
+// Every rule of every topic has its four cells, and what it claims is proven.
 func TestFidelity(t *testing.T) {
 	t.Parallel()
-	text := read(t, "docs/fidelity.md")
-	rows := 0
+	index, rows := read(t, filepath.Join(fidelity, "README.md")), 0
+	for _, file := range topics(t) {
+		found := rules(t, file)
+		for _, r := range found {
+			require.Regexp(t, `^(same\b|differs: \S|not yet\b|no\b)`, r.here, r.at)
+			proofs := proof.FindAllString(r.proof, -1)
+			if strings.HasPrefix(r.here, "same") || strings.HasPrefix(r.here, "differs") {
+				require.NotEmpty(t, proofs, "%s: a test has to prove it", r.at)
+			}
+			rest := strings.Trim(proof.ReplaceAllString(r.proof, ""), ", ")
+			require.Contains(t, []string{"", none}, rest, "%s: only tests are proof", r.at)
+		}
+		line := fmt.Sprintf("](%s) | %d |", filepath.Base(file), len(found))
+		require.Contains(t, index, line, "the index names the topic and counts its rows")
+		rows += len(found)
+	}
+	require.Greater(t, rows, 100, "the tables have been found")
+}
+
+// rule is a row of a topic.
+type rule struct{ at, rule, source, here, proof string }
+
+// topics returns the files under docs/fidelity, without the index.
+func topics(t *testing.T) (files []string) {
+	t.Helper()
+	for _, file := range markdown(t) {
+		if filepath.Dir(file) == fidelity && filepath.Base(file) != "README.md" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// rules returns the rows of all tables of a topic.
+func rules(t *testing.T, file string) (found []rule) {
+	t.Helper()
 	inTable := false
-	for n, line := range strings.Split(text, "\n") {
-		isRow := strings.HasPrefix(line, "|")
+	for n, line := range strings.Split(read(t, file), "\n") {
+		at := fmt.Sprintf("%s:%d", file, n+1)
 		switch {
-		case !isRow:
+		case !strings.HasPrefix(line, "|"):
 			inTable = false
 			continue
 		case !inTable:
-			require.Equal(t, header, line, "line %d: every table has these columns", n+1)
+			require.Equal(t, header, line, "%s: every table has these columns", at)
 			inTable = true
 			continue
 		case strings.HasPrefix(line, "|---"):
 			continue
 		}
-		rows++
 		cells := strings.Split(strings.Trim(line, "|"), "|")
-		require.Len(t, cells, 4, "line %d", n+1)
+		require.Len(t, cells, 4, at)
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
-			require.NotEmpty(t, cells[i], "line %d", n+1)
+			require.NotEmpty(t, cells[i], at)
 		}
-		here, proofs := cells[2], proof.FindAllStringSubmatch(cells[3], -1)
-		require.Regexp(t, `^(same\b|differs: \S|not yet\b|no\b)`, here, "line %d", n+1)
-		if strings.HasPrefix(here, "same") || strings.HasPrefix(here, "differs") {
-			require.NotEmpty(t, proofs, "line %d: a test has to prove it", n+1)
-		}
-		rest := strings.Trim(proof.ReplaceAllString(cells[3], ""), ", ")
-		require.Contains(t, []string{"", none}, rest, "line %d: only tests are proof", n+1)
+		found = append(found, rule{at, cells[0], cells[1], cells[2], cells[3]})
 	}
-	require.Greater(t, rows, 100, "the tables have been found")
+	return found
 }
 
 // Every test that a document names is there.
