@@ -25,6 +25,10 @@ import (
 // result is never cached: each upgrade asks. (API Gateway: "Create a Lambda
 // REQUEST authorizer function"; "Controlling and managing access to a WebSocket
 // API".)
+//
+// An Authorizer may have a method Validate() error, which returns what is wrong
+// with its fields. [Gateway.Handle] and [Gateway.Deploy] call it, so that the
+// mistake shows when the route is set and not at the first upgrade.
 type Authorizer interface {
 	Authorize(ctx context.Context, req *Request) (*Authorization, error)
 }
@@ -67,7 +71,7 @@ type Caller struct {
 // WithAuthorizer sets Route.Authorizer. A nil Authorizer panics: it would let every
 // client in.
 func WithAuthorizer(a Authorizer) RouteOption {
-	if noAuthorizer(a) {
+	if isNil(a) {
 		panic(fmt.Errorf("%w: WithAuthorizer: the Authorizer is nil: leave WithAuthorizer out to let every client in", ErrInvalidOption))
 	}
 	return func(r *Route) { r.Authorizer = a }
@@ -111,16 +115,19 @@ func neverThere(s *mapping.Source) bool {
 	return s.Place == mapping.Context && (s.Name == "eventType" || s.Name == "messageDirection")
 }
 
-// check finds mistakes when the route is set, not at the first upgrade.
-func (a RequestAuthorizer) check() error {
-	_, err := a.sources()
-	return err
+// Validate returns what is wrong with the identity sources, or with a.Authorizer
+// if that has a method Validate too. The error is an [ErrInvalidOption].
+func (a RequestAuthorizer) Validate() error {
+	if _, err := a.sources(); err != nil {
+		return err
+	}
+	return validate("RequestAuthorizer.Authorizer", a.Authorizer)
 }
 
 // sources compiles the identity sources.
 func (a RequestAuthorizer) sources() ([]mapping.Source, error) {
-	if noAuthorizer(a.Authorizer) {
-		return nil, fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil", ErrInvalidOption)
+	if isNil(a.Authorizer) {
+		return nil, fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil: set it to the Authorizer that decides", ErrInvalidOption)
 	}
 	sources := make([]mapping.Source, len(a.IdentitySource))
 	for n, text := range a.IdentitySource {
@@ -130,14 +137,6 @@ func (a RequestAuthorizer) sources() ([]mapping.Source, error) {
 		}
 	}
 	return sources, nil
-}
-
-// checker is an Authorizer whose settings can be wrong.
-type checker interface{ check() error }
-
-func noAuthorizer(a Authorizer) bool {
-	f, ok := a.(AuthorizerFunc)
-	return a == nil || ok && f == nil
 }
 
 // authorize asks $connect's Authorizer, if it has one.

@@ -272,6 +272,39 @@ func TestRequestAuthorizer_IdentitySources(t *testing.T) {
 }
 
 // What cannot work is found when the route is set, and says what would.
+// strict is an Integration, an Authorizer and a ManagementAuth with a field that
+// must be set.
+type strict struct{ Name string }
+
+func (s *strict) Validate() error {
+	if s.Name == "" {
+		return errors.New("strict.Name is empty")
+	}
+	return nil
+}
+
+func (s *strict) Invoke(context.Context, *gateway.Request) (*gateway.Response, error) {
+	return &gateway.Response{}, nil
+}
+
+func (s *strict) Authorize(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+	return &gateway.Authorization{PrincipalID: s.Name}, nil
+}
+
+func (s *strict) AuthenticateManagement(*http.Request, []byte) error { return nil }
+
+// What has a method Validate is asked where it is registered, and accepted once its
+// fields are right.
+func TestRoute_ValidatesItsParts(t *testing.T) {
+	t.Parallel()
+	good := &strict{Name: "alice"}
+	gw, err := gateway.New(gateway.WithManagementAuth(good))
+	require.NoError(t, err)
+	require.PanicsWithError(t, `gateway: invalid option: route "$default": strict.Name is empty`, func() { gw.Handle("$default", &strict{}) })
+	gw.Handle("$default", good)
+	gw.Handle("$connect", good, gateway.WithAuthorizer(gateway.RequestAuthorizer{Authorizer: good}))
+}
+
 func TestRoute_AdmissionMistakes(t *testing.T) {
 	t.Parallel()
 	allow := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
@@ -288,7 +321,11 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		says  string
 	}{
 		{"an authorizer of a message", nil, gateway.Route{RouteKey: "m", Authorizer: allow}, "authorization is restricted to $connect"},
-		{"a nil func", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.AuthorizerFunc(nil)}, "nil func"},
+		{"a nil func", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.AuthorizerFunc(nil)}, "the Authorizer is a nil gateway.AuthorizerFunc"},
+		{"a nil pointer", nil, gateway.Route{RouteKey: "$connect", Authorizer: (*strict)(nil)}, "the Authorizer is a nil *gateway_test.strict"},
+		{"an authorizer with a mistake", nil, gateway.Route{RouteKey: "$connect", Authorizer: &strict{}}, `route "$connect": strict.Name is empty`},
+		{"an authorizer with a mistake behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: &strict{}}}, `route "$connect": gateway: invalid option: RequestAuthorizer.Authorizer: strict.Name is empty`},
+		{"an integration with a mistake", nil, gateway.Route{RouteKey: "m", Integration: &strict{}}, `route "m": strict.Name is empty`},
 		{"no authorizer behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{}}, "RequestAuthorizer.Authorizer is nil"},
 		{"an identity source of another form", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"method.request.header.X"}}}, `identity source "method.request.header.X" is not`},
 		{"an identity source without a name", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"route.request.header."}}}, "of letters, digits and . _ -"},
@@ -310,7 +347,9 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 			t.Parallel()
 			gw, err := gateway.New(tt.opts...)
 			require.NoError(t, err)
-			tt.route.Integration = gateway.MockIntegration{}
+			if tt.route.Integration == nil {
+				tt.route.Integration = gateway.MockIntegration{}
+			}
 			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{tt.route}})
 			require.ErrorIs(t, err, gateway.ErrInvalidOption)
 			require.ErrorContains(t, err, tt.says)

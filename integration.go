@@ -36,6 +36,10 @@ import (
 //     ignored. An error or timeout becomes an error frame on any route.
 //   - DISCONNECT: the result is ignored.
 //
+// An Integration may have a method Validate() error, which returns what is wrong
+// with its fields. [Gateway.Handle] and [Gateway.Deploy] call it, so that the
+// mistake shows when the route is set and not at the first event.
+//
 // (API Gateway: "Managing connected users and client apps: $connect and
 // $disconnect routes"; "Setting up WebSocket API integration responses".)
 type Integration interface {

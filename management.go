@@ -31,7 +31,9 @@ type ConnectionsAPI interface {
 
 var _ ConnectionsAPI = (*Gateway)(nil)
 
-// ManagementAuth says who may call [Gateway.ManagementHandler].
+// ManagementAuth says who may call [Gateway.ManagementHandler]. It may have a
+// method Validate() error, which returns what is wrong with its fields: [New] calls
+// it, so that the mistake does not show only at the first call.
 type ManagementAuth interface {
 	// AuthenticateManagement returns nil to admit r. The body has been read, up to
 	// its bound, and is given apart; r.RequestURI and r.Header are as sent. Any

@@ -155,8 +155,11 @@ func WithObserver(o *Observer) Option {
 // accepts. By default every call is refused with 403.
 func WithManagementAuth(a ManagementAuth) Option {
 	return optionFunc(func(c *config) error {
-		if a == nil {
-			return fmt.Errorf("%w: the ManagementAuth is nil: use WithoutManagementAuth to accept every caller", ErrInvalidOption)
+		if isNil(a) {
+			return fmt.Errorf("%w: WithManagementAuth: the ManagementAuth is nil: use WithoutManagementAuth to accept every caller", ErrInvalidOption)
+		}
+		if err := validate("WithManagementAuth", a); err != nil {
+			return err
 		}
 		c.managementAuth = a
 		return nil
@@ -204,7 +207,7 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 // $connect route that requires a key: see [WithAPIKeyRequired].
 func WithUsagePlans(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
-		if plans, ours := s.(*UsagePlans); s == nil || ours && plans == nil {
+		if isNil(s) {
 			return fmt.Errorf("%w: the UsageStore is nil", ErrInvalidOption)
 		}
 		c.usagePlans = s

@@ -44,6 +44,8 @@ func TestOptions_Invalid(t *testing.T) {
 		{"a nil logger", gateway.WithLogger(nil), []string{"leave WithLogger out"}},
 		{"a nil observer", gateway.WithObserver(nil), []string{"observer is nil"}},
 		{"a nil ManagementAuth", gateway.WithManagementAuth(nil), []string{"WithoutManagementAuth"}},
+		{"a ManagementAuth that is a nil pointer", gateway.WithManagementAuth((*strict)(nil)), []string{"WithoutManagementAuth"}},
+		{"a ManagementAuth with a mistake", gateway.WithManagementAuth(&strict{}), []string{"WithManagementAuth: strict.Name is empty"}},
 		{"a nil middleware", gateway.WithMiddleware(nil), []string{"iddleware"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

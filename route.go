@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -251,6 +252,9 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := r.checkAdmission(c); err != nil {
 		return err
 	}
+	if err := validate(fmt.Sprintf("route %q", key), r.Integration); err != nil {
+		return err
+	}
 	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
 		added.bucket = before.bucket
@@ -280,8 +284,8 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 func (r *Route) checkAdmission(c *config) error {
 	connect := r.RouteKey == RouteKeyConnect
 	switch {
-	case r.Authorizer != nil && noAuthorizer(r.Authorizer):
-		return fmt.Errorf("%w: route %q: the Authorizer is a nil func", ErrInvalidOption, r.RouteKey)
+	case r.Authorizer != nil && isNil(r.Authorizer):
+		return fmt.Errorf("%w: route %q: the Authorizer is a nil %T: set it, or leave Route.Authorizer nil to let every client in", ErrInvalidOption, r.RouteKey, r.Authorizer)
 	case r.Authorizer != nil && !connect:
 		return fmt.Errorf("%w: route %q has an Authorizer: authorization is restricted to $connect", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && !connect:
@@ -291,12 +295,11 @@ func (r *Route) checkAdmission(c *config) error {
 	case r.APIKeyRequired && r.Authorizer == nil && c.apiKeySelection.pieces[0].variable == varUsageIdentifier:
 		return fmt.Errorf("%w: route %q takes its API key from the authorizer, and there is none: set Route.Authorizer", ErrInvalidOption, r.RouteKey)
 	}
-	if a, ok := r.Authorizer.(checker); ok {
-		if err := a.check(); err != nil {
-			return fmt.Errorf("route %q: %w", r.RouteKey, err)
-		}
+	where := fmt.Sprintf("route %q", r.RouteKey)
+	if err := validate(where, r.Authorizer); err != nil {
+		return err
 	}
-	return r.Throttle.check(fmt.Sprintf("route %q", r.RouteKey))
+	return r.Throttle.check(where)
 }
 
 // lifecycle returns where the route of a reserved key is kept, or nil.
@@ -324,14 +327,34 @@ func (t *routeTable) match(body []byte) *route {
 	return t.fallback
 }
 
-// isNil reports whether i is nil, or a nil func or pointer of a type that is an
-// Integration.
-func isNil(i Integration) bool {
-	if i == nil {
+// isNil reports whether an Integration, an Authorizer or the like is nil, or a nil
+// func or pointer of a type that is one.
+func isNil(x any) bool {
+	switch v := reflect.ValueOf(x); v.Kind() {
+	case reflect.Invalid:
 		return true
+	case reflect.Func, reflect.Pointer:
+		return v.IsNil()
+	default:
+		return false
 	}
-	v := reflect.ValueOf(i)
-	return (v.Kind() == reflect.Func || v.Kind() == reflect.Pointer) && v.IsNil()
+}
+
+// validate returns what is wrong with the fields of an Integration, an Authorizer
+// or a ManagementAuth, if x has a method that says so. The error begins with where.
+func validate(where string, x any) error {
+	v, ok := x.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	switch err := v.Validate(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrInvalidOption):
+		return fmt.Errorf("%s: %w", where, err)
+	default:
+		return fmt.Errorf("%w: %s: %w", ErrInvalidOption, where, err)
+	}
 }
 
 // callerOutside returns file:line of the first caller outside this package's
