@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
@@ -52,11 +53,11 @@ type connection struct {
 	late        bool           // tick was postponed because it came late; mu guards it
 	domainName  string
 	connectedAt int64         // of the upgrade, Unix nanoseconds
-	connected   instant       // likewise
-	opened      moment        // of the 101, which $connect may have held back
-	lastActive  moment        // of the last message either way
-	lastHeard   moment        // of the last frame from the client, or of bytes of one
-	pinged      moment        // of our last ping
+	connected   clock.Instant // likewise
+	opened      clock.Latest  // of the 101, which $connect may have held back
+	lastActive  clock.Latest  // of the last message either way
+	lastHeard   clock.Latest  // of the last frame from the client, or of bytes of one
+	pinged      clock.Latest  // of our last ping
 	progress    atomic.Uint32 // of ws, when last looked at
 	held        atomic.Bool   // the reader waits for room: for a message, or its reply
 	unrested    atomic.Bool   // something was read since the reader last rested
@@ -99,11 +100,11 @@ func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
 		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
 		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
-		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.at(u.now),
+		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
 	}
 	c.out.Open((*clientWriter)(c))
-	c.lastActive.advance(c.connected)
-	c.lastHeard.advance(c.connected)
+	c.lastActive.Advance(c.connected)
+	c.lastHeard.Advance(c.connected)
 	return c
 }
 
@@ -114,9 +115,9 @@ func (c *connection) start(handshake error) {
 		c.end(brokenOff(handshake))
 	}
 	c.out.Release()
-	now := c.g.now()
-	c.opened.advance(now)
-	c.lastHeard.advance(now)
+	now := c.g.clock.Now()
+	c.opened.Advance(now)
+	c.lastHeard.Advance(now)
 	c.mu.Lock()
 	if c.closing == nil {
 		c.setTimerLocked(now)
@@ -130,7 +131,7 @@ func (c *connection) start(handshake error) {
 func (c *connection) snapshot() Connection {
 	return Connection{
 		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
-		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.load().since(c.connected)),
+		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
 	}
 }
 
@@ -198,12 +199,12 @@ func (c *connection) serveInput(spare **worker) bool {
 			return false
 		}
 		now := time.Now()
-		c.heard(c.g.at(now))
+		c.heard(c.g.clock.At(now))
 		if w == nil {
 			w, now = c.receive(message, now, spare)
 		}
 		if w != nil {
-			c.lastActive.advance(c.g.at(now))
+			c.lastActive.Advance(c.g.clock.At(now))
 			if !w.run(message, now) {
 				w.End()
 				w = nil
@@ -265,7 +266,7 @@ func (c *connection) notReading(wait func()) {
 		c.g.running.Go(c.hungUp)
 	}
 	wait()
-	c.lastHeard.advance(c.g.now())
+	c.lastHeard.Advance(c.g.clock.Now())
 	c.held.Store(false)
 }
 
@@ -281,7 +282,7 @@ func (c *connection) hungUp() {
 var errReset = errors.New("the client reset the connection")
 
 // touch notes activity.
-func (c *connection) touch() { c.lastActive.advance(c.g.now()) }
+func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
 
 // Ping answers a client's ping. Only the newest is answered when the client
 // does not read.
@@ -294,7 +295,7 @@ func (c *connection) Ping(payload []byte) {
 }
 
 // Pong notes that the client lives.
-func (c *connection) Pong() { c.heard(c.g.now()) }
+func (c *connection) Pong() { c.heard(c.g.clock.Now()) }
 
 var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
 
@@ -307,7 +308,7 @@ func (c *connection) post(data, frame []byte, now time.Time) error {
 	case err != nil:
 		return ErrGone
 	}
-	c.lastActive.advance(c.g.at(now))
+	c.lastActive.Advance(c.g.clock.At(now))
 	return nil
 }
 

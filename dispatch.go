@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
 )
@@ -26,7 +27,7 @@ import (
 // connection. It loses the worker when another goroutine takes the reading over.
 type worker struct {
 	c       *connection
-	started *atomic.Int64 // of the call, while its goroutine is the reader: an instant, 0: none; nil unless it is watched
+	started *atomic.Int64 // of the call, while its goroutine is the reader: an instant of the clock, 0: none; nil unless it is watched
 	watch   *watch        // likewise
 	place   int           // where that has it
 	taking  sync.Mutex    // held by whoever makes started 0 for the goroutine, until all is done; before c.mu
@@ -34,10 +35,10 @@ type worker struct {
 	// c.mu guards the fields below. While the worker's goroutine is the reader, it uses
 	// them without the lock. Whoever sets started to 0 under c.mu ends that.
 	timeout *time.Timer
-	reads   bool    // its goroutine is the connection's reader
-	call    *call   // under way
-	gaveUp  bool    // its call was given up: another worker is in its place
-	corked  instant // when the first reply was held back that waits for those to come; 0: none
+	reads   bool          // its goroutine is the connection's reader
+	call    *call         // under way
+	gaveUp  bool          // its call was given up: another worker is in its place
+	corked  clock.Instant // when the first reply was held back that waits for those to come; 0: none
 }
 
 const (
@@ -125,7 +126,7 @@ func (w *worker) End() {
 // came too late: the worker has been replaced.
 func (w *worker) serve(message []byte, now time.Time) bool {
 	c := w.c
-	if w.corked != 0 && c.g.at(now).since(w.corked) >= corkFor {
+	if w.corked != 0 && c.g.clock.At(now).Since(w.corked) >= corkFor {
 		w.flush()
 	}
 	t := c.g.routes.Load()
@@ -196,7 +197,7 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 func (w *worker) begin(call *call) {
 	if w.reads {
 		w.call = call
-		w.started.Store(int64(w.c.g.at(call.start)))
+		w.started.Store(int64(w.c.g.clock.At(call.start)))
 		w.c.g.watch.wake()
 		return
 	}
@@ -208,7 +209,7 @@ func (w *worker) begin(call *call) {
 
 // finish ends call, unless it has been abandoned.
 func (w *worker) finish(call *call) bool {
-	if w.started != nil && w.started.CompareAndSwap(int64(w.c.g.at(call.start)), 0) { // nobody has taken over
+	if w.started != nil && w.started.CompareAndSwap(int64(w.c.g.clock.At(call.start)), 0) { // nobody has taken over
 		w.call = nil
 		return true
 	}
@@ -410,7 +411,7 @@ func (w *worker) replyError(call *call, err error, now time.Time) {
 
 // reply answers a message.
 func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
-	w.c.lastActive.advance(w.c.g.at(now))
+	w.c.lastActive.Advance(w.c.g.clock.At(now))
 	err := w.send(body, now)
 	if err != nil {
 		err = ErrGone // the only error left: a reply waits for room
@@ -430,7 +431,7 @@ func (w *worker) send(body []byte, now time.Time) error {
 			case !more:
 				w.corked = 0
 			case w.corked == 0:
-				w.corked = c.g.at(now)
+				w.corked = c.g.clock.At(now)
 			}
 			return nil
 		}

@@ -42,6 +42,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/limit"
@@ -57,8 +58,8 @@ import (
 type Gateway struct {
 	*config
 
-	epoch       time.Time // when it was made: see instant
-	tag         uint32    // of this node, in every connection ID
+	clock       clock.Clock // measures how long something took or waits
+	tag         uint32      // of this node, in every connection ID
 	throttles   throttles
 	clients     clients
 	sources     *limit.Sources
@@ -91,7 +92,7 @@ func New(opts ...Option) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config:      c,
-		epoch:       time.Now().Add(-1), // so that no instant is zero
+		clock:       clock.New(),
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
@@ -99,7 +100,7 @@ func New(opts ...Option) (*Gateway, error) {
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
 	}
-	g.watch.now = g.now
+	g.watch.now = g.clock.Now
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
 	})

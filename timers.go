@@ -3,12 +3,14 @@ package gateway
 import (
 	"errors"
 	"time"
+
+	"example.com/gateway/internal/clock"
 )
 
 // timer calls tick when the next quota of time of a connection can be used up.
 type timer struct {
 	timer *time.Timer // nil: never set
-	due   instant
+	due   clock.Instant
 }
 
 func (t *timer) stop() {
@@ -34,8 +36,8 @@ const (
 
 // heard records the time of the last frame and arms the timer that lets the reader
 // rest.
-func (c *connection) heard(now instant) {
-	c.lastHeard.advance(now)
+func (c *connection) heard(now clock.Instant) {
+	c.lastHeard.Advance(now)
 	if c.unrested.Load() || c.ws.Polled() {
 		return
 	}
@@ -48,19 +50,19 @@ func (c *connection) heard(now instant) {
 }
 
 // setTimerLocked has tick called when the next thing is due.
-func (c *connection) setTimerLocked(now instant) {
+func (c *connection) setTimerLocked(now clock.Instant) {
 	if next, ok := c.nextTick(now); ok {
 		c.setTimerAtLocked(now, next)
 	}
 }
 
-func (c *connection) setTimerAtLocked(now, next instant) {
+func (c *connection) setTimerAtLocked(now, next clock.Instant) {
 	t := &c.timer
 	t.due = next
 	if t.timer == nil {
-		t.timer = time.AfterFunc(next.since(now), c.tick)
+		t.timer = time.AfterFunc(next.Since(now), c.tick)
 	} else {
-		t.timer.Reset(next.since(now))
+		t.timer.Reset(next.Since(now))
 	}
 }
 
@@ -77,22 +79,22 @@ func (c *connection) rest() {
 // tick looks whether a quota of time is used up, sends a ping when one is due, and
 // sets the timer for the next look.
 func (c *connection) tick() {
-	now := c.g.now()
+	now := c.g.clock.Now()
 	held := c.held.Load()
 	if held && c.ws.HungUp() { // which nobody calls hungUp for where the socket is not polled
 		c.cut(brokenOff(errReset))
 		return
 	}
 	if p := c.ws.Progress(); p != c.progress.Swap(p) || held { // a frame that takes its time, or it is ours
-		c.lastHeard.advance(now)
+		c.lastHeard.Advance(now)
 	}
 	if c.postpone(now) {
 		return
 	}
 	q := &c.g.quotas
-	heard, pinged := c.lastHeard.load(), c.pinged.load()
-	silent, age := now.since(heard), now.since(c.opened.load())
-	idle := min(age, now.since(c.lastActive.load()))
+	heard, pinged := c.lastHeard.Load(), c.pinged.Load()
+	silent, age := now.Since(heard), now.Since(c.opened.Load())
+	idle := min(age, now.Since(c.lastActive.Load()))
 	if c.unrested.Load() && silent >= restAfter {
 		c.rest()
 	}
@@ -101,12 +103,12 @@ func (c *connection) tick() {
 		c.end(goingAway())
 		return
 	case q.PingInterval == 0:
-	case pinged > heard && now.since(pinged) >= q.PingInterval && !c.busySending():
+	case pinged > heard && now.Since(pinged) >= q.PingInterval && !c.busySending():
 		c.cut(brokenOff(errSilent))
 		return
-	case pinged > heard && now.since(pinged) < q.PingInterval: // it has time left to answer
+	case pinged > heard && now.Since(pinged) < q.PingInterval: // it has time left to answer
 	case silent >= q.PingInterval:
-		c.pinged.advance(now)
+		c.pinged.Advance(now)
 		c.unsent.Store(int32(c.ws.Unsent()))
 		c.out.Ping()
 	}
@@ -120,12 +122,12 @@ func (c *connection) tick() {
 var errSilent = errors.New("the client answered no ping")
 
 // postpone postpones a late tick, but never twice in a row.
-func (c *connection) postpone(now instant) bool {
+func (c *connection) postpone(now clock.Instant) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.late = !c.late && now.since(c.timer.due) >= lateTick
+	c.late = !c.late && now.Since(c.timer.due) >= lateTick
 	if c.late && c.closing == nil {
-		c.setTimerAtLocked(now, now.add(postponeTick))
+		c.setTimerAtLocked(now, now.Add(postponeTick))
 	}
 	return c.late
 }
@@ -138,29 +140,29 @@ func (c *connection) busySending() bool {
 }
 
 // nextTick returns when the next quota of time can be used up.
-func (c *connection) nextTick(now instant) (next instant, ok bool) {
-	earliest := func(i instant) {
+func (c *connection) nextTick(now clock.Instant) (next clock.Instant, ok bool) {
+	earliest := func(i clock.Instant) {
 		if !ok || i < next {
 			next, ok = i, true
 		}
 	}
 	q := &c.g.quotas
-	opened, heard, pinged := c.opened.load(), c.lastHeard.load(), c.pinged.load()
+	opened, heard, pinged := c.opened.Load(), c.lastHeard.Load(), c.pinged.Load()
 	if q.ConnectionDuration > 0 {
-		earliest(opened.add(q.ConnectionDuration))
+		earliest(opened.Add(q.ConnectionDuration))
 	}
 	if q.IdleTimeout > 0 {
-		earliest(max(opened, c.lastActive.load()).add(q.IdleTimeout))
+		earliest(max(opened, c.lastActive.Load()).Add(q.IdleTimeout))
 	}
 	if c.unrested.Load() {
-		due := heard.add(restAfter)
+		due := heard.Add(restAfter)
 		if due <= now { // an integration runs
-			due = now.add(restAfter)
+			due = now.Add(restAfter)
 		}
 		earliest(due)
 	}
 	if q.PingInterval > 0 {
-		earliest(max(heard, pinged).add(q.PingInterval))
+		earliest(max(heard, pinged).Add(q.PingInterval))
 	}
 	return next, ok
 }

@@ -4,13 +4,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/gateway/internal/clock"
 )
 
 // watch looks after the integrations that readers run themselves, so that none of
 // their messages costs a timer: one goroutine for all, which is there while there
 // are such calls, and a little longer.
 type watch struct {
-	now     func() instant // the gateway's clock
+	now     func() clock.Instant // the gateway's clock
 	running atomic.Bool
 	ended   sync.WaitGroup
 	over    chan struct{} // closed when no call can come any more
@@ -104,8 +106,8 @@ func (wt *watch) run() {
 }
 
 // look has every call taken over that has lasted too long.
-func (wt *watch) look(now instant) (calls, workers int) {
-	late := int64(now.add(-takeOverAfter))
+func (wt *watch) look(now clock.Instant) (calls, workers int) {
+	late := int64(now.Add(-takeOverAfter))
 	type slow struct {
 		w       *worker
 		started int64
