@@ -86,7 +86,7 @@ type HTTPIntegration struct {
 	// connectionId, routeKey, eventType, stage, and callbackUrl, which is CallbackURL
 	// with /@connections/ and the escaped connection ID behind it. It is the URL, as
 	// the endpoint sees it, that [Gateway.ManagementHandler] is mounted at, without
-	// /@connections.
+	// /@connections: an http or https URL.
 	CallbackURL string
 	// UpgradeHeaders passes on the Sec-WebSocket-* headers of the upgrade request
 	// too, as the service does. Many HTTP servers answer 400 to them.
@@ -138,6 +138,9 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
 		return nil, fmt.Errorf("%w: HTTP method %q: write 1 to 20 capital letters, like POST", ErrInvalidOption, i.Method)
 	}
+	if err := i.checkSettings(); err != nil {
+		return nil, err
+	}
 	call := &httpCall{
 		uri: uri, mappings: mappings, method: cmp.Or(i.Method, http.MethodPost), timeout: i.Timeout,
 		own: &i.own, callbackURL: i.CallbackURL,
@@ -153,6 +156,25 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 		return compileTransform(i.Transform, selectHTTPIntegrationResponse, r, call.do)
 	}
 	return call, nil
+}
+
+// checkSettings checks CallbackURL and Timeout. A URL may hold a password: the error
+// does not quote it.
+func (i *HTTPIntegration) checkSettings() error {
+	if i.Timeout < 0 {
+		return fmt.Errorf("%w: HTTPIntegration.Timeout %v is negative: leave it 0 for Quotas.IntegrationTimeout alone", ErrInvalidOption, i.Timeout)
+	}
+	if i.CallbackURL == "" {
+		return nil
+	}
+	u, err := url.Parse(i.CallbackURL)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
+		return fmt.Errorf("%w: HTTPIntegration.CallbackURL: write an http or https URL without query and fragment, like https://gateway.internal/prod", ErrInvalidOption)
+	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/@connections"):
+		return fmt.Errorf("%w: HTTPIntegration.CallbackURL ends in /@connections: leave that out, the gateway adds it", ErrInvalidOption)
+	}
+	return nil
 }
 
 // checkTargets finds mappings that can lead nowhere, and placeholders of the URI

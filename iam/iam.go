@@ -130,7 +130,7 @@ func ByAccessKey(documents map[string]*PolicyDocument) Policy {
 // Authorize implements [gateway.Authorizer]: authorization type AWS_IAM. The
 // upgrade is signed in its headers or, by a browser, in its query.
 func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
-	if err := a.check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return nil, err
 	}
 	if req.Upgrade == nil {
@@ -153,7 +153,7 @@ func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Au
 
 // AuthenticateManagement implements [gateway.ManagementAuth].
 func (a *Auth) AuthenticateManagement(r *http.Request, body []byte) error {
-	if err := a.check(); err != nil {
+	if err := a.Validate(); err != nil {
 		return err
 	}
 	signed, err := a.Verifier.VerifyManagement(r, body)
@@ -174,14 +174,20 @@ func connectionID(path string) string {
 	return text
 }
 
-var (
-	errIncomplete = errors.New("iam: Auth.Verifier and Auth.Policy must be set")
-	errNoUpgrade  = errors.New("iam: the Request has no Upgrade: only that of $connect does")
-)
+var errNoUpgrade = errors.New("iam: the Request has no Upgrade: only that of $connect does")
 
-func (a *Auth) check() error {
-	if a.Verifier == nil || a.Policy == nil {
-		return errIncomplete
+// Validate returns an error that names the first field that is missing or makes no
+// sense, those of the Verifier included. Package gateway calls it when it gets the
+// Auth.
+func (a *Auth) Validate() error {
+	switch {
+	case a.Verifier == nil:
+		return errors.New("iam: Auth.Verifier is nil: set it to a sigv4.Verifier, which knows the access keys")
+	case a.Policy == nil:
+		return errors.New("iam: Auth.Policy is nil: set it to ByAccessKey, or to a Policy of your own")
+	}
+	if err := a.Verifier.Validate(); err != nil {
+		return fmt.Errorf("iam: Auth.Verifier: %w", err)
 	}
 	return nil
 }

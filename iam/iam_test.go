@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -298,19 +299,32 @@ func TestAuth_LogHasNoSecret(t *testing.T) {
 	require.Contains(t, log.String(), "Credential must have exactly 5 slash-delimited elements")
 }
 
-// What is not set up denies.
+// What is not set up is told where it is given to a gateway, and denies elsewhere.
 func TestAuth_Incomplete(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []*iam.Auth{{}, {Verifier: verifier()}, {Policy: iam.ByAccessKey(nil)}, {Verifier: &sigv4.Verifier{}, Policy: iam.ByAccessKey(nil)}} {
-		srv := gatewaytest.New(t, gateway.WithManagementAuth(auth))
-		c := srv.Dial(t)
-		status, _, _ := signedCall(t, srv, "POST", "/test", c.ConnectionID(), ann, secret)
-		require.Equal(t, 403, status)
-		srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
-		_, refused := srv.TryDial(t)
-		require.Equal(t, 500, refused.StatusCode)
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	for says, auth := range map[string]*iam.Auth{
+		"Auth.Verifier is nil":      {Policy: iam.ByAccessKey(nil)},
+		"Auth.Policy is nil":        {Verifier: verifier()},
+		"Verifier.Service is empty": {Verifier: &sigv4.Verifier{}, Policy: iam.ByAccessKey(nil)},
+	} {
+		_, err := gateway.New(gateway.WithManagementAuth(auth))
+		require.ErrorIs(t, err, gateway.ErrInvalidOption)
+		require.ErrorContains(t, err, says)
+		err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: gateway.MockIntegration{}, Authorizer: auth}}})
+		require.ErrorIs(t, err, gateway.ErrInvalidOption)
+		require.ErrorContains(t, err, says)
+
+		_, err = auth.Authorize(t.Context(), &gateway.Request{}) // not by way of a Gateway
+		require.ErrorContains(t, err, says)
+		require.ErrorContains(t, auth.AuthenticateManagement(httptest.NewRequest("POST", "/@connections/x", nil), nil), says)
 	}
-	_, err := (&iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(nil)}).Authorize(t.Context(), &gateway.Request{})
+	_, err = gateway.New(gateway.WithManagementAuth((*iam.Auth)(nil)))
+	require.ErrorIs(t, err, gateway.ErrInvalidOption)
+	_, err = gateway.New(gateway.WithManagementAuth(&sigv4.Verifier{}))
+	require.ErrorContains(t, err, "gateway: invalid option: WithManagementAuth: sigv4: Verifier.Service is empty")
+	_, err = (&iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(nil)}).Authorize(t.Context(), &gateway.Request{})
 	require.ErrorContains(t, err, "no Upgrade")
 	require.Equal(t, iam.ImplicitDeny, (*iam.PolicyDocument)(nil).Decide("x", "y"))
 	_, err = iam.ParsePolicy([]byte(`{}`))

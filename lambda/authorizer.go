@@ -33,7 +33,8 @@ type Authorizer struct {
 	// 123456789012.
 	Region, AccountID string
 
-	call func(ctx context.Context, stageVariables map[string]string, event []byte) (answer []byte, err error)
+	call     func(ctx context.Context, stageVariables map[string]string, event []byte) (answer []byte, err error)
+	function *Function // that call calls; nil: one in process
 }
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
@@ -51,10 +52,32 @@ func WrapAuthorizer(handler any) *Authorizer {
 }
 
 // Authorizer makes an authorizer of the function.
-func (f *Function) Authorizer() *Authorizer { return &Authorizer{call: f.call} }
+func (f *Function) Authorizer() *Authorizer {
+	if f == nil {
+		return &Authorizer{}
+	}
+	return &Authorizer{call: f.call, function: f}
+}
+
+var errNoFunction = errors.New("lambda: the Authorizer has no function: make it with WrapAuthorizer or Function.Authorizer")
+
+// Validate returns what is wrong with the authorizer, or with the [Function] that it
+// was made of. [gateway.Gateway.Handle] calls it.
+func (a *Authorizer) Validate() error {
+	switch {
+	case a.call == nil:
+		return errNoFunction
+	case a.function != nil:
+		return a.function.Validate()
+	}
+	return nil
+}
 
 // Authorize implements [gateway.Authorizer].
 func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+	if a.call == nil {
+		return nil, errNoFunction
+	}
 	methodARN := a.methodARN(req)
 	result, err := a.call(ctx, req.StageVariables, appendAuthorizerEvent(nil, req, methodARN))
 	var raised *FunctionError

@@ -80,6 +80,27 @@ func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.R
 	return resp, nil
 }
 
+// Validate returns what is wrong with the fields. [gateway.Gateway.Handle] calls it.
+// A Name that holds ${stageVariables.name} is checked with each call, when the
+// variables are known.
+func (f *Function) Validate() error {
+	if f.Timeout < 0 {
+		return fmt.Errorf("%w: the Timeout %v of function %q is negative: leave it 0 for that of the gateway alone", errConfiguration, f.Timeout, f.name())
+	}
+	if expand(f.name(), nil) == f.name() {
+		if _, err := functionName(f.name()); err != nil {
+			return err
+		}
+	}
+	if err := f.checkURL(f.name()); err != nil {
+		return err
+	}
+	if _, err := url.Parse(f.URL); err != nil {
+		return fmt.Errorf("%w: the URL of function %q: %w", errConfiguration, f.name(), withoutURL(err))
+	}
+	return nil
+}
+
 // call passes an event to the function and returns its answer, both as JSON.
 func (f *Function) call(ctx context.Context, stageVariables map[string]string, event []byte) ([]byte, error) {
 	if f.Timeout > 0 {
@@ -234,14 +255,8 @@ func (f *Function) target(stageVariables map[string]string) (target, name string
 	if err != nil {
 		return "", "", err
 	}
-	scheme, rest, _ := strings.Cut(f.URL, "://")
-	switch {
-	case scheme != "http" && scheme != "https":
-		return "", "", fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
-	case rest == "" || rest[0] == '/':
-		return "", "", fmt.Errorf("%w: the URL of function %q has no host", errConfiguration, name)
-	case strings.ContainsAny(rest, "?#"): // it would swallow the path that names the function
-		return "", "", fmt.Errorf("%w: the URL of function %q has a query or a fragment: set Qualifier for the one, and leave the other out", errConfiguration, name)
+	if err := f.checkURL(name); err != nil {
+		return "", "", err
 	}
 	// As the SDKs do, escape the colons of an ARN, which [url.PathEscape] leaves.
 	target = strings.TrimRight(f.URL, "/") + "/2015-03-31/functions/" + strings.ReplaceAll(url.PathEscape(name), ":", "%3A") + "/invocations"
@@ -253,6 +268,23 @@ func (f *Function) target(stageVariables map[string]string) (target, name string
 		target += "?Qualifier=" + url.QueryEscape(qualifier)
 	}
 	return target, name, nil
+}
+
+// checkURL returns what is wrong with the URL, without its text, which may hold a
+// secret.
+func (f *Function) checkURL(name string) error {
+	scheme, rest, _ := strings.Cut(f.URL, "://")
+	switch {
+	case f.URL == "":
+		return fmt.Errorf("%w: function %q has no URL: set it to an endpoint of the Invoke API, such as http://127.0.0.1:9000", errConfiguration, name)
+	case scheme != "http" && scheme != "https":
+		return fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
+	case rest == "" || rest[0] == '/':
+		return fmt.Errorf("%w: the URL of function %q has no host", errConfiguration, name)
+	case strings.ContainsAny(rest, "?#"): // it would swallow the path that names the function
+		return fmt.Errorf("%w: the URL of function %q has a query or a fragment: set Qualifier for the one, and leave the other out", errConfiguration, name)
+	}
+	return nil
 }
 
 // expand replaces ${stageVariables.name}, by nothing where there is none of that

@@ -92,6 +92,8 @@ func TestFunction_Names(t *testing.T) {
 			require.Equal(t, "/2015-03-31/functions/"+tt.want, uri)
 		})
 	}
+	gw, err := gateway.New()
+	require.NoError(t, err)
 	for _, tt := range []struct {
 		name     string
 		function *lambda.Function
@@ -124,8 +126,44 @@ func TestFunction_Names(t *testing.T) {
 			_, err := tt.function.Invoke(t.Context(), message(""))
 			requireFailed(t, err, http.StatusInternalServerError)
 			require.ErrorContains(t, err, "invalid configuration")
+
+			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: tt.function}}})
+			if strings.Contains(tt.name, "undefined stage variable") || tt.function.Sign != nil { // known with the call only
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, gateway.ErrInvalidOption)
+			require.ErrorContains(t, err, "lambda: invalid configuration: ")
+			require.NotContains(t, err.Error(), "127.0.0.1", "a URL may hold a secret")
 		})
 	}
+}
+
+func TestFunction_Validate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		authorizer *lambda.Authorizer
+		says       string
+	}{
+		{"a zero Function", (&lambda.Function{}).Authorizer(), `function "function" has no URL: set it`},
+		{"a nil Function", (*lambda.Function)(nil).Authorizer(), "has no function: make it with"},
+		{"a negative timeout", (&lambda.Function{URL: "http://x", Timeout: -1}).Authorizer(), "the Timeout -1ns of function"},
+		{"a zero Authorizer", &lambda.Authorizer{}, "has no function: make it with"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			gw, err := gateway.New()
+			require.NoError(t, err)
+			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: gateway.MockIntegration{}, Authorizer: tt.authorizer}}})
+			require.ErrorIs(t, err, gateway.ErrInvalidOption)
+			require.ErrorContains(t, err, tt.says)
+		})
+	}
+	_, err := (&lambda.Authorizer{}).Authorize(t.Context(), message(""))
+	require.ErrorContains(t, err, "has no function")
+	require.NoError(t, (&lambda.Function{URL: "http://x", Name: "${stageVariables.name}"}).Validate())
+	require.NoError(t, lambda.WrapAuthorizer(func() {}).Validate())
 }
 
 func TestFunction_Failures(t *testing.T) {

@@ -90,8 +90,18 @@ type Caller struct {
 	ARN         string
 }
 
-// StaticKeys returns a [KeyFunc] over a copy of keys, by access key ID.
+// StaticKeys returns a [KeyFunc] over a copy of keys, by access key ID. It panics
+// when an ID or a secret is empty, as one is that comes from an environment variable
+// that is not set.
 func StaticKeys(keys map[string]Key) KeyFunc {
+	for id, key := range keys {
+		switch {
+		case id == "":
+			panic(errors.New("sigv4: StaticKeys: an access key ID is empty: check that the setting it comes from is set"))
+		case key.SecretAccessKey == "":
+			panic(fmt.Errorf("sigv4: StaticKeys: access key %q has no SecretAccessKey: check that the setting it comes from is set", id))
+		}
+	}
 	keys = maps.Clone(keys)
 	return func(_ context.Context, accessKeyID string) (Key, error) {
 		key, ok := keys[accessKeyID]
@@ -127,7 +137,7 @@ type Signature struct {
 // The error is an [*Error] when the request is refused. Any other comes from
 // Keys, which it wraps, or names the field of v that makes no sense.
 func (v *Verifier) Verify(r *http.Request, body []byte) (Signature, error) {
-	if err := v.validate(); err != nil {
+	if err := v.Validate(); err != nil {
 		return Signature{}, err
 	}
 	m := newMessage(r)
@@ -179,18 +189,20 @@ func (v *Verifier) AuthenticateManagement(r *http.Request, body []byte) error {
 	return err
 }
 
-func (v *Verifier) validate() error {
+// Validate returns an error that names the first field that is missing or makes no
+// sense. Package gateway calls it when it gets the Verifier.
+func (v *Verifier) Validate() error {
 	switch {
 	case v.Service == "":
-		return errors.New("sigv4: Verifier.Service is empty")
+		return errors.New(`sigv4: Verifier.Service is empty: name the service, which is "execute-api" for API Gateway`)
 	case v.Region == "":
 		return errors.New("sigv4: Verifier.Region is empty: name a region, or AnyRegion")
 	case v.Keys == nil:
-		return errors.New("sigv4: Verifier.Keys is nil")
+		return errors.New("sigv4: Verifier.Keys is nil: set it to StaticKeys, or to a KeyFunc of your own")
 	case v.Skew < 0:
-		return fmt.Errorf("sigv4: Verifier.Skew %v is negative", v.Skew)
+		return fmt.Errorf("sigv4: Verifier.Skew %v is negative: leave it 0 for %v", v.Skew, defaultSkew)
 	case v.MaxExpires < 0:
-		return fmt.Errorf("sigv4: Verifier.MaxExpires %v is negative", v.MaxExpires)
+		return fmt.Errorf("sigv4: Verifier.MaxExpires %v is negative: leave it 0 for %v", v.MaxExpires, defaultMaxExpires)
 	}
 	return nil
 }

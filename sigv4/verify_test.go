@@ -536,6 +536,14 @@ func TestStaticKeys_Copies(t *testing.T) {
 	require.ErrorIs(t, err, sigv4.ErrUnknownKey)
 }
 
+func TestStaticKeys_Misuse(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithError(t, "sigv4: StaticKeys: an access key ID is empty: check that the setting it comes from is set",
+		func() { sigv4.StaticKeys(map[string]sigv4.Key{"": {SecretAccessKey: "s"}}) })
+	require.PanicsWithError(t, `sigv4: StaticKeys: access key "A" has no SecretAccessKey: check that the setting it comes from is set`,
+		func() { sigv4.StaticKeys(map[string]sigv4.Key{"A": {SessionToken: "t"}}) })
+}
+
 // Who the key belongs to comes along, with its ID.
 func TestVerify_Caller(t *testing.T) {
 	t.Parallel()
