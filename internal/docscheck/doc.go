@@ -1,4 +1,4 @@
-// Package docscheck checks the Markdown files of the repository: that their
-// links lead somewhere, and that each rule under docs/fidelity names a test that
-// exists. It has tests only.
+// Package docscheck checks the Markdown files of the repository: that their links
+// lead somewhere, that each row under docs/fidelity names a test that exists, and
+// that the index there agrees with the rows. It has tests only.
 package docscheck

@@ -1,7 +1,6 @@
 package docscheck
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -19,84 +18,17 @@ import (
 // root is that of the repository.
 const root = "../.."
 
-const (
-	fidelity = "docs/fidelity"
-
-	header = "| Rule | Source | Here | Proof |"
-	none   = "–" // in the column Proof
-)
-
 var (
 	// proof is a link whose text is a test, as in [`TestA/its_subtest`](../a_test.go).
-	proof = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
-	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+	proof   = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
+	link    = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+	heading = regexp.MustCompile(`^#{1,6} +`)
+	anchor  = regexp.MustCompile(`<a id="([^"]+)"`)
+	// notInAnchor is what GitHub leaves out of the name of a heading.
+	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	// machinePath is a path that only some machine has.
 	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
 )
-
-// Every rule of every topic has its four cells, and what it claims is proven.
-func TestFidelity(t *testing.T) {
-	t.Parallel()
-	index, rows := read(t, filepath.Join(fidelity, "README.md")), 0
-	for _, file := range topics(t) {
-		found := rules(t, file)
-		for _, r := range found {
-			require.Regexp(t, `^(same\b|differs: \S|not yet\b|no\b)`, r.here, r.at)
-			proofs := proof.FindAllString(r.proof, -1)
-			if strings.HasPrefix(r.here, "same") || strings.HasPrefix(r.here, "differs") {
-				require.NotEmpty(t, proofs, "%s: a test has to prove it", r.at)
-			}
-			rest := strings.Trim(proof.ReplaceAllString(r.proof, ""), ", ")
-			require.Contains(t, []string{"", none}, rest, "%s: only tests are proof", r.at)
-		}
-		line := fmt.Sprintf("](%s) | %d |", filepath.Base(file), len(found))
-		require.Contains(t, index, line, "the index names the topic and counts its rows")
-		rows += len(found)
-	}
-	require.Greater(t, rows, 100, "the tables have been found")
-}
-
-// rule is a row of a topic.
-type rule struct{ at, rule, source, here, proof string }
-
-// topics returns the files under docs/fidelity, without the index.
-func topics(t *testing.T) (files []string) {
-	t.Helper()
-	for _, file := range markdown(t) {
-		if filepath.Dir(file) == fidelity && filepath.Base(file) != "README.md" {
-			files = append(files, file)
-		}
-	}
-	return files
-}
-
-// rules returns the rows of all tables of a topic.
-func rules(t *testing.T, file string) (found []rule) {
-	t.Helper()
-	inTable := false
-	for n, line := range strings.Split(read(t, file), "\n") {
-		at := fmt.Sprintf("%s:%d", file, n+1)
-		switch {
-		case !strings.HasPrefix(line, "|"):
-			inTable = false
-			continue
-		case !inTable:
-			require.Equal(t, header, line, "%s: every table has these columns", at)
-			inTable = true
-			continue
-		case strings.HasPrefix(line, "|---"):
-			continue
-		}
-		cells := strings.Split(strings.Trim(line, "|"), "|")
-		require.Len(t, cells, 4, at)
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-			require.NotEmpty(t, cells[i], at)
-		}
-		found = append(found, rule{at, cells[0], cells[1], cells[2], cells[3]})
-	}
-	return found
-}
 
 // Every test that a document names is there.
 func TestProofs(t *testing.T) {
@@ -144,21 +76,53 @@ func parse(t *testing.T, file string) testFile {
 	return found
 }
 
+// Every link leads to a file that is there, and to a place in it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
+	places := map[string]map[string]bool{} // by file
 	for _, file := range markdown(t) {
 		text := read(t, file)
 		require.Empty(t, machinePath.FindString(text), "%s has a path of some machine", file)
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+			path, place, _ := strings.Cut(m[1], "#")
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
 				continue
 			}
-			require.False(t, filepath.IsAbs(target), "%s links to %s", file, target)
-			_, err := os.Stat(filepath.Join(root, filepath.Dir(file), target))
-			require.NoError(t, err, "%s links to it", file)
+			require.False(t, filepath.IsAbs(path), "%s links to %s", file, m[1])
+			target := filepath.Join(filepath.Dir(file), path)
+			if path == "" {
+				target = file
+			}
+			_, err := os.Stat(filepath.Join(root, target))
+			require.NoError(t, err, "%s links to %s", file, m[1])
+			if place == "" || filepath.Ext(target) != ".md" {
+				continue
+			}
+			if places[target] == nil {
+				places[target] = anchors(read(t, target))
+			}
+			require.True(t, places[target][place], "%s links to %s: there is no such heading or row", file, m[1])
 		}
 	}
+}
+
+// anchors returns the places of a document that a link can name: its headings, as
+// GitHub names them, and its <a id="…">.
+func anchors(text string) map[string]bool {
+	found, fenced := map[string]bool{}, false
+	for line := range strings.SplitSeq(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			fenced = !fenced
+		case !fenced && heading.MatchString(line):
+			title := strings.ToLower(heading.ReplaceAllString(line, ""))
+			found[strings.ReplaceAll(notInAnchor.ReplaceAllString(title, ""), " ", "-")] = true
+		}
+	}
+	for _, m := range anchor.FindAllStringSubmatch(text, -1) {
+		found[m[1]] = true
+	}
+	return found
 }
 
 // markdown returns the Markdown files of the repository, without those of others

@@ -1,0 +1,160 @@
+package docscheck
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	fidelity = "docs/fidelity"
+	header   = "| Rule | Source | Here | Proof |"
+	none     = "–" // in the column Proof
+)
+
+var (
+	update = flag.Bool("update", false, "write the tables of docs/fidelity/README.md")
+
+	here = regexp.MustCompile(`^(same\b|our choice\b|differs: \S|not yet\b|no\b)`)
+	name = regexp.MustCompile(`^<a id="([^"]+)"></a>`)
+)
+
+// rule is a row of a topic.
+type rule struct {
+	at                        string // its file and line, for errors
+	id                        string // its anchor, if it has one
+	rule, source, here, proof string
+}
+
+// differs reports whether the row belongs into the table of differences.
+func (r *rule) differs() bool {
+	return !strings.HasPrefix(r.here, "same") && !strings.HasPrefix(r.here, "our choice")
+}
+
+// chosen reports whether at least a part of the row is our choice, since nobody
+// could tell what the service does.
+func (r *rule) chosen() bool {
+	text := r.source + r.here
+	return !r.differs() && (strings.Contains(text, "our choice") || strings.Contains(text, "unconfirmed"))
+}
+
+// Every row has its four cells, and a test proves what it claims.
+func TestFidelity(t *testing.T) {
+	t.Parallel()
+	rows := 0
+	for _, file := range topics(t) {
+		ids := map[string]bool{}
+		for _, r := range rules(t, file) {
+			rows++
+			require.Regexp(t, here, r.here, r.at)
+			if strings.HasPrefix(r.source, "unconfirmed") {
+				require.False(t, strings.HasPrefix(r.here, "same"), "%s: the source is unconfirmed: write our choice instead of same", r.at)
+			}
+			if r.differs() || r.chosen() {
+				require.NotEmpty(t, r.id, `%s: the index links to this row: begin it with <a id="some-name"></a>`, r.at)
+			}
+			require.False(t, r.id != "" && ids[r.id], "%s: another row has the name %q", r.at, r.id)
+			ids[r.id] = true
+			if !strings.HasPrefix(r.here, "no") {
+				require.Regexp(t, proof, r.proof, "%s: a test has to prove it", r.at)
+			}
+			rest := strings.Trim(proof.ReplaceAllString(r.proof, ""), ", ")
+			require.Contains(t, []string{"", none}, rest, "%s: only tests are proof", r.at)
+		}
+	}
+	require.Greater(t, rows, 300, "the tables have been found")
+}
+
+// The index has every topic, difference and choice, in the words of their rows.
+func TestFidelity_index(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(fidelity, "README.md")
+	text := read(t, file)
+	intro, _, found := strings.Cut(text, "\n## ")
+	require.True(t, found, "%s has no sections", file)
+	want := intro + "\n" + index(t)
+	if *update {
+		require.NoError(t, os.WriteFile(filepath.Join(root, file), []byte(want), 0o600))
+		return
+	}
+	require.Equal(t, want, text, "the tables of %s are old: run go test ./internal/docscheck -update", file)
+}
+
+func index(t *testing.T) string {
+	t.Helper()
+	var tables, differences, choices strings.Builder
+	total := 0
+	for _, file := range topics(t) {
+		title, _, _ := strings.Cut(strings.TrimPrefix(read(t, file), "# "), "\n")
+		page, found, differ, ours := filepath.Base(file), rules(t, file), 0, 0
+		for _, r := range found {
+			to := fmt.Sprintf("[%s](%s#%s)", r.rule, page, r.id)
+			switch {
+			case r.differs():
+				differ++
+				fmt.Fprintf(&differences, "| %s | %s |\n", to, r.here)
+			case r.chosen():
+				of := ""
+				if ours++; ours == 1 {
+					of = title
+				}
+				fmt.Fprintf(&choices, "| %s | %s |\n", of, to)
+			}
+		}
+		total += len(found)
+		fmt.Fprintf(&tables, "| [%s](%s) | %d | %d | %d |\n", title, page, len(found), differ, ours)
+	}
+	return fmt.Sprintf("## Topics\n\nThere are %d rows.\n\n| Topic | Rows | Differences | Choices |\n|---|---|---|---|\n%s\n"+
+		"## What differs\n\n| API Gateway | Here |\n|---|---|\n%s\n"+
+		"## What we chose where the service is unconfirmed\n\n| Topic | What this gateway does |\n|---|---|\n%s",
+		total, tables.String(), differences.String(), choices.String())
+}
+
+// topics returns the files under docs/fidelity, without the index.
+func topics(t *testing.T) (files []string) {
+	t.Helper()
+	for _, file := range markdown(t) {
+		if filepath.Dir(file) == fidelity && filepath.Base(file) != "README.md" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// rules returns the rows of all tables of a topic.
+func rules(t *testing.T, file string) (found []rule) {
+	t.Helper()
+	inTable := false
+	for n, line := range strings.Split(read(t, file), "\n") {
+		at := fmt.Sprintf("%s:%d", file, n+1)
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			inTable = false
+			continue
+		case !inTable:
+			require.Equal(t, header, line, "%s: every table has these columns", at)
+			inTable = true
+			continue
+		case strings.HasPrefix(line, "|---"):
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		require.Len(t, cells, 4, at)
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+			require.NotEmpty(t, cells[i], at)
+		}
+		r := rule{at: at, rule: name.ReplaceAllString(cells[0], ""), source: cells[1], here: cells[2], proof: cells[3]}
+		if m := name.FindStringSubmatch(cells[0]); m != nil {
+			r.id = m[1]
+		}
+		found = append(found, r)
+	}
+	return found
+}
