@@ -22,7 +22,7 @@ func TestPostToConnections(t *testing.T) {
 			gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 3}),
 			gateway.WithObserver(&gateway.Observer{
 				MessageSent:    func(context.Context, string, int) { sent++ },
-				MessageRefused: func(context.Context, string, int, error) { refused++ },
+				PostFailed: func(context.Context, string, int, error) { refused++ },
 			}))
 		ann, bob, slow, left := srv.Dial(t), srv.Dial(t), srv.Dial(t), srv.Dial(t)
 		left.Close(1000, "")

@@ -126,7 +126,7 @@ func (m *misbehaving) options() []gateway.Option {
 		},
 		MessageRejected: func(context.Context, *gateway.Request, int, error) { m.at("MessageRejected") },
 		MessageSent:     func(context.Context, string, int) { m.at("MessageSent") },
-		MessageRefused:  func(context.Context, string, int, error) { m.at("MessageRefused") },
+		PostFailed:  func(context.Context, string, int, error) { m.at("PostFailed") },
 	}
 	return []gateway.Option{
 		gateway.WithObserver(observer), gateway.WithUsagePlans(m), gateway.WithManagementAuth(m), gateway.WithLogger(slog.New(m)),
@@ -198,7 +198,7 @@ func contained(f func()) {
 func TestCallbacks_misbehave(t *testing.T) {
 	t.Parallel()
 	for _, callback := range []string{
-		"UpgradeRejected", "ConnectionOpened", "ConnectionClosed", "IntegrationDone", "MessageRejected", "MessageSent", "MessageRefused",
+		"UpgradeRejected", "ConnectionOpened", "ConnectionClosed", "IntegrationDone", "MessageRejected", "MessageSent", "PostFailed",
 		"Model", "FindAPIKey", "CountRequest", "ManagementAuth", "Authorizer", "Middleware",
 		"Integration CONNECT", "Integration MESSAGE", "Integration DISCONNECT",
 		"Logger.Enabled", "Logger.Handle", "error.Is", "error.As", "error.StackTrace", "PublicError",

@@ -505,7 +505,7 @@ func TestConnection_ReplyAfterTheClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := make(chan error, 1)
 		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
-			MessageRefused: func(_ context.Context, _ string, _ int, err error) { refused <- err },
+			PostFailed: func(_ context.Context, _ string, _ int, err error) { refused <- err },
 		}))
 		invoked := 0
 		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {

@@ -115,7 +115,7 @@ func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, er
 	case err == nil:
 		g.observers.messageSent(ctx, connectionID, bytes)
 	default:
-		g.observers.messageRefused(ctx, connectionID, bytes, err)
+		g.observers.postFailed(ctx, connectionID, bytes, err)
 	}
 }
 

@@ -143,7 +143,7 @@ func TestManagement_SlowClient(t *testing.T) {
 				}
 				refusals := make(chan refused, 10)
 				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas), gateway.WithObserver(&gateway.Observer{
-					MessageRefused: func(_ context.Context, id string, bytes int, err error) {
+					PostFailed: func(_ context.Context, id string, bytes int, err error) {
 						if err != nil {
 							refusals <- refused{id, bytes}
 						}

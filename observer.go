@@ -31,10 +31,10 @@ type Observer struct {
 	// MessageSent: a message of so many bytes was accepted for the client. Not
 	// called for control frames.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
-	// MessageRefused: a message was not accepted: the connection is closing
-	// ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the message is too
-	// large ([ErrPayloadTooLarge]).
-	MessageRefused func(ctx context.Context, connectionID string, bytes int, err error)
+	// PostFailed: a post to the client, or a reply, was not accepted: the connection is
+	// closing ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the message is
+	// too large ([ErrPayloadTooLarge]).
+	PostFailed func(ctx context.Context, connectionID string, bytes int, err error)
 }
 
 // observers calls those of a gateway, each under its guard.
@@ -104,10 +104,10 @@ func (os *observers) messageSent(ctx context.Context, connectionID string, bytes
 	})
 }
 
-func (os *observers) messageRefused(ctx context.Context, connectionID string, bytes int, err error) {
-	os.each("Observer.MessageRefused", func(o *Observer) {
-		if o.MessageRefused != nil {
-			o.MessageRefused(ctx, connectionID, bytes, err)
+func (os *observers) postFailed(ctx context.Context, connectionID string, bytes int, err error) {
+	os.each("Observer.PostFailed", func(o *Observer) {
+		if o.PostFailed != nil {
+			o.PostFailed(ctx, connectionID, bytes, err)
 		}
 	})
 }

@@ -397,7 +397,7 @@ func TestOptions_ObserversAndMiddlewareAddUp(t *testing.T) {
 				order <- name + " done"
 			},
 			MessageSent:    func(_ context.Context, _ string, n int) { order <- fmt.Sprint(name, " sent ", n) },
-			MessageRefused: func(_ context.Context, _ string, n int, _ error) { order <- fmt.Sprint(name, " refused ", n) },
+			PostFailed: func(_ context.Context, _ string, n int, _ error) { order <- fmt.Sprint(name, " refused ", n) },
 		}
 	}
 	srv := gatewaytest.New(t, gateway.WithMiddleware(middleware("m1"), middleware("m2")), gateway.WithObserver(observer("o1")),

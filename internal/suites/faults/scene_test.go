@@ -57,7 +57,7 @@ type scene struct {
 	events   map[string][]gateway.EventType
 	ends     map[string][]end // of $disconnect
 	done     int              // integrations of messages that have returned
-	refused  []error          // MessageRefused
+	refused  []error          // PostFailed
 	rejected []int            // UpgradeRejected
 	dropped  int              // connections that net/http closed itself
 }
@@ -156,7 +156,7 @@ func (s *scene) observer() *gateway.Observer {
 		ConnectionClosed: func(_ context.Context, c gateway.Connection, code int, reason string) {
 			s.note(func() { s.closed[c.ID] = append(s.closed[c.ID], end{code, reason}) })
 		},
-		MessageRefused: func(_ context.Context, _ string, _ int, err error) {
+		PostFailed: func(_ context.Context, _ string, _ int, err error) {
 			s.note(func() { s.refused = append(s.refused, err) })
 		},
 	}

@@ -59,7 +59,7 @@ func startWith(t *testing.T, quotas gateway.Quotas, readHeaderTimeout time.Durat
 	}
 	gw, err := gateway.New(gateway.WithQuotas(quotas), gateway.WithObserver(&gateway.Observer{
 		MessageSent: func(context.Context, string, int) { s.sent.Add(1) },
-		MessageRefused: func(_ context.Context, _ string, _ int, err error) {
+		PostFailed: func(_ context.Context, _ string, _ int, err error) {
 			if errors.Is(err, gateway.ErrLimitExceeded) {
 				s.full.Add(1)
 			}

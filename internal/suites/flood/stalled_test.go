@@ -122,7 +122,7 @@ func TestStalled_Broadcast(t *testing.T) {
 // requirePosted checks what the observer was told.
 func (s *server) requirePosted(accepted, refused int) {
 	s.t.Helper()
-	require.Equal(s.t, [2]int{accepted, refused}, [2]int{int(s.sent.Load()), int(s.full.Load())}, "MessageSent, MessageRefused")
+	require.Equal(s.t, [2]int{accepted, refused}, [2]int{int(s.sent.Load()), int(s.full.Load())}, "MessageSent, PostFailed")
 }
 
 // Messages that nobody shares take the most memory. All that were accepted arrive
