@@ -41,7 +41,7 @@ func BenchmarkAdmit(b *testing.B) {
 			c := &connection{g: g}
 			now := time.Now()
 			if bench.plan != nil {
-				c.client = g.clients.use(key, "", now)
+				c.keyUse = g.keyUses.use(key, "", now)
 			}
 			t := g.routes.Load()
 			call := &call{route: t.messages["m"], start: now, req: Request{Body: []byte(`{"action":"m"}`)}}

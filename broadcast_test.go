@@ -21,8 +21,8 @@ func TestPostToConnections(t *testing.T) {
 		srv := gatewaytest.New(t,
 			gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 3}),
 			gateway.WithObserver(&gateway.Observer{
-				MessageSent:    func(context.Context, string, int) { sent++ },
-				PostFailed: func(context.Context, string, int, error) { refused++ },
+				MessageSent: func(context.Context, string, int) { sent++ },
+				PostFailed:  func(context.Context, string, int, error) { refused++ },
 			}))
 		ann, bob, slow, left := srv.Dial(t), srv.Dial(t), srv.Dial(t), srv.Dial(t)
 		left.Close(1000, "")

@@ -126,7 +126,7 @@ func (m *misbehaving) options() []gateway.Option {
 		},
 		MessageRejected: func(context.Context, *gateway.Request, int, error) { m.at("MessageRejected") },
 		MessageSent:     func(context.Context, string, int) { m.at("MessageSent") },
-		PostFailed:  func(context.Context, string, int, error) { m.at("PostFailed") },
+		PostFailed:      func(context.Context, string, int, error) { m.at("PostFailed") },
 	}
 	return []gateway.Option{
 		gateway.WithObserver(observer), gateway.WithUsagePlans(m), gateway.WithManagementAuth(m), gateway.WithLogger(slog.New(m)),

@@ -204,7 +204,7 @@ func (c *connection) disconnected(cl *closing) {
 		close(cl.done)
 		c.g.running.Done() // that of accept
 	}()
-	c.client.release()
+	c.keyUse.release()
 	c.g.sources.Remove(c.identity.SourceIP)
 	c.disconnect(cl)
 }

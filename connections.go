@@ -48,7 +48,7 @@ type connection struct {
 	ctx         connectionContext // parent of the integrations' contexts
 	identity    Identity
 	authorizer  map[string]any // Request.Authorizer after CONNECT
-	client      *client        // of the API key
+	keyUse      *keyUse        // nil: the client has no API key
 	tail        connid.Tail    // of the ID
 	late        bool           // tick was postponed because it came late; mu guards it
 	domainName  string
@@ -99,7 +99,7 @@ const (
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
 		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
-		identity: u.identity(), authorizer: u.admission.authorizer, client: u.admission.client,
+		identity: u.identity(), authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
 		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
 	}
 	c.out.Open((*clientWriter)(c))
@@ -364,7 +364,7 @@ func (w *clientWriter) patience() time.Duration {
 func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
 	req.RouteKey, req.EventType = r.RouteKey, event
 	req.ConnectionID = c.id
-	req.Identity, req.Authorizer, req.client = c.identity, c.authorizer, c.client
+	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
 }

@@ -44,7 +44,7 @@ func (req *Request) contextValue(name string) (string, bool) {
 	case "identity.userAgent":
 		return req.Identity.UserAgent, req.Identity.UserAgent != ""
 	case "identity.apiKey":
-		key := req.client.apiKey()
+		key := req.keyUse.apiKey()
 		return key, key != ""
 	case "identity.apiKeyId":
 		return req.Identity.APIKeyID, req.Identity.APIKeyID != ""

@@ -147,7 +147,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	out := c.admit(t, call)
 	switch {
 	case out.err != nil:
-	case c.client == nil && w.started != nil, call.Err() == nil: // a reader that counted nothing has just begun
+	case c.keyUse == nil && w.started != nil, call.Err() == nil: // a reader that counted nothing has just begun
 		out = invoke(call, r, &call.req)
 	default: // its time was over while the usage store counted, or before this goroutine ran
 		out = invocation{err: integrationError(r.RouteKey, call.Err(), errors.Is(call.Err(), context.DeadlineExceeded))}
@@ -178,9 +178,9 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 			out.err = &panicError{p, debug.Stack()}
 		}
 	}()
-	out.err = c.g.throttle(t, call.route, c.client, call.start)
+	out.err = c.g.throttle(t, call.route, c.keyUse, call.start)
 	if out.err == nil {
-		out.err = c.client.count(call, c.g.usagePlans, call.start)
+		out.err = c.keyUse.count(call, c.g.usagePlans, call.start)
 	}
 	switch {
 	case out.err != nil:

@@ -2,9 +2,9 @@ package gateway
 
 // KeysHeld returns how many API keys g has throttles for.
 func (g *Gateway) KeysHeld() int {
-	g.clients.mu.Lock()
-	defer g.clients.mu.Unlock()
-	return len(g.clients.byID)
+	g.keyUses.mu.Lock()
+	defer g.keyUses.mu.Unlock()
+	return len(g.keyUses.byID)
 }
 
 // Counts returns for how many keys s holds a count.

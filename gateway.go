@@ -61,7 +61,7 @@ type Gateway struct {
 	clock       clock.Clock // measures how long something took or waits
 	tag         uint32      // of this node, in every connection ID
 	throttles   throttles
-	clients     clients
+	keyUses     keyUses
 	sources     *limit.Sources
 	watch       watch
 	frameLimits wsconn.Limits // of every connection

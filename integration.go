@@ -97,7 +97,7 @@ type Request struct {
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
 
-	client  *client // of the API key
+	keyUse  *keyUse // nil: the client has no API key
 	failure error   // that ended the request before its integration
 }
 

@@ -396,8 +396,8 @@ func TestOptions_ObserversAndMiddlewareAddUp(t *testing.T) {
 			IntegrationDone: func(context.Context, *gateway.Request, *gateway.Response, time.Duration, error) {
 				order <- name + " done"
 			},
-			MessageSent:    func(_ context.Context, _ string, n int) { order <- fmt.Sprint(name, " sent ", n) },
-			PostFailed: func(_ context.Context, _ string, n int, _ error) { order <- fmt.Sprint(name, " refused ", n) },
+			MessageSent: func(_ context.Context, _ string, n int) { order <- fmt.Sprint(name, " sent ", n) },
+			PostFailed:  func(_ context.Context, _ string, n int, _ error) { order <- fmt.Sprint(name, " refused ", n) },
 		}
 	}
 	srv := gatewaytest.New(t, gateway.WithMiddleware(middleware("m1"), middleware("m2")), gateway.WithObserver(observer("o1")),

@@ -90,9 +90,9 @@ func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog
 // spent what the earlier ones gave when a later one refuses it. A route has its
 // own throttle or shares the stage's. (API Gateway: "Throttle requests to your
 // REST APIs for better throughput".)
-func (g *Gateway) throttle(t *routeTable, r *route, c *client, now time.Time) error {
-	if c != nil {
-		if err := c.throttle(r.RouteKey, now); err != nil {
+func (g *Gateway) throttle(t *routeTable, r *route, k *keyUse, now time.Time) error {
+	if k != nil {
+		if err := k.throttle(r.RouteKey, now); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (u *upgrade) throttle() error {
 	if r == nil {
 		r = &route{Route: Route{RouteKey: RouteKeyConnect}}
 	}
-	return u.g.throttle(u.table, r, u.admission.client, u.now)
+	return u.g.throttle(u.table, r, u.admission.keyUse, u.now)
 }
 
 // Why an upgrade is refused before anybody is asked.

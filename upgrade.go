@@ -45,7 +45,7 @@ type admission struct {
 	authorizerTook time.Duration
 	usageKey       string // the API key that the authorizer named
 	caller         *Caller
-	client         *client // of the API key
+	keyUse         *keyUse // nil: the client has no API key
 }
 
 // ofConnect is Request.Authorizer of the CONNECT event, the only one that says
@@ -265,7 +265,7 @@ func (u *upgrade) request() *Request {
 	return &Request{
 		RouteKey: RouteKeyConnect, EventType: EventConnect,
 		ConnectionID: u.connectionID, RequestID: u.requestID,
-		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), client: u.admission.client,
+		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
 		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
 		ConnectedAt: u.now.Round(0), RequestTime: u.now,
 	}
@@ -298,7 +298,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 func (u *upgrade) identity() Identity {
 	return Identity{
 		SourceIP: u.sourceIP, UserAgent: u.userAgent,
-		Caller: u.admission.caller, APIKeyID: u.admission.client.keyID(),
+		Caller: u.admission.caller, APIKeyID: u.admission.keyUse.keyID(),
 	}
 }
 
@@ -329,7 +329,7 @@ func (u *upgrade) release() {
 	if u.counted {
 		u.g.sources.Remove(u.sourceIP)
 	}
-	u.admission.client.release()
+	u.admission.keyUse.release()
 }
 
 // refusal is why a request is refused, with its answer: what the $connect

@@ -120,7 +120,7 @@ type UsageStore interface {
 type UsagePlans struct {
 	mu   sync.Mutex // guards the fields below
 	keys map[[sha256.Size]byte]storedKey
-	used map[clientID]usage
+	used map[keyUseID]usage
 }
 
 var _ UsageStore = (*UsagePlans)(nil)
@@ -184,7 +184,7 @@ func (s *UsagePlans) Replace(plans ...UsagePlan) error {
 	defer s.mu.Unlock()
 	s.keys = keys
 	longAgo := time.Now().Add(-longestPeriod)
-	maps.DeleteFunc(s.used, func(_ clientID, u usage) bool { return u.begin.Before(longAgo) })
+	maps.DeleteFunc(s.used, func(_ keyUseID, u usage) bool { return u.begin.Before(longAgo) })
 	return nil
 }
 
@@ -217,7 +217,7 @@ func (s *UsagePlans) FindAPIKey(_ context.Context, value string) (APIKey, error)
 func (s *UsagePlans) CountRequest(_ context.Context, key APIKey, begin time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := clientID{key.Plan.ID, key.ID}
+	id := keyUseID{key.Plan.ID, key.ID}
 	u := s.used[id]
 	switch {
 	case begin.After(u.begin):
@@ -230,7 +230,7 @@ func (s *UsagePlans) CountRequest(_ context.Context, key APIKey, begin time.Time
 	}
 	u.requests++
 	if s.used == nil {
-		s.used = map[clientID]usage{}
+		s.used = map[keyUseID]usage{}
 	}
 	s.used[id] = u
 	return true, nil
@@ -242,16 +242,16 @@ func (s *UsagePlans) CountRequest(_ context.Context, key APIKey, begin time.Time
 func (s *UsagePlans) Used(planID, keyID string, begin time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := s.used[clientID{planID, keyID}]
+	u := s.used[keyUseID{planID, keyID}]
 	if !u.begin.Equal(begin) {
 		return 0
 	}
 	return u.requests
 }
 
-// client is one API key in use, with its throttles. All connections with that
-// key share it. A nil client is one without a key.
-type client struct {
+// keyUse is the use of one API key, with its throttles. All connections with that key
+// share it. A nil keyUse is that of a client without a key.
+type keyUse struct {
 	id string
 
 	mu     sync.Mutex // guards the fields below
@@ -262,44 +262,44 @@ type client struct {
 	users  int                      // connections and upgrades
 }
 
-func (c *client) keyID() string {
-	if c == nil {
+func (k *keyUse) keyID() string {
+	if k == nil {
 		return ""
 	}
-	return c.id
+	return k.id
 }
 
 // apiKey returns the key's value.
-func (c *client) apiKey() string {
-	if c == nil {
+func (k *keyUse) apiKey() string {
+	if k == nil {
 		return ""
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.value
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.value
 }
 
 // use is called for every upgrade: the plan may be another than last time.
-func (c *client) use(value string, plan *UsagePlan) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.users++
-	c.value = value
-	if c.plan == plan {
+func (k *keyUse) use(value string, plan *UsagePlan) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.users++
+	k.value = value
+	if k.plan == plan {
 		return
 	}
 	routes := make(map[string]*limit.Bucket, len(plan.RouteThrottles))
 	for routeKey, t := range plan.RouteThrottles {
-		routes[routeKey] = c.routes[routeKey].Keep(t.rate())
+		routes[routeKey] = k.routes[routeKey].Keep(t.rate())
 	}
-	c.plan, c.all, c.routes = plan, c.all.Keep(plan.Throttle.rate()), routes
+	k.plan, k.all, k.routes = plan, k.all.Keep(plan.Throttle.rate()), routes
 }
 
 // throttle asks the plan's throttles.
-func (c *client) throttle(routeKey string, now time.Time) error {
-	c.mu.Lock()
-	all, route := c.all, c.routes[routeKey]
-	c.mu.Unlock()
+func (k *keyUse) throttle(routeKey string, now time.Time) error {
+	k.mu.Lock()
+	all, route := k.all, k.routes[routeKey]
+	k.mu.Unlock()
 	if !route.Allow(now) || !all.Allow(now) {
 		return errThrottled
 	}
@@ -307,20 +307,20 @@ func (c *client) throttle(routeKey string, now time.Time) error {
 }
 
 // count counts a request against the plan's quota, if it has one.
-func (c *client) count(ctx context.Context, store UsageStore, now time.Time) error {
-	if c == nil {
+func (k *keyUse) count(ctx context.Context, store UsageStore, now time.Time) error {
+	if k == nil {
 		return nil
 	}
-	c.mu.Lock()
-	plan := c.plan
-	c.mu.Unlock()
+	k.mu.Lock()
+	plan := k.plan
+	k.mu.Unlock()
 	if plan.Quota.Limit == 0 {
 		return nil
 	}
-	ok, err := store.CountRequest(ctx, APIKey{c.id, plan}, plan.Quota.Begin(now))
+	ok, err := store.CountRequest(ctx, APIKey{k.id, plan}, plan.Quota.Begin(now))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, c.id, err)
+		return fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, k.id, err)
 	case !ok:
 		return errQuota
 	}
@@ -328,55 +328,55 @@ func (c *client) count(ctx context.Context, store UsageStore, now time.Time) err
 }
 
 // release is called when an upgrade was refused, and when a connection ends.
-func (c *client) release() {
-	if c == nil {
+func (k *keyUse) release() {
+	if k == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.users--
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.users--
 }
 
-// idle says whether c can be forgotten: it would be the same if it came anew.
-func (c *client) idle(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	idle := c.users == 0 && c.all.Full(now)
-	for _, l := range c.routes {
+// idle says whether k can be forgotten: it would be the same if it came anew.
+func (k *keyUse) idle(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	idle := k.users == 0 && k.all.Full(now)
+	for _, l := range k.routes {
 		idle = idle && l.Full(now)
 	}
 	return idle
 }
 
-// clients are the API keys in use. One that no connection has any more is kept
+// keyUses are the API keys in use. One that no connection has any more is kept
 // until its buckets are full again: connecting anew must not fill them.
-type clients struct {
+type keyUses struct {
 	mu    sync.Mutex // guards the fields below, not what the map holds
-	byID  map[clientID]*client
+	byID  map[keyUseID]*keyUse
 	sweep int // look for idle ones at this size
 }
 
-type clientID struct{ plan, key string }
+type keyUseID struct{ plan, key string }
 
-// use returns the client of a key, which has one more user then.
-func (cs *clients) use(key APIKey, value string, now time.Time) *client {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	id := clientID{key.Plan.ID, key.ID}
-	c := cs.byID[id]
-	if c == nil {
-		if len(cs.byID) >= cs.sweep {
-			maps.DeleteFunc(cs.byID, func(_ clientID, c *client) bool { return c.idle(now) })
-			cs.sweep = max(64, 2*len(cs.byID))
+// use returns the keyUse of a key, which has one more user then.
+func (us *keyUses) use(key APIKey, value string, now time.Time) *keyUse {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	id := keyUseID{key.Plan.ID, key.ID}
+	k := us.byID[id]
+	if k == nil {
+		if len(us.byID) >= us.sweep {
+			maps.DeleteFunc(us.byID, func(_ keyUseID, k *keyUse) bool { return k.idle(now) })
+			us.sweep = max(64, 2*len(us.byID))
 		}
-		if cs.byID == nil {
-			cs.byID = map[clientID]*client{}
+		if us.byID == nil {
+			us.byID = map[keyUseID]*keyUse{}
 		}
-		c = &client{id: key.ID}
-		cs.byID[id] = c
+		k = &keyUse{id: key.ID}
+		us.byID[id] = k
 	}
-	c.use(value, key.Plan) // before a sweep can find it idle
-	return c
+	k.use(value, key.Plan) // before a sweep can find it idle
+	return k
 }
 
 var (
@@ -419,17 +419,17 @@ func (u *upgrade) checkAPIKey() error {
 	if err != nil {
 		return err
 	}
-	u.admission.client = u.g.clients.use(key, value, u.now)
+	u.admission.keyUse = u.g.keyUses.use(key, value, u.now)
 	return nil
 }
 
 // countRequest counts the upgrade against the quota of the client's usage plan.
 func (u *upgrade) countRequest() error {
-	if u.admission.client == nil {
+	if u.admission.keyUse == nil {
 		return nil
 	}
 	return u.askStore(func(ctx context.Context) (func(), error) {
-		err := u.admission.client.count(ctx, u.g.usagePlans, u.now)
+		err := u.admission.keyUse.count(ctx, u.g.usagePlans, u.now)
 		if err != nil && err != errQuota { //nolint:errorlint // that is never wrapped, and err may be the store's
 			err = storeFailed(err)
 		}
