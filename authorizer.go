@@ -149,6 +149,7 @@ func (u *upgrade) authorize() error {
 	d, err := within(u.ctx, u.g, &authorizerCall{u, r.Authorizer, u.request()})
 	u.admission.authorizerTook = time.Since(start)
 	if err != nil { // it did not return in time
+		u.lent = true
 		d = decision{refused: refusedByAuthorizer(err)}
 	}
 	if d.refused != nil {

@@ -118,7 +118,7 @@ func (e badError) PublicError() (code, message string) {
 
 func (m *misbehaving) options() []gateway.Option {
 	observer := &gateway.Observer{
-		UpgradeRejected:  func(context.Context, int, error) { m.at("UpgradeRejected") },
+		UpgradeRejected:  func(context.Context, *gateway.Request, int, error) { m.at("UpgradeRejected") },
 		ConnectionOpened: func(context.Context, gateway.Connection) { m.at("ConnectionOpened") },
 		ConnectionClosed: func(context.Context, gateway.Connection, int, string) { m.at("ConnectionClosed") },
 		IntegrationDone: func(context.Context, *gateway.Request, *gateway.Response, time.Duration, error) {

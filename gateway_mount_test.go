@@ -53,7 +53,7 @@ func TestUpgrade_WriterThatCannotHijack(t *testing.T) {
 	t.Parallel()
 	rejected := make(chan int, 1)
 	gw := newGateway(t, gateway.WithObserver(&gateway.Observer{
-		UpgradeRejected: func(_ context.Context, status int, _ error) { rejected <- status },
+		UpgradeRejected: func(_ context.Context, _ *gateway.Request, status int, _ error) { rejected <- status },
 	}))
 	w := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		gw.Handler().ServeHTTP(struct{ http.ResponseWriter }{w}, r)

@@ -157,6 +157,7 @@ type invocation struct {
 	resp     *Response // nil: as the zero value
 	err      error     // nil or *IntegrationError; any error of a request that was
 	rejected bool      // answered before its integration was asked
+	gaveUp   bool      // the integration has not returned, and still has its request
 }
 
 func (out *invocation) body() []byte {
@@ -218,7 +219,7 @@ func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, even
 	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}
 	out, err := within(ctx, g, call)
 	if err != nil {
-		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
+		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded)), gaveUp: true}
 		g.contained(func() { call.tell(event.told(), out) })
 	}
 	return out

@@ -13,7 +13,14 @@ import (
 type Observer struct {
 	// UpgradeRejected: an upgrade request was answered with statusCode. err says
 	// why; it is nil when the $connect integration chose that status itself.
-	UpgradeRejected func(ctx context.Context, statusCode int, err error)
+	//
+	// req is the CONNECT request, also for a stage without a $connect route and for a
+	// request that is not an upgrade. What the gateway had not found out before the
+	// refusal is left empty: Authorizer, Identity.Caller, Identity.APIKeyID. The
+	// observer may keep req, but must neither change nor keep req.Upgrade, which is as
+	// the authorizer and the integration left it. Upgrade is nil when one of them has
+	// run out of time and may still be using it.
+	UpgradeRejected func(ctx context.Context, req *Request, statusCode int, err error)
 	// ConnectionOpened: the connection can be posted to; its 101 follows.
 	ConnectionOpened func(ctx context.Context, c Connection)
 	// ConnectionClosed: the connection has closed with this code and reason, just
@@ -56,10 +63,10 @@ func (os *observers) each(callback string, tell func(o *Observer)) {
 	}
 }
 
-func (os *observers) upgradeRejected(ctx context.Context, statusCode int, err error) {
+func (os *observers) upgradeRejected(ctx context.Context, req *Request, statusCode int, err error) {
 	os.each("Observer.UpgradeRejected", func(o *Observer) {
 		if o.UpgradeRejected != nil {
-			o.UpgradeRejected(ctx, statusCode, err)
+			o.UpgradeRejected(ctx, req, statusCode, err)
 		}
 	})
 }

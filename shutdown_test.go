@@ -65,7 +65,7 @@ func TestShutdown_RefusesUpgrades(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := make(chan error, 1)
 		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
-			UpgradeRejected: func(_ context.Context, _ int, err error) { refused <- err },
+			UpgradeRejected: func(_ context.Context, _ *gateway.Request, _ int, err error) { refused <- err },
 		}))
 		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble

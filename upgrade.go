@@ -33,6 +33,7 @@ type upgrade struct {
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
+	lent        bool // an authorizer or an integration that was given up still has r
 	counted     bool // among the connections of its source
 	connected   bool // the $connect integration accepted it
 	accepted    bool // a connection has taken over
@@ -204,6 +205,7 @@ func (u *upgrade) connect() error {
 	}
 	out := u.g.invokeWithin(u.ctx, r, u.request(), u)
 	resp := out.resp
+	u.lent = out.gaveUp
 	switch {
 	case out.err != nil:
 		return out.err
@@ -257,6 +259,16 @@ func (u *upgrade) disconnect(cs cause) {
 func (u *upgrade) told() *Request {
 	req := u.request()
 	req.Upgrade = nil
+	return req
+}
+
+// refused returns the CONNECT request of an upgrade that was refused for err.
+func (u *upgrade) refused(err error) *Request {
+	req := u.request()
+	if u.lent {
+		req.Upgrade = nil
+	}
+	req.failure = err
 	return req
 }
 
@@ -396,7 +408,9 @@ func (u *upgrade) refuse(err error) {
 			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
 			slog.Int("status", wire.status), slog.Any("error", err))
 	}
-	u.g.observers.upgradeRejected(u.ctx, wire.status, err)
+	if u.g.observers.any() {
+		u.g.observers.upgradeRejected(u.ctx, u.refused(err), wire.status, err)
+	}
 	told = true
 }
 

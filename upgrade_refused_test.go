@@ -19,6 +19,7 @@ import (
 
 // rejection is one call of Observer.UpgradeRejected.
 type rejection struct {
+	req    *gateway.Request
 	status int
 	err    error
 }
@@ -28,7 +29,7 @@ type rejection struct {
 func refusals() (option gateway.Option, rejected <-chan rejection, opened <-chan string) {
 	r, o := make(chan rejection, 100), make(chan string, 100)
 	return gateway.WithObserver(&gateway.Observer{
-		UpgradeRejected:  func(_ context.Context, status int, err error) { r <- rejection{status, err} },
+		UpgradeRejected:  func(_ context.Context, req *gateway.Request, status int, err error) { r <- rejection{req, status, err} },
 		ConnectionOpened: func(_ context.Context, c gateway.Connection) { o <- c.ID },
 	}), r, o
 }
@@ -131,7 +132,9 @@ func TestUpgrade_ConnectRefuses(t *testing.T) {
 				}
 				e := srv.Events()[len(srv.Events())-1]
 				require.Equal(t, e.RequestID, r.get("x-amz-apigw-id"), "the ID that the integration saw")
-				require.Equal(t, rejection{tc.status, nil}, <-rejected, "it is the integration's own choice")
+				got := <-rejected
+				require.Equal(t, tc.status, got.status)
+				require.NoError(t, got.err, "it is the integration's own choice")
 			}
 			require.Empty(t, opened)
 			require.Empty(t, connectionIDs(srv.Gateway))
@@ -449,4 +452,67 @@ func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 		require.Equal(t, 429, upgrade().status, "the bucket holds no more than the burst")
 		require.Len(t, srv.Events(), 7, "$connect runs for none that is refused")
 	})
+}
+
+// An observer learns which request was refused, whatever step refused it. A request
+// that an authorizer or an integration still has comes without Upgrade.
+func TestUpgrade_RejectedRequest(t *testing.T) {
+	t.Parallel()
+	ann := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+		return &gateway.Authorization{PrincipalID: "ann"}, nil
+	})
+	tooLate := func() { <-time.After(29500 * time.Millisecond) }
+	for _, tc := range []struct {
+		name       string
+		lines      []string // of the upgrade request
+		authorizer gateway.AuthorizerFunc
+		connect    gateway.IntegrationFunc
+		status     int
+		principal  any
+		lent       bool
+	}{
+		{name: "by its origin", lines: []string{"Origin: https://evil.example"}, authorizer: ann, connect: answerNothing, status: 403},
+		{name: "by the authorizer", authorizer: func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+			return nil, gateway.ErrUnauthorized
+		}, connect: answerNothing, status: 401},
+		{name: "by the authorizer's timeout", authorizer: func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+			tooLate()
+			return &gateway.Authorization{PrincipalID: "ann"}, nil
+		}, connect: answerNothing, status: 500, lent: true},
+		{name: "by the integration", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{StatusCode: 418}, nil
+		}, status: 418, principal: "ann"},
+		{name: "by the integration's failure", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return nil, errors.New("broken")
+		}, status: 502, principal: "ann"},
+		{name: "by the integration's timeout", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			tooLate()
+			return &gateway.Response{}, nil
+		}, status: 504, principal: "ann", lent: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				option, rejected, _ := refusals()
+				srv := gatewaytest.New(t, option)
+				srv.Handle("$connect", tc.connect, gateway.WithAuthorizer(tc.authorizer))
+				r := wireTo(t, srv).ask(upgradeText(append(tc.lines, "User-Agent: test", "X-Tenant: blue")...))
+				require.Equal(t, tc.status, r.status)
+				got := <-rejected
+				require.Equal(t, tc.status, got.status)
+				require.Equal(t, []any{"$connect", gateway.EventConnect, "local", "local", "gateway.test"},
+					[]any{got.req.RouteKey, got.req.EventType, got.req.Stage, got.req.APIID, got.req.DomainName})
+				require.Equal(t, r.get("x-amz-apigw-id"), got.req.RequestID)
+				require.Regexp(t, "==$", got.req.ConnectionID)
+				require.Equal(t, "test", got.req.Identity.UserAgent)
+				require.NotEmpty(t, got.req.Identity.SourceIP)
+				require.Equal(t, tc.principal, got.req.Authorizer["principalId"])
+				if tc.lent {
+					require.Nil(t, got.req.Upgrade)
+					return
+				}
+				require.Equal(t, "blue", got.req.Upgrade.Header.Get("X-Tenant"))
+			})
+		})
+	}
 }

@@ -147,7 +147,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 
 func (s *scene) observer() *gateway.Observer {
 	return &gateway.Observer{
-		UpgradeRejected: func(_ context.Context, status int, _ error) {
+		UpgradeRejected: func(_ context.Context, _ *gateway.Request, status int, _ error) {
 			s.note(func() { s.rejected = append(s.rejected, status) })
 		},
 		ConnectionOpened: func(_ context.Context, c gateway.Connection) {

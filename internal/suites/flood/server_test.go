@@ -64,7 +64,9 @@ func startWith(t *testing.T, quotas gateway.Quotas, readHeaderTimeout time.Durat
 				s.full.Add(1)
 			}
 		},
-		UpgradeRejected: func(_ context.Context, status int, _ error) { s.note(func() { s.rejected[status]++ }) },
+		UpgradeRejected: func(_ context.Context, _ *gateway.Request, status int, _ error) {
+			s.note(func() { s.rejected[status]++ })
+		},
 	}))
 	require.NoError(t, err)
 	s.Gateway = gw

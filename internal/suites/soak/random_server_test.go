@@ -65,7 +65,7 @@ func newRandomServer(t *testing.T) *randomServer {
 			ConnectionOpened: func(_ context.Context, c gateway.Connection) { s.ledger.opened(c.ID) },
 			ConnectionClosed: func(_ context.Context, c gateway.Connection, _ int, _ string) { s.ledger.closed(c.ID) },
 			MessageSent:      func(_ context.Context, id string, _ int) { s.ledger.observed(id, true) },
-			PostFailed:   func(_ context.Context, id string, _ int, _ error) { s.ledger.observed(id, false) },
+			PostFailed:       func(_ context.Context, id string, _ int, _ error) { s.ledger.observed(id, false) },
 			IntegrationDone:  s.integrationDone,
 			MessageRejected: func(_ context.Context, req *gateway.Request, _ int, _ error) {
 				s.message(req, func(*record, action) (*gateway.Response, error) { return nil, nil }) //nolint:errcheck // nothing fails
