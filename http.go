@@ -17,6 +17,7 @@ import (
 	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/selection"
 )
 
 // HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the
@@ -153,7 +154,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 		call.responseBytes = defaultResponseBytes
 	}
 	if i.Transform != nil {
-		return compileTransform(i.Transform, selectHTTPIntegrationResponse, r, call.do)
+		return compileTransform(i.Transform, selection.HTTPIntegrationResponse, r, call.do)
 	}
 	return call, nil
 }

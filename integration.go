@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"example.com/gateway/internal/selection"
 )
 
 // Integration is the backend of a route.
@@ -135,7 +137,7 @@ func (m MockIntegration) prepare(r *Route) (Integration, error) {
 	if m.Transform == nil {
 		return m, nil
 	}
-	return compileTransform(m.Transform, selectMockIntegrationResponse, r, mockBackend)
+	return compileTransform(m.Transform, selection.MockIntegrationResponse, r, mockBackend)
 }
 
 // preparer is an integration that is compiled with its route.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/origin"
+	"example.com/gateway/internal/selection"
 )
 
 // Option configures a [Gateway]. Options are applied in order; of two that set
@@ -221,7 +222,7 @@ func WithUsagePlans(s UsageStore) Option {
 // (API Gateway: "WebSocket selection expressions in API Gateway".)
 func WithAPIKeySelectionExpression(expression string) Option {
 	return optionFunc(func(c *config) error {
-		compiled, err := compileSelection(selectAPIKey, expression)
+		compiled, err := compileSelection(selection.APIKey, expression)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalidOption, err)
 		}
@@ -332,7 +333,7 @@ type config struct {
 	defaultThrottle Throttle
 	account         *AccountThrottle
 	usagePlans      UsageStore
-	apiKeySelection *selectionExpression
+	apiKeySelection *selection.Expression
 }
 
 func newConfig(opts []Option) (*config, error) {
@@ -343,7 +344,7 @@ func newConfig(opts []Option) (*config, error) {
 		quotas:    Quotas{}.withDefaults(),
 		log:       slog.New(slog.DiscardHandler),
 	}
-	c.apiKeySelection, _ = compileSelection(selectAPIKey, "$request.header.x-api-key") // it is valid
+	c.apiKeySelection, _ = compileSelection(selection.APIKey, "$request.header.x-api-key") // it is valid
 	for _, o := range opts {
 		if o == nil {
 			return nil, fmt.Errorf("%w: an Option is nil", ErrInvalidOption)

@@ -11,6 +11,7 @@ import (
 
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/selection"
 )
 
 // The route keys that the service reserves. (API Gateway: "Working with routes
@@ -167,7 +168,7 @@ func (g *Gateway) addRoute(r Route, where string) error {
 
 // routeTable is a deployment, ready to be used. Once stored it never changes.
 type routeTable struct {
-	selection      *selectionExpression
+	selection      *selection.Expression
 	stageVariables map[string]string
 	connect        *route
 	disconnect     *route
@@ -183,8 +184,8 @@ type route struct {
 	handler   Integration
 	bucket    *limit.Bucket
 	required  []mapping.Source
-	selection *selectionExpression // of the model; nil: no model is asked for
-	where     string               // it was registered
+	selection *selection.Expression // of the model; nil: no model is asked for
+	where     string                // it was registered
 
 	stageVariables map[string]string // of its deployment
 }
@@ -192,7 +193,7 @@ type route struct {
 // newRouteTable makes a deployment ready. Throttles that stay the same keep the
 // buckets of the present table, if there is one.
 func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
-	selection, err := compileSelection(selectRoute, d.RouteSelectionExpression)
+	expression, err := compileSelection(selection.Route, d.RouteSelectionExpression)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
@@ -204,7 +205,7 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 		before = &routeTable{}
 	}
 	t := &routeTable{
-		selection:      selection,
+		selection:      expression,
 		stageVariables: maps.Clone(d.StageVariables),
 		messages:       map[string]*route{},
 		bucket:         before.bucket.Keep(d.DefaultThrottle.rate()),
@@ -292,7 +293,7 @@ func (r *Route) checkAdmission(c *config) error {
 		return fmt.Errorf("%w: route %q requires an API key: only $connect can, a message brings none", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && c.usagePlans == nil:
 		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsagePlans to New", ErrInvalidOption, r.RouteKey)
-	case r.APIKeyRequired && r.Authorizer == nil && c.apiKeySelection.pieces[0].variable == varUsageIdentifier:
+	case r.APIKeyRequired && r.Authorizer == nil && c.apiKeySelection.UsesAuthorizerKey():
 		return fmt.Errorf("%w: route %q takes its API key from the authorizer, and there is none: set Route.Authorizer", ErrInvalidOption, r.RouteKey)
 	}
 	where := fmt.Sprintf("route %q", r.RouteKey)
@@ -319,7 +320,7 @@ func (t *routeTable) lifecycle(key string) **route {
 // selection expression gives, else $default. A message never reaches $connect or
 // $disconnect, which are no keys of t.messages, whatever it says.
 func (t *routeTable) match(body []byte) *route {
-	if key, ok := t.selection.route(body, nil); ok {
+	if key, ok := t.selection.Route(body, nil); ok {
 		if r := t.messages[string(key)]; r != nil {
 			return r
 		}

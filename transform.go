@@ -14,6 +14,7 @@ import (
 
 	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/selection"
 	"example.com/gateway/internal/vtl"
 )
 
@@ -116,9 +117,9 @@ func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 	if i.Backend == nil {
 		return nil, fmt.Errorf("%w: the CustomIntegration has no Backend", ErrInvalidOption)
 	}
-	kind := selectHTTPIntegrationResponse
+	kind := selection.HTTPIntegrationResponse
 	if i.SelectByErrorMessage {
-		kind = selectLambdaIntegrationResponse
+		kind = selection.LambdaIntegrationResponse
 	}
 	return compileTransform(&i.Transform, kind, r, i.Backend)
 }
@@ -129,14 +130,14 @@ type transformed struct {
 	request     templates
 	passthrough PassthroughBehavior
 	handling    ContentHandling
-	selection   *selectionExpression
+	selection   *selection.Expression
 	responses   []integrationResponse
 	answers     bool // somebody gets the answer
 }
 
 // templates are mapping templates with what selects one.
 type templates struct {
-	selection *selectionExpression
+	selection *selection.Expression
 	byKey     map[string]*vtl.Template
 }
 
@@ -155,7 +156,7 @@ var (
 	errStageTemplate         = errors.New("a template could not be run")
 )
 
-func compileTransform(t *Transform, responseKind selectionKind, r *Route, backend func(context.Context, *Request, []byte) (*Response, error)) (*transformed, error) {
+func compileTransform(t *Transform, responseKind selection.Kind, r *Route, backend func(context.Context, *Request, []byte) (*Response, error)) (*transformed, error) {
 	c := &transformed{backend: backend, passthrough: t.PassthroughBehavior, handling: t.ContentHandling}
 	c.answers = r.RouteResponse || r.RouteKey == RouteKeyConnect
 	switch c.passthrough {
@@ -169,11 +170,11 @@ func compileTransform(t *Transform, responseKind selectionKind, r *Route, backen
 		return nil, err
 	}
 	var err error
-	if c.request, err = compileTemplates(selectRequestTemplate, t.TemplateSelectionExpression, t.RequestTemplates); err != nil {
+	if c.request, err = compileTemplates(selection.RequestTemplate, t.TemplateSelectionExpression, t.RequestTemplates); err != nil {
 		return nil, err
 	}
 	expression := "$integration.response.statuscode"
-	if responseKind == selectLambdaIntegrationResponse {
+	if responseKind == selection.LambdaIntegrationResponse {
 		expression = "$integration.response.body.errorMessage"
 	}
 	if c.selection, err = compileSelection(responseKind, expression); err != nil {
@@ -214,7 +215,7 @@ func compileIntegrationResponse(key string, r *IntegrationResponse) (ir integrat
 			return ir, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 		}
 	}
-	if ir.templates, err = compileTemplates(selectResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates); err != nil {
+	if ir.templates, err = compileTemplates(selection.ResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates); err != nil {
 		return ir, err
 	}
 	if ir.parameters, err = compileMappings(mapping.Response(), r.ResponseParameters); err != nil {
@@ -236,14 +237,14 @@ func wholeMatch(pattern string) (*regexp.Regexp, error) {
 // have it. Messages have no content type, so that one template takes all.
 const contentTypeJSON = "application/json"
 
-func compileTemplates(kind selectionKind, expression string, texts map[string]string) (t templates, err error) {
+func compileTemplates(kind selection.Kind, expression string, texts map[string]string) (t templates, err error) {
 	if expression == "" {
 		expression = `\$default`
 	}
 	if t.selection, err = compileSelection(kind, expression); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
-	if err := t.selection.checkKeys(expression, texts); err != nil {
+	if err := checkKeys(t.selection, expression, texts); err != nil {
 		return t, err
 	}
 	t.byKey = make(map[string]*vtl.Template, len(texts))
@@ -252,7 +253,7 @@ func compileTemplates(kind selectionKind, expression string, texts map[string]st
 		if err != nil {
 			return t, fmt.Errorf("%w: template %q: %w", ErrInvalidOption, key, err)
 		}
-		if key == contentTypeJSON && t.selection.isDefault() {
+		if key == contentTypeJSON && t.selection.Is(RouteKeyDefault) {
 			key = RouteKeyDefault
 		}
 		t.byKey[key] = template
@@ -260,16 +261,11 @@ func compileTemplates(kind selectionKind, expression string, texts map[string]st
 	return t, nil
 }
 
-// isDefault says whether e is \$default.
-func (e *selectionExpression) isDefault() bool {
-	return len(e.pieces) == 1 && e.pieces[0].variable == "" && e.pieces[0].text == RouteKeyDefault
-}
-
 // checkKeys refuses templates that e never selects, and an e that selects none of
 // them: a message would pass without its template, and nobody would notice.
-func (e *selectionExpression) checkKeys(expression string, texts map[string]string) error {
+func checkKeys(e *selection.Expression, expression string, texts map[string]string) error {
 	keys := slices.Sorted(maps.Keys(texts))
-	values, err := wholeMatch(e.pattern())
+	values, err := wholeMatch(e.Pattern())
 	if err != nil {
 		return fmt.Errorf("%w: template selection expression %q: %w", ErrInvalidOption, expression, err)
 	}
@@ -278,44 +274,27 @@ func (e *selectionExpression) checkKeys(expression string, texts map[string]stri
 		switch {
 		case values.MatchString(key):
 			matches++
-		case key == RouteKeyDefault, key == contentTypeJSON && e.isDefault(): // the fallbacks
-		case e.isDefault():
+		case key == RouteKeyDefault, key == contentTypeJSON && e.Is(RouteKeyDefault): // the fallbacks
+		case e.Is(RouteKeyDefault):
 			return fmt.Errorf("%w: template %q: no TemplateSelectionExpression selects it: name it \"$default\" or \"application/json\", or set the expression", ErrInvalidOption, key)
 		default:
 			return fmt.Errorf("%w: template %q: the TemplateSelectionExpression %q never has this value", ErrInvalidOption, key, expression)
 		}
 	}
-	fixed := !slices.ContainsFunc(e.pieces, func(p selectionPiece) bool { return p.variable != "" })
 	switch {
-	case fixed && matches == 1 && len(keys) == 2: // it and a fallback
+	case e.Constant() && matches == 1 && len(keys) == 2: // it and a fallback
 		return fmt.Errorf("%w: templates %q: one of them is never used, since the TemplateSelectionExpression always has the value of the other: remove one", ErrInvalidOption, keys)
-	case matches == 0 && len(keys) > 0 && !e.isDefault():
+	case matches == 0 && len(keys) > 0 && !e.Is(RouteKeyDefault):
 		return fmt.Errorf("%w: the TemplateSelectionExpression %q selects none of the templates %q: add the template or remove the expression", ErrInvalidOption, expression, keys)
 	}
 	return nil
 }
 
-// pattern returns a regular expression for the values that e can have.
-func (e *selectionExpression) pattern() string {
-	var b strings.Builder
-	for _, piece := range e.pieces {
-		switch piece.variable {
-		case "":
-			b.WriteString(regexp.QuoteMeta(piece.text))
-		case varStatusCode, varStatusCodeShort:
-			b.WriteString(`-?[0-9]+`)
-		default:
-			b.WriteString(`.*`)
-		}
-	}
-	return b.String()
-}
-
 // choose returns the template for in: that of the selected key, else of
 // $default, else nil.
-func (t *templates) choose(in *selectionInput) *vtl.Template {
+func (t *templates) choose(in *selection.Input) *vtl.Template {
 	var scratch [maxRouteKey]byte
-	if chosen, ok := t.byKey[string(t.selection.append(scratch[:0], in))]; ok {
+	if chosen, ok := t.byKey[string(t.selection.Append(scratch[:0], in))]; ok {
 		return chosen
 	}
 	return t.byKey[RouteKeyDefault]
@@ -323,7 +302,7 @@ func (t *templates) choose(in *selectionInput) *vtl.Template {
 
 // Invoke implements Integration.
 func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, error) {
-	in := &selectionInput{body: req.Body, bodyValid: jsonpath.Valid(req.Body)}
+	in := &selection.Input{Body: req.Body, BodyValid: jsonpath.Valid(req.Body)}
 	payload, err := c.payload(req, in)
 	if err != nil {
 		return nil, err
@@ -339,7 +318,7 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 }
 
 // payload makes what the backend gets.
-func (c *transformed) payload(req *Request, in *selectionInput) ([]byte, error) {
+func (c *transformed) payload(req *Request, in *selection.Input) ([]byte, error) {
 	template := c.request.choose(in)
 	payload := req.Body
 	switch {
@@ -355,13 +334,13 @@ func (c *transformed) payload(req *Request, in *selectionInput) ([]byte, error) 
 }
 
 // answer makes the client's answer from the backend's.
-func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (*Response, error) {
+func (c *transformed) answer(req *Request, in *selection.Input, resp *Response) (*Response, error) {
 	status := resp.StatusCode
 	if status == 0 {
 		status = http.StatusOK
 	}
-	in.integrationStatus, in.integrationHeader, in.integrationBody = status, resp.Header, resp.Body
-	in.integrationBodyValid = jsonpath.Valid(resp.Body)
+	in.IntegrationStatus, in.IntegrationHeader, in.IntegrationBody = status, resp.Header, resp.Body
+	in.IntegrationBodyValid = jsonpath.Valid(resp.Body)
 	chosen := c.chooseResponse(in)
 	if chosen == nil {
 		if len(c.responses) == 0 && req.EventType != EventMessage {
@@ -385,7 +364,7 @@ func (c *transformed) answer(req *Request, in *selectionInput, resp *Response) (
 }
 
 // respond runs the response template for in on the answer, if there are templates.
-func (t *templates) respond(answer *Response, req *Request, in *selectionInput) error {
+func (t *templates) respond(answer *Response, req *Request, in *selection.Input) error {
 	if len(t.byKey) == 0 {
 		return nil
 	}
@@ -413,8 +392,8 @@ func (t *templates) respond(answer *Response, req *Request, in *selectionInput) 
 	return nil
 }
 
-func (c *transformed) chooseResponse(in *selectionInput) *integrationResponse {
-	value := c.selection.append(nil, in)
+func (c *transformed) chooseResponse(in *selection.Input) *integrationResponse {
+	value := c.selection.Append(nil, in)
 	for n := range c.responses {
 		if p := c.responses[n].pattern; p == nil || p.Match(value) {
 			return &c.responses[n]

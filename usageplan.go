@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/limit"
+	"example.com/gateway/internal/selection"
 )
 
 // UsagePlan says how much the holders of some API keys may do. Every key has its
@@ -391,11 +392,11 @@ func (u *upgrade) checkAPIKey() error {
 	if r := u.table.connect; r == nil || !r.APIKeyRequired {
 		return nil
 	}
-	value := string(u.g.apiKeySelection.append(nil, &selectionInput{
-		requestHeader: u.r.Header, usageIdentifierKey: u.admission.usageKey,
+	value := string(u.g.apiKeySelection.Append(nil, &selection.Input{
+		RequestHeader: u.r.Header, UsageIdentifierKey: u.admission.usageKey,
 	}))
 	switch {
-	case u.g.apiKeySelection.pieces[0].variable == varAPIKeyHeader && len(u.r.Header.Values("X-Api-Key")) > 1:
+	case !u.g.apiKeySelection.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
 		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
 	case value == "":
 		return invalidKey(errNoKey)

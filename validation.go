@@ -9,6 +9,7 @@ import (
 
 	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/selection"
 )
 
 // Model is what the messages of a route have to fit: a JSON Schema of package
@@ -55,11 +56,11 @@ func (r *route) compileValidation() error {
 			return fmt.Errorf("%w: route %q: the model %q is nil", ErrInvalidOption, r.RouteKey, key)
 		}
 	}
-	selection, err := compileSelection(selectModel, r.ModelSelectionExpression)
+	expression, err := compileSelection(selection.Model, r.ModelSelectionExpression)
 	if err != nil {
 		return fmt.Errorf("%w: route %q: %w", ErrInvalidOption, r.RouteKey, err)
 	}
-	r.selection = selection
+	r.selection = expression
 	return nil
 }
 
@@ -110,8 +111,8 @@ func (r *route) validate(message []byte) error {
 	if r.selection == nil {
 		return nil
 	}
-	in := selectionInput{body: message, bodyValid: jsonpath.Valid(message)}
-	key := string(r.selection.append(nil, &in))
+	in := selection.Input{Body: message, BodyValid: jsonpath.Valid(message)}
+	key := string(r.selection.Append(nil, &in))
 	model := r.RequestModels[key]
 	if model == nil {
 		key = defaultModel

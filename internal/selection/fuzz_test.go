@@ -1,4 +1,4 @@
-package gateway
+package selection_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/internal/jsonpath/jsonpathtest"
+	"example.com/gateway/internal/selection"
 )
 
 // oracleTooMuch finds what the oracle would take too long for: exponents, and
@@ -25,29 +26,29 @@ func FuzzSelection(f *testing.F) {
 	f.Add("$request.body.a[?(@.b[0] == ']' || @ =~ /[}']/)].c.*./${request.body..a[1:]}", `{"a":[{"b":["]"],"c":[1]},"}"]}`)
 	f.Add("größe$request.body.größe", `{"gr\u00f6\u00dfe":"L"`)
 	f.Fuzz(func(t *testing.T, expression, body string) {
-		e, err := compileSelection(selectRoute, expression)
+		e, err := selection.Compile(selection.Route, expression)
 		if err != nil {
-			var selection *SelectionExpressionError
-			require.ErrorAs(t, err, &selection)
-			require.Equal(t, expression, selection.Expression)
-			require.LessOrEqual(t, 0, selection.Position)
-			require.LessOrEqual(t, selection.Position, len(expression))
+			var wrong *selection.Error
+			require.ErrorAs(t, err, &wrong)
+			require.Equal(t, expression, wrong.Expression)
+			require.LessOrEqual(t, 0, wrong.Position)
+			require.LessOrEqual(t, wrong.Position, len(expression))
 			return
 		}
 		text := []byte(body)
-		key, ok := e.route(text, nil)
+		key, ok := e.Route(text, nil)
 		require.Equal(t, json.Valid(text) && utf8.Valid(text), ok)
 		require.Equal(t, body, string(text), "the body was changed")
 		if ok && len(body) < 1<<10 && !oracleTooMuch.MatchString(expression) && !oracleTooMuch.MatchString(body) {
 			require.Equal(t, oracleSelection(t, expression, text), string(key))
-			require.Equal(t, string(key), string(e.append(nil, &selectionInput{body: text, bodyValid: true})))
+			require.Equal(t, string(key), string(e.Append(nil, &selection.Input{Body: text, BodyValid: true})))
 		}
 	})
 }
 
-// TestSelectionExpression_agreesWithEncodingJSON evaluates random expressions
+// TestExpression_agreesWithEncodingJSON evaluates random expressions
 // over random messages with duplicate members, escapes and nesting.
-func TestSelectionExpression_agreesWithEncodingJSON(t *testing.T) {
+func TestExpression_agreesWithEncodingJSON(t *testing.T) {
 	t.Parallel()
 
 	found := 0
@@ -64,13 +65,13 @@ func TestSelectionExpression_agreesWithEncodingJSON(t *testing.T) {
 			}
 			expression += pick("${request.body"+path+"}", "$request.body"+path) + pick("", "/", " ", ".", `\$`, `\`, "}", ", x")
 		}
-		e, err := compileSelection(selectRoute, expression)
+		e, err := selection.Compile(selection.Route, expression)
 		require.NoError(t, err, "seed %d: %q", seed, expression)
 		want := oracleSelection(t, expression, []byte(body))
 		if strings.ContainsAny(want, "0123456789") {
 			found++
 		}
-		key, ok := e.route([]byte(body), nil)
+		key, ok := e.Route([]byte(body), nil)
 		require.True(t, ok, "seed %d: %q", seed, body)
 		require.Equal(t, want, string(key), "seed %d: %q over %q", seed, expression, body)
 	}
