@@ -80,8 +80,9 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// First no new connections, then a close frame and $disconnect for each open one.
-	return errors.Join(err, server.Shutdown(ctx), gw.Shutdown(ctx))
+	// The gateway goes first: it refuses new clients and closes the sockets, of which
+	// the server does not know.
+	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
 }
 
 // newMux mounts the page, the sockets and the management API.
