@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/mapping"
@@ -351,7 +352,7 @@ func (c *httpCall) pathValues(in *resolver) map[string]string {
 // request.
 func (c *httpCall) setHeader(header http.Header, req *Request, headers event.Headers) {
 	header.Set("X-Forwarded-For", req.Identity.SourceIP)
-	header.Set("X-Amzn-Trace-Id", event.TraceID(req.RequestID, req.RequestTime))
+	header.Set("X-Amzn-Trace-Id", connid.TraceID(req.RequestID, req.RequestTime))
 	for _, h := range headers {
 		if addedHeader(h.Name) || c.proxy && c.passesOn(h.Name) && !namedInConnection(req.Upgrade.Header, h.Name) {
 			header[h.Name] = h.Values

@@ -2,15 +2,12 @@ package gateway
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -185,9 +182,9 @@ func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.s
 func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	header := w.Header()
-	ids := newAnswerIDs(now)
-	fields := &[...]string{ids.request, ids.uuid, ids.trace, "application/json"} // in one allocation
-	call := managementCall{g: g, w: w, requestID: ids.request}
+	ids := connid.NewAnswer(now)
+	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
+	call := managementCall{g: g, w: w, requestID: ids.Request}
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
@@ -422,48 +419,4 @@ func appendConnectionJSON(c Connection) []byte {
 		c.ConnectedAt.UTC().Format(isoTime), c.LastActiveAt.UTC().Format(isoTime),
 	})
 	return b
-}
-
-// answerIDs name an answer of the management handler, in the service's forms.
-type answerIDs struct{ request, uuid, trace string }
-
-func newAnswerIDs(now time.Time) (ids answerIDs) {
-	var buf [128]byte
-	b := connid.AppendRequest(buf[:0])
-	n := len(b)
-	b = appendUUID(b)
-	m := len(b)
-	text := string(appendTraceID(b, now))
-	return answerIDs{text[:n], text[n:m], text[m:]}
-}
-
-// appendUUID appends a random UUID (RFC 9562, version 4), the form of
-// x-amzn-RequestId.
-func appendUUID(b []byte) []byte {
-	hi, lo := rand.Uint64(), rand.Uint64()
-	hi = hi&^0xf000 | 0x4000
-	lo = lo&^(0xc<<60) | 0x8<<60
-	h := hexDigits(hi, lo)
-	for n, group := range [...][]byte{h[:8], h[8:12], h[12:16], h[16:20], h[20:]} {
-		if n > 0 {
-			b = append(b, '-')
-		}
-		b = append(b, group...)
-	}
-	return b
-}
-
-func hexDigits(hi, lo uint64) (digits [32]byte) {
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:], hi)
-	binary.BigEndian.PutUint64(raw[8:], lo)
-	hex.Encode(digits[:], raw[:])
-	return digits
-}
-
-// appendTraceID appends a value for X-Amzn-Trace-Id.
-func appendTraceID(b []byte, now time.Time) []byte {
-	h := hexDigits(uint64(now.Unix())<<32|uint64(rand.Uint32()), rand.Uint64())
-	b = append(append(b, "Root=1-"...), h[:8]...)
-	return append(append(b, '-'), h[8:]...)
 }

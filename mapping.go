@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 
+	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
@@ -41,7 +42,7 @@ func (v *resolver) upgrade() (event.Headers, map[string][]string) {
 	v.upgraded = true
 	e := event.Event{
 		SourceIP: v.req.Identity.SourceIP, DomainName: v.req.DomainName,
-		Upgrade: event.UpgradeOf(v.req.Upgrade, event.TraceID(v.req.RequestID, v.req.RequestTime)),
+		Upgrade: event.UpgradeOf(v.req.Upgrade, connid.TraceID(v.req.RequestID, v.req.RequestTime)),
 	}
 	v.query = e.Upgrade.Query
 	if v.asAuthorizer {

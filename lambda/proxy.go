@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/event"
 )
 
@@ -41,7 +42,7 @@ func eventOf(req *gateway.Request) event.Event {
 
 // upgrade returns what an event tells of the upgrade request.
 func upgrade(req *gateway.Request) event.Upgrade {
-	return event.UpgradeOf(req.Upgrade, event.TraceID(req.RequestID, req.RequestTime))
+	return event.UpgradeOf(req.Upgrade, connid.TraceID(req.RequestID, req.RequestTime))
 }
 
 var (

@@ -1,15 +1,16 @@
-// Package connid makes and checks connection IDs.
+// Package connid makes the IDs of connections, requests, messages and traces, in the
+// forms of the service.
 //
-// A connection ID has the shape of the service's: 13 bytes as URL-safe base64
-// with padding, 20 characters that end in "==". The bytes are
+// A connection ID is 13 bytes in URL-safe base64 with padding: 20 characters that end
+// in "==". The bytes are
 //
 //	4 node tag | 7 random | 2 check
 //
-// so that any node can tell, without remembering an ID, whether it was ever
-// issued (the check) and by which node (the tag). The check finds mistakes and
-// inventions, it is no secret: what keeps an ID from being guessed are the 56
-// random bits. A message ID, which has the last 5 bytes in common with its
-// connection's as in the service, gives 24 of them away: it is for the log.
+// Any node can tell, without having seen an ID before, whether it was ever issued
+// (the check) and by which node (the tag). The check only finds mistakes and inventions,
+// and everybody can compute it. The 56 random bits keep an ID from being guessed. A
+// message ID ends with the last 5 bytes of its connection's ID, as in the service. It
+// gives away 24 of the random bits, so it belongs in the log only.
 package connid
 
 import (
@@ -53,8 +54,8 @@ func New(tag uint32) string {
 	return encode(raw[:])
 }
 
-// Parse returns the node tag of id. It reports false when id was never issued
-// by any node: a wrong form, or a check that does not fit.
+// Parse returns the node tag of id. It reports false if no node ever issued id:
+// its form is wrong, or its check does not fit.
 func Parse(id string) (tag uint32, ok bool) {
 	raw, ok := decode(id)
 	if !ok || binary.BigEndian.Uint16(raw[rawSize-checkSize:]) != check(raw[:rawSize-checkSize]) {
@@ -64,15 +65,14 @@ func Parse(id string) (tag uint32, ok bool) {
 }
 
 // NewRequest returns an ID for one request: 11 bytes, 16 characters that end in
-// "=". It is unique enough to find a request in a log, and not a secret.
+// "=". It is unique enough to find a request in a log. It is not a secret.
 func NewRequest() string {
 	var text [RequestLength]byte
 	putRequest(&text)
 	return string(text[:])
 }
 
-// AppendRequest appends what NewRequest returns.
-func AppendRequest(dst []byte) []byte {
+func appendRequest(dst []byte) []byte {
 	var text [RequestLength]byte
 	putRequest(&text)
 	return append(dst, text[:]...)
@@ -85,8 +85,8 @@ func putRequest(text *[RequestLength]byte) {
 	base64.URLEncoding.Encode(text[:], raw[:requestSize])
 }
 
-// NewMessage returns an ID for a message of the connection id. It has the shape
-// of a connection ID and shares its tail, as the service's do.
+// NewMessage returns an ID for a message of the connection id. It has the form of a
+// connection ID and ends with the same bytes as id, as in the service.
 func NewMessage(id string) string {
 	var text [Length]byte
 	putMessage(&text, TailOf(id))
@@ -100,7 +100,7 @@ func putMessage(text *[Length]byte, tail Tail) {
 	base64.URLEncoding.Encode(text[:], raw[:])
 }
 
-// Tail is what a connection's message IDs have in common.
+// Tail is the end that all message IDs of a connection share.
 type Tail [tailSize]byte
 
 // TailOf returns the tail of a connection ID.
@@ -109,22 +109,21 @@ func TailOf(id string) Tail {
 	return Tail(raw[rawSize-tailSize:])
 }
 
-// IDs holds the IDs of one message in the memory of what it is part of.
+// IDs holds the two IDs of one message, without an allocation of its own.
 type IDs struct {
 	request [RequestLength]byte
 	message [Length]byte
 }
 
-// Make returns what [NewRequest] and [NewMessage] do, without memory of their
-// own: the strings are those of ids, which must not be used again. It takes the
-// connection ID's tail.
+// Make returns what [NewRequest] and [NewMessage] return, for the connection whose ID
+// ends with tail. The strings share the memory of ids: call Make only once.
 func (ids *IDs) Make(tail Tail) (request, message string) {
 	putRequest(&ids.request)
 	putMessage(&ids.message, tail)
 	return ids.Strings()
 }
 
-// Strings returns what Make has made.
+// Strings returns again what Make returned.
 func (ids *IDs) Strings() (request, message string) {
 	return unsafe.String(&ids.request[0], len(ids.request)), unsafe.String(&ids.message[0], len(ids.message))
 }
@@ -151,8 +150,8 @@ func decode(id string) (raw [rawSize]byte, ok bool) {
 	return raw, true
 }
 
-// check is CRC-16/CCITT: it finds every change of up to 16 neighbouring bits,
-// so every ID of which one character was altered.
+// check is CRC-16/CCITT. It finds every change of up to 16 neighbouring bits, and so
+// every ID in which one character was changed.
 func check(b []byte) uint16 {
 	crc := uint16(0x1d0f)
 	for _, x := range b {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,4 +128,22 @@ func TestIDs_Make(t *testing.T) {
 		require.False(t, seen[request] || seen[message])
 		seen[request], seen[message] = true, true
 	}
+}
+
+func TestTraceID(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(0x65abb3f1, 0)
+	require.Equal(t, "Root=1-65abb3f1-f188f91b3b919fa4c541847d", connid.TraceID("R1kmwHZ3NjMFcTg=", at), "a request has one, whoever asks")
+	require.NotEqual(t, connid.TraceID("R1kmwHZ3NjMFcTg=", at), connid.TraceID("R1kmwHZ3NjMFcTh=", at))
+}
+
+func TestNewAnswer(t *testing.T) {
+	t.Parallel()
+	ids, others := connid.NewAnswer(time.Unix(0x65abb3f1, 0)), connid.NewAnswer(time.Unix(0x65abb3f1, 0))
+	require.Regexp(t, `^[\w-]{15}=$`, ids.Request)
+	require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, ids.UUID)
+	require.Regexp(t, `^Root=1-65abb3f1-[0-9a-f]{24}$`, ids.Trace)
+	require.NotEqual(t, ids.Request, others.Request)
+	require.NotEqual(t, ids.UUID, others.UUID)
+	require.NotEqual(t, ids.Trace, others.Trace)
 }

@@ -249,13 +249,6 @@ func TestEvent_Headers(t *testing.T) {
 	}
 }
 
-func TestTraceID(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(0x65abb3f1, 0)
-	require.Equal(t, "Root=1-65abb3f1-f188f91b3b919fa4c541847d", event.TraceID("R1kmwHZ3NjMFcTg=", at), "a request has one, whoever asks")
-	require.NotEqual(t, event.TraceID("R1kmwHZ3NjMFcTg=", at), event.TraceID("R1kmwHZ3NjMFcTh=", at))
-}
-
 func TestAppendMessage_DoesNotAllocate(t *testing.T) {
 	e := exampleMessage()
 	e.StageVariables = map[string]string{"b": "2", "a": "1", "c": "\u2028"}

@@ -1,15 +1,11 @@
 package event
 
 import (
-	"encoding/hex"
-	"fmt"
-	"hash/fnv"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"example.com/gateway/internal/query"
 )
@@ -50,14 +46,6 @@ func UpgradeOf(r *http.Request, traceID string) Upgrade {
 func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
-}
-
-// TraceID makes an X-Amzn-Trace-Id of the ID of a request, so that everybody who
-// is told of the request gets the same.
-func TraceID(requestID string, requestTime time.Time) string {
-	h := fnv.New128a()
-	_, _ = h.Write([]byte(requestID))
-	return fmt.Sprintf("Root=1-%08x-%s", uint32(requestTime.Unix()), hex.EncodeToString(h.Sum(nil)[:12]))
 }
 
 // Header is a header of the upgrade request in the service's spelling.
