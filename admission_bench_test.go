@@ -36,7 +36,7 @@ func BenchmarkAdmit(b *testing.B) {
 			}
 			g, err := New(opts...)
 			require.NoError(b, err)
-			bench.route.RouteKey, bench.route.Integration = "m", MockIntegration{}
+			bench.route.RouteKey, bench.route.Integration = "m", &MockIntegration{}
 			require.NoError(b, g.Deploy(Deployment{Routes: []Route{bench.route}}))
 			c := &connection{g: g}
 			now := time.Now()

@@ -87,16 +87,18 @@ func WithAuthorizer(a Authorizer) RouteOption {
 // X-Forwarded-For, which ends with the client's address. As in the
 // service, context.eventType and context.messageDirection are never there. (API
 // Gateway: "Create a Lambda REQUEST authorizer function".)
+//
+// A RequestAuthorizer must not be changed once its route is set.
 type RequestAuthorizer struct {
 	Authorizer     Authorizer
 	IdentitySource []string
 }
 
-var _ Authorizer = RequestAuthorizer{}
+var _ Authorizer = (*RequestAuthorizer)(nil)
 
 // Authorize returns [ErrUnauthorized] when a source is missing, and else what
 // a.Authorizer returns.
-func (a RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
+func (a *RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
 	sources, err := a.sources()
 	if err != nil {
 		return nil, err
@@ -117,7 +119,7 @@ func neverThere(s *mapping.Source) bool {
 
 // Validate returns what is wrong with the identity sources, or with a.Authorizer
 // if that has a method Validate too. The error is an [ErrInvalidOption].
-func (a RequestAuthorizer) Validate() error {
+func (a *RequestAuthorizer) Validate() error {
 	if _, err := a.sources(); err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (a RequestAuthorizer) Validate() error {
 }
 
 // sources compiles the identity sources.
-func (a RequestAuthorizer) sources() ([]mapping.Source, error) {
+func (a *RequestAuthorizer) sources() ([]mapping.Source, error) {
 	if isNil(a.Authorizer) {
 		return nil, fmt.Errorf("%w: RequestAuthorizer.Authorizer is nil: set it to the Authorizer that decides", ErrInvalidOption)
 	}

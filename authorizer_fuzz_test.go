@@ -23,7 +23,7 @@ func FuzzRequestAuthorizer(f *testing.F) {
 	form := regexp.MustCompile(`^(route\.request\.(header|querystring)|context|stageVariables)\.[a-zA-Z0-9._-]+$`)
 	f.Fuzz(func(t *testing.T, source, query string) {
 		asked := false
-		a := gateway.RequestAuthorizer{IdentitySource: []string{source}, Authorizer: gateway.AuthorizerFunc(
+		a := &gateway.RequestAuthorizer{IdentitySource: []string{source}, Authorizer: gateway.AuthorizerFunc(
 			func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 				asked = true
 				return &gateway.Authorization{}, nil

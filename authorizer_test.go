@@ -23,9 +23,9 @@ import (
 // handle sets a $connect route with an authorizer, and the two others that a
 // test may need.
 func handleAuthorized(srv *gatewaytest.Server, a gateway.Authorizer) {
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(a))
-	srv.Handle("m", gateway.MockIntegration{})
-	srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(a))
+	srv.Handle("m", &gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 }
 
 // requireRefused dials and checks the answer, byte for byte.
@@ -181,8 +181,8 @@ func TestAuthorizer_HoldsForTheConnection(t *testing.T) {
 	}))
 	c := srv.Dial(t, gatewaytest.Query("who", "ann"))
 	require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{
-		{RouteKey: gateway.RouteKeyConnect, Integration: gateway.MockIntegration{}},
-		{RouteKey: "m", Integration: gateway.MockIntegration{}},
+		{RouteKey: gateway.RouteKeyConnect, Integration: &gateway.MockIntegration{}},
+		{RouteKey: "m", Integration: &gateway.MockIntegration{}},
 	}}))
 	c.Send(`{"action":"m"}`)
 	e := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.RouteKey == "m" })
@@ -203,7 +203,7 @@ func TestAuthorizer_ContextVariables(t *testing.T) {
 			Caller: &gateway.Caller{AccountID: "111122223333", PrincipalID: "AIDAEXAMPLE", ARN: "arn:aws:iam::111122223333:user/ann"},
 		}, nil
 	}))
-	srv.Handle("who", gateway.MockIntegration{Transform: &gateway.Transform{
+	srv.Handle("who", &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `{"statusCode":200}`},
 		Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{
 			"$default": "$context.authorizer.principalId $context.authorizer.level $context.identity.accountId $context.identity.caller $context.identity.user $context.identity.userArn",
@@ -248,7 +248,7 @@ func TestRequestAuthorizer_IdentitySources(t *testing.T) {
 			t.Parallel()
 			srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"table": "x"}))
 			asked := 0
-			handleAuthorized(srv, gateway.RequestAuthorizer{
+			handleAuthorized(srv, &gateway.RequestAuthorizer{
 				IdentitySource: []string{"context.connectionId", tt.source},
 				Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 					asked++
@@ -266,7 +266,7 @@ func TestRequestAuthorizer_IdentitySources(t *testing.T) {
 	}
 	t.Run("a direct call says what is wrong", func(t *testing.T) {
 		t.Parallel()
-		_, err := gateway.RequestAuthorizer{}.Authorize(t.Context(), &gateway.Request{})
+		_, err := (&gateway.RequestAuthorizer{}).Authorize(t.Context(), &gateway.Request{})
 		require.ErrorIs(t, err, gateway.ErrInvalidOption)
 	})
 }
@@ -302,7 +302,7 @@ func TestRoute_ValidatesItsParts(t *testing.T) {
 	require.NoError(t, err)
 	require.PanicsWithError(t, `gateway: invalid option: route "$default": strict.Name is empty`, func() { gw.Handle("$default", &strict{}) })
 	gw.Handle("$default", good)
-	gw.Handle("$connect", good, gateway.WithAuthorizer(gateway.RequestAuthorizer{Authorizer: good}))
+	gw.Handle("$connect", good, gateway.WithAuthorizer(&gateway.RequestAuthorizer{Authorizer: good}))
 }
 
 func TestRoute_AdmissionMistakes(t *testing.T) {
@@ -324,11 +324,11 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		{"a nil func", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.AuthorizerFunc(nil)}, "the Authorizer is a nil gateway.AuthorizerFunc"},
 		{"a nil pointer", nil, gateway.Route{RouteKey: "$connect", Authorizer: (*strict)(nil)}, "the Authorizer is a nil *gateway_test.strict"},
 		{"an authorizer with a mistake", nil, gateway.Route{RouteKey: "$connect", Authorizer: &strict{}}, `route "$connect": strict.Name is empty`},
-		{"an authorizer with a mistake behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: &strict{}}}, `route "$connect": gateway: invalid option: RequestAuthorizer.Authorizer: strict.Name is empty`},
+		{"an authorizer with a mistake behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: &strict{}}}, `route "$connect": gateway: invalid option: RequestAuthorizer.Authorizer: strict.Name is empty`},
 		{"an integration with a mistake", nil, gateway.Route{RouteKey: "m", Integration: &strict{}}, `route "m": strict.Name is empty`},
-		{"no authorizer behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{}}, "RequestAuthorizer.Authorizer is nil"},
-		{"an identity source of another form", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"method.request.header.X"}}}, `identity source "method.request.header.X" is not`},
-		{"an identity source without a name", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"route.request.header."}}}, "of letters, digits and . _ -"},
+		{"no authorizer behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{}}, "RequestAuthorizer.Authorizer is nil"},
+		{"an identity source of another form", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"method.request.header.X"}}}, `identity source "method.request.header.X" is not`},
+		{"an identity source without a name", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"route.request.header."}}}, "of letters, digits and . _ -"},
 		{"an identity source with a blank", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"context.a b"}}}, "of letters, digits and . _ -"},
 		{"an API key for a message", withKeys, gateway.Route{RouteKey: "m", APIKeyRequired: true}, "only $connect can"},
 		{"an API key without plans", nil, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "pass WithUsagePlans"},
@@ -348,7 +348,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 			gw, err := gateway.New(tt.opts...)
 			require.NoError(t, err)
 			if tt.route.Integration == nil {
-				tt.route.Integration = gateway.MockIntegration{}
+				tt.route.Integration = &gateway.MockIntegration{}
 			}
 			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{tt.route}})
 			require.ErrorIs(t, err, gateway.ErrInvalidOption)

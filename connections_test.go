@@ -481,7 +481,7 @@ func TestConnection_DisconnectUsesTheCurrentDeployment(t *testing.T) {
 	c := srv.Dial(t)
 	require.NoError(t, srv.Deploy(gateway.Deployment{
 		StageVariables: map[string]string{"v": "2"},
-		Routes:         []gateway.Route{{RouteKey: "$disconnect", Integration: gateway.MockIntegration{}}},
+		Routes:         []gateway.Route{{RouteKey: "$disconnect", Integration: &gateway.MockIntegration{}}},
 	}))
 	c.Close(1000, "")
 	require.Equal(t, "2", srv.WaitDisconnect(c.ConnectionID()).StageVariables["v"])

@@ -18,7 +18,7 @@ func ExampleWithAuthorizer() {
 	}
 	defer gw.Close()
 	tokens := map[string]string{"let-me-in": "ann"}
-	authorizer := gateway.RequestAuthorizer{
+	authorizer := &gateway.RequestAuthorizer{
 		IdentitySource: []string{"route.request.querystring.token"}, // missing: 401 without asking
 		Authorizer: gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 			name, ok := tokens[req.Upgrade.URL.Query().Get("token")]
@@ -28,7 +28,7 @@ func ExampleWithAuthorizer() {
 			return &gateway.Authorization{PrincipalID: name, Context: map[string]any{"level": 3}}, nil
 		}),
 	}
-	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
 	gw.HandleFunc("whoami", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 		return &gateway.Response{Body: fmt.Appendf(nil, "%s, level %s", req.Authorizer["principalId"], req.Authorizer["level"])}, nil
 	}, gateway.WithRouteResponse())

@@ -49,7 +49,7 @@ func ExampleTransform() {
 		log.Fatal(err)
 	}
 	defer gw.Close()
-	gw.Handle("age", gateway.MockIntegration{Transform: &gateway.Transform{
+	gw.Handle("age", &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{
 			"$default": `{"statusCode": #if($input.path('$.age') >= 18)200#{else}403#end}`,
 		},

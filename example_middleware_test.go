@@ -25,8 +25,8 @@ func ExampleWithMiddleware() {
 		log.Fatal(err)
 	}
 	defer gw.Close()
-	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{})
-	gw.Handle("ping", gateway.MockIntegration{Body: []byte("pong")}, gateway.WithRouteResponse())
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{})
+	gw.Handle("ping", &gateway.MockIntegration{Body: []byte("pong")}, gateway.WithRouteResponse())
 	gw.HandleFunc("fail", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		return nil, errors.New("no database")
 	}, gateway.WithRouteResponse())

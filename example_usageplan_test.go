@@ -27,7 +27,7 @@ func ExampleWithUsagePlans() {
 		log.Fatal(err)
 	}
 	defer gw.Close()
-	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 
 	upgrade := httptest.NewRequest(http.MethodGet, "/", nil)
 	upgrade.Header.Set("Connection", "Upgrade")

@@ -121,7 +121,7 @@ func TestUpgrade_TwoAuthorizationHeaders(t *testing.T) {
 func TestUpgrade_ForgedForwardedFor(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionsPerSourceIP: 1}))
-	handleAuthorized(srv, gateway.RequestAuthorizer{
+	handleAuthorized(srv, &gateway.RequestAuthorizer{
 		IdentitySource: []string{"context.identity.sourceIp"},
 		Authorizer: gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 			return &gateway.Authorization{PrincipalID: req.Identity.SourceIP}, nil

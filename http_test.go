@@ -340,7 +340,7 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"a selection of templates":      {transform(&gateway.Transform{TemplateSelectionExpression: "$request.header.x"}), "position"},
 		"a selection of responses":      {transform(&gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {TemplateSelectionExpression: "$x"}}}), "position"},
 		"a template with a mistake":     {transform(&gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}), "$default"},
-		"a mock's template":             {gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}}, "$default"},
+		"a mock's template":             {&gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}}, "$default"},
 		"a custom one with no backend":  {&gateway.CustomIntegration{}, "no Backend"},
 		"a custom one with bad content": {&gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{ContentHandling: "x"}}, `"x"`},
 	} {

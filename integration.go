@@ -112,7 +112,8 @@ type Response struct {
 }
 
 // MockIntegration answers without a backend: type MOCK of the service. Its zero
-// value answers 200 without a body, which accepts every connection.
+// value answers 200 without a body, which accepts every connection. It is copied when
+// its route is set.
 type MockIntegration struct {
 	// StatusCode and Body are the answer, unless there is a Transform.
 	StatusCode int
@@ -122,20 +123,20 @@ type MockIntegration struct {
 	Transform *Transform
 }
 
-var _ Integration = MockIntegration{}
+var _ Integration = (*MockIntegration)(nil)
 
 // Invoke returns the answer. A route has a Transform compiled once; a direct call
 // compiles it each time.
-func (m MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
+func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	if m.Transform != nil {
 		return invokeOnce(ctx, m, req)
 	}
 	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
 }
 
-func (m MockIntegration) prepare(r *Route) (Integration, error) {
+func (m *MockIntegration) prepare(r *Route) (Integration, error) {
 	if m.Transform == nil {
-		return m, nil
+		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
 	}
 	return compileTransform(m.Transform, selection.MockIntegrationResponse, r, mockBackend)
 }

@@ -15,8 +15,8 @@ import (
 func TestMockIntegration(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
-	srv.Handle("$connect", gateway.MockIntegration{})
-	srv.Handle("say", gateway.MockIntegration{Body: []byte("mock")}, gateway.WithRouteResponse())
+	srv.Handle("$connect", &gateway.MockIntegration{})
+	srv.Handle("say", &gateway.MockIntegration{Body: []byte("mock")}, gateway.WithRouteResponse())
 	c := srv.Dial(t)
 	c.Send(`{"action":"say"}`)
 	require.Equal(t, "mock", c.Receive())

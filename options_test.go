@@ -435,7 +435,7 @@ func TestOptions_CopyWhatTheyAreGiven(t *testing.T) {
 	variables["v"], variables["w"] = "changed", "added"
 	observer.ConnectionOpened = func(context.Context, gateway.Connection) { opened <- "changed" }
 	patterns[0] = "changed.example"
-	middleware[0] = func(gateway.Integration) gateway.Integration { return gateway.MockIntegration{StatusCode: 500} }
+	middleware[0] = func(gateway.Integration) gateway.Integration { return &gateway.MockIntegration{StatusCode: 500} }
 	srv.HandleFunc("$connect", answerNothing)
 
 	c, refused := srv.TryDial(t, gatewaytest.Header("Origin", "https://given.example"))

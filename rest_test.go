@@ -22,7 +22,7 @@ func TestConnection_Rests(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionDuration: -1}))
 				echoRoutes(srv, "m")
-				srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+				srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 				w := wireTo(t, srv)
 				require.Equal(t, 101, w.ask(upgradeText()).status)
 				for split := range len(frame) {

@@ -383,15 +383,15 @@ func TestRoute_DeployReachesOpenConnections(t *testing.T) {
 	for name, bad := range map[string]gateway.Deployment{
 		"an expression with a mistake": {RouteSelectionExpression: "$request.boddy.x"},
 		"a key twice": {Routes: []gateway.Route{
-			{RouteKey: "a", Integration: gateway.MockIntegration{}}, {RouteKey: "a", Integration: gateway.MockIntegration{}},
+			{RouteKey: "a", Integration: &gateway.MockIntegration{}}, {RouteKey: "a", Integration: &gateway.MockIntegration{}},
 		}},
-		"a reserved key":  {Routes: []gateway.Route{{RouteKey: "$other", Integration: gateway.MockIntegration{}}}},
-		"an empty key":    {Routes: []gateway.Route{{Integration: gateway.MockIntegration{}}}},
-		"a long key":      {Routes: []gateway.Route{{RouteKey: strings.Repeat("k", 129), Integration: gateway.MockIntegration{}}}},
+		"a reserved key":  {Routes: []gateway.Route{{RouteKey: "$other", Integration: &gateway.MockIntegration{}}}},
+		"an empty key":    {Routes: []gateway.Route{{Integration: &gateway.MockIntegration{}}}},
+		"a long key":      {Routes: []gateway.Route{{RouteKey: strings.Repeat("k", 129), Integration: &gateway.MockIntegration{}}}},
 		"no integration":  {Routes: []gateway.Route{{RouteKey: "a"}}},
 		"a nil func":      {Routes: []gateway.Route{{RouteKey: "a", Integration: gateway.IntegrationFunc(nil)}}},
-		"$connect twice":  {Routes: []gateway.Route{{RouteKey: "$connect", Integration: gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: gateway.MockIntegration{}}}},
-		"$default, twice": {Routes: []gateway.Route{{RouteKey: "$default", Integration: gateway.MockIntegration{}}, {RouteKey: "$default", Integration: gateway.MockIntegration{}}}},
+		"$connect twice":  {Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: &gateway.MockIntegration{}}}},
+		"$default, twice": {Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.MockIntegration{}}, {RouteKey: "$default", Integration: &gateway.MockIntegration{}}}},
 	} {
 		require.ErrorIs(t, srv.Deploy(bad), gateway.ErrInvalidOption, name)
 		require.Equal(t, "new", ask(`{"type":"new"}`), "an error changes nothing")
@@ -442,7 +442,7 @@ func TestRoute_HandlePanicsOnMisuse(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.New()
 	require.NoError(t, err)
-	gw.Handle("a", gateway.MockIntegration{})
+	gw.Handle("a", &gateway.MockIntegration{})
 	requirePanic := func(want string, f func()) {
 		t.Helper()
 		defer func() {

@@ -164,7 +164,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 		gateway.WithStage("prod", map[string]string{"password": marked + "variable"}),
 		gateway.WithManagementAuth(&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}))
 	var verdict error
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(gateway.RequestAuthorizer{
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(&gateway.RequestAuthorizer{
 		IdentitySource: []string{"route.request.querystring.token"},
 		Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 			return &gateway.Authorization{PrincipalID: marked + "principal", UsageIdentifierKey: apiKeyValue, Context: map[string]any{"x": marked + "context"}}, verdict
@@ -184,7 +184,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 	}, gateway.WithRouteResponse())
 	srv.HandleFunc("model", answerNothing, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
 	srv.Handle("selects", &gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
-	srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 
 	client := []gatewaytest.DialOption{
 		gatewaytest.Header("Authorization", "Bearer "+marked+"token"), gatewaytest.Header("Cookie", "sid="+marked+"cookie"), apiKey(apiKeyValue),
@@ -406,7 +406,7 @@ func TestThreat_PanicsOfUserCode(t *testing.T) {
 		require.NoError(t, err)
 		return newWire(t, nc)
 	}
-	gw.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	gw.HandleFunc(gateway.RouteKeyDefault, serve, gateway.WithRouteResponse())
 	for _, text := range []string{upgradeText("x-api-key: " + annsKey), managementText("GET", connid.New(1), "")} {
 		require.Equal(t, 500, dial().ask(text).status)

@@ -127,7 +127,7 @@ func TestThrottle_Upgrade(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := gatewaytest.New(t, tt.opts...)
 				require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{
-					{RouteKey: gateway.RouteKeyConnect, Integration: gateway.MockIntegration{}, Throttle: tt.own},
+					{RouteKey: gateway.RouteKeyConnect, Integration: &gateway.MockIntegration{}, Throttle: tt.own},
 				}}))
 				srv.Dial(t)
 				srv.Dial(t)
@@ -246,7 +246,7 @@ func TestThrottle_UnroutableMessages(t *testing.T) {
 				srv := gatewaytest.New(t, tt.opt)
 				var opts []gatewaytest.DialOption
 				if tt.key != "" {
-					srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+					srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 					opts = append(opts, apiKey(tt.key))
 				}
 				c := srv.Dial(t, opts...)
@@ -281,7 +281,7 @@ func TestFailures_DoNotFillTheLog(t *testing.T) {
 			srv.Handle("$default", &gateway.HTTPIntegration{URI: "http://127.0.0.1:1/{v}", RequestParameters: map[string]string{"integration.request.path.v": "route.request.body.v"}})
 		},
 		"a payload that may not pass": func(srv *gatewaytest.Server) {
-			srv.Handle("$default", gateway.MockIntegration{Transform: &gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}})
+			srv.Handle("$default", &gateway.MockIntegration{Transform: &gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}})
 		},
 		"a reply that is too large": func(srv *gatewaytest.Server) {
 			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -432,7 +432,7 @@ func TestThrottle_LateRequests(t *testing.T) {
 				if tt.keyed {
 					opts = append(opts, gateway.WithAPIKeyRequired())
 				}
-				srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, opts...)
+				srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, opts...)
 				c := srv.Dial(t)
 				start, total := time.Now(), 1
 				for range rounds {
@@ -454,7 +454,7 @@ func TestThrottle_NotDisconnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t, gateway.WithDefaultThrottle(0.001, 5))
-		srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{}, gateway.WithThrottle(0.001, 1))
+		srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{}, gateway.WithThrottle(0.001, 1))
 		for range 5 {
 			c := srv.Dial(t)
 			c.Close(1000, "")
@@ -483,7 +483,7 @@ func TestQuotas_Connections(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.quotas.NewConnections.RateLimit = -1
 				srv := gatewaytest.New(t, gateway.WithQuotas(tt.quotas))
-				srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+				srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 				var clients []*gatewaytest.Client
 				for _, ip := range tt.in {
 					clients = append(clients, srv.Dial(t, from(ip)))

@@ -168,7 +168,7 @@ func TestTransform_KeyedByContentType(t *testing.T) {
 			require.Equal(t, `{"name":"ann"}`, ask(`{"name":"ann","admin":true}`))
 			require.Equal(t, `{"name":""}`, ask(`no JSON`))
 
-			ask, _ = twoWay(t, gateway.MockIntegration{Transform: &gateway.Transform{ // the sample of CDK
+			ask, _ = twoWay(t, &gateway.MockIntegration{Transform: &gateway.Transform{ // the sample of CDK
 				RequestTemplates:            map[string]string{"application/json": `{ "statusCode": 200 }`},
 				TemplateSelectionExpression: expression,
 				Responses:                   map[string]gateway.IntegrationResponse{"/200/": {ResponseTemplates: map[string]string{"application/json": "fine"}}},
@@ -378,7 +378,7 @@ func TestTransform_ContentHandling(t *testing.T) {
 
 func TestTransform_Mock(t *testing.T) {
 	t.Parallel()
-	mock := gateway.MockIntegration{Transform: &gateway.Transform{
+	mock := &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates:            map[string]string{"$default": `#if($input.path('$.ok') == true){"statusCode": 200}#else{"statusCode": 500}#end`, "bad": "{}"},
 		TemplateSelectionExpression: "$request.body.kind",
 		Responses: map[string]gateway.IntegrationResponse{
@@ -392,7 +392,7 @@ func TestTransform_Mock(t *testing.T) {
 	require.Contains(t, ask(`{"kind":"bad"}`), `{"message": "Internal server error"`, "no statusCode")
 
 	srv := gatewaytest.New(t)
-	srv.Handle("$connect", gateway.MockIntegration{Transform: &gateway.Transform{
+	srv.Handle("$connect", &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `{"statusCode": #if("$input.params('token')" == "good")200#{else}401#end}`},
 		Responses: map[string]gateway.IntegrationResponse{
 			"/2../": {ResponseParameters: map[string]string{"method.response.header.Sec-WebSocket-Protocol": "'chat.v1'"}},

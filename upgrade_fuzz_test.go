@@ -180,7 +180,7 @@ func FuzzClose(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		payload = payload[:min(len(payload), 125)]
 		srv := gatewaytest.New(t)
-		srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+		srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 		w := wireTo(t, srv)
 		require.Equal(t, 101, w.ask(upgradeText()).status)
 		w.send("\x88" + string([]byte{0x80 | byte(len(payload))}) + "\x00\x00\x00\x00" + string(payload))

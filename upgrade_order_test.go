@@ -35,7 +35,7 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 					return &gateway.Authorization{}, authorized
 				}),
 				RequestParameters: map[string]bool{"route.request.querystring.room": true},
-				Integration:       gateway.MockIntegration{StatusCode: http.StatusTeapot},
+				Integration:       &gateway.MockIntegration{StatusCode: http.StatusTeapot},
 			}}}))
 		}
 		deploy(gateway.Throttle{RateLimit: 0.001, BurstLimit: 1})

@@ -40,7 +40,7 @@ func functionSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() s
 
 func authorizerSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() sight {
 	var seen sight
-	srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(lambda.WrapAuthorizer(func(e lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
+	srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(lambda.WrapAuthorizer(func(e lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
 		seen = sight{e.Headers, e.QueryStringParameters}
 		return lambda.AuthorizerResponse{PrincipalID: "x", PolicyDocument: lambda.PolicyFor("Allow", e.MethodARN)}, nil
 	})))
@@ -116,7 +116,7 @@ const present = "present"
 func sourcesSee(_ *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
 	seen := sight{map[string]string{}, map[string]string{}}
 	required := map[string]bool{}
-	a := gateway.RequestAuthorizer{Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+	a := &gateway.RequestAuthorizer{Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 		return &gateway.Authorization{}, nil
 	})}
 	for _, name := range headers {
@@ -127,7 +127,7 @@ func sourcesSee(_ *testing.T, srv *gatewaytest.Server, headers, query []string) 
 		a.IdentitySource, required["route.request.querystring."+name] = append(a.IdentitySource, "route.request.querystring."+name), true
 		seen.query[name] = present
 	}
-	srv.Handle("$connect", gateway.MockIntegration{}, gateway.WithAuthorizer(a), gateway.WithRequestParameters(required))
+	srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(a), gateway.WithRequestParameters(required))
 	return func() sight { return seen }
 }
 

@@ -31,7 +31,7 @@ func keyed(t *testing.T, plan gateway.UsagePlan) (*gatewaytest.Server, *gateway.
 	plans, err := gateway.NewUsagePlans(plan)
 	require.NoError(t, err)
 	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	echoRoutes(srv, "m", "other")
 	return srv, plans
 }
@@ -71,7 +71,7 @@ func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
 	require.NoError(t, err)
 	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(
 		gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 			return &gateway.Authorization{UsageIdentifierKey: req.Upgrade.URL.Query().Get("key")}, nil
 		})))
@@ -87,7 +87,7 @@ func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 func TestAPIKey_ContextVariables(t *testing.T) {
 	t.Parallel()
 	srv, _ := keyed(t, gateway.UsagePlan{})
-	srv.Handle("who", gateway.MockIntegration{Transform: &gateway.Transform{
+	srv.Handle("who", &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `{"statusCode":200}`},
 		Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{
 			"$default": "$context.identity.apiKeyId $context.identity.apiKey",
@@ -135,7 +135,7 @@ func TestUsagePlan_ManyKeys(t *testing.T) {
 		plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "p", Throttle: gateway.Throttle{RateLimit: 0.01, BurstLimit: 1}, APIKeys: keys})
 		require.NoError(t, err)
 		srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
-		srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 		for round := range 4 {
 			for n := round * atOnce; n < (round+1)*atOnce; n++ {
 				srv.Dial(t, apiKey(key(n))).Close(1000, "")
@@ -381,7 +381,7 @@ func TestUsageStore(t *testing.T) {
 			var log bytes.Buffer
 			tt.store.used = map[time.Time]int{}
 			srv := gatewaytest.New(t, gateway.WithUsagePlans(tt.store), gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-			srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 			requireRefused(t, srv, tt.status, tt.message, apiKey(annsKey))
 			require.Equal(t, tt.status == 500, strings.Contains(log.String(), "level=ERROR"), log.String())
 			require.NotContains(t, log.String(), annsKey)
@@ -391,7 +391,7 @@ func TestUsageStore(t *testing.T) {
 		t.Parallel()
 		s := &store{plan: plan}
 		srv := gatewaytest.New(t, gateway.WithUsagePlans(s))
-		srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 		for _, value := range []string{"", "short", strings.Repeat("x", 129)} {
 			requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(value))
 		}
@@ -403,7 +403,7 @@ func TestUsageStore(t *testing.T) {
 		var clients []*gatewaytest.Client
 		for range 2 {
 			srv := gatewaytest.New(t, gateway.WithUsagePlans(shared))
-			srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 			echoRoutes(srv, "m")
 			clients = append(clients, srv.Dial(t, apiKey(annsKey)))
 		}

@@ -87,7 +87,7 @@ func TestValidation_Detail(t *testing.T) {
 				rejected <- err
 			}
 		}}))
-	srv.Handle("m", gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": wants("apple")}))
+	srv.Handle("m", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": wants("apple")}))
 	c := srv.Dial(t)
 	c.Send(`{"action":"m","password":"hidden"}`)
 	require.NotContains(t, c.Receive(), "apple")
@@ -103,7 +103,7 @@ func TestValidation_Detail(t *testing.T) {
 func TestValidation_PanicOfAModel(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
-	srv.Handle("m", gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{
+	srv.Handle("m", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{
 		"$default": modelFunc(func([]byte) error { panic("x") }),
 	}))
 	c := srv.Dial(t)
@@ -114,7 +114,7 @@ func TestValidation_PanicOfAModel(t *testing.T) {
 func TestValidation_RequiredRequestParameters(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithRequestParameters(map[string]bool{
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithRequestParameters(map[string]bool{
 		"route.request.header.X-Token": true, "route.request.querystring.room": true, "route.request.querystring.name": false,
 	}))
 	header, query := gatewaytest.Header("x-token", "abc"), gatewaytest.Query("room", "42")

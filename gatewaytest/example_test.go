@@ -61,7 +61,7 @@ func testReminder(t *testing.T) {
 func ExampleServer_WaitDisconnect() {
 	_ = func(t *testing.T) { // func TestKick(t *testing.T)
 		srv := gatewaytest.New(t)
-		srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+		srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 		c := srv.Dial(t, gatewaytest.Header("User-Agent", "test"), gatewaytest.SourceIP("192.0.2.1"))
 		backend := srv.Management() // as a client of the @connections API
 		if err := backend.DeleteConnection(t.Context(), c.ConnectionID()); err != nil {

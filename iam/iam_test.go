@@ -201,8 +201,8 @@ func TestAuth_Connect(t *testing.T) {
 	const resource = "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5/prod/$connect"
 	documents := map[string]*iam.PolicyDocument{ann: document(t, "Allow", "execute-api:Invoke", resource), bob: document(t, "Deny", "*", "*")}
 	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3d4e5", ""), gateway.WithStage("prod", nil))
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(&iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(documents)}))
-	srv.Handle("m", gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(&iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(documents)}))
+	srv.Handle("m", &gateway.MockIntegration{})
 
 	dial := func(keyID, secret string) (*gatewaytest.Client, *gatewaytest.Refused) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(srv.URL(), "ws", "http", 1), nil)
@@ -260,7 +260,7 @@ func TestAuth_PolicyFails(t *testing.T) {
 			c := srv.Dial(t)
 			status, _, _ := signedCall(t, srv, "GET", "/test", c.ConnectionID(), ann, secret)
 			require.Equal(t, tt.manage, status)
-			srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
+			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(srv.URL(), "ws", "http", 1), nil)
 			require.NoError(t, err)
 			sign(r, ann, secret, nil)
@@ -280,7 +280,7 @@ func TestAuth_LogHasNoSecret(t *testing.T) {
 	auth := &iam.Auth{Verifier: verifier(), Policy: iam.ByAccessKey(nil)}
 	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithManagementAuth(auth))
 	c := srv.Dial(t)
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(auth))
 	for _, sent := range []string{secret, "NOSLASH0000SECRET"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(srv.URL(), "ws", "http", 1), nil)
 		require.NoError(t, err)
@@ -312,7 +312,7 @@ func TestAuth_Incomplete(t *testing.T) {
 		_, err := gateway.New(gateway.WithManagementAuth(auth))
 		require.ErrorIs(t, err, gateway.ErrInvalidOption)
 		require.ErrorContains(t, err, says)
-		err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: gateway.MockIntegration{}, Authorizer: auth}}})
+		err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, Authorizer: auth}}})
 		require.ErrorIs(t, err, gateway.ErrInvalidOption)
 		require.ErrorContains(t, err, says)
 

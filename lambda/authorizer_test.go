@@ -29,9 +29,9 @@ const (
 func authorized(t *testing.T, a gateway.Authorizer) *gatewaytest.Server {
 	t.Helper()
 	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3d4e5", "api.test"), gateway.WithStage("prod", map[string]string{"table": "x"}))
-	srv.Handle(gateway.RouteKeyConnect, gateway.MockIntegration{}, gateway.WithAuthorizer(a))
-	srv.Handle("m", gateway.MockIntegration{})
-	srv.Handle(gateway.RouteKeyDisconnect, gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(a))
+	srv.Handle("m", &gateway.MockIntegration{})
+	srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 	return srv
 }
 

@@ -155,7 +155,7 @@ func TestFunction_Validate(t *testing.T) {
 			t.Parallel()
 			gw, err := gateway.New()
 			require.NoError(t, err)
-			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: gateway.MockIntegration{}, Authorizer: tt.authorizer}}})
+			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, Authorizer: tt.authorizer}}})
 			require.ErrorIs(t, err, gateway.ErrInvalidOption)
 			require.ErrorContains(t, err, tt.says)
 		})

@@ -163,7 +163,7 @@ func TestWrap_PanicsOnMisuse(t *testing.T) {
 		{"a nil func", (func())(nil), "it is nil"},
 		{"a nil object", (*failure)(nil), "it is nil"},
 		{"no func", 42, "lambda.Wrap(int): it is no func"},
-		{"an integration", gateway.MockIntegration{}, "it is an integration already"},
+		{"an integration", &gateway.MockIntegration{}, "it is an integration already"},
 		{"a func for HandleFunc", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, nil }, "it is an integration already"},
 		{"three arguments", func(context.Context, event, event) {}, "more than two arguments"},
 		{"no context first", func(event, context.Context) {}, "the first is no context.Context"},

@@ -17,7 +17,7 @@ func TestModel_OfARoute(t *testing.T) {
 	t.Parallel()
 	order := models.MustCompile(`{"type":"object","required":["item"],"properties":{"item":{"type":"string"}}}`)
 	srv := gatewaytest.New(t)
-	srv.Handle("order", gateway.MockIntegration{Body: []byte("ordered")}, gateway.WithRouteResponse(),
+	srv.Handle("order", &gateway.MockIntegration{Body: []byte("ordered")}, gateway.WithRouteResponse(),
 		gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": order}))
 	c := srv.Dial(t)
 	c.Send(`{"action":"order","item":"tea"}`)
