@@ -29,10 +29,10 @@ func TestSelectionExpressionError(t *testing.T) {
 			return gatewaytest.New(t).Gateway.Deploy(gateway.Deployment{RouteSelectionExpression: expression})
 		},
 		"a model": func() error {
-			return deploy(gateway.Route{RouteKey: "x", Integration: gateway.MockIntegration{}, ModelSelectionExpression: expression})
+			return deploy(gateway.Route{RouteKey: "x", Integration: &gateway.MockIntegration{}, ModelSelectionExpression: expression})
 		},
 		"a template": func() error {
-			return deploy(gateway.Route{RouteKey: "x", Integration: gateway.MockIntegration{
+			return deploy(gateway.Route{RouteKey: "x", Integration: &gateway.MockIntegration{
 				Transform: &gateway.Transform{TemplateSelectionExpression: expression},
 			}})
 		},
