@@ -1,8 +1,8 @@
-# Tools are pinned in internal/tools and built once into a cache folder outside
+# Tools are pinned in internal/pins and built once into a cache folder outside
 # the repository. `work` is every module of the workspace, or the only one.
 GO    ?= go
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gateway
-KEY   := $(shell $(GO) env GOVERSION)-$(word 1,$(shell cat internal/tools/go.mod internal/tools/go.sum | cksum))
+KEY   := $(shell $(GO) env GOVERSION)-$(word 1,$(shell cat internal/pins/go.mod internal/pins/go.sum | cksum))
 TOOLS := $(CACHE)/tools-$(KEY)
 
 FUZZTIME  ?= 30s
@@ -47,7 +47,7 @@ e2e: ## the tests of outside clients, which must all be there
 bench: ## COUNT=10 make bench > new.txt, then benchstat old.txt new.txt
 	@$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) work
 
-$(TOOLS): # its name changes with what internal/tools pins, so it is never stale
+$(TOOLS): # its name changes with what internal/pins lists, so it is never stale
 	rm -rf $@.new
-	cd internal/tools && GOWORK=off GOBIN=$@.new $(GO) install tool
+	cd internal/pins && GOWORK=off GOBIN=$@.new $(GO) install tool
 	mv $@.new $@
