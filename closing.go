@@ -4,33 +4,58 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/wsconn"
 )
 
-// cause says why a connection ends: what $disconnect and the client are told.
+// cause says why a connection ends, and how: what $disconnect and the client are told.
 type cause struct {
 	code   int
 	reason string
 	remote bool  // the client sent a Close frame: our answer to it ends everything
 	broken bool  // no Close frame can be sent any more
 	polite bool  // messages that were received are still answered before the Close frame
-	err    error // the reader's error, if the reader ended the connection
+	unread bool  // the client took too long to read: see retell
+	err    error // what went wrong, for the log; nil: nothing
 }
 
+// goingAway is the cause of Shutdown, of the idle timeout and of the maximum duration.
 func goingAway() cause {
 	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true}
 }
 
+// deleted is the cause of DeleteConnection.
+func deleted() cause {
+	return cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}
+}
+
+// brokenOff is the cause when the client's side of the socket is gone.
 func brokenOff(err error) cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", broken: true, err: err}
 }
 
-// closing is the state of a connection from its first cause of closing on.
+// unread is the cause when the client has not taken in time what was sent to it.
+func unread() cause {
+	return cause{code: wsconn.CloseAbnormal, reason: "Client did not read in time", broken: true, unread: true, err: errUnread}
+}
+
+var errUnread = errors.New("the client did not take what was sent to it for Quotas.WriteTimeout, or for 5 s after the gateway had begun to close the connection")
+
+// writeFailed is the cause when a write to the client has failed.
+func writeFailed(err error) cause {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return unread()
+	}
+	return brokenOff(err)
+}
+
+// closing is what a connection needs from its first cause of closing on.
 type closing struct {
-	cause
+	cause                     // the first: it decides what is done
+	told        cause         // what $disconnect is told: see retell; c.mu guards it until stateGone
 	readerDone  chan struct{} // closed when the reader has ended
 	idle        chan struct{} // has one when no integration runs, though one may start: see awaitReplies
 	workersDone chan struct{} // closed when no integration runs and none will start
@@ -75,9 +100,9 @@ func (c *connection) readerEnded(err error) {
 // connection is gone. One that closes politely closes already: that is enough.
 func (c *connection) delete() bool {
 	c.mu.Lock()
-	closingPolitely := c.closing != nil && !c.gone.Load()
+	closingPolitely := c.state() == stateClosingPolitely
 	c.mu.Unlock()
-	_, first := c.tryEnd(cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"})
+	_, first := c.tryEnd(deleted())
 	return first || closingPolitely
 }
 
@@ -85,9 +110,25 @@ func (c *connection) delete() bool {
 // still waits for is given up.
 func (c *connection) cut(cs cause) {
 	cs.broken = true
-	c.end(cs)
+	if cs.unread {
+		c.ws.GiveUp()
+	}
+	if _, first := c.tryEnd(cs); !first && cs.unread {
+		c.retell(cs)
+	}
 	c.out.Abort()
 	c.ws.Close()
+}
+
+// retell makes cs what $disconnect is told, although another cause was the first: the
+// client never saw the Close frame for that one. A Close frame of the client itself
+// still counts.
+func (c *connection) retell(cs cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state() < stateGone && !c.closing.remote {
+		c.closing.told = cs
+	}
 }
 
 // end closes the connection for a cause, unless it closes already: the first cause
@@ -113,21 +154,23 @@ func (c *connection) tryEnd(cs cause) (done <-chan struct{}, first bool) {
 // returns nil when the connection closes already.
 func (c *connection) begin(cs cause) *closing {
 	c.mu.Lock()
-	if c.closing != nil {
+	if c.state().ends() {
 		c.mu.Unlock()
 		return nil
 	}
 	cl := &closing{
 		cause:       cs,
+		told:        cs,
 		readerDone:  make(chan struct{}),
 		idle:        make(chan struct{}, 1),
 		workersDone: make(chan struct{}),
 		done:        make(chan struct{}),
 	}
 	c.closing = cl
-	c.timer.stop()
-	if cs.broken || !cs.polite {
-		c.goneLocked()
+	if cs.polite && !cs.broken {
+		c.moveLocked(stateClosingPolitely)
+	} else {
+		c.moveLocked(stateClosing)
 	}
 	c.mu.Unlock()
 
@@ -140,21 +183,12 @@ func (c *connection) begin(cs cause) *closing {
 	return cl
 }
 
-// goneLocked ends what is accepted for the client and from it.
-func (c *connection) goneLocked() {
-	c.gone.Store(true)
-	c.workersDoneLocked()
-	if c.inbox != nil {
-		c.inbox.room.Broadcast()
-	}
-}
-
 // workersDoneLocked tells the teardown when no integration runs. Once the connection
-// is gone, none will start.
+// accepts nothing more, none will start.
 func (c *connection) workersDoneLocked() {
 	switch {
-	case c.closing == nil || c.working > 0:
-	case c.gone.Load():
+	case !c.state().ends() || c.working > 0:
+	case !c.state().accepts():
 		close(c.closing.workersDone)
 	default:
 		select {
@@ -186,14 +220,17 @@ func (c *connection) teardown(cl *closing) {
 	<-cl.readerDone
 	<-c.out.Drained()
 	<-cl.workersDone
+	c.mu.Lock()
+	c.moveLocked(stateGone) // from now on cl.told does not change
+	c.mu.Unlock()
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
 		c.g.log.Log(&c.ctx, c.g.refusalLevel(slog.LevelWarn, 0, time.Now()), "client broke a rule of the protocol",
 			"connection_id", c.id, "status", violation.Code, "error", violation.Error())
 	}
-	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.code, cl.reason)
+	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.told.code, cl.told.reason)
 	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
-		slog.String("connection_id", c.id), slog.Int("status", cl.code), slog.Any("error", cl.err))
+		slog.String("connection_id", c.id), slog.Int("status", cl.told.code), slog.Any("error", cl.told.err))
 }
 
 // disconnected is the last step of teardown: it runs $disconnect and gives back
@@ -217,7 +254,7 @@ func (c *connection) awaitReplies(cl *closing) {
 	for more := true; ; {
 		c.mu.Lock()
 		if c.working == 0 || !more { // none has begun since idle was signalled
-			c.goneLocked()
+			c.moveLocked(stateClosing)
 			c.mu.Unlock()
 			return
 		}
@@ -240,9 +277,7 @@ func (c *connection) awaitDrained() {
 	select {
 	case <-c.out.Drained():
 	case <-timeout.C:
-		c.ws.GiveUp()
-		c.out.Abort()
-		c.ws.Close()
+		c.cut(unread())
 	}
 }
 
@@ -253,8 +288,12 @@ func (c *connection) awaitPeer(cl *closing) {
 	if cl.code == wsconn.CloseProtocolError {
 		c.ws.CloseWrite()
 	}
-	c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+	deadline := time.Now().Add(closeTimeout)
+	c.ws.SetReadDeadline(deadline)
 	<-cl.readerDone
+	if !time.Now().Before(deadline) && c.ws.Unsent() > 0 { // not even our Close frame has reached the client
+		c.cut(unread())
+	}
 }
 
 // disconnect runs the $disconnect route, if there is one.
@@ -263,7 +302,7 @@ func (c *connection) disconnect(cl *closing) {
 	if t.disconnect == nil {
 		return
 	}
-	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.code, DisconnectReason: cl.reason}
+	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.told.code, DisconnectReason: cl.told.reason}
 	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
 	c.g.invokeDisconnect(&c.ctx, t.disconnect, req)
 }

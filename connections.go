@@ -10,6 +10,7 @@ import (
 
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/wsconn"
@@ -50,7 +51,7 @@ type connection struct {
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	keyUse      *keyUse        // nil: the client has no API key
 	tail        connid.Tail    // of the ID
-	late        bool           // tick was postponed because it came late; mu guards it
+	late        bool           // about the timer: tick was postponed because it came late; mu guards it
 	domainName  string
 	connectedAt int64         // of the upgrade, Unix nanoseconds
 	connected   clock.Instant // likewise
@@ -59,42 +60,75 @@ type connection struct {
 	lastHeard   clock.Latest  // of the last frame from the client, or of bytes of one
 	pinged      clock.Latest  // of our last ping
 	progress    atomic.Uint32 // of ws, when last looked at
-	held        atomic.Bool   // the reader waits for room: for a message, or its reply
-	unrested    atomic.Bool   // something was read since the reader last rested
-	gone        atomic.Bool   // closing, and nothing more is accepted for or from the client; changed under mu
+	life        atomic.Uint32 // a state; changed by moveLocked only
+	held        atomic.Bool   // about the reader, in any state: it waits for room, for a message or its reply
+	unrested    atomic.Bool   // about the reader, in any state: it has read something since it last rested
 	out         outbox.Outbox
 
 	mu      sync.Mutex // guards the fields below
 	timer   timer
-	inbox   *inbox // of messages that wait for a worker; nil: there was none
-	closing *closing
+	inbox   *inbox.Inbox // messages that wait for a worker; nil: there was none
+	closing *closing     // nil until the state ends the connection
 	working int32        // workers, the reader among them while it runs an integration
 	unsent  atomic.Int32 // of ws, at our last ping; mu does not guard it
 }
 
-// inbox holds the messages of a client for as long as its integrations are slower
-// than it.
-type inbox struct {
-	messages [][]byte
-	bytes    int       // of those
-	room     sync.Cond // for one more, or the connection closes
-}
+// state says where a connection is in its life. It only moves forward, and only
+// [connection.moveLocked] moves it. A connection may skip states: one that is cut goes
+// from open, or from opening, to closing.
+//
+//	opening → open → closingPolitely → closing → gone
+//
+//	state            begins when                          received messages  posts
+//	opening          $connect has accepted it             not yet read       queued
+//	open             the 101 has been written             served             sent
+//	closingPolitely  Shutdown or a quota of time ends it  served             sent
+//	closing          the Close frame is queued, or it     dropped            ErrGone
+//	                 is known that none can be sent
+//	gone             the socket is closed and no          none come          ErrGone
+//	                 integration runs; $disconnect runs
+//
+// In closingPolitely the messages that have been received are answered before the
+// Close frame is queued: until then the client cannot know that the connection closes.
+type state uint32
 
-func (c *connection) inboxLocked() *inbox {
-	if c.inbox == nil {
-		c.inbox = &inbox{room: sync.Cond{L: &c.mu}}
-	}
-	return c.inbox
-}
-
-func (b *inbox) empty() bool { return b == nil || len(b.messages) == 0 }
-
-// Bounds of an inbox, for the time that integrations are slower than the client.
-// A full inbox stops reading, so that TCP holds the client back.
 const (
-	inboxMessages = 16
-	inboxBytes    = 128 << 10
+	stateOpening state = iota
+	stateOpen
+	stateClosingPolitely
+	stateClosing
+	stateGone
 )
+
+// state returns the present state. It takes no lock. Where the next step depends on
+// the state, c.mu has to be held, so that it cannot change meanwhile.
+func (c *connection) state() state { return state(c.life.Load()) }
+
+// accepts reports whether messages are accepted from the client, and posts for it.
+func (s state) accepts() bool { return s < stateClosing }
+
+// ends reports whether something has begun to end the connection. Then
+// connection.closing is set.
+func (s state) ends() bool { return s >= stateClosingPolitely }
+
+// moveLocked moves the connection forward to a state. It returns false, and changes
+// nothing, when the connection is there already or further. Before a state that ends
+// the connection, c.closing has to be set.
+func (c *connection) moveLocked(to state) bool {
+	from := c.state()
+	if to <= from {
+		return false
+	}
+	c.life.Store(uint32(to))
+	if to.ends() && !from.ends() {
+		c.timer.stop()
+	}
+	if from.accepts() && !to.accepts() {
+		c.workersDoneLocked()
+		c.inbox.Wake()
+	}
+	return true
+}
 
 func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 	c := &connection{
@@ -112,14 +146,14 @@ func newConnection(u *upgrade, ws *wsconn.Conn) *connection {
 // not be.
 func (c *connection) start(handshake error) {
 	if handshake != nil {
-		c.end(brokenOff(handshake))
+		c.end(writeFailed(handshake))
 	}
 	c.out.Release()
 	now := c.g.clock.Now()
 	c.opened.Advance(now)
 	c.lastHeard.Advance(now)
 	c.mu.Lock()
-	if c.closing == nil {
+	if c.moveLocked(stateOpen) {
 		c.setTimerLocked(now)
 	}
 	c.mu.Unlock()
@@ -210,7 +244,7 @@ func (c *connection) serveInput(spare **worker) bool {
 				w = nil
 				return false
 			}
-			if !c.ws.BufferedMessage() || c.gone.Load() {
+			if !c.ws.BufferedMessage() || !c.state().accepts() {
 				*spare = w.end()
 				w = nil
 			}
@@ -229,7 +263,7 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inFlight := c.g.quotas.InFlight
-	for !c.gone.Load() {
+	for c.state().accepts() {
 		switch {
 		case c.working == 0:
 			c.working++
@@ -240,19 +274,19 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 			}
 			w.c, w.reads = c, true
 			return w, now
-		case c.inbox.empty() && (inFlight == 0 || int(c.working) < inFlight):
+		case c.inbox.Empty() && (inFlight == 0 || int(c.working) < inFlight):
 			c.touch()
 			c.startWorkerLocked(message)
 			return nil, now
 		}
-		b := c.inboxLocked()
-		if b.empty() || len(b.messages) < inboxMessages && b.bytes+len(message) <= inboxBytes {
+		if c.inbox == nil {
+			c.inbox = inbox.New(&c.mu)
+		}
+		if c.inbox.Add(message) {
 			c.touch()
-			b.messages = append(b.messages, message)
-			b.bytes += len(message)
 			return nil, now
 		}
-		c.notReading(b.room.Wait)
+		c.notReading(c.inbox.Wait)
 		now = time.Now()
 	}
 	return nil, now
@@ -348,13 +382,13 @@ func (w *clientWriter) Go(f func()) { w.g.running.Go(f) }
 func (w *clientWriter) Limits() *outbox.Limits { return &w.g.sendLimits }
 
 // WriteFailed implements [outbox.Peer].
-func (w *clientWriter) WriteFailed(err error) { (*connection)(w).cut(brokenOff(err)) }
+func (w *clientWriter) WriteFailed(err error) { (*connection)(w).cut(writeFailed(err)) }
 
 // patience is how long a client may take nothing of what is written to it. Once the
 // connection closes, nobody waits long for it, whatever the quota says.
 func (w *clientWriter) patience() time.Duration {
 	limit := w.g.quotas.WriteTimeout
-	if w.gone.Load() && (limit == 0 || limit > closeTimeout) {
+	if !(*connection)(w).state().accepts() && (limit == 0 || limit > closeTimeout) {
 		limit = closeTimeout
 	}
 	return limit

@@ -289,3 +289,46 @@ func TestConnection_CloseFrameIsNotLostToAReset(t *testing.T) {
 		require.Equal(t, "Message too big", reason)
 	}
 }
+
+// What is sent to a client that does not read can lie in the kernel, which takes the
+// Close frame, too. The client did not get it, so it is not told of as if it had.
+func TestConnection_DeletedButUnread(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.NewTCP(t)
+	srv.HandleFunc("$disconnect", answerNothing)
+	p := dialRaw(t, srv)
+	tcp, ok := p.nc.(*net.TCPConn)
+	require.True(t, ok)
+	require.NoError(t, tcp.SetReadBuffer(4<<10))
+	var id string
+	for c := range srv.Connections() {
+		id = c.ID
+	}
+	for range 4 { // more than the client's window, less than what the kernel keeps
+		require.NoError(t, srv.PostToConnection(t.Context(), id, make([]byte, 128<<10)))
+	}
+	start := time.Now()
+	require.NoError(t, srv.DeleteConnection(t.Context(), id))
+	e := srv.WaitDisconnect(id)
+	require.Less(t, time.Since(start), 9*time.Second, "the client is not waited for twice")
+	require.Equal(t, 1006, e.DisconnectStatusCode)
+	require.Equal(t, "Client did not read in time", e.DisconnectReason)
+}
+
+func TestConnection_FirstCauseCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newRawEcho(t)
+		p := dialRaw(t, srv)
+		var id string
+		for c := range srv.Connections() {
+			id = c.ID
+		}
+		require.NoError(t, srv.DeleteConnection(t.Context(), id))
+		require.Equal(t, 1000, p.readClose())
+		p.write(frame(closeFrame, "\x0f\xa1bye")) // 4001
+		e := srv.WaitDisconnect(id)
+		require.Equal(t, 1000, e.DisconnectStatusCode)
+		require.Equal(t, "Connection Closed Normally", e.DisconnectReason)
+	})
+}

@@ -83,12 +83,12 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 			return true
 		}
 		c.mu.Lock()
-		if c.inbox.empty() {
+		if c.inbox.Empty() {
 			c.workerEndedLocked()
 			c.mu.Unlock()
 			return false
 		}
-		message = c.takeLocked()
+		message = c.inbox.Take()
 		c.mu.Unlock()
 		now = time.Now()
 	}
@@ -299,8 +299,8 @@ func (c *connection) replace(call *call, err error) {
 	defer func() { // in a defer: an observer may end this goroutine
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.inbox.empty() {
-			c.startWorkerLocked(c.takeLocked())
+		if !c.inbox.Empty() {
+			c.startWorkerLocked(c.inbox.Take())
 		}
 		c.workerEndedLocked()
 	}()
@@ -344,19 +344,6 @@ func (c *connection) startWorkerLocked(message []byte) {
 		w.run(message, time.Now())
 		returned = true
 	})
-}
-
-// takeLocked takes the first message out of the inbox.
-func (c *connection) takeLocked() []byte {
-	b := c.inbox
-	message := b.messages[0]
-	b.messages[0] = nil
-	if b.messages = b.messages[1:]; len(b.messages) == 0 {
-		b.messages = nil
-	}
-	b.bytes -= len(message)
-	b.room.Signal()
-	return message
 }
 
 func (c *connection) workerEndedLocked() {

@@ -1,5 +1,10 @@
 package gateway
 
+import "unsafe"
+
+// ConnectionBytes is the size of the gateway's struct for one connection.
+const ConnectionBytes = unsafe.Sizeof(connection{})
+
 // KeysHeld returns how many API keys g has throttles for.
 func (g *Gateway) KeysHeld() int {
 	g.keyUses.mu.Lock()

@@ -175,7 +175,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	n := g.cut() //nolint:contextcheck // each $disconnect has a context of its own
+	n := g.cut()
 	grace := time.NewTimer(cutGrace)
 	defer grace.Stop()
 	select {

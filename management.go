@@ -123,7 +123,7 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 		return Connection{}, err
 	}
 	c, ok := g.connections.Get(connectionID)
-	if !ok || c.gone.Load() {
+	if !ok || !c.state().accepts() {
 		return Connection{}, ErrGone
 	}
 	return c.snapshot(), nil
@@ -149,7 +149,7 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 func (g *Gateway) Connections() iter.Seq[Connection] {
 	return func(yield func(Connection) bool) {
 		for c := range g.connections.All() {
-			if !c.gone.Load() && !yield(c.snapshot()) {
+			if c.state().accepts() && !yield(c.snapshot()) {
 				return
 			}
 		}

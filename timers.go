@@ -44,7 +44,7 @@ func (c *connection) heard(now clock.Instant) {
 	c.unrested.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing == nil {
+	if !c.state().ends() {
 		c.setTimerLocked(now)
 	}
 }
@@ -70,7 +70,7 @@ func (c *connection) setTimerAtLocked(now, next clock.Instant) {
 func (c *connection) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing != nil || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
+	if c.state().ends() || c.working > 0 || !c.unrested.CompareAndSwap(true, false) {
 		return
 	}
 	c.ws.Interrupt()
@@ -114,7 +114,7 @@ func (c *connection) tick() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing == nil {
+	if !c.state().ends() {
 		c.setTimerLocked(now)
 	}
 }
@@ -126,7 +126,7 @@ func (c *connection) postpone(now clock.Instant) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.late = !c.late && now.Since(c.timer.due) >= lateTick
-	if c.late && c.closing == nil {
+	if c.late && !c.state().ends() {
 		c.setTimerAtLocked(now, now.Add(postponeTick))
 	}
 	return c.late

@@ -48,7 +48,7 @@ var closings = []struct {
 		s.stick()
 		s.requireOver()
 		s.relay.up.set(flowing)
-	}, abnormal},
+	}, unread},
 
 	{"a Close with a FIN right behind it", atOnce, func(s *scene) {
 		s.sendThen((*relay).cut, closeFrame())
@@ -83,12 +83,12 @@ var closings = []struct {
 		s.stick()
 		require.NoError(s.t, s.DeleteConnection(s.t.Context(), s.id()))
 		require.ErrorIs(s.t, s.post("too late"), gateway.ErrGone)
-	}, deleted},
+	}, unread},
 	{"Shutdown with a client that reads no more", writeTimeout, func(s *scene) {
 		s.open()
 		s.stick()
 		s.shutDown()
-	}, away},
+	}, unread},
 	{"a client that reads on gets all that was accepted, then the Close", atOnce, func(s *scene) {
 		s.open()
 		s.stick()

@@ -42,8 +42,8 @@
 //	the server's close      FIN, RST         the server's code  ErrGone            at once
 //	(DeleteConnection 1000, stalled,         the server's code  ErrGone            5 s for the client's
 //	Shutdown 1001)          half-open                                              Close
-//	                        nobody reads     the server's code  ErrGone            WriteTimeout for each
-//	                                                                               write that is queued
+//	                        nobody reads     1006               ErrGone            WriteTimeout, 5 s at
+//	                                                                               most
 //	                        half-open, and   1001               ErrGone            the end of Shutdown's
 //	                        no time left                                           context; Close: at once
 //	a Close of the client   FIN or RST       the client's code  ErrGone            at once
@@ -55,7 +55,8 @@
 //	                        nobody reads     the client's code  ErrGone            WriteTimeout
 //	any                     byte by byte     what an unharmed connection is told
 //
-// 1006 has the reason "Connection closed abnormally", 1001 "Going away", 1000
+// 1006 has the reason "Client did not read in time" where that is what ended the
+// connection, else "Connection closed abnormally"; 1001 has "Going away", 1000
 // "Connection Closed Normally". PingInterval counts from what last came from the
 // client, IdleTimeout from the last message either way. A post that is accepted is
 // in the send buffer or with the kernel; nobody learns whether it arrived. A message

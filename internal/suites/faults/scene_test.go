@@ -30,6 +30,7 @@ type end struct {
 
 var (
 	abnormal = end{1006, "Connection closed abnormally"}
+	unread   = end{1006, "Client did not read in time"}
 	deleted  = end{1000, "Connection Closed Normally"}
 	away     = end{1001, "Going away"}
 	leaving  = end{4001, "bye"} // a client's own
