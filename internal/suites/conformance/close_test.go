@@ -3,6 +3,8 @@ package conformance_test
 import (
 	"fmt"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 func closeCases() []testCase {
@@ -30,7 +32,7 @@ func closeOrderCases() []testCase {
 		{id: "7.1.9", title: "a ping, then a close", steps: []step{sends(join(ping("a"), bye), ponged("a"))}, end: answer},
 		{id: "7.1.10", title: "ten messages, then a close", steps: []step{repeat(10, "message"), sends(bye)}, end: answer},
 		{id: "7.1.11", title: "a close as the first frame", steps: []step{sends(bye)}, end: answer},
-		{id: "7.1.12", title: "a binary message after the close", steps: []step{sends(join(bye, client(fin|opBinary, "late")))}, end: answer, talksOn: true},
+		{id: "7.1.12", title: "a binary message after the close", steps: []step{sends(join(bye, client(wiretest.Binary, "late")))}, end: answer, talksOn: true},
 	}
 }
 
@@ -41,8 +43,8 @@ func closePayloadCases() []testCase {
 	// 41 characters of three bytes are the 123 that a reason may have.
 	characters := strings.Repeat(snowman, 41)
 	cases := []testCase{
-		{id: "7.3.1", title: "a close without a payload", steps: []step{sends(client(fin|opClose, ""))}, end: answers(1005, "")},
-		{id: "7.3.2", title: "a close with one byte", steps: []step{sends(client(fin|opClose, "a"))}, end: refuses(1002)},
+		{id: "7.3.1", title: "a close without a payload", steps: []step{sends(client(wiretest.Close, ""))}, end: answers(1005, "")},
+		{id: "7.3.2", title: "a close with one byte", steps: []step{sends(client(wiretest.Close, "a"))}, end: refuses(1002)},
 		{id: "7.3.3", title: "a close with a code", steps: []step{sends(closing(1000, ""))}, end: answers(1000, "")},
 		{id: "7.3.4", title: "a close with a code and a reason", steps: []step{sends(closing(1000, "bye"))}, end: answers(1000, "bye")},
 		{id: "7.3.5", title: "a close with a reason of 123 bytes", steps: []step{sends(closing(1000, reason(123)))}, end: answers(1000, reason(123))},
@@ -50,7 +52,7 @@ func closePayloadCases() []testCase {
 		{id: "7.3.7", title: "a close with 123 bytes of characters of three bytes", steps: []step{sends(closing(1000, characters))}, end: answers(1000, characters)},
 		{id: "7.3.8", title: "a close with a payload of 65,536 bytes", steps: []step{sends(closing(1000, reason(65534)))}, end: fails(1002)},
 		{id: "7.3.9", title: "a good message, then a close with one byte", steps: []step{
-			sends(text("good"), echo("good")), sends(client(fin|opClose, "a")),
+			sends(text("good"), echo("good")), sends(client(wiretest.Close, "a")),
 		}, end: refuses(1002)},
 	}
 	for n, bad := range []string{

@@ -3,6 +3,8 @@ package conformance_test
 import (
 	"fmt"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // offers of Autobahn's chapters 12 and 13.
@@ -29,7 +31,7 @@ func compressionCase(id, offer string, size int) testCase {
 		request: &request{text: upgradeRequest("Sec-WebSocket-Extensions: " + offer)},
 		steps: []step{
 			sends(fragments(payload, frameBytes), echo(payload)),
-			sends(client(fin|rsv(4)|opText, compressed)),
+			sends(client(wiretest.Text|rsv(4), compressed)),
 		},
 		end: fails(1002),
 	}
@@ -42,7 +44,7 @@ func agreeing(c testCase) testCase {
 	agreed := *c.request
 	agreed.agreed = "permessage-deflate"
 	c.request = &agreed
-	c.steps, c.end = []step{sends(client(fin|rsv(4)|opText, compressed), echo("Hello"))}, ending{}
+	c.steps, c.end = []step{sends(client(wiretest.Text|rsv(4), compressed), echo("Hello"))}, ending{}
 	return c
 }
 

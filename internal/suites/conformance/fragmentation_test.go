@@ -3,19 +3,21 @@ package conformance_test
 import (
 	"fmt"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 func fragmentationCases() []testCase {
 	const one, two = "fragment1", "fragment2"
 	whole := echo(one + two)
 	cases := []testCase{
-		{id: "5.1", title: "a ping in two fragments", steps: []step{sends(join(client(opPing, one), last(two)))}, end: fails(1002)},
-		{id: "5.2", title: "a pong in two fragments", steps: []step{sends(join(client(opPong, one), last(two)))}, end: fails(1002)},
+		{id: "5.1", title: "a ping in two fragments", steps: []step{sends(join(client(wiretest.OpPing, one), last(two)))}, end: fails(1002)},
+		{id: "5.2", title: "a pong in two fragments", steps: []step{sends(join(client(wiretest.OpPong, one), last(two)))}, end: fails(1002)},
 		{id: "5.2.2", title: "a close in two fragments", steps: []step{
-			sends(join(client(opClose, closePayload(1000, "")), last("reason"))),
+			sends(join(client(wiretest.OpClose, wiretest.ClosePayload(1000, "")), last("reason"))),
 		}, end: fails(1002)},
 		{id: "5.2.3", title: "a ping without FIN between fragments", steps: []step{
-			sends(join(begin(one), client(opPing, "ping"), last(two))),
+			sends(join(begin(one), client(wiretest.OpPing, "ping"), last(two))),
 		}, end: fails(1002)},
 		{id: "5.3", title: "a text in two fragments", steps: []step{sends(join(begin(one), last(two)), whole)}},
 		{id: "5.3.2", title: "a text in two fragments, each its own step", steps: []step{sends(begin(one)), sends(last(two), whole)}},
@@ -66,10 +68,10 @@ func manyFragmentCases() []testCase {
 	nothing := join(begin(""), times(1000, next("")), last("end"))
 	return []testCase{
 		{id: "5.21.1", title: "a binary frame within a text in fragments", steps: []step{
-			sends(join(begin("begun"), client(fin|opBinary, "late"))),
+			sends(join(begin("begun"), client(wiretest.Binary, "late"))),
 		}, end: fails(1002), here: closes1003},
 		{id: "5.21.2", title: "a binary first fragment within a text in fragments", steps: []step{
-			sends(join(begin("begun"), client(opBinary, "late"))),
+			sends(join(begin("begun"), client(wiretest.OpBinary, "late"))),
 		}, end: fails(1002), here: closes1003},
 		{id: "5.22", title: "200 fragments of one byte", steps: []step{sends(fragments(payload, 1), echo(payload))}},
 		{id: "5.23", title: "200 fragments of one byte, a ping before each", steps: []step{pingedFragments(payload)}},

@@ -3,6 +3,8 @@ package conformance_test
 import (
 	"fmt"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 func framingCases() (cases []testCase) {
@@ -18,7 +20,7 @@ func framingCases() (cases []testCase) {
 		}
 		cases = append(cases, c, testCase{
 			id: fmt.Sprintf("1.2.%d", number), title: fmt.Sprintf("a binary message of %d bytes", size),
-			steps: []step{sends(client(fin|opBinary, payload), frame{op: opBinary, payload: payload})},
+			steps: []step{sends(client(wiretest.Binary, payload), frame{op: wiretest.OpBinary, payload: payload})},
 			here:  refusesBinary, noQuotas: size > 32<<10,
 		})
 	}
@@ -33,15 +35,15 @@ func moreFramingCases() []testCase {
 		{id: "1.1.11", title: "a text with every ASCII character", steps: []step{sends(text(ascii()), echo(ascii()))}},
 		{id: "1.1.12", title: "twenty texts at once", steps: []step{repeat(20, "message")}},
 		{id: "1.1.13", title: "a masking key of zeros", steps: []step{
-			sends(masked(fin|opText, 5, "\x00\x00\x00\x00", "hello"), echo("hello")),
+			sends(masked(wiretest.Text, 5, "\x00\x00\x00\x00", "hello"), echo("hello")),
 		}},
 		{id: "1.1.14", title: "a masking key of ones", steps: []step{
-			sends(masked(fin|opText, 5, "\xff\xff\xff\xff", "hello"), echo("hello")),
+			sends(masked(wiretest.Text, 5, "\xff\xff\xff\xff", "hello"), echo("hello")),
 		}},
 		{id: "1.1.15", title: "a masking key of each fragment's own", steps: []step{sends(join(
-			masked(opText, 5, "\x01\x02\x03\x04", "hello"), masked(fin|opContinuation, 6, "\xf0\xe0\xd0\xc0", " world")), echo("hello world"))}},
+			masked(wiretest.OpText, 5, "\x01\x02\x03\x04", "hello"), masked(wiretest.Last, 6, "\xf0\xe0\xd0\xc0", " world")), echo("hello world"))}},
 		{id: "1.1.16", title: "masked bytes that look like a Close frame", steps: []step{
-			sends(masked(fin|opText, 4, "\x88\x80\x88\x80", "\x00\x00\x00\x00"), echo("\x00\x00\x00\x00")),
+			sends(masked(wiretest.Text, 4, "\x88\x80\x88\x80", "\x00\x00\x00\x00"), echo("\x00\x00\x00\x00")),
 		}},
 	}
 }
@@ -70,7 +72,7 @@ func unanswered(c *testCase) {
 	for n, s := range c.steps {
 		steps[n] = step{send: s.send}
 		for _, f := range s.want {
-			f.unanswered = f.op == opText && f.payload == ""
+			f.unanswered = f.op == wiretest.OpText && f.payload == ""
 			steps[n].want = append(steps[n].want, f)
 		}
 	}

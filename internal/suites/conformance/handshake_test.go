@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Lines of the upgrade request that RFC 6455, section 4.2.1, demands.
@@ -14,12 +16,12 @@ const (
 	connection  = "Connection: Upgrade"
 	upgrade     = "Upgrade: websocket"
 	version     = "Sec-WebSocket-Version: 13"
-	key         = "Sec-WebSocket-Key: " + sampleKey
+	key         = "Sec-WebSocket-Key: " + wiretest.SampleKey
 )
 
 // with is the request with one line replaced by others.
 func with(line string, others ...string) string {
-	return strings.Replace(upgradeRequest(), line+"\r\n", headerLines(others), 1)
+	return strings.Replace(upgradeRequest(), line+"\r\n", strings.Join(append(others, ""), "\r\n"), 1)
 }
 
 // variant is a request and what it gets.
@@ -91,8 +93,8 @@ func goodRequests() []variant {
 	return []variant{
 		{"the request of the RFC", upgradeRequest("Origin: http://gateway.test", "User-Agent: conformance")},
 		{"no more than is demanded", upgradeRequest()},
-		{"names in lower case", strings.Join([]string{requestLine, "host: gateway.test", "connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: " + sampleKey, "", ""}, "\r\n")},
-		{"names and values in upper case", strings.Join([]string{requestLine, "HOST: GATEWAY.TEST", "CONNECTION: UPGRADE", "UPGRADE: WEBSOCKET", "SEC-WEBSOCKET-VERSION: 13", "SEC-WEBSOCKET-KEY: " + sampleKey, "", ""}, "\r\n")},
+		{"names in lower case", strings.Join([]string{requestLine, "host: gateway.test", "connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: " + wiretest.SampleKey, "", ""}, "\r\n")},
+		{"names and values in upper case", strings.Join([]string{requestLine, "HOST: GATEWAY.TEST", "CONNECTION: UPGRADE", "UPGRADE: WEBSOCKET", "SEC-WEBSOCKET-VERSION: 13", "SEC-WEBSOCKET-KEY: " + wiretest.SampleKey, "", ""}, "\r\n")},
 		{"another order", strings.Join([]string{requestLine, key, version, upgrade, connection, host, "", ""}, "\r\n")},
 		{"Connection: keep-alive, Upgrade", with(connection, "Connection: keep-alive, Upgrade")},
 		{"Connection: upgrade,keep-alive", with(connection, "Connection: upgrade,keep-alive")},
@@ -106,7 +108,7 @@ func goodRequests() []variant {
 		{"Upgrade in two lines", with(upgrade, "Upgrade: h2c", "Upgrade: websocket")},
 		{"blanks around the version", with(version, "Sec-WebSocket-Version:  13\t ")},
 		{"no blanks", with(version, "Sec-WebSocket-Version:13")},
-		{"blanks around the key", with(key, "Sec-WebSocket-Key: \t"+sampleKey+"  ")},
+		{"blanks around the key", with(key, "Sec-WebSocket-Key: \t"+wiretest.SampleKey+"  ")},
 		{"a query", strings.Replace(upgradeRequest(), "/test", "/test?a=b&c=%20", 1)},
 		{"an absolute URL", strings.Replace(upgradeRequest(), "/test", "http://gateway.test/test", 1)},
 		{"a Host with a port", with(host, "Host: gateway.test:8080")},
@@ -159,13 +161,13 @@ func badKeys() []variant {
 		{"a key of 17 bytes", base64.StdEncoding.EncodeToString(make([]byte, 17))},
 		{"a key of 1 byte", "AA=="},
 		{"a key of 32 bytes", base64.StdEncoding.EncodeToString(make([]byte, 32))},
-		{"a key without padding", strings.TrimRight(sampleKey, "=")},
-		{"a key with too much padding", sampleKey + "="},
+		{"a key without padding", strings.TrimRight(wiretest.SampleKey, "=")},
+		{"a key with too much padding", wiretest.SampleKey + "="},
 		{"a key in the alphabet of URLs", "-_-_-_-_-_-_-_-_-_-_-g=="},
 		{"a key with a blank", "dGhlIHNhbXBs ZSBub25jZQ=="},
 		{"24 characters, but no base64", "????????????????????????"},
-		{"a key with a character too few", sampleKey[1:]},
-		{"two keys in one", sampleKey + ", " + sampleKey},
+		{"a key with a character too few", wiretest.SampleKey[1:]},
+		{"two keys in one", wiretest.SampleKey + ", " + wiretest.SampleKey},
 	} {
 		variants = append(variants, variant{k.title, with(key, "Sec-WebSocket-Key: "+k.value)})
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Quotas of API Gateway, which are the gateway's by default.
@@ -37,15 +39,15 @@ func largeMessageCases() (cases []testCase) {
 			steps: []step{sends(fragments(payload, size), echo(payload))}, noQuotas: true,
 		})
 	}
-	binary := frame{op: opBinary, payload: payload[:64<<10]}
+	binary := frame{op: wiretest.OpBinary, payload: payload[:64<<10]}
 	return append(cases,
 		testCase{
 			id: "9.2.1", title: "a binary message of 64 KiB in one frame", noQuotas: true, here: refusesBinary,
-			steps: []step{sends(client(fin|opBinary, binary.payload), binary)},
+			steps: []step{sends(client(wiretest.Binary, binary.payload), binary)},
 		},
 		testCase{
 			id: "9.4.1", title: "a binary message of 64 KiB in two fragments", noQuotas: true, here: refusesBinary,
-			steps: []step{sends(join(client(opBinary, binary.payload[:1000]), last(binary.payload[1000:])), binary)},
+			steps: []step{sends(join(client(wiretest.OpBinary, binary.payload[:1000]), last(binary.payload[1000:])), binary)},
 		})
 }
 
@@ -62,10 +64,10 @@ func manyMessageCases() (cases []testCase) {
 		}
 		cases = append(cases, c)
 	}
-	many := times(1000, client(fin|opBinary, "*"))
+	many := times(1000, client(wiretest.Binary, "*"))
 	return append(cases, testCase{
 		id: "9.8.1", title: "1,000 binary messages", here: refusesBinary,
-		steps: []step{sends(many, frame{op: opBinary, payload: "*"})},
+		steps: []step{sends(many, frame{op: wiretest.OpBinary, payload: "*"})},
 	})
 }
 
@@ -77,7 +79,7 @@ func quotaCases() []testCase {
 		{id: "9.10.1", title: "a frame of 32 KiB", steps: []step{sends(text(frame), echo(frame))}},
 		{id: "9.10.2", title: "a frame of one byte more", steps: []step{sends(text(frame + "f"))}, end: fails(1009)},
 		{id: "9.10.3", title: "the header of a frame of one byte more", steps: []step{
-			sends(masked(fin|opText, frameBytes+1, maskKey, "")),
+			sends(masked(wiretest.Text, frameBytes+1, wiretest.MaskKey, "")),
 		}, end: fails(1009), unfinished: true},
 		{id: "9.10.4", title: "a first fragment of one byte more", steps: []step{sends(begin(frame + "f"))}, end: fails(1009)},
 		{id: "9.10.5", title: "a further fragment of one byte more", steps: []step{sends(join(begin("a"), next(frame+"f")))}, end: fails(1009)},
@@ -106,7 +108,7 @@ func quotaCases() []testCase {
 // lengthCases announce lengths in ways that no client has to.
 func lengthCases() (cases []testCase) {
 	for n, length := range []uint64{1 << 63, math.MaxUint64, 1<<63 | 5} {
-		for m, first := range []byte{fin | opText, opText, fin | opBinary} {
+		for m, first := range []byte{wiretest.Text, wiretest.OpText, wiretest.Binary} {
 			cases = append(cases, testCase{
 				id: fmt.Sprintf("9.11.%d.%d", n+1, m+1), title: fmt.Sprintf("a frame %#x that announces %d bytes, which no length may", first, length),
 				steps: []step{sends(length64(first, length, "hello"))}, end: fails(1002),
@@ -116,7 +118,7 @@ func lengthCases() (cases []testCase) {
 	for n, length := range []uint64{1<<63 - 1, 1 << 62, 1 << 32, 1<<32 - 1, 1 << 31, 1<<31 - 1} {
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("9.11.%d", n+4), title: fmt.Sprintf("a frame that announces %d bytes", length),
-			steps: []step{sends(length64(fin|opText, length, "hello"))}, end: fails(1009), unfinished: true,
+			steps: []step{sends(length64(wiretest.Text, length, "hello"))}, end: fails(1009), unfinished: true,
 		})
 	}
 	long := strings.Repeat("*", frameBytes)
@@ -124,13 +126,13 @@ func lengthCases() (cases []testCase) {
 		bytes   []byte
 		payload string
 	}{
-		{length16(fin|opText, "hello"), "hello"},
-		{length64(fin|opText, 5, "hello"), "hello"},
-		{length16(fin|opText, long[:125]), long[:125]},
-		{length64(fin|opText, 126, long[:126]), long[:126]},
-		{length64(fin|opText, frameBytes, long), long},
-		{join(length16(opText, "a"), length64(fin|opContinuation, 1, "b")), "ab"},
-		{join(length16(opText, ""), last("b")), "b"},
+		{length16(wiretest.Text, "hello"), "hello"},
+		{length64(wiretest.Text, 5, "hello"), "hello"},
+		{length16(wiretest.Text, long[:125]), long[:125]},
+		{length64(wiretest.Text, 126, long[:126]), long[:126]},
+		{length64(wiretest.Text, frameBytes, long), long},
+		{join(length16(wiretest.OpText, "a"), length64(wiretest.Last, 1, "b")), "ab"},
+		{join(length16(wiretest.OpText, ""), last("b")), "b"},
 	} {
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("9.12.%d", n+1), title: fmt.Sprintf("a length in more bytes than it needs: %#x", send.bytes[:10]),
@@ -139,8 +141,8 @@ func lengthCases() (cases []testCase) {
 		})
 	}
 	for n, send := range [][]byte{
-		length16(fin|opPing, "hello"), length64(fin|opPing, 5, "hello"), length16(fin|opClose, closePayload(1000, "")),
-		length64(fin|opClose, 1<<63, ""), length16(fin|opPong, ""),
+		length16(wiretest.Ping, "hello"), length64(wiretest.Ping, 5, "hello"), length16(wiretest.Close, wiretest.ClosePayload(1000, "")),
+		length64(wiretest.Close, 1<<63, ""), length16(wiretest.Pong, ""),
 	} {
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("9.13.%d", n+1), title: fmt.Sprintf("a control frame with a length in more bytes than it needs: %#x", send[:8]),
@@ -153,9 +155,9 @@ func lengthCases() (cases []testCase) {
 // maskCases leave out the mask.
 func maskCases() (cases []testCase) {
 	for n, send := range [][]byte{
-		unmasked(fin|opText, "hello"), unmasked(fin|opText, ""), unmasked(opText, "hello"), unmasked(fin|opBinary, "hello"),
-		unmasked(fin|opPing, "hello"), unmasked(fin|opPong, ""), unmasked(fin|opClose, closePayload(1000, "")), unmasked(fin|opClose, ""),
-		join(begin("a"), unmasked(fin|opContinuation, "b")),
+		unmasked(wiretest.Text, "hello"), unmasked(wiretest.Text, ""), unmasked(wiretest.OpText, "hello"), unmasked(wiretest.Binary, "hello"),
+		unmasked(wiretest.Ping, "hello"), unmasked(wiretest.Pong, ""), unmasked(wiretest.Close, wiretest.ClosePayload(1000, "")), unmasked(wiretest.Close, ""),
+		join(begin("a"), unmasked(wiretest.Last, "b")),
 	} {
 		cases = append(cases,
 			testCase{
@@ -199,4 +201,4 @@ func autoFragmentCases() []testCase {
 }
 
 // in is a message in n frames.
-func in(n int, payload string) frame { return frame{op: opText, payload: payload, frames: n} }
+func in(n int, payload string) frame { return frame{op: wiretest.OpText, payload: payload, frames: n} }

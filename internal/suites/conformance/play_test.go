@@ -12,6 +12,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // frame is a message or a control frame that the server is to send.
@@ -22,9 +23,9 @@ type frame struct {
 	unanswered bool // the message reaches the integration, and no answer comes
 }
 
-func echo(payload string) frame { return frame{op: opText, payload: payload} }
+func echo(payload string) frame { return frame{op: wiretest.OpText, payload: payload} }
 func ponged(payload string) frame {
-	return frame{op: opPong, payload: payload}
+	return frame{op: wiretest.OpPong, payload: payload}
 }
 
 // step is what the client sends, and what comes of it.
@@ -69,15 +70,10 @@ type testCase struct {
 type request struct {
 	text   string
 	status int               // wanted; 0: 101
-	accept string            // wanted Sec-WebSocket-Accept; "": that of sampleKey
+	accept string            // wanted Sec-WebSocket-Accept; "": that of wiretest.SampleKey
 	header map[string]string // of a refusal, wanted
 	agreed string            // wanted Sec-WebSocket-Extensions of the 101
 }
-
-const (
-	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ==" // of RFC 6455, section 1.3
-	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-)
 
 // way is how a case is run.
 type way struct{ tcp, chop bool }
@@ -190,7 +186,7 @@ func (p *peer) upgrade(r *request) (bool, error) {
 		r = &request{text: upgradeRequest()}
 	}
 	p.send([]byte(r.text))
-	got, err := p.readAnswer()
+	got, err := p.ReadHead()
 	if err != nil {
 		return false, err
 	}
@@ -198,25 +194,25 @@ func (p *peer) upgrade(r *request) (bool, error) {
 	if want == 0 {
 		want = http.StatusSwitchingProtocols
 	}
-	if got.status != want {
-		return false, fmt.Errorf("status %d instead of %d", got.status, want)
+	if got.Status != want {
+		return false, fmt.Errorf("status %d instead of %d", got.Status, want)
 	}
 	if want != http.StatusSwitchingProtocols {
 		return false, checkRefusal(got, r.header)
 	}
 	accept := r.accept
 	if accept == "" {
-		accept = sampleAccept
+		accept = wiretest.SampleAccept
 	}
 	return true, checkSwitching(got, accept, r.agreed)
 }
 
 // checkRefusal requires that a refusal has these elements in its fields.
-func checkRefusal(got answer, want map[string]string) error {
+func checkRefusal(got wiretest.Answer, want map[string]string) error {
 	for name, value := range want {
-		list := strings.Join(got.header.Values(name), ",")
+		list := strings.Join(got.Values(name), ",")
 		if !slices.ContainsFunc(strings.Split(list, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), value) }) {
-			return fmt.Errorf("%s of the %d is %q, without %q", name, got.status, list, value)
+			return fmt.Errorf("%s of the %d is %q, without %q", name, got.Status, list, value)
 		}
 	}
 	return nil
@@ -225,16 +221,17 @@ func checkRefusal(got answer, want map[string]string) error {
 // finish reads the server's Close frame, answers it unless it is an answer, and
 // reads the end of the stream.
 func (p *peer) finish(c testCase, end ending, virtual bool) error {
-	got, err := p.read()
+	got, err := p.ReadMessage()
+	code, reason := wiretest.ParseClose(got.Payload)
 	switch {
 	case err != nil:
 		return err
-	case got.op != opClose:
+	case got.Op != wiretest.OpClose:
 		return fmt.Errorf("unexpected %v", got)
-	case closeCode(got.payload) != end.code:
-		return fmt.Errorf("close code %d instead of %d", closeCode(got.payload), end.code)
-	case !end.failed && end.code != 1005 && got.payload != closePayload(end.code, end.reason):
-		return fmt.Errorf("the close is answered with %q", got.payload)
+	case code != end.code:
+		return fmt.Errorf("close code %d instead of %d", code, end.code)
+	case !end.failed && reason != end.reason:
+		return fmt.Errorf("the close is answered with %q", got.Payload)
 	}
 	if end.failed && !end.closed {
 		if virtual { // RFC 6455, section 7.1.1: both Close frames come before the end
@@ -242,7 +239,7 @@ func (p *peer) finish(c testCase, end ending, virtual bool) error {
 				return err
 			}
 		}
-		p.send(client(fin|opClose, got.payload[:min(2, len(got.payload))]))
+		p.send(client(wiretest.Close, got.Payload[:min(2, len(got.Payload))]))
 	}
 	if c.unfinished {
 		p.halfClose()
@@ -269,7 +266,7 @@ func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
 	var want, got []string
 	for _, s := range steps {
 		for _, f := range s.want {
-			if f.op == opText {
+			if f.op == wiretest.OpText {
 				want = append(want, f.payload)
 			}
 		}
@@ -286,15 +283,4 @@ func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
 }
 
 // upgradeRequest is a request that RFC 6455 allows, with more header lines.
-func upgradeRequest(lines ...string) string {
-	return "GET /test HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n" + headerLines(lines) + "\r\n"
-}
-
-func headerLines(lines []string) string {
-	var b strings.Builder
-	for _, line := range lines {
-		b.WriteString(line + "\r\n")
-	}
-	return b.String()
-}
+func upgradeRequest(lines ...string) string { return wiretest.Upgrade("/test", lines...) }

@@ -1,6 +1,10 @@
 package conformance_test
 
-import "fmt"
+import (
+	"fmt"
+
+	"example.com/gateway/internal/suites/wiretest"
+)
 
 // reservedBitCases set each combination of the bits in each kind of frame, after a
 // message that is good. Nothing behind the bad frame is answered.
@@ -12,14 +16,14 @@ func reservedBitCases() (cases []testCase) {
 			first  byte
 			body   string
 		}{
-			{"a text", nil, fin | opText, "bad"},
-			{"a binary frame", nil, fin | opBinary, "bad"},
-			{"a continuation", begin("begun"), fin | opContinuation, "bad"},
-			{"a close", nil, fin | opClose, closePayload(1000, "")},
-			{"a ping", nil, fin | opPing, "bad"},
-			{"a pong", nil, fin | opPong, "bad"},
-			{"a text without a payload", nil, fin | opText, ""},
-			{"a first fragment", nil, opText, "bad"},
+			{"a text", nil, wiretest.Text, "bad"},
+			{"a binary frame", nil, wiretest.Binary, "bad"},
+			{"a continuation", begin("begun"), wiretest.Last, "bad"},
+			{"a close", nil, wiretest.Close, wiretest.ClosePayload(1000, "")},
+			{"a ping", nil, wiretest.Ping, "bad"},
+			{"a pong", nil, wiretest.Pong, "bad"},
+			{"a text without a payload", nil, wiretest.Text, ""},
+			{"a first fragment", nil, wiretest.OpText, "bad"},
 		} {
 			cases = append(cases, testCase{
 				id: fmt.Sprintf("3.%d.%d", bits, n+1), title: fmt.Sprintf("%s with reserved bits %03b", bad.title, bits),
@@ -49,13 +53,13 @@ func unknownOpcode(id string, op byte) (cases []testCase) {
 		title string
 		steps []step
 	}{
-		{"without a payload", []step{sends(client(fin|op, ""))}},
-		{"with a payload", []step{sends(client(fin|op, "payload"))}},
+		{"without a payload", []step{sends(client(wiretest.Fin|op, ""))}},
+		{"with a payload", []step{sends(client(wiretest.Fin|op, "payload"))}},
 		{"after a good message, with a ping behind it", []step{
-			sends(text("good"), echo("good")), sends(join(client(fin|op, "payload"), ping("late"))),
+			sends(text("good"), echo("good")), sends(join(client(wiretest.Fin|op, "payload"), ping("late"))),
 		}},
 		{"as a first fragment", []step{sends(join(client(op, "payload"), last("late")))}},
-		{"between fragments", []step{sends(join(begin("begun"), client(fin|op, "payload"), last("late")))}},
+		{"between fragments", []step{sends(join(begin("begun"), client(wiretest.Fin|op, "payload"), last("late")))}},
 	} {
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("%s.%d", id, n+1), title: fmt.Sprintf("opcode %d %s", op, variant.title),

@@ -1,15 +1,15 @@
 package faults_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Where the two programs meet.
@@ -68,7 +68,7 @@ func (p *peer) dial(addr string) error {
 	if err != nil {
 		return err
 	}
-	p.nc, p.br = nc, bufio.NewReader(nc)
+	p.Conn = wiretest.NewConn(nc)
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		err = tcp.SetReadBuffer(socketBuffer)
 	}
@@ -90,7 +90,7 @@ func question(n int) string { return fmt.Sprintf("question %d %s", n, strings.Re
 
 func (p *peer) send(from, messages int) error {
 	for n := from; n < from+messages; n++ {
-		if _, err := p.nc.Write(frame(text, question(n))); err != nil {
+		if _, err := p.Write(wiretest.Frame(wiretest.Text, question(n))); err != nil {
 			return err
 		}
 	}
@@ -131,28 +131,19 @@ func numbered(n, size int) string {
 // leave closes the last n peers, which requires that nothing came after what they
 // have read, and that the server repeats the Close frame.
 func (c *clients) leave(n int) error {
-	leaving := c.peers[len(c.peers)-n:]
+	some := c.peers[len(c.peers)-n:]
 	c.peers = c.peers[:len(c.peers)-n]
-	return each(leaving, func(p *peer) error {
+	return each(some, func(p *peer) error {
 		p.write(closeFrame())
-		first, payload, err := p.nextButPings()
+		answer, err := p.next()
 		if err != nil {
 			return fmt.Errorf("answer to the Close frame: %w", err)
 		}
-		if first != closing || string(payload) != string(closeFrame()[6:]) {
-			return fmt.Errorf("frame %#x %.20q answers the Close frame", first, payload)
+		if answer.Op != wiretest.OpClose || answer.Payload != wiretest.ClosePayload(leaving.code, leaving.reason) {
+			return fmt.Errorf("the Close frame is answered by %v", answer)
 		}
-		return p.nc.Close()
+		return p.Close()
 	})
-}
-
-func (p *peer) nextButPings() (first byte, payload []byte, err error) {
-	for {
-		if first, payload, err = p.next(); err != nil || first != ping {
-			return first, payload, err
-		}
-		p.write(frame(pong, string(payload)))
-	}
 }
 
 // drained is what the peers got before the server closed them.
@@ -167,21 +158,22 @@ func (c *clients) drain() (drained, error) {
 	d := drained{Codes: map[int]int{}}
 	err := c.each(func(p *peer) error {
 		for n := 0; ; n++ {
-			first, payload, err := p.nextButPings()
+			m, err := p.next()
+			code, _ := wiretest.ParseClose(m.Payload)
 			switch {
 			case err != nil:
 				return fmt.Errorf("post %d: %w", n, err)
-			case first == text && strings.HasPrefix(string(payload), numbered(n, 0)):
+			case m.Op == wiretest.OpText && strings.HasPrefix(m.Payload, numbered(n, 0)):
 				continue
-			case first != closing || len(payload) < 2:
-				return fmt.Errorf("instead of post %d: frame %#x %.20q", n, first, payload)
+			case m.Op != wiretest.OpClose || code == wiretest.NoStatus:
+				return fmt.Errorf("instead of post %d: %v", n, m)
 			}
-			p.write(frame(closing, string(payload[:2])))
+			p.write(wiretest.CloseFrame(code, ""))
 			mu.Lock()
 			defer mu.Unlock()
 			d.Posts += n
-			d.Codes[int(binary.BigEndian.Uint16(payload))]++
-			return p.nc.Close()
+			d.Codes[code]++
+			return p.Close()
 		}
 	})
 	c.peers = nil

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // closings are ends whose frames come late, together with the socket's end, or
@@ -57,15 +58,15 @@ var closings = []struct {
 		s.sendThen((*relay).reset, closeFrame())
 	}, leaving},
 	{"a message with a FIN right behind it is still processed", atOnce, func(s *scene) {
-		s.sendThen((*relay).cut, frame(text, "last words"))
+		s.sendThen((*relay).cut, wiretest.Frame(wiretest.Text, "last words"))
 		s.await("the message", func() bool { return s.done == 1 })
 	}, abnormal},
 	{"a message and a Close with a FIN right behind them", atOnce, func(s *scene) {
-		s.sendThen((*relay).cut, append(frame(text, "last words"), closeFrame()...))
+		s.sendThen((*relay).cut, append(wiretest.Frame(wiretest.Text, "last words"), closeFrame()...))
 		s.await("the message", func() bool { return s.done == 1 })
 	}, leaving},
 	{"all of it before the 101, and then a FIN", atOnce, func(s *scene) {
-		all := slices.Concat(request("wait"), frame(text, "first and last"), closeFrame())
+		all := slices.Concat(request("wait"), wiretest.Frame(wiretest.Text, "first and last"), closeFrame())
 		s.relay.up.after(len(all), s.relay.cut)
 		s.client.write(all)
 		s.receive("$connect", s.entered)

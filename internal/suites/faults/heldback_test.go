@@ -1,10 +1,8 @@
 package faults_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +11,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // A client whose messages fill the inbox, since integrations are slower than it
@@ -31,15 +30,10 @@ func TestPings_HeldBackClient(t *testing.T) {
 			}
 			return &gateway.Response{Body: req.Body}, nil
 		}, gateway.WithRouteResponse())
-		transport, ok := srv.HTTPClient().Transport.(*http.Transport)
-		require.True(t, ok)
-		nc, dialed := transport.DialContext(t.Context(), "tcp", "")
-		require.NoError(t, dialed)
-		defer func() { _ = nc.Close() }()
-		p := &peer{t, nc, bufio.NewReader(nc)}
+		p := &peer{wiretest.Dial(t, srv.HTTPClient()).Conn, t} // which has all the time it needs
 		p.upgrade("")
 		for n := range messages {
-			p.write(frame(text, fmt.Sprint(n)))
+			p.write(wiretest.Frame(wiretest.Text, fmt.Sprint(n)))
 		}
 		for n := 0; n < messages && err == nil; n++ {
 			_, err = p.message()

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // moment is where in the life of a connection a fault strikes.
@@ -59,15 +60,15 @@ var (
 		nil,
 		(*scene).echoAndLeave,
 	}
-	inHeader  = within("within a frame's header", frame(text, middling), 3)
-	inPayload = within("within a payload", frame(text, middling), 1000)
+	inHeader  = within("within a frame's header", wiretest.Frame(wiretest.Text, middling), 3)
+	inPayload = within("within a payload", wiretest.Frame(wiretest.Text, middling), 1000)
 	inMessage = within("between fragments",
-		append(frame(fragment, middling[:10]), frame(last, middling[10:])...), len(frame(fragment, middling[:10])))
+		append(wiretest.Frame(wiretest.TextBegin, middling[:10]), wiretest.Frame(wiretest.Last, middling[10:])...), len(wiretest.Frame(wiretest.TextBegin, middling[:10])))
 	inIntegration = moment{
 		"while an integration runs",
 		func(s *scene, strike func()) {
 			s.open()
-			s.client.write(frame(text, `{"action":"wait"}`))
+			s.client.write(wiretest.Frame(wiretest.Text, `{"action":"wait"}`))
 			s.receive("the integration", s.entered)
 			strike()
 		},
@@ -92,7 +93,7 @@ var (
 			s.open()
 			s.relay.down.set(stalled)
 			for range replies {
-				s.client.write(frame(text, `{"action":"large"}`))
+				s.client.write(wiretest.Frame(wiretest.Text, `{"action":"large"}`))
 			}
 			// One is being written, one is queued, the third waits for room.
 			s.await("the replies", func() bool { return s.done == replies })
@@ -168,7 +169,7 @@ func within(name string, sent []byte, n int) moment {
 		},
 		nil,
 		func(s *scene) {
-			if sent[0] == closing {
+			if sent[0] == wiretest.Close {
 				s.client.requireClose(leaving)
 				s.client.requireEnd()
 				return
@@ -183,7 +184,7 @@ func within(name string, sent []byte, n int) moment {
 func (s *scene) open() {
 	s.t.Helper()
 	s.client.upgrade("")
-	s.client.write(frame(text, "hello"))
+	s.client.write(wiretest.Frame(wiretest.Text, "hello"))
 	s.client.requireMessage("hello")
 	s.await("the first event", func() bool { return s.done == 1 })
 	s.note(func() { s.done = 0 })
@@ -191,7 +192,7 @@ func (s *scene) open() {
 
 func (s *scene) echoAndLeave() {
 	s.t.Helper()
-	s.client.write(frame(text, middling))
+	s.client.write(wiretest.Frame(wiretest.Text, middling))
 	s.client.requireMessage(middling)
 	s.client.leave()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // requirePost requires what a post gets, unless the end has been found before. A
@@ -74,14 +75,13 @@ func (s *scene) requireServes() {
 	p := newPeer(s.t, dialTCP(s.t, s.addr))
 	if s.shutdown != nil {
 		p.write(request(""))
-		resp, err := http.ReadResponse(p.br, nil)
+		answer, err := p.ReadAnswer()
 		require.NoError(s.t, err)
-		require.NoError(s.t, resp.Body.Close())
-		require.Equal(s.t, http.StatusServiceUnavailable, resp.StatusCode)
+		require.Equal(s.t, http.StatusServiceUnavailable, answer.Status)
 		return
 	}
 	p.upgrade("")
-	p.write(frame(text, "fresh"))
+	p.write(wiretest.Frame(wiretest.Text, "fresh"))
 	p.requireMessage("fresh")
 	p.leave()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // pausable is a server in a process of its own, which can be stopped and continued.
@@ -95,7 +96,7 @@ func TestPaused(t *testing.T) {
 		cut := make(chan struct{})
 		go func() { // ends with the connection
 			defer close(cut)
-			_, _ = io.Copy(io.Discard, silent.br)
+			_, _ = io.Copy(io.Discard, silent)
 		}()
 		for n := range 2 {
 			server.pause(6 * quota)
@@ -119,13 +120,13 @@ func TestPaused(t *testing.T) {
 		c := server.dial()
 		require.NoError(t, server.process.Signal(syscall.SIGSTOP))
 		<-time.After(quota)
-		c.write(frame(text, "while it is stopped"))
+		c.write(wiretest.Frame(wiretest.Text, "while it is stopped"))
 		<-time.After(6 * quota)
 		require.NoError(t, server.process.Signal(syscall.SIGCONT))
 		got, err := c.message()
 		require.NoError(t, err)
 		require.Equal(t, "while it is stopped", got)
-		c.write(frame(text, "again"))
+		c.write(wiretest.Frame(wiretest.Text, "again"))
 		got, err = c.message()
 		require.NoError(t, err)
 		require.Equal(t, "again", got)
@@ -139,7 +140,7 @@ func TestPaused(t *testing.T) {
 		go func() { // ends when all is sent, or with the connection
 			var err error
 			for n := 0; n < messages && err == nil; n++ {
-				_, err = c.nc.Write(frame(text, strings.Repeat("x", size)))
+				_, err = c.Write(wiretest.Frame(wiretest.Text, strings.Repeat("x", size)))
 			}
 			sent <- err
 		}()

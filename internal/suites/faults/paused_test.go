@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // pausableProgram is an echo server on the loopback device.
@@ -44,15 +45,15 @@ var errClosed = errors.New("the server sent a Close frame")
 // connection, and counts them.
 func (p *peer) answerPings(after time.Duration, answered *atomic.Int64) error {
 	for {
-		first, payload, err := p.next()
+		m, err := p.ReadMessage()
 		switch {
 		case err != nil:
 			return err
-		case first == closing:
+		case m.Op == wiretest.OpClose:
 			return errClosed
-		case first == ping:
+		case m.Op == wiretest.OpPing:
 			<-time.After(after)
-			p.write(frame(pong, string(payload)))
+			p.write(wiretest.Frame(wiretest.Pong, m.Payload))
 			answered.Add(1)
 		}
 	}

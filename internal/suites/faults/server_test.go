@@ -201,8 +201,8 @@ func (s *server) flood(locals, rounds, size int) (f flooded, err error) {
 	f.Grown = memory() - before
 	return f, each(peers, func(p *peer) error {
 		p.write(closeFrame())
-		_, _, err := p.next()
-		return errors.Join(err, p.nc.Close())
+		_, err := p.next()
+		return errors.Join(err, p.Close())
 	})
 }
 

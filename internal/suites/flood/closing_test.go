@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Whatever a client does after a Close frame, its connection is freed: five
@@ -19,13 +20,13 @@ func TestClosing(t *testing.T) {
 	}
 	after := func(b []byte, then func(p *peer) error) func(p *peer) error {
 		return func(p *peer) error {
-			if _, err := p.nc.Write(b); err != nil {
+			if _, err := p.Write(b); err != nil {
 				return err
 			}
 			return then(p)
 		}
 	}
-	messages := flood(frame(text, `{"action":"none"}`))
+	messages := flood(wiretest.Frame(wiretest.Text, `{"action":"none"}`))
 	tests := []struct {
 		name string
 		rude func(p *peer) error // ends with the connection; nil: the client does nothing
@@ -34,13 +35,13 @@ func TestClosing(t *testing.T) {
 	}{
 		{"the client never answers ours", nil, true, 1000},
 		{"the client answers ours with messages", messages, true, 1000},
-		{"the client answers ours with empty fragments", after(frame(textBegin, ""), flood(frame(contFrame, ""))), true, 1000},
-		{"the client answers ours with pings", flood(frame(ping, "x")), true, 1000},
-		{"the client answers ours with a frame that has no end", after(announce(text, 1<<40), flood([]byte("xxxx"))), true, 1000},
+		{"the client answers ours with empty fragments", after(wiretest.Frame(wiretest.TextBegin, ""), flood(wiretest.Frame(wiretest.Next, ""))), true, 1000},
+		{"the client answers ours with pings", flood(wiretest.Frame(wiretest.Ping, "x")), true, 1000},
+		{"the client answers ours with a frame that has no end", after(wiretest.Header(wiretest.Text, 1<<40), flood([]byte("xxxx"))), true, 1000},
 		{"the client answers ours with what is no frame", flood([]byte{0, 0, 0, 0}), true, 1000},
-		{"no end after a violation", after(frame(0x83, ""), messages), false, 1002},
-		{"no end after a message above the quota", after(announce(text, 1<<20), messages), false, 1009},
-		{"no end after the client's own", after(frame(closing, "\x03\xe8bye"), messages), false, 1000},
+		{"no end after a violation", after(wiretest.Frame(0x83, ""), messages), false, 1002},
+		{"no end after a message above the quota", after(wiretest.Header(wiretest.Text, 1<<20), messages), false, 1009},
+		{"no end after the client's own", after(wiretest.Frame(wiretest.Close, "\x03\xe8bye"), messages), false, 1000},
 	}
 	servers, ended := make([]*server, len(tests)), make([]chan error, len(tests))
 	for n, tt := range tests { // all at once: each takes its seconds
@@ -56,7 +57,7 @@ func TestClosing(t *testing.T) {
 			if tt.rude != nil {
 				err = tt.rude(p)
 			}
-			if _, unread := io.Copy(io.Discard, p.br); err == nil {
+			if _, unread := io.Copy(io.Discard, p); err == nil {
 				err = unread
 			}
 			ended[n] <- err
@@ -88,8 +89,8 @@ func TestClosing_NothingFollows(t *testing.T) {
 		return nil, nil
 	})
 	p := s.connect("leaver")
-	b := append(frame(text, "before"), frame(closing, "\x03\xe8")...)
-	_, err := p.nc.Write(append(b, repeat(frame(text, "after"), 100)...))
+	b := append(wiretest.Frame(wiretest.Text, "before"), wiretest.Frame(wiretest.Close, "\x03\xe8")...)
+	_, err := p.Write(append(b, repeat(wiretest.Frame(wiretest.Text, "after"), 100)...))
 	require.NoError(t, err)
 	s.requireLeft("leaver", 1000)
 	require.Len(t, served, 1)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // The polite wait for each reply before they ask again.
@@ -78,12 +79,12 @@ func TestFairness(t *testing.T) {
 				flooder, before := s.connect(fmt.Sprint("flooder", turn)), begun.Load()
 				ended := make(chan struct{}, 2)
 				go func() { // ends with the connection, which is closed below
-					_ = flooder.flood(repeat(frame(text, `{"action":"flood"}`), 1000), 0)
+					_ = flooder.flood(repeat(wiretest.Frame(wiretest.Text, `{"action":"flood"}`), 1000), 0)
 					ended <- struct{}{}
 				}()
 				go func() { // likewise
 					for !tt.unread {
-						if _, _, err := flooder.receive(); err != nil {
+						if _, _, err := flooder.ReadFrame(); err != nil {
 							break
 						}
 					}
@@ -97,7 +98,7 @@ func TestFairness(t *testing.T) {
 				beside = append(beside, trips(t, peers)...)
 				besideTook += time.Since(begin)
 				require.Contains(t, s.openIDs(), s.id(fmt.Sprint("flooder", turn)), "the flood went on")
-				require.NoError(t, flooder.nc.Close())
+				require.NoError(t, flooder.Close())
 				<-ended
 				<-ended
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // A client that pings without end gets pongs, of which the newest counts, and
@@ -40,15 +41,15 @@ func TestFrames_Pings(t *testing.T) {
 			}
 			var batch []byte
 			for n := uint64(0); n < pings; n++ {
-				batch = append(batch, announce(ping, 8)...)
+				batch = append(batch, wiretest.Header(wiretest.Ping, 8)...)
 				batch = binary.BigEndian.AppendUint64(batch, n)
 				if len(batch) > 16<<10 || n == pings-1 {
-					_, err := p.nc.Write(batch)
+					_, err := p.Write(batch)
 					require.NoError(t, err, "pings are read, whatever becomes of the pongs")
 					batch = batch[:0]
 				}
 			}
-			require.NoError(t, p.send(text, "all pings are read"))
+			require.NoError(t, p.Send(wiretest.Text, "all pings are read"))
 			<-read
 			grown := memory() - before
 			if !tt.reads {
@@ -69,8 +70,8 @@ func TestFrames_Pings(t *testing.T) {
 // returns 0 when that does not come.
 func (p *peer) readPongs(t *testing.T, last uint64) (count int) {
 	for next := uint64(0); ; count++ {
-		first, payload, err := p.receive()
-		if err != nil || first != pong || len(payload) != 8 {
+		first, payload, err := p.ReadFrame()
+		if err != nil || first != wiretest.Pong || len(payload) != 8 {
 			t.Errorf("frame %#x %q, %v instead of a pong", first, payload, err)
 			return 0
 		}
@@ -90,7 +91,7 @@ func TestFrames_PingsAreNeverRead(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{WriteTimeout: time.Second})
 	p := s.connect("pinger")
-	requireCut(t, p.flood(repeat(frame(ping, strings.Repeat("p", 125)), 100), 0))
+	requireCut(t, p.flood(repeat(wiretest.Frame(wiretest.Ping, strings.Repeat("p", 125)), 100), 0))
 	s.requireLeft("pinger", 1006)
 	s.requireServes(t, "another")
 }
@@ -119,14 +120,14 @@ func TestFrames_TinyFragments(t *testing.T) {
 			})
 			p := s.connect("fragmenter")
 			before := memory()
-			require.NoError(t, p.send(textBegin, "x"))
-			require.NoError(t, p.flood(repeat(frame(contFrame, tt.fragment), 1000), tt.thousands))
-			require.NoError(t, p.send(ping, "in between")) // its pong says that all was read
-			first, _, err := p.receive()
+			require.NoError(t, p.Send(wiretest.TextBegin, "x"))
+			require.NoError(t, p.flood(repeat(wiretest.Frame(wiretest.Next, tt.fragment), 1000), tt.thousands))
+			require.NoError(t, p.Send(wiretest.Ping, "in between")) // its pong says that all was read
+			first, _, err := p.ReadFrame()
 			require.NoError(t, err)
-			require.Equal(t, byte(pong), first)
+			require.Equal(t, byte(wiretest.Pong), first)
 			grown := memory() - before
-			require.NoError(t, p.send(contFrame|0x80, "x"))
+			require.NoError(t, p.Send(wiretest.Last, "x"))
 			bytes := 2 + 1000*tt.thousands*len(tt.fragment)
 			require.Equal(t, bytes, <-arrived)
 			t.Logf("%d fragments of %d bytes: memory grew by %d KiB before the last", 1000*tt.thousands, len(tt.fragment), grown>>10)
@@ -140,12 +141,14 @@ func TestFrames_TinyFragments(t *testing.T) {
 func TestFrames_EndlessMessage(t *testing.T) {
 	t.Parallel()
 	empty := func(p *peer) error {
-		if err := p.send(textBegin, ""); err != nil {
+		if err := p.Send(wiretest.TextBegin, ""); err != nil {
 			return err
 		}
-		return p.flood(repeat(frame(contFrame, ""), 1000), 0)
+		return p.flood(repeat(wiretest.Frame(wiretest.Next, ""), 1000), 0)
 	}
-	slow := func(p *peer) error { return p.dribble(string(announce(text, 32<<10)) + strings.Repeat("x", 32<<10)) }
+	slow := func(p *peer) error {
+		return p.dribble(string(wiretest.Header(wiretest.Text, 32<<10)) + strings.Repeat("x", 32<<10))
+	}
 	for _, tt := range []struct {
 		name   string
 		quotas gateway.Quotas
@@ -177,10 +180,10 @@ func TestFrames_SlowMessage(t *testing.T) {
 		return &gateway.Response{Body: []byte("ok")}, nil
 	}, gateway.WithRouteResponse())
 	p := s.connect("slow")
-	sent := p.sendSlowly(frame(text, strings.Repeat("x", 200))) // two seconds: four intervals
-	first, reply, err := p.receive()
-	for err == nil && first == ping {
-		first, reply, err = p.receive()
+	sent := p.sendSlowly(wiretest.Frame(wiretest.Text, strings.Repeat("x", 200))) // two seconds: four intervals
+	first, reply, err := p.ReadFrame()
+	for err == nil && first == wiretest.Ping {
+		first, reply, err = p.ReadFrame()
 	}
 	require.NoError(t, sent)
 	require.NoError(t, err)
@@ -197,15 +200,15 @@ func TestFrames_EmptyMessages(t *testing.T) {
 		return nil, nil
 	})
 	p := s.connect("empty")
-	require.NoError(t, p.send(text, ""))
+	require.NoError(t, p.Send(wiretest.Text, ""))
 	before := memory()
-	b := repeat(frame(text, ""), 1000)
+	b := repeat(wiretest.Frame(wiretest.Text, ""), 1000)
 	require.NoError(t, p.flood(b, messages/1000))
-	require.NoError(t, p.send(ping, "")) // its pong says that all was read
-	_, _, err := p.receive()
+	require.NoError(t, p.Send(wiretest.Ping, "")) // its pong says that all was read
+	_, _, err := p.ReadFrame()
 	require.NoError(t, err)
 	grown := memory() - before
-	require.NoError(t, p.send(closing, "\x03\xe8"))
+	require.NoError(t, p.Send(wiretest.Close, "\x03\xe8"))
 	p.requireClose(t, 1000)
 	s.requireLeft("empty", 1000)
 	t.Logf("%d messages: memory grew by %d KiB", messages, grown>>10)
@@ -224,25 +227,25 @@ func TestFrames_Announcements(t *testing.T) {
 		code   int // of the close
 		each   int // bytes that a header may reserve
 	}{
-		{"2^40 bytes, the default quotas", gateway.Quotas{}, announce(text, 1<<40), 1009, 0},
-		{"2^40 bytes of a fragment", gateway.Quotas{}, announce(textBegin, 1<<40), 1009, 0},
-		{"2^63 bytes", none, announce(text, 1<<63), 1002, 0},
-		{"2^40 bytes, no quotas", none, announce(text, 1<<40), 0, 64 << 10},
-		{"2^63-1 bytes, no quotas", none, announce(text, 1<<63-1), 0, 64 << 10},
-		{"32 KiB", gateway.Quotas{}, announce(text, 32<<10), 0, 32 << 10},
-		{"half a header", gateway.Quotas{}, announce(text, 32<<10)[:3], 0, 0},
+		{"2^40 bytes, the default quotas", gateway.Quotas{}, wiretest.Header(wiretest.Text, 1<<40), 1009, 0},
+		{"2^40 bytes of a fragment", gateway.Quotas{}, wiretest.Header(wiretest.TextBegin, 1<<40), 1009, 0},
+		{"2^63 bytes", none, wiretest.Header(wiretest.Text, 1<<63), 1002, 0},
+		{"2^40 bytes, no quotas", none, wiretest.Header(wiretest.Text, 1<<40), 0, 64 << 10},
+		{"2^63-1 bytes, no quotas", none, wiretest.Header(wiretest.Text, 1<<63-1), 0, 64 << 10},
+		{"32 KiB", gateway.Quotas{}, wiretest.Header(wiretest.Text, 32<<10), 0, 32 << 10},
+		{"half a header", gateway.Quotas{}, wiretest.Header(wiretest.Text, 32<<10)[:3], 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, tt.quotas)
 			before := memory()
 			for range clients {
 				p := s.connect("announcer")
-				_, err := p.nc.Write(tt.header)
+				_, err := p.Write(tt.header)
 				require.NoError(t, err)
 				if tt.code != 0 {
 					p.requireClose(t, tt.code)
 				} else {
-					_, err = p.nc.Write([]byte("x"))
+					_, err = p.Write([]byte("x"))
 					require.NoError(t, err)
 				}
 			}
@@ -261,10 +264,10 @@ func TestFrames_Compressed(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{})
 	p := s.connect("bomber")
-	require.NoError(t, p.send(text|0x40, "\xca\x48\xcd\xc9\xc9\x07\x00")) // the example of RFC 7692, 7.2.3.1
+	require.NoError(t, p.Send(wiretest.Text|0x40, "\xca\x48\xcd\xc9\xc9\x07\x00")) // the example of RFC 7692, 7.2.3.1
 	p.requireClose(t, 1002)
-	require.NoError(t, p.nc.CloseWrite())
-	_, err := io.Copy(io.Discard, p.br)
+	require.NoError(t, p.tcp.CloseWrite())
+	_, err := io.Copy(io.Discard, p)
 	require.NoError(t, err)
 	s.requireLeft("bomber", 1002)
 }
@@ -298,9 +301,9 @@ func TestFrames_HeldBack(t *testing.T) {
 			s := start(t, tt.quotas)
 			s.Handle(gateway.RouteKeyDefault, tt.integration, gateway.WithRouteResponse())
 			p := s.connect("hasty")
-			b := frame(text, strings.Repeat("x", size))
+			b := wiretest.Frame(wiretest.Text, strings.Repeat("x", size))
 			before := memory()
-			require.NoError(t, p.nc.SetWriteDeadline(time.Now().Add(time.Second)))
+			require.NoError(t, p.SetWriteDeadline(time.Now().Add(time.Second)))
 			require.ErrorIs(t, p.flood(b, 0), os.ErrDeadlineExceeded, "the client is held back")
 			grown, bound := memory()-before, tt.bound+overhead
 			t.Logf("memory grew by %d KiB, bound %d KiB", grown>>10, bound>>10)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Clients that begin an upgrade and do not finish it hold nothing of the gateway,
@@ -22,19 +23,19 @@ func TestHandshake_Slow(t *testing.T) {
 	s := startWith(t, gateway.Quotas{Connections: 2}, 2*time.Second) // one for each client that is served below
 	s.requireServes(t, "before")
 	goroutines, before := runtime.NumGoroutine(), memory()
-	request := upgradeRequest(s.addr, "slow")
+	request := wiretest.Upgrade("/?name=slow")
 	line, _, _ := strings.Cut(request, "\r\n")
 	ended := make(chan error, clients)
 	for n := range clients {
 		p, err := dialTCP(s.addr, fmt.Sprintf("127.0.1.%d", 1+n%200), 0)
 		require.NoError(t, err)
 		begin := []string{"", line[:1], line, line + "\r\n", request[:len(request)-1]}[n%5]
-		_, err = io.WriteString(p.nc, begin)
+		_, err = io.WriteString(p, begin)
 		require.NoError(t, err)
 		go func() { // ends with the socket, which the server closes
-			defer p.nc.Close()
+			defer p.Close()
 			if n%2 == 0 {
-				_, err := io.Copy(io.Discard, p.br)
+				_, err := io.Copy(io.Discard, p)
 				ended <- err
 				return
 			}
@@ -85,14 +86,12 @@ func (s *server) storm(clients int, sourceIP func(n int) string) (open []*peer) 
 	for n := range clients {
 		p, err := dialTCP(s.addr, sourceIP(n), 0)
 		require.NoError(s.t, err)
-		s.t.Cleanup(func() { _ = p.nc.Close() })
+		s.t.Cleanup(func() { _ = p.Close() })
 		go func() { // ends with the answer; waited for below
 			<-begin
 			r := result{p: p}
-			resp, err := p.upgrade(s.addr, fmt.Sprint("storm", n)) //nolint:bodyclose // upgrade does
-			if r.err = err; err == nil {
-				r.status = resp.StatusCode
-			}
+			answer, err := p.Ask(wiretest.Upgrade(fmt.Sprint("/?name=storm", n)))
+			r.status, r.err = answer.Status, err
 			results <- r
 		}()
 	}
@@ -104,7 +103,7 @@ func (s *server) storm(clients int, sourceIP func(n int) string) (open []*peer) 
 			open = append(open, r.p)
 		} else {
 			require.Equal(s.t, http.StatusTooManyRequests, r.status)
-			require.NoError(s.t, r.p.nc.Close())
+			require.NoError(s.t, r.p.Close())
 		}
 	}
 	return open
@@ -136,8 +135,8 @@ func TestHandshake_Caps(t *testing.T) {
 			s.requireUpgrade("127.0.4.1", tt.others)
 			s.requireUpgrade(tt.sourceIP(0), 429)
 			leaver := open[0]
-			require.NoError(t, leaver.send(closing, ""))
-			_, err := io.Copy(io.Discard, leaver.br)
+			require.NoError(t, leaver.Send(wiretest.Close, ""))
+			_, err := io.Copy(io.Discard, leaver)
 			require.NoError(t, err)
 			s.wait("the end of one", func() bool { return len(s.left) > 0 })
 			s.wait("the refusals", func() bool { return s.rejected[429] >= clients-limit+1 })
@@ -154,10 +153,10 @@ func (s *server) requireUpgrade(sourceIP string, status int) {
 	s.t.Helper()
 	p, err := dialTCP(s.addr, sourceIP, 0)
 	require.NoError(s.t, err)
-	s.t.Cleanup(func() { _ = p.nc.Close() })
-	resp, err := p.upgrade(s.addr, "from-"+sourceIP) //nolint:bodyclose // upgrade does
+	s.t.Cleanup(func() { _ = p.Close() })
+	answer, err := p.Ask(wiretest.Upgrade("/?name=from-" + sourceIP))
 	require.NoError(s.t, err)
-	require.Equal(s.t, status, resp.StatusCode)
+	require.Equal(s.t, status, answer.Status)
 }
 
 // A flood of upgrades gets as many connections as NewConnections has tokens, and
@@ -169,10 +168,10 @@ func TestHandshake_NewConnections(t *testing.T) {
 	open := s.storm(clients, func(n int) string { return fmt.Sprintf("127.0.3.%d", 1+n%200) })
 	require.Len(t, open, burst)
 	for _, p := range open {
-		require.NoError(t, p.send(ping, ""))
-		first, _, err := p.receive()
+		require.NoError(t, p.Send(wiretest.Ping, ""))
+		first, _, err := p.ReadFrame()
 		require.NoError(t, err)
-		require.Equal(t, byte(pong), first)
+		require.Equal(t, byte(wiretest.Pong), first)
 	}
 	s.wait("the refusals", func() bool { return s.rejected[429] == clients-burst })
 	s.mu.Lock()

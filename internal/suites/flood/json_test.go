@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/models"
 )
 
@@ -116,7 +117,7 @@ func TestJSON_Bombs(t *testing.T) {
 			// No claim of speed: what takes quadratic time takes minutes.
 			require.Less(t, tookLarge, 20*time.Second)
 			require.Less(t, memory()-before, 2*stack, "nothing is left but what the stacks grew to")
-			require.NoError(t, p.nc.Close())
+			require.NoError(t, p.Close())
 		})
 	}
 }
@@ -127,20 +128,20 @@ func (p *peer) bomb(t *testing.T, message string) time.Duration {
 	t.Helper()
 	const size = 32 << 10
 	var b []byte
-	for first := byte(textBegin); ; first = contFrame {
+	for first := byte(wiretest.TextBegin); ; first = wiretest.Next {
 		if len(message) <= size {
-			b = append(b, frame(first|0x80, message)...)
+			b = append(b, wiretest.Frame(first|wiretest.Fin, message)...)
 			break
 		}
-		b = append(b, frame(first, message[:size])...)
+		b = append(b, wiretest.Frame(first, message[:size])...)
 		message = message[size:]
 	}
 	begin := time.Now()
-	_, err := p.nc.Write(b)
+	_, err := p.Write(b)
 	require.NoError(t, err)
-	first, reply, err := p.receive()
+	first, reply, err := p.ReadFrame()
 	require.NoError(t, err)
-	require.Equal(t, byte(text), first)
+	require.Equal(t, byte(wiretest.Text), first)
 	require.NotContains(t, string(reply), "timed out")
 	return time.Since(begin)
 }

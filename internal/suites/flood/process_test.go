@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // clientEnv makes the test binary the process of the clients. It holds the
@@ -141,16 +143,16 @@ var errLeft = errors.New("the server closed the connection")
 
 // expectNumber reads a message that begins with its number.
 func (p *peer) expectNumber(n int) error {
-	first, payload, err := p.receive()
-	for last := first; err == nil && last&0x80 == 0; { // a message in fragments
-		last, _, err = p.receive()
+	first, payload, err := p.ReadFrame()
+	for last := first; err == nil && last&wiretest.Fin == 0; { // a message in fragments
+		last, _, err = p.ReadFrame()
 	}
 	switch {
 	case err != nil:
 		return err
-	case first == closing:
+	case first == wiretest.Close:
 		return errLeft
-	case first|0x80 != text || !strings.HasPrefix(string(payload), fmt.Sprintf("%08d ", n)):
+	case first|wiretest.Fin != wiretest.Text || !strings.HasPrefix(string(payload), fmt.Sprintf("%08d ", n)):
 		return fmt.Errorf("got frame %#x %.20q", first, payload)
 	}
 	return nil
@@ -167,7 +169,7 @@ func drainAll(peers []*peer) (total int, err error) {
 		if !errors.Is(err, errLeft) {
 			return 0, fmt.Errorf("message %d: %w", n, err)
 		}
-		err = p.send(closing, "\x03\xe8")
+		err = p.Send(wiretest.Close, "\x03\xe8")
 		total += n - 1
 	}
 	return total, err

@@ -222,7 +222,7 @@ func TestStalled_Trickle(t *testing.T) {
 		one := make([]byte, 1)
 		for err := error(nil); err == nil; {
 			<-time.After(slowly)
-			_, err = p.nc.Read(one)
+			_, err = p.tcp.Read(one)
 		}
 	}()
 	var err error

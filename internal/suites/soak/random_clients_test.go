@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // randomClients is the client process of the random soak: so many places, and in
@@ -159,7 +161,7 @@ func (c *randomClients) connect() (*randomClient, error) {
 		return nil, fmt.Errorf("connection %d: status %d: %w", life, status, err)
 	}
 	if r.small = rnd.IntN(4) == 0; r.small {
-		_ = w.nc.SetReadBuffer(64 << 10) // on the loopback interface, less crawls
+		_ = w.tcp.SetReadBuffer(64 << 10) // on the loopback interface, less crawls
 	}
 	r.wire = w
 	c.readers.Go(func() { // ends with the connection; waited for by runRandomClients
@@ -195,8 +197,8 @@ func (c *randomClients) abort(r *randomClient, path string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = nc.Write(upgradeRequest(c.Addr, path))
-	_ = nc.SetLinger(0)
+	_, _ = nc.Write([]byte(wiretest.Upgrade(path)))
+	_ = nc.tcp.SetLinger(0)
 	_ = nc.Close()
 	c.print(&r.report)
 	return nil
@@ -229,7 +231,7 @@ func (r *randomClient) act() {
 		r.floodLocked()
 		r.mu.Unlock()
 	case n < 70:
-		r.sendFrame(fin|opPing, []byte("ping"))
+		r.sendFrame(wiretest.Ping, "ping")
 	case n < 120:
 		var burst []action
 		for range r.rnd.IntN(40) {
@@ -298,23 +300,23 @@ func (r *randomClient) sendLocked(actions ...action) {
 		}
 		frames = appendMessage(frames, &a, r.rnd.IntN(10) == 0)
 	}
-	_, _ = r.nc.Write(frames) // the reader learns what became of the connection
+	_, _ = r.Write(frames) // the reader learns what became of the connection
 }
 
 func appendMessage(dst []byte, a *action, fragmented bool) []byte {
 	text, _ := json.Marshal(a) // numbers and strings: cannot fail
 	if !fragmented {
-		return appendFrame(dst, fin|opText, text)
+		return wiretest.AppendFrame(dst, wiretest.Text, text)
 	}
-	dst = appendFrame(dst, opText, text[:len(text)/2])
-	return appendFrame(dst, fin|opContinuation, text[len(text)/2:])
+	dst = wiretest.AppendFrame(dst, wiretest.TextBegin, text[:len(text)/2])
+	return wiretest.AppendFrame(dst, wiretest.Last, text[len(text)/2:])
 }
 
-func (r *randomClient) sendFrame(first byte, payload []byte) {
+func (r *randomClient) sendFrame(first byte, payload string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.last {
-		_, _ = r.nc.Write(appendFrame(nil, first, payload))
+		_ = r.Conn.Send(first, payload)
 	}
 }
 
@@ -329,24 +331,24 @@ func (r *randomClient) end() {
 		r.floodLocked() // what is queued then
 	}
 	r.EndedAt = time.Now().UnixNano()
-	_ = r.nc.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(patience))
 	switch r.Ending {
 	case endClose:
 		r.closed = true
-		_, _ = r.nc.Write(appendClose(nil, r.Code, r.Reason))
+		_, _ = r.Write(closeFrame(r.Code, r.Reason))
 	case endViolate:
-		_, _ = r.nc.Write(appendFrame(nil, fin|opBinary, []byte{1, 2, 3}))
+		_ = r.Conn.Send(wiretest.Binary, "\x01\x02\x03")
 	case endBye:
 		r.sendLocked(action{Action: "bye"})
 	case endHalf:
-		frame := appendFrame(nil, fin|opText, make([]byte, 100))
-		_, _ = r.nc.Write(frame[:1+r.rnd.IntN(100)])
-		_ = r.nc.CloseWrite()
+		frame := wiretest.Frame(wiretest.Text, strings.Repeat("\x00", 100))
+		_, _ = r.Write(frame[:1+r.rnd.IntN(100)])
+		_ = r.tcp.CloseWrite()
 	case endFIN:
-		_ = r.nc.CloseWrite()
+		_ = r.tcp.CloseWrite()
 	case endRST:
-		_ = r.nc.SetLinger(0)
-		_ = r.nc.Close()
+		_ = r.tcp.SetLinger(0)
+		_ = r.Close()
 	}
 	r.last = true
 }
@@ -366,26 +368,26 @@ func (r *randomClient) quiet() <-chan struct{} {
 
 // read is the reader: it checks all that comes until the connection has ended.
 func (r *randomClient) read() {
-	defer r.nc.Close()
+	defer r.Close()
 	for {
 		if d := r.pause.Swap(0); d > 0 {
 			timer := time.NewTimer(time.Duration(d) * time.Millisecond)
 			<-timer.C
 		}
-		op, payload, err := r.next()
+		m, err := r.ReadMessage()
 		r.mu.Lock()
 		switch {
 		case err != nil:
 			r.brokenLocked(err)
-		case op == opText:
-			r.textLocked(payload)
-		case op == opClose:
-			r.closeLocked(payload)
-		case op != opPong || string(payload) != "ping":
-			r.fault("frame %#x %.80q", op, payload)
+		case m.Op == wiretest.OpText:
+			r.textLocked(m.Payload)
+		case m.Op == wiretest.OpClose:
+			r.closeLocked(m.Payload)
+		case m.Op != wiretest.OpPong || m.Payload != "ping":
+			r.fault("%v", m)
 		}
 		r.Replies, r.Posts, r.TimedOut, r.ID = r.replies, r.posts, r.timedOut, r.id
-		if err != nil || op == opClose {
+		if err != nil || m.Op == wiretest.OpClose {
 			r.last = true
 			r.mu.Unlock()
 			return
@@ -394,8 +396,8 @@ func (r *randomClient) read() {
 	}
 }
 
-func (r *randomClient) textLocked(payload []byte) {
-	if err := r.message(payload); err != nil {
+func (r *randomClient) textLocked(payload string) {
+	if err := r.message([]byte(payload)); err != nil {
 		r.fault("%v", err)
 	}
 	if len(r.expected) == 0 && r.rest != nil {
@@ -411,14 +413,14 @@ func (r *randomClient) brokenLocked(err error) {
 }
 
 // closeLocked answers a Close frame, and reads the end.
-func (r *randomClient) closeLocked(payload []byte) {
-	r.Closed, r.CloseReason = closeOf(payload)
+func (r *randomClient) closeLocked(payload string) {
+	r.Closed, r.CloseReason = wiretest.ParseClose(payload)
 	if !r.closed && (!r.last || !r.dropped()) {
-		_, _ = r.nc.Write(appendClose(nil, r.Closed, ""))
+		_, _ = r.Write(closeFrame(r.Closed, ""))
 	}
 	r.last = true
-	_ = r.nc.SetReadDeadline(time.Now().Add(patience))
-	if err := r.expectEnd(); err != nil {
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	if err := r.ReadEnd(); err != nil {
 		if !r.dropped() {
 			r.fault("%v", err)
 		}

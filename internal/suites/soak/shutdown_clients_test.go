@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // Kinds of busy clients, by their number.
@@ -96,7 +98,7 @@ func dialBusy(p plan, n int, query string) (*busyClient, error) {
 	if p.Program == "cut" {
 		c.Ending = endCut
 	}
-	if err := w.nc.SetDeadline(time.Now().Add(3 * patience)); err != nil {
+	if err := w.SetDeadline(time.Now().Add(3 * patience)); err != nil {
 		return nil, err
 	}
 	switch {
@@ -113,7 +115,7 @@ func (c *busyClient) send(route string, milliseconds int) {
 	c.Sent++
 	a := action{Action: route, N: c.Sent, Wait: milliseconds, Reply: sizeOf(c.rnd)}
 	c.expected = append(c.expected, expectation{n: a.N, size: a.Reply})
-	_, _ = c.nc.Write(appendMessage(nil, &a, false)) // the reader learns what became of the connection
+	_, _ = c.Write(appendMessage(nil, &a, false)) // the reader learns what became of the connection
 }
 
 // sendMore keeps a client busy: some with a message for each reply, most with the
@@ -133,23 +135,23 @@ func (c *busyClient) sendMore() {
 }
 
 func (c *busyClient) read() {
-	defer c.nc.Close()
+	defer c.Close()
 	for {
-		op, payload, err := c.next()
+		m, err := c.ReadMessage()
 		switch {
 		case err != nil:
 			if c.Ending != endCut {
 				c.Faults = append(c.Faults, fmt.Sprint("broken off: ", err))
 			}
-		case op == opClose:
-			c.Closed, c.CloseReason = closeOf(payload)
-			_, _ = c.nc.Write(appendClose(nil, c.Closed, ""))
-			if err = c.expectEnd(); err != nil && c.Ending != endCut {
+		case m.Op == wiretest.OpClose:
+			c.Closed, c.CloseReason = wiretest.ParseClose(m.Payload)
+			_, _ = c.Write(closeFrame(c.Closed, ""))
+			if err = c.ReadEnd(); err != nil && c.Ending != endCut {
 				c.Faults = append(c.Faults, err.Error())
 			}
 			c.Clean = err == nil
-		case op == opText:
-			err = c.message(payload)
+		case m.Op == wiretest.OpText:
+			err = c.message([]byte(m.Payload))
 			if err != nil {
 				c.Faults = append(c.Faults, err.Error())
 			} else if c.Life%hoseEvery == 0 || len(c.expected) == 0 {
@@ -157,7 +159,7 @@ func (c *busyClient) read() {
 			}
 		}
 		c.Replies, c.TimedOut, c.ID = c.replies, c.timedOut, c.id
-		if err != nil || op == opClose {
+		if err != nil || m.Op == wiretest.OpClose {
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package soak_test
 
 import (
-	"bufio"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // shutdownGrace is how long a shutdown lets a connection's integrations answer.
@@ -111,16 +112,13 @@ func (f *fire) probe(t *testing.T) (accepted bool) {
 	nc, err := dialTCP(f.addr, 1)
 	require.NoError(t, err)
 	defer nc.Close()
-	_, err = nc.Write(upgradeRequest(f.addr, "/?refuse&life=0"))
+	answer, err := nc.Ask(wiretest.Upgrade("/?refuse&life=0"))
 	require.NoError(t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusForbidden { // $connect was asked
+	if answer.Status == http.StatusForbidden { // $connect was asked
 		return true
 	}
-	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
-	require.Equal(t, "1", resp.Header.Get("Retry-After"))
+	require.Equal(t, http.StatusServiceUnavailable, answer.Status)
+	require.Equal(t, "1", answer.Get("Retry-After"))
 	return false
 }
 

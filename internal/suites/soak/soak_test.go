@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // idleLedger counts what happened to each connection.
@@ -153,7 +151,7 @@ func runClients(addr string) error {
 	third := connections / 3
 	if err := each(peers[:connections-third], func(n int) error {
 		if n >= third {
-			return peers[n].nc.Close()
+			return peers[n].Close()
 		}
 		return peers[n].leave()
 	}); err != nil {
@@ -188,86 +186,53 @@ func each(peers []*peer, do func(n int) error) error {
 	return nil
 }
 
-// peer is a client that speaks bytes: many of them have to be cheap.
-type peer struct{ nc net.Conn }
+// peer is one of the many idle clients.
+type peer struct{ *wire }
 
 func dial(addr string, n int) (*peer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n%200))}}
-	nc, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
+	w, status, err := dialWire(addr, n, "/")
+	if err != nil || w == nil {
+		return nil, fmt.Errorf("client %d: status %d: %w", n, status, err)
 	}
-	if err := nc.SetDeadline(time.Now().Add(3 * time.Minute)); err != nil {
-		return nil, err
-	}
-	if _, err := fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr); err != nil {
-		return nil, err
-	}
-	var head strings.Builder
-	for one := make([]byte, 1); !strings.HasSuffix(head.String(), "\r\n\r\n"); {
-		if _, err := nc.Read(one); err != nil {
-			return nil, err
-		}
-		head.Write(one)
-	}
-	if !strings.HasPrefix(head.String(), fmt.Sprintf("HTTP/1.1 %d ", http.StatusSwitchingProtocols)) {
-		return nil, fmt.Errorf("upgrade refused: %s", head.String())
-	}
-	return &peer{nc}, nil
+	return &peer{w}, w.SetDeadline(time.Now().Add(3 * time.Minute))
 }
 
 func (p *peer) ask(question, want string) error {
-	if err := p.write(0x81, question); err != nil {
+	if err := p.Send(wiretest.Text, question); err != nil {
 		return err
 	}
 	return p.receive(want)
 }
 
-func (p *peer) write(first byte, payload string) error {
-	b := []byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}
-	_, err := p.nc.Write(append(b, payload...))
-	return err
-}
-
 // receive reads a text frame.
-func (p *peer) receive(want string) error { return p.expectFrame(0x81, want) }
+func (p *peer) receive(want string) error { return p.expectFrame(wiretest.Text, want) }
 
 func (p *peer) expectFrame(first byte, want string) error {
-	frame := make([]byte, 2+len(want))
-	for n := 0; n < len(frame); {
-		m, err := p.nc.Read(frame[n:])
-		if err != nil {
-			return err
-		}
-		n += m
+	got, payload, err := p.ReadFrame()
+	if err == nil && (got != first || string(payload) != want) {
+		err = fmt.Errorf("frame %#x %q, want %#x %q", got, payload, first, want)
 	}
-	if got, expected := string(frame), string([]byte{first, byte(len(want))})+want; got != expected {
-		return fmt.Errorf("frame %q, want %q", got, expected)
-	}
-	return nil
+	return err
 }
 
 // leave closes with 1000 and waits for the answer.
 func (p *peer) leave() error {
-	if err := p.write(0x88, "\x03\xe8bye"); err != nil {
+	if err := p.Send(wiretest.Close, "\x03\xe8bye"); err != nil {
 		return err
 	}
-	if err := p.expectFrame(0x88, "\x03\xe8bye"); err != nil {
+	if err := p.expectFrame(wiretest.Close, "\x03\xe8bye"); err != nil {
 		return err
 	}
-	return p.nc.Close()
+	return p.Close()
 }
 
 // expectClose waits for the server's close and answers it.
 func (p *peer) expectClose() error {
-	if err := p.expectFrame(0x88, "\x03\xe8Connection Closed Normally"); err != nil {
+	if err := p.expectFrame(wiretest.Close, "\x03\xe8Connection Closed Normally"); err != nil {
 		return err
 	}
-	if err := p.write(0x88, "\x03\xe8"); err != nil {
+	if err := p.Send(wiretest.Close, "\x03\xe8"); err != nil {
 		return err
 	}
-	return p.nc.Close()
+	return p.Close()
 }

@@ -1,0 +1,198 @@
+package wiretest
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"unicode/utf8"
+)
+
+// Conn is the client's end of a connection. One goroutine reads, any number write.
+type Conn struct {
+	net.Conn // Read of it is hidden: it would miss what is buffered
+
+	br       *bufio.Reader
+	partial  []byte // of the message under way
+	frames   int    // of it
+	sawClose bool
+}
+
+// NewConn returns a client over nc, which it reads through a small buffer.
+func NewConn(nc net.Conn) *Conn {
+	return &Conn{Conn: nc, br: bufio.NewReaderSize(nc, 1<<10)}
+}
+
+// Read reads what follows the last frame or answer that was read.
+func (c *Conn) Read(b []byte) (int, error) { return c.br.Read(b) }
+
+// Peek waits for a byte and does not take it.
+func (c *Conn) Peek() error {
+	_, err := c.br.Peek(1)
+	return err
+}
+
+// Send writes a frame.
+func (c *Conn) Send(first byte, payload string) error {
+	_, err := c.Write(Frame(first, payload))
+	return err
+}
+
+// SendAhead writes texts in one go, beside what is read meanwhile. The channel
+// has the outcome.
+func (c *Conn) SendAhead(messages ...string) <-chan error {
+	var all []byte
+	for _, m := range messages {
+		all = append(all, Frame(Text, m)...)
+	}
+	failed := make(chan error, 1)
+	go func() { // ends when all is written, or with the connection
+		_, err := c.Write(all)
+		failed <- err
+	}()
+	return failed
+}
+
+// longest is the longest frame that a test of the gateway can expect.
+const longest = 1 << 30
+
+// ReadFrame reads a frame and checks what RFC 6455, sections 5.1 to 5.5, requires of
+// one by itself. The error is io.EOF where the stream ends between two frames.
+func (c *Conn) ReadFrame() (first byte, payload []byte, err error) {
+	if c.sawClose {
+		return 0, nil, errors.New("a frame is read after the server's Close frame: use ReadEnd")
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(c.br, head[:]); err != nil {
+		return 0, nil, err
+	}
+	if err := checkHead(head); err != nil {
+		return 0, nil, err
+	}
+	length, err := c.readLength(head[1])
+	if err != nil {
+		return 0, nil, fmt.Errorf("within a length: %w", err)
+	}
+	payload = make([]byte, length)
+	if _, err := io.ReadFull(c.br, payload); err != nil {
+		return 0, nil, fmt.Errorf("within a frame: %w", unexpected(err))
+	}
+	if head[0] == Close {
+		c.sawClose = true
+		return head[0], payload, checkClose(payload)
+	}
+	return head[0], payload, nil
+}
+
+func checkHead(head [2]byte) error {
+	switch op := head[0] & 0x0f; {
+	case head[0]&0x70 != 0:
+		return fmt.Errorf("reserved bits in %#x", head[0])
+	case head[1]&maskBit != 0:
+		return errors.New("the server's frame is masked")
+	case op > OpText && op < OpClose || op > OpPong:
+		return fmt.Errorf("opcode %#x, which is not the gateway's to send", op)
+	case op >= OpClose && (head[0]&Fin == 0 || head[1] > 125):
+		return errors.New("control frame in fragments or above 125 bytes")
+	}
+	return nil
+}
+
+func (c *Conn) readLength(short byte) (uint64, error) {
+	size, least := 2, uint64(126)
+	switch short {
+	case 126:
+	case 127:
+		size, least = 8, 1<<16
+	default:
+		return uint64(short), nil
+	}
+	var b [8]byte
+	if _, err := io.ReadFull(c.br, b[8-size:]); err != nil {
+		return 0, unexpected(err)
+	}
+	length := binary.BigEndian.Uint64(b[:])
+	if length < least || length > longest {
+		return 0, fmt.Errorf("%d in %d bytes", length, size)
+	}
+	return length, nil
+}
+
+// unexpected is err, but for the end of a stream that had more to come.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// checkClose requires a code that may be sent and a reason in UTF-8, or nothing.
+func checkClose(payload []byte) error {
+	if len(payload) == 0 {
+		return nil
+	}
+	code, reason := ParseClose(payload)
+	switch {
+	case code < 1000, code >= 1004 && code <= 1006, code >= 1015 && code < 3000, code > 4999:
+		return fmt.Errorf("the server closes with %q, which is no code to send", payload)
+	case !utf8.ValidString(reason):
+		return errors.New("the reason of the server's Close frame is not UTF-8")
+	}
+	return nil
+}
+
+// Message is a whole message or a control frame.
+type Message struct {
+	Op      byte
+	Payload string
+	Frames  int // in which it came
+}
+
+// String says what it is, its payload shortened.
+func (m Message) String() string {
+	payload := fmt.Sprintf("%.40q", m.Payload)
+	if len(m.Payload) > 40 {
+		payload += fmt.Sprintf("… (%d bytes)", len(m.Payload))
+	}
+	return fmt.Sprintf("frame with opcode %#x: %s", m.Op, payload)
+}
+
+// ReadMessage reads the next whole message, or a control frame before its end. It
+// checks the order of fragments and that a text is UTF-8.
+func (c *Conn) ReadMessage() (Message, error) {
+	for {
+		first, payload, err := c.ReadFrame()
+		op := first & 0x0f
+		switch {
+		case err != nil:
+			return Message{}, err
+		case op >= OpClose:
+			return Message{op, string(payload), 1}, nil
+		case (c.frames > 0) != (op == OpContinuation):
+			return Message{}, fmt.Errorf("frame with opcode %#x after %d fragments", op, c.frames)
+		}
+		c.partial, c.frames = append(c.partial, payload...), c.frames+1
+		if first&Fin == 0 {
+			continue
+		}
+		whole := Message{OpText, string(c.partial), c.frames}
+		c.partial, c.frames = c.partial[:0], 0
+		if !utf8.ValidString(whole.Payload) {
+			return whole, errors.New("the server's text is not UTF-8")
+		}
+		return whole, nil
+	}
+}
+
+// ReadEnd requires that the server has ended the stream.
+func (c *Conn) ReadEnd() error {
+	switch b, err := c.br.ReadByte(); {
+	case err == nil:
+		return fmt.Errorf("byte %#x instead of the end of the stream", b)
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("instead of the end of the stream: %w", err)
+	}
+	return nil
+}
