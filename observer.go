@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,22 +48,50 @@ type Observer struct {
 
 // observers calls those of a gateway, each under its guard.
 type observers struct {
-	list  []Observer
+	list  atomic.Pointer[[]Observer] // a slice is never changed once it is here; nil: there is no observer
 	guard *guard
 }
 
+// add adds an observer, also while others are called.
+func (os *observers) add(o Observer) {
+	for {
+		old := os.list.Load()
+		var list []Observer
+		if old != nil {
+			list = slices.Clone(*old)
+		}
+		list = append(list, o)
+		if os.list.CompareAndSwap(old, &list) {
+			return
+		}
+	}
+}
+
 // any reports whether there is one.
-func (os *observers) any() bool { return len(os.list) > 0 }
+func (os *observers) any() bool { return os.list.Load() != nil }
 
 // each calls tell with every observer. A panic ends that one call.
 func (os *observers) each(callback string, tell func(o *Observer)) {
-	for i := range os.list {
+	list := os.list.Load()
+	if list == nil {
+		return
+	}
+	for i := range *list {
 		func() {
 			defer os.guard.recovered(callback)
-			tell(&os.list[i])
+			tell(&(*list)[i])
 		}()
 	}
 }
+
+// tapped is the Gateway as package gatewaytest sees it: a [tap.Gateway].
+type tapped struct{ *Gateway }
+
+func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
+
+func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
+
+func (t tapped) Made() time.Time { return t.clock.Start() }
 
 func (os *observers) upgradeRejected(ctx context.Context, req *Request, statusCode int, err error) {
 	os.each("Observer.UpgradeRejected", func(o *Observer) {

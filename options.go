@@ -147,7 +147,7 @@ func WithObserver(o *Observer) Option {
 		if o == nil {
 			return fmt.Errorf("%w: the observer is nil", ErrInvalidOption)
 		}
-		c.observers.list = append(c.observers.list, *o)
+		c.observers.add(*o)
 		return nil
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/query"
+	"example.com/gateway/internal/tap"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -86,6 +87,7 @@ func upgradeSteps() [10]func(*upgrade) error {
 const retryAfter = "1"
 
 func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	tap.Offer[*Observer](r.Context(), tapped{g})
 	u := &upgrade{
 		g: g, w: w, r: r,
 		connectionID: connid.New(g.tag),

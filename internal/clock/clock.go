@@ -15,6 +15,9 @@ type Clock struct{ epoch time.Time }
 // New returns a clock that starts now. None of its instants is zero.
 func New() Clock { return Clock{time.Now().Add(-1)} }
 
+// Start returns when the clock was made.
+func (c Clock) Start() time.Time { return c.epoch }
+
 // At returns the instant of t, which must come from [time.Now].
 func (c Clock) At(t time.Time) Instant { return Instant(t.Sub(c.epoch)) }
 

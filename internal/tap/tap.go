@@ -1,0 +1,41 @@
+// Package tap is how package gatewaytest listens to a gateway that it did not make.
+// A [Tap] travels in the context of an upgrade request. The gateway that gets the
+// request calls it, and so offers itself to be observed. Nobody outside this module
+// can make a Tap.
+package tap
+
+import (
+	"context"
+	"time"
+)
+
+// Tap is called by each gateway that gets an upgrade request, before it answers. O
+// is the gateway's type of observer. Several requests may call a Tap at once.
+type Tap[O any] func(g Gateway[O])
+
+// Gateway is what a gateway offers to a Tap. Two are equal when they are the same
+// gateway.
+type Gateway[O any] interface {
+	// Observe adds an observer, for as long as the gateway lives.
+	Observe(o O)
+	// HasDisconnect reports whether there is a $disconnect route now.
+	HasDisconnect() bool
+	// Made returns when the gateway was made.
+	Made() time.Time
+	// Close stops the gateway at once.
+	Close() error
+}
+
+type key[O any] struct{}
+
+// NewContext returns a context that carries t.
+func NewContext[O any](ctx context.Context, t Tap[O]) context.Context {
+	return context.WithValue(ctx, key[O]{}, t)
+}
+
+// Offer calls the Tap in ctx, if there is one, with g.
+func Offer[O any](ctx context.Context, g Gateway[O]) {
+	if t, ok := ctx.Value(key[O]{}).(Tap[O]); ok {
+		t(g)
+	}
+}
