@@ -67,7 +67,8 @@ func TestValidation_ModelOfAMessage(t *testing.T) {
 				return
 			}
 			require.Regexp(t, `^\{"message": "Invalid request body", "connectionId":"`+c.ConnectionID()+`", "requestId":"[\w-]{15}="\}$`, got)
-			require.Empty(t, srv.Events(), "the integration is not asked")
+			require.Len(t, srv.Events(), 1)
+			require.Equal(t, 400, srv.Events()[0].Rejected, "the integration is not asked")
 			c.Send(`{"action":"m","kind":"a","x":"apple"}`) // the connection stays open
 			c.Receive()
 		})

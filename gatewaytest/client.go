@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,123 +15,21 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// DialOption changes a [Server.Dial].
-type DialOption func(*dialing)
-
-type dialing struct {
-	host         string
-	header       http.Header
-	query        url.Values
-	subprotocols []string
-	source       netip.Addr
-}
-
-// Header adds a header to the upgrade request. Host sets the host that the
-// server sees; the default is that of [Server.URL]. The headers of the handshake
-// itself cannot be changed: Connection, Upgrade, Sec-WebSocket-Key and -Version.
-func Header(name, value string) DialOption {
-	if http.CanonicalHeaderKey(name) == "Host" {
-		return func(d *dialing) { d.host = value }
-	}
-	return func(d *dialing) { d.header.Add(name, value) }
-}
-
-// Query adds a query parameter to the upgrade request.
-func Query(name, value string) DialOption {
-	return func(d *dialing) { d.query.Add(name, value) }
-}
-
-// Subprotocols offers subprotocols.
-func Subprotocols(names ...string) DialOption {
-	return func(d *dialing) { d.subprotocols = append(d.subprotocols, names...) }
-}
-
-// SourceIP sets the address that the server sees the client come from. Over TCP
-// it has to be one of this machine, such as any of 127.0.0.0/8.
-func SourceIP(ip string) DialOption {
-	addr := netip.MustParseAddr(ip)
-	return func(d *dialing) { d.source = addr }
-}
-
-// Refused is the answer to an upgrade that the server did not accept.
-type Refused struct {
-	StatusCode int
-	Header     http.Header
-	Body       string // up to 1 KiB of it
-}
-
-// Dial connects a client. It fails the test when the upgrade is refused.
-func (s *Server) Dial(tb testing.TB, opts ...DialOption) *Client {
-	tb.Helper()
-	c, refused := s.TryDial(tb, opts...)
-	if refused != nil {
-		tb.Fatalf("gatewaytest: upgrade refused with %d: %s", refused.StatusCode, refused.Body)
-	}
-	return c
-}
-
-// TryDial is [Server.Dial] for an upgrade that may be refused: either the client
-// or the refusal is nil.
-func (s *Server) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) {
-	tb.Helper()
-	d := dialing{header: http.Header{}, query: url.Values{}}
-	for _, o := range opts {
-		o(&d)
-	}
-	target := s.URL()
-	if len(d.query) > 0 {
-		target += "?" + d.query.Encode()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
-	defer cancel()
-	var nc *gate
-	ws, resp, err := wsconn.Dial(ctx, target, wsconn.DialOptions{
-		Host:         d.host,
-		Header:       d.header,
-		Subprotocols: d.subprotocols,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := s.dial(ctx, d.source)
-			if err != nil {
-				return nil, err
-			}
-			nc = newGate(conn)
-			return nc, nil
-		},
-	})
-	switch {
-	case err != nil && resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
-		body, _ := io.ReadAll(resp.Body)
-		return nil, &Refused{StatusCode: resp.StatusCode, Header: resp.Header, Body: string(body)}
-	case err != nil:
-		tb.Fatalf("gatewaytest: dial: %v", err)
-	}
-	c := &Client{
-		tb: tb, ws: ws, nc: nc, timeout: s.timeout, header: resp.Header,
-		id:   s.idOf(nc.LocalAddr().String()),
-		more: make(chan struct{}, 1), over: make(chan struct{}),
-	}
-	go c.receiveAll() // ends with the connection, which the cleanup drops, and waits
-	tb.Cleanup(func() {
-		c.Drop()
-		<-c.over
-	})
-	return c, nil
-}
-
 // Client is the client's end of a connection, by nhooyr.io/websocket. It reads
 // all the time, and keeps what it read for Receive, unless it is paused. Its
 // methods fail the test rather than return an error.
 type Client struct {
-	tb      testing.TB
-	ws      *wsconn.Client
-	nc      *gate
-	timeout time.Duration
-	header  http.Header
-	id      string
+	tb     testing.TB
+	s      *Service
+	ws     *wsconn.Client
+	nc     *gate
+	header http.Header
+	id     string
 
 	mu       sync.Mutex // guards the fields below
-	messages []string
-	binary   bool // the server sent a binary message
+	messages []string   // to be received
+	received []string   // the last of those that were
+	binary   bool       // the server sent a binary message
 	end      error
 	echoed   *echo         // set when Close met the server's Close frame
 	more     chan struct{} // has a token when messages or end have changed
@@ -145,7 +42,22 @@ type echo struct {
 	reason string
 }
 
-// ConnectionID returns the connection's ID, which a real client does not know.
+func newClient(tb testing.TB, s *Service, ws *wsconn.Client, nc *gate, header http.Header) *Client {
+	c := &Client{
+		tb: tb, s: s, ws: ws, nc: nc, header: header,
+		id:   s.recorder.idOf(nc.LocalAddr().String()),
+		more: make(chan struct{}, 1), over: make(chan struct{}),
+	}
+	go c.receiveAll() // ends with the connection, which the cleanup drops, and waits
+	tb.Cleanup(func() {
+		c.Drop()
+		<-c.over
+	})
+	return c
+}
+
+// ConnectionID returns the connection's ID, which a real client does not know. It is
+// "" when no Gateway has accepted the upgrade, but another handler of yours.
 func (c *Client) ConnectionID() string { return c.id }
 
 // Subprotocol returns the subprotocol that the server chose, or "".
@@ -194,19 +106,20 @@ func (c *Client) Ping() {
 
 func (c *Client) must(what string, do func(context.Context) error) {
 	c.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	mustBeHere(c.tb, c.s)
+	ctx, cancel := context.WithTimeout(context.Background(), c.s.wait())
 	defer cancel()
 	if err := do(ctx); err != nil {
-		c.tb.Fatalf("gatewaytest: %s: %v", what, err)
+		c.tb.Fatalf("gatewaytest: %s: %v\n%s", what, err, c.seen())
 	}
 }
 
 // Receive returns the next message.
 func (c *Client) Receive() string {
 	c.tb.Helper()
-	text, ok := c.ReceiveWithin(c.timeout)
+	text, ok := c.ReceiveWithin(c.s.wait())
 	if !ok {
-		c.tb.Fatalf("gatewaytest: no message within %v", c.timeout)
+		c.tb.Fatalf("gatewaytest: no message within %v\n%s", c.s.wait(), c.seen())
 	}
 	return text
 }
@@ -215,6 +128,7 @@ func (c *Client) Receive() string {
 // test when the connection ends instead.
 func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 	c.tb.Helper()
+	mustBeHere(c.tb, c.s)
 	timeout := time.NewTimer(d)
 	defer timeout.Stop()
 	for {
@@ -222,6 +136,8 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 		messages, end, binary := c.messages, c.end, c.binary
 		if len(messages) > 0 {
 			c.messages = messages[1:]
+			c.received = append(c.received, messages[0])
+			c.received = c.received[max(0, len(c.received)-shownMessages):]
 		}
 		c.mu.Unlock()
 		switch {
@@ -230,7 +146,7 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 		case binary:
 			c.tb.Fatalf("gatewaytest: the server sent a binary message")
 		case end != nil:
-			c.tb.Fatalf("gatewaytest: the connection ended instead of a message: %v", end)
+			c.tb.Fatalf("gatewaytest: no message: %s\n%s", describeEnd(end), c.seen())
 		}
 		select {
 		case <-c.more:
@@ -254,12 +170,13 @@ func (c *Client) ReceiveJSON(v any) {
 // that came before can still be received.
 func (c *Client) ReceiveClose() (code int, reason string) {
 	c.tb.Helper()
-	timeout := time.NewTimer(c.timeout)
+	mustBeHere(c.tb, c.s)
+	timeout := time.NewTimer(c.s.wait())
 	defer timeout.Stop()
 	select {
 	case <-c.over:
 	case <-timeout.C:
-		c.tb.Fatalf("gatewaytest: the connection did not end within %v", c.timeout)
+		c.tb.Fatalf("gatewaytest: the connection did not end within %v\n%s", c.s.wait(), c.seen())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -272,11 +189,12 @@ func (c *Client) ReceiveClose() (code int, reason string) {
 	return wsconn.CloseAbnormal, ""
 }
 
-// Close closes the connection with a Close frame and waits for the server's.
+// Close closes the connection with a Close frame and waits for the server's, for at
+// most 5 seconds.
 func (c *Client) Close(code int, reason string) {
 	c.tb.Helper()
 	if err := c.ws.Close(code, reason); err != nil {
-		c.tb.Fatalf("gatewaytest: close: %v", err)
+		c.tb.Fatalf("gatewaytest: close: %v\n%s", err, c.seen())
 	}
 	// The package returns nil when the server's Close frame repeats the code. It
 	// may have read that frame itself, before the reading goroutine could.
@@ -319,4 +237,44 @@ func (c *Client) receiveAll() {
 			return
 		}
 	}
+}
+
+const (
+	// shownMessages is how many messages a failure shows, and shownBytes how much of
+	// each.
+	shownMessages = 3
+	shownBytes    = 200
+)
+
+// seen says what the client has seen, for the failure of a wait.
+func (c *Client) seen() string {
+	c.mu.Lock()
+	received, waiting := c.received, c.messages
+	c.mu.Unlock()
+	waiting = waiting[max(0, len(waiting)-shownMessages):]
+	return fmt.Sprintf("messages received last: %s\nnot yet received: %s\nevents of the connection: %s",
+		quote(received...), quote(waiting...), c.s.recorder.describe(c.id))
+}
+
+// quote returns the beginnings of messages.
+func quote(messages ...string) string {
+	if len(messages) == 0 {
+		return "none"
+	}
+	quoted := make([]string, len(messages))
+	for n, m := range messages {
+		if len(m) > shownBytes {
+			m = m[:shownBytes] + "…"
+		}
+		quoted[n] = fmt.Sprintf("%q", m)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// describeEnd says how a connection ended.
+func describeEnd(err error) string {
+	if code, reason, ok := wsconn.ReceivedClose(err); ok {
+		return fmt.Sprintf("the server closed the connection with %d %q", code, reason)
+	}
+	return fmt.Sprintf("the connection broke off: %v", err)
 }

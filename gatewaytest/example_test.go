@@ -73,7 +73,7 @@ func ExampleServer_WaitDisconnect() {
 	}
 }
 
-// The example above, run.
+// The example of virtual time, run.
 func TestReminder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testReminder)

@@ -14,12 +14,21 @@ import (
 	"example.com/gateway"
 )
 
-// Management returns a client of the management API: what a backend does by
-// HTTP. Its errors match the same [gateway.ErrGone] and so on as the Gateway's
-// own, and are a *[ManagementError]. An ID that was never issued is another
-// matter: in process it is ErrGone, here it gets 400 and matches none of them.
-func (s *Server) Management() gateway.ConnectionsAPI {
-	return &management{base: s.ManagementURL(), client: s.HTTPClient()}
+// Management returns a client of the management API at [Server.ManagementURL]: what a
+// backend does over HTTP. Its calls are not signed. Its errors match the same
+// [gateway.ErrGone] and so on as the Gateway's own, and are a *[ManagementError]. An ID
+// that was never issued is another matter: in process it is ErrGone, here it gets 400
+// and matches none of them.
+func (s *Server) Management() gateway.ConnectionsAPI { return s.ManagementAt(s.path) }
+
+// ManagementURL returns the endpoint for an AWS client: http://…/test, without
+// /@connections. Over TCP any client reaches it, in memory only [Service.HTTPClient].
+func (s *Server) ManagementURL() string { return s.HTTPURL() + s.path }
+
+// ManagementAt is [Server.Management] for a handler of your own. path is where it
+// serves @connections: "/prod", if that is /prod/@connections/.
+func (s *Service) ManagementAt(path string) gateway.ConnectionsAPI {
+	return &management{base: s.HTTPURL() + strings.TrimSuffix(path, "/"), client: s.HTTPClient()}
 }
 
 // ManagementError is an answer of the management API that is no success.

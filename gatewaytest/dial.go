@@ -1,0 +1,180 @@
+package gatewaytest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+
+	"example.com/gateway/internal/wsconn"
+)
+
+// DialOption changes a [Service.Dial].
+type DialOption func(*dialing)
+
+type dialing struct {
+	path         string // with a query, maybe; "": that of URL
+	host         string
+	header       http.Header
+	query        url.Values
+	subprotocols []string
+	source       netip.Addr
+}
+
+// Path sets the path that the client dials, and may have a query: "/ws?room=1". The
+// default is that of [Service.URL].
+func Path(path string) DialOption {
+	return func(d *dialing) { d.path = path }
+}
+
+// Header adds a header to the upgrade request. Host sets the host that the
+// server sees; the default is that of [Service.URL]. The headers of the handshake
+// itself cannot be changed: Connection, Upgrade, Sec-WebSocket-Key and -Version.
+func Header(name, value string) DialOption {
+	if http.CanonicalHeaderKey(name) == "Host" {
+		return func(d *dialing) { d.host = value }
+	}
+	return func(d *dialing) { d.header.Add(name, value) }
+}
+
+// Cookie adds a cookie to the upgrade request.
+func Cookie(name, value string) DialOption { return Cookies(&http.Cookie{Name: name, Value: value}) }
+
+// Cookies adds the names and values of cookies to the upgrade request, such as those
+// that an earlier response has set: Cookies(resp.Cookies()...).
+func Cookies(cookies ...*http.Cookie) DialOption {
+	return func(d *dialing) {
+		request := http.Request{Header: d.header}
+		for _, c := range cookies {
+			request.AddCookie(c)
+		}
+	}
+}
+
+// Query adds a query parameter to the upgrade request, after those of [Path].
+func Query(name, value string) DialOption {
+	return func(d *dialing) { d.query.Add(name, value) }
+}
+
+// Subprotocols offers subprotocols, in this order.
+func Subprotocols(names ...string) DialOption {
+	return func(d *dialing) { d.subprotocols = append(d.subprotocols, names...) }
+}
+
+// SourceIP sets the address that the server sees the client come from. Over TCP
+// it has to be one of this machine, such as any of 127.0.0.0/8. The default is
+// 127.0.0.1. SourceIP panics when ip is no address.
+func SourceIP(ip string) DialOption {
+	addr := netip.MustParseAddr(ip)
+	return func(d *dialing) { d.source = addr }
+}
+
+// Refused is the answer to an upgrade that was not accepted, by a Gateway or by the
+// handler around it. A redirect is such an answer, and is not followed.
+type Refused struct {
+	StatusCode int
+	Header     http.Header
+	Body       string // up to 1 KiB of it
+}
+
+// Dial connects a client. It fails the test when the upgrade is refused, and shows the
+// whole answer. When the test tb ends, the client drops its connection.
+func (s *Service) Dial(tb testing.TB, opts ...DialOption) *Client {
+	tb.Helper()
+	c, refused, target := s.tryDial(tb, opts)
+	if refused == nil {
+		return c
+	}
+	var answer strings.Builder
+	fmt.Fprintf(&answer, "%d %s\n", refused.StatusCode, http.StatusText(refused.StatusCode))
+	_ = refused.Header.Write(&answer)
+	fmt.Fprintf(&answer, "\r\n%s", refused.Body)
+	hint := ""
+	if !refused.byGateway {
+		hint = ", before it came to a Gateway: is Gateway.Handler mounted at that path, and does all in front of it let the request pass?"
+	}
+	tb.Fatalf("gatewaytest: the upgrade to %s was refused%s\n%s", target, hint, strings.ReplaceAll(answer.String(), "\r\n", "\n"))
+	return nil
+}
+
+// TryDial is [Service.Dial] for an upgrade that may be refused: either the client
+// or the refusal is nil.
+func (s *Service) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) {
+	tb.Helper()
+	c, refused, _ := s.tryDial(tb, opts)
+	if refused == nil {
+		return c, nil
+	}
+	return nil, &refused.Refused
+}
+
+// refusal is a Refused, and who has refused.
+type refusal struct {
+	Refused
+	byGateway bool
+}
+
+func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refusal, target string) {
+	tb.Helper()
+	mustBeHere(tb, s)
+	d := dialing{header: http.Header{}, query: url.Values{}}
+	for _, o := range opts {
+		o(&d)
+	}
+	target = s.target(tb, &d)
+	ctx, cancel := context.WithTimeout(context.Background(), s.wait())
+	defer cancel()
+	var nc *gate
+	ws, resp, err := wsconn.Dial(ctx, target, wsconn.DialOptions{
+		Host:         d.host,
+		Header:       d.header,
+		Subprotocols: d.subprotocols,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := s.dial(ctx, d.source)
+			if err != nil {
+				return nil, err
+			}
+			nc = newGate(conn)
+			return nc, nil
+		},
+	})
+	if err == nil {
+		return newClient(tb, s, ws, nc, resp.Header), nil, target
+	}
+	s.mu.Lock()
+	misuse, byGateway := s.misuse, nc != nil && s.answered[nc.LocalAddr().String()]
+	s.mu.Unlock()
+	switch {
+	case misuse != "":
+		tb.Fatalf("gatewaytest: %s", misuse)
+	case resp == nil || resp.StatusCode == http.StatusSwitchingProtocols:
+		tb.Fatalf("gatewaytest: dial %s: %v", target, err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	return nil, &refusal{Refused{StatusCode: resp.StatusCode, Header: resp.Header, Body: string(body)}, byGateway}, target
+}
+
+// target returns the URL to dial.
+func (s *Service) target(tb testing.TB, d *dialing) string {
+	tb.Helper()
+	target := s.URL()
+	if d.path != "" {
+		if !strings.HasPrefix(d.path, "/") {
+			tb.Fatalf("gatewaytest: Path(%q): a path begins with a slash", d.path)
+		}
+		target = "ws://" + s.host() + d.path
+	}
+	if len(d.query) == 0 {
+		return target
+	}
+	separator := "?"
+	if strings.Contains(target, "?") {
+		separator = "&"
+	}
+	return target + separator + d.query.Encode()
+}

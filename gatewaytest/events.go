@@ -1,0 +1,290 @@
+package gatewaytest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/gateway"
+)
+
+// Event is one invocation of an integration, or a message that was rejected before
+// an integration was asked.
+//
+// With [New] and [NewTCP] it shows what the integration itself got and returned,
+// inside all middleware. With [Serve] and [ServeHandler] it shows what the Gateway
+// sees, outside all middleware: the outcome that the client is answered with, also
+// when a middleware answered in place of the integration.
+type Event struct {
+	// Request is what the integration got. Its Body is a copy, and Upgrade is nil.
+	// With Serve and ServeHandler it is as the integration left it, and has no Body
+	// when the integration has timed out.
+	gateway.Request
+	Response *gateway.Response // what the integration returned
+	// Err is the error that the integration returned, or why the message was rejected.
+	// With Serve and ServeHandler an error of the integration is a
+	// *[gateway.IntegrationError] that wraps it.
+	Err error
+	// Rejected is the status in the error frame of a rejected message: 403 no route
+	// matched, 429 it was throttled, 400 it does not fit its model. RouteKey is ""
+	// when no route matched. Of an invocation it is 0.
+	Rejected int
+}
+
+// recorder keeps the events of a Service.
+type recorder struct {
+	innermost bool // a middleware of ours records the invocations, not the observer
+
+	mu     sync.Mutex        // guards the fields below
+	ids    map[string]string // connection ID by the client's address
+	ends   map[string]*end   // by connection ID, of every connection that was opened
+	events []Event
+	more   chan struct{} // closed and replaced with each change
+}
+
+// end is what is known of how a connection ended.
+type end struct {
+	closed bool
+	routed bool // a $disconnect route runs for it
+	event  Event
+}
+
+func (r *recorder) init() {
+	r.ids, r.ends, r.more = map[string]string{}, map[string]*end{}, make(chan struct{})
+}
+
+// middleware records every invocation of next.
+func (r *recorder) middleware(next gateway.Integration) gateway.Integration {
+	return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		e := newEvent(req)
+		defer func() { r.add(e) }() // also when next panics
+		e.Err = errors.New("gatewaytest: the integration did not return")
+		e.Response, e.Err = next.Invoke(ctx, req)
+		return e.Response, e.Err
+	})
+}
+
+// observer records what happens to the clients that clientOf knows by the context of
+// their upgrade. It returns "" for those of others.
+func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect func() bool) *gateway.Observer {
+	o := &gateway.Observer{
+		ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
+			if addr := clientOf(ctx); addr != "" {
+				r.opened(addr, c)
+			}
+		},
+		ConnectionClosed: func(_ context.Context, c gateway.Connection, statusCode int, reason string) {
+			r.closed(c, statusCode, reason, hasDisconnect())
+		},
+		MessageRejected: func(ctx context.Context, req *gateway.Request, statusCode int, err error) {
+			if clientOf(ctx) != "" {
+				e := newEvent(req)
+				e.Err, e.Rejected = err, statusCode
+				r.add(e)
+			}
+		},
+	}
+	if !r.innermost {
+		o.IntegrationDone = func(ctx context.Context, req *gateway.Request, resp *gateway.Response, _ time.Duration, err error) {
+			if clientOf(ctx) != "" {
+				e := newEvent(req)
+				e.Response, e.Err = resp, err
+				r.add(e)
+			}
+		}
+	}
+	return o
+}
+
+func newEvent(req *gateway.Request) Event {
+	e := Event{Request: *req}
+	e.Body = bytes.Clone(req.Body)
+	e.Upgrade = nil
+	return e
+}
+
+func (r *recorder) add(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	r.changedLocked()
+}
+
+func (r *recorder) changedLocked() {
+	close(r.more)
+	r.more = make(chan struct{})
+}
+
+func (r *recorder) opened(addr string, c gateway.Connection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids[addr] = c.ID
+	r.ends[c.ID] = &end{}
+}
+
+func (r *recorder) closed(c gateway.Connection, statusCode int, reason string, routed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.ends[c.ID]
+	if e == nil { // it is of another server's client
+		return
+	}
+	e.closed, e.routed = true, routed
+	e.event.Request = gateway.Request{
+		EventType: gateway.EventDisconnect, ConnectionID: c.ID, Identity: c.Identity, ConnectedAt: c.ConnectedAt,
+		DisconnectStatusCode: statusCode, DisconnectReason: reason,
+	}
+	r.changedLocked()
+}
+
+func (r *recorder) idOf(addr string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[addr]
+}
+
+// endOf returns how a connection ended, as far as is known. ok is false for a
+// connection that was never opened.
+func (r *recorder) endOf(connectionID string) (e end, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.ends[connectionID]; p != nil {
+		return *p, true
+	}
+	return end{}, false
+}
+
+func (r *recorder) all() (events []Event, more <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events, r.more
+}
+
+// Events returns a copy of the events so far, in the order of their end. With [New]
+// and [NewTCP] an invocation that a middleware answered in place of the integration
+// leaves none.
+func (s *Service) Events() []Event {
+	events, _ := s.recorder.all()
+	return append([]Event(nil), events...)
+}
+
+// WaitEvent waits for the first event that match accepts, among those that have
+// been and those to come. match is called once for each event.
+func (s *Service) WaitEvent(match func(Event) bool) Event {
+	s.tb.Helper()
+	e, ok := s.await(match, func() (Event, bool) { return Event{}, false })
+	if !ok {
+		s.tb.Fatalf("gatewaytest: no such event within %v\nevents: %s", s.wait(), s.recorder.describe(""))
+	}
+	return e
+}
+
+// WaitDisconnect waits for the DISCONNECT event of a connection. If its Gateway has no
+// $disconnect route, it waits for the end of the connection, and returns an Event that
+// Events does not have: with ConnectionID, Identity, ConnectedAt, DisconnectStatusCode
+// and DisconnectReason.
+func (s *Service) WaitDisconnect(connectionID string) Event {
+	s.tb.Helper()
+	e, ok := s.await(func(e Event) bool {
+		return e.EventType == gateway.EventDisconnect && e.ConnectionID == connectionID
+	}, func() (Event, bool) {
+		end, _ := s.recorder.endOf(connectionID)
+		return end.event, end.closed && !end.routed
+	})
+	if !ok {
+		s.tb.Fatalf("gatewaytest: no $disconnect of connection %q within %v: %s\nevents of the connection: %s",
+			connectionID, s.wait(), s.recorder.whyNot(connectionID), s.recorder.describe(connectionID))
+	}
+	return e
+}
+
+// await returns the first event that match accepts, or what instead gives.
+func (s *Service) await(match func(Event) bool, instead func() (Event, bool)) (e Event, ok bool) {
+	s.tb.Helper()
+	mustBeHere(s.tb, s)
+	timeout := time.NewTimer(s.wait())
+	defer timeout.Stop()
+	for seen := 0; ; {
+		events, more := s.recorder.all()
+		for ; seen < len(events); seen++ {
+			if match(events[seen]) {
+				return events[seen], true
+			}
+		}
+		if e, ok := instead(); ok {
+			return e, true
+		}
+		select {
+		case <-more:
+		case <-timeout.C:
+			return Event{}, false
+		}
+	}
+}
+
+// mustBeHere fails the test when s is used in another synctest bubble than its own.
+func mustBeHere(tb testing.TB, s *Service) {
+	tb.Helper()
+	if wrong := s.wrongBubble(); wrong != "" {
+		tb.Fatalf("gatewaytest: %s", wrong)
+	}
+}
+
+// whyNot says why a connection has no DISCONNECT event.
+func (r *recorder) whyNot(connectionID string) string {
+	switch e, ok := r.endOf(connectionID); {
+	case !ok:
+		return "no client of this server has had a connection with this ID"
+	case !e.closed:
+		return "the connection has not closed"
+	case r.innermost:
+		return fmt.Sprintf("the connection has closed with %d %q, but the integration of $disconnect has not returned, or a middleware answered in its place",
+			e.event.DisconnectStatusCode, e.event.DisconnectReason)
+	default:
+		return fmt.Sprintf("the connection has closed with %d %q, but the integration of $disconnect has not returned",
+			e.event.DisconnectStatusCode, e.event.DisconnectReason)
+	}
+}
+
+// describedEvents is how many events a failure shows.
+const describedEvents = 10
+
+// describe tells of the last events, for the failure of a wait: those of a connection,
+// or of all when connectionID is "".
+func (r *recorder) describe(connectionID string) string {
+	all, _ := r.all()
+	var events []Event
+	for _, e := range all {
+		if connectionID == "" || e.ConnectionID == connectionID {
+			events = append(events, e)
+		}
+	}
+	if len(events) == 0 {
+		return "none"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", len(events))
+	if n := len(events); n > describedEvents {
+		fmt.Fprintf(&b, ", the last %d of them", describedEvents)
+		events = events[n-describedEvents:]
+	}
+	for _, e := range events {
+		b.WriteString("\n\t" + e.describe())
+	}
+	return b.String()
+}
+
+func (e *Event) describe() string {
+	switch {
+	case e.Rejected != 0:
+		return fmt.Sprintf("message %s of %s: rejected with %d: %v", quote(string(e.Body)), e.ConnectionID, e.Rejected, e.Err)
+	case e.Err != nil:
+		return fmt.Sprintf("%s of %s: failed: %v", e.RouteKey, e.ConnectionID, e.Err)
+	}
+	return fmt.Sprintf("%s of %s", e.RouteKey, e.ConnectionID)
+}
