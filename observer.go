@@ -84,15 +84,6 @@ func (os *observers) each(callback string, tell func(o *Observer)) {
 	}
 }
 
-// tapped is the Gateway as package gatewaytest sees it: a [tap.Gateway].
-type tapped struct{ *Gateway }
-
-func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
-
-func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
-
-func (t tapped) Made() time.Time { return t.clock.Start() }
-
 func (os *observers) upgradeRejected(ctx context.Context, req *Request, statusCode int, err error) {
 	os.each("Observer.UpgradeRejected", func(o *Observer) {
 		if o.UpgradeRejected != nil {
@@ -148,3 +139,12 @@ func (os *observers) postFailed(ctx context.Context, connectionID string, bytes 
 		}
 	})
 }
+
+// tapped is the Gateway as package gatewaytest sees it: a [tap.Gateway].
+type tapped struct{ *Gateway }
+
+func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
+
+func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
+
+func (t tapped) Made() time.Time { return t.clock.Start() }
