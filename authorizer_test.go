@@ -291,7 +291,7 @@ func (s *strict) Authorize(context.Context, *gateway.Request) (*gateway.Authoriz
 	return &gateway.Authorization{PrincipalID: s.Name}, nil
 }
 
-func (s *strict) AuthenticateManagement(*http.Request, []byte) error { return nil }
+func (s *strict) AuthorizeManagement(context.Context, *gateway.ManagementCall) error { return nil }
 
 // What has a method Validate is asked where it is registered, and accepted once its
 // fields are right.

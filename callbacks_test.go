@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,8 +77,8 @@ func (m *misbehaving) CountRequest(context.Context, gateway.APIKey, time.Time) (
 	return true, nil
 }
 
-// AuthenticateManagement implements gateway.ManagementAuth.
-func (m *misbehaving) AuthenticateManagement(*http.Request, []byte) error {
+// AuthorizeManagement implements gateway.ManagementAuth.
+func (m *misbehaving) AuthorizeManagement(context.Context, *gateway.ManagementCall) error {
 	m.at("ManagementAuth")
 	return nil
 }

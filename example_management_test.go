@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"log"
 	"net/http"
@@ -56,4 +57,39 @@ func ExampleGateway_ManagementHandler() {
 	// Output:
 	// 200
 	// hello from elsewhere
+}
+
+// A ManagementAuth of one's own: backends show a token, and may post and look up, but
+// not disconnect anybody.
+func ExampleManagementAuth() {
+	token := []byte("Bearer 3f8a1c0d5e")
+	gw, err := gateway.New(gateway.WithManagementAuth(gateway.ManagementAuthFunc(
+		func(_ context.Context, call *gateway.ManagementCall) error {
+			shown := []byte(call.Request.Header.Get("Authorization"))
+			if subtle.ConstantTimeCompare(shown, token) != 1 || call.Action == gateway.ActionDeleteConnection {
+				return gateway.ErrForbidden
+			}
+			return nil
+		})))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+
+	srv := httptest.NewServer(gw.Handler())
+	defer srv.Close()
+	client, _ := dial(srv.URL)
+	defer client.close(1000, "")
+	for c := range gw.Connections() {
+		for _, method := range []string{"GET", "DELETE"} {
+			r := httptest.NewRequest(method, "/@connections/"+url.PathEscape(c.ID), nil)
+			r.Header.Set("Authorization", "Bearer 3f8a1c0d5e")
+			w := httptest.NewRecorder()
+			gw.ManagementHandler().ServeHTTP(w, r)
+			fmt.Println(method, w.Code)
+		}
+	}
+	// Output:
+	// GET 200
+	// DELETE 403
 }

@@ -28,20 +28,73 @@ type ConnectionsAPI interface {
 
 var _ ConnectionsAPI = (*Gateway)(nil)
 
-// ManagementAuth says who may call [Gateway.ManagementHandler]. It may have a
+// ManagementAuth decides who may call [Gateway.ManagementHandler]. It may have a
 // method Validate() error, which returns what is wrong with its fields: [New] calls
 // it, so that the mistake does not show only at the first call.
 type ManagementAuth interface {
-	// AuthenticateManagement returns nil to admit r. The body has been read, up to
-	// its bound, and is given apart; r.RequestURI and r.Header are as sent. Any
-	// error refuses the call with 403: a [PublicError] with its own code and
-	// message, another as ForbiddenException.
-	AuthenticateManagement(r *http.Request, body []byte) error
+	// AuthorizeManagement returns nil to allow the call. Any error refuses it with
+	// 403: a [PublicError] with its own code and message, with 401 if it wraps
+	// [ErrUnauthorized] too; any other as ForbiddenException, and its text goes to the
+	// log only. A panic refuses the call with 500.
+	//
+	// ctx is the context of the request, which ends when the caller goes away. The
+	// caller waits for AuthorizeManagement, which may run concurrently. Compare a secret
+	// in constant time: see package [crypto/subtle].
+	AuthorizeManagement(ctx context.Context, call *ManagementCall) error
+}
+
+// ManagementAuthFunc is a func that is a [ManagementAuth].
+type ManagementAuthFunc func(ctx context.Context, call *ManagementCall) error
+
+// AuthorizeManagement calls f.
+func (f ManagementAuthFunc) AuthorizeManagement(ctx context.Context, call *ManagementCall) error {
+	return f(ctx, call)
+}
+
+// ManagementAction is an operation of the @connections API.
+type ManagementAction string
+
+// The three operations. (Amazon API Gateway Management API reference: "Actions".)
+const (
+	ActionPostToConnection ManagementAction = "PostToConnection" // POST
+	ActionGetConnection    ManagementAction = "GetConnection"    // GET
+	ActionDeleteConnection ManagementAction = "DeleteConnection" // DELETE
+)
+
+// managementAction returns the operation of an HTTP method, or "".
+func managementAction(method string) ManagementAction {
+	switch method {
+	case http.MethodPost:
+		return ActionPostToConnection
+	case http.MethodGet:
+		return ActionGetConnection
+	case http.MethodDelete:
+		return ActionDeleteConnection
+	}
+	return ""
+}
+
+// ManagementCall is a call of the @connections API that a [ManagementAuth] decides on.
+type ManagementCall struct {
+	Action ManagementAction
+	// APIID and Stage are those of [WithAPI] and [WithStage], which an IAM policy
+	// names. The path of the request may say something else, since the handler may
+	// stand at many paths, and the caller chooses one.
+	APIID, Stage string
+	// ConnectionID is the connection that the call is about. It has the form of an ID
+	// of this package; whether the connection is open has not been checked.
+	ConnectionID string
+	// Request is the HTTP request: its RequestURI, Host and Header are as the caller
+	// sent them. Its Body has been read, and is in Body. Neither may be changed, or
+	// used after AuthorizeManagement has returned.
+	Request *http.Request
+	// Body is the whole body, at most Quotas.MessageBytes: the message of a POST.
+	Body []byte
 }
 
 type allowAll struct{}
 
-func (allowAll) AuthenticateManagement(*http.Request, []byte) error { return nil }
+func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { return nil }
 
 // PostToConnection queues data as one text message for the client of
 // connectionID and returns without waiting for the network. data is copied;
@@ -184,40 +237,41 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	ids := connid.NewAnswer(now)
 	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
-	call := managementCall{g: g, w: w, requestID: ids.Request}
+	answer := managementAnswer{g: g, w: w, requestID: ids.Request}
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
 	if g.managementAuth == nil {
-		g.log.Log(r.Context(), g.refusalLevel(slog.LevelError, http.StatusForbidden, now), "management call refused", "request_id", call.requestID, "error", errNoManagementAuth)
-		call.fail(ErrForbidden)
+		g.log.Log(r.Context(), g.refusalLevel(slog.LevelError, http.StatusForbidden, now), "management call refused", "request_id", answer.requestID, "error", errNoManagementAuth)
+		answer.fail(ErrForbidden)
 		return
 	}
 	id, ok := connectionIDOf(r.URL)
-	if !ok || r.Method != http.MethodPost && r.Method != http.MethodGet && r.Method != http.MethodDelete {
-		call.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN"})
+	action := managementAction(r.Method)
+	if !ok || action == "" {
+		answer.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN"})
 		return
 	}
-	body, err := call.readBody(r)
+	body, err := answer.readBody(r)
 	if err != nil {
-		call.fail(err)
+		answer.fail(err)
 		return
 	}
 	if _, issued := connid.Parse(id); !issued {
-		call.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
+		answer.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
 		return
 	}
-	if refused := g.authenticateManagement(r, body); refused != nil {
-		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, refused.wire.status, now), "management call refused", "request_id", call.requestID, "error", refused.err)
-		call.failWith(refused.wire)
+	if refused := g.authorizeManagement(r, action, id, body); refused != nil {
+		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, refused.wire.status, now), "management call refused", "request_id", answer.requestID, "error", refused.err)
+		answer.failWith(refused.wire)
 		return
 	}
 	if err := g.throttleManagement(now); err != nil {
-		call.fail(err)
+		answer.fail(err)
 		return
 	}
 	header["X-Amzn-Trace-Id"] = fields[2:3:3]
-	call.do(r.Context(), r.Method, id, body)
+	answer.do(r.Context(), action, id, body)
 }
 
 // refusedCall is why a ManagementAuth refuses a call, and the answer.
@@ -226,9 +280,9 @@ type refusedCall struct {
 	err  error
 }
 
-// authenticateManagement asks the ManagementAuth. What it returns is looked at here,
-// too: the methods of its error are its own code. A panic refuses the call with 500.
-func (g *Gateway) authenticateManagement(r *http.Request, body []byte) (refused *refusedCall) {
+// authorizeManagement asks the ManagementAuth. What it returns is looked at here,
+// too: the methods of its error are its own code.
+func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, id string, body []byte) (refused *refusedCall) {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
 	}
@@ -238,40 +292,14 @@ func (g *Gateway) authenticateManagement(r *http.Request, body []byte) (refused 
 			refused = &refusedCall{internalError(), errManagementAuth}
 		}
 	}()
-	r = r.WithContext(managementContext{r.Context(), g}) //nolint:contextcheck // it is the request's
-	if err := g.managementAuth.AuthenticateManagement(r, body); err != nil {
+	call := &ManagementCall{action, g.apiID, g.stage, id, r, body}
+	if err := g.managementAuth.AuthorizeManagement(r.Context(), call); err != nil {
 		return &refusedCall{refusedManagement(err), err}
 	}
 	return nil
 }
 
 var errManagementAuth = errors.New("the ManagementAuth panicked")
-
-// managementContext is the context of a request that a [ManagementAuth] looks at.
-type managementContext struct {
-	context.Context //nolint:containedctx // this is a context
-	g               *Gateway
-}
-
-type managementKey struct{}
-
-func (c managementContext) Value(key any) any {
-	if key == (managementKey{}) {
-		return c.g
-	}
-	return c.Context.Value(key)
-}
-
-// ManagementAPI returns the API ID and the stage of the gateway that asks a
-// [ManagementAuth], from the context of the request: what an IAM policy names. The
-// path says neither, since one handler may stand at many paths. Both are "" for any
-// other context.
-func ManagementAPI(ctx context.Context) (apiID, stage string) {
-	if g, ok := ctx.Value(managementKey{}).(*Gateway); ok {
-		return g.apiID, g.stage
-	}
-	return "", ""
-}
 
 // refusedManagement is how the refusal of a ManagementAuth shows: whatever else
 // it wraps, the call is forbidden.
@@ -287,8 +315,8 @@ func refusedManagement(err error) wireError {
 	return wire
 }
 
-// managementCall is one request to the management handler.
-type managementCall struct {
+// managementAnswer is the answer to one request to the management handler.
+type managementAnswer struct {
 	g         *Gateway
 	w         http.ResponseWriter
 	requestID string
@@ -299,7 +327,7 @@ var errReadBody = errors.New("reading the body")
 
 // readBody reads the body up to its quota. It goes by what comes, not by what
 // Content-Length says.
-func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
+func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil { // as in a request that no server has read
 		return nil, nil
 	}
@@ -331,22 +359,22 @@ func (m *managementCall) readBody(r *http.Request) ([]byte, error) {
 // readAhead bounds what Content-Length alone can make us allocate.
 const readAhead = 4 << 10
 
-func (m *managementCall) do(ctx context.Context, method, id string, body []byte) {
-	switch method {
-	case http.MethodPost:
+func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id string, body []byte) {
+	switch action {
+	case ActionPostToConnection:
 		if err := m.g.PostToConnection(ctx, id, body); err != nil {
 			m.fail(err)
 			return
 		}
 		m.w.WriteHeader(http.StatusOK)
-	case http.MethodGet:
+	case ActionGetConnection:
 		c, err := m.g.GetConnection(ctx, id)
 		if err != nil {
 			m.fail(err)
 			return
 		}
 		_, _ = m.w.Write(appendConnectionJSON(c))
-	default:
+	case ActionDeleteConnection:
 		if err := m.g.DeleteConnection(ctx, id); err != nil {
 			m.fail(err)
 			return
@@ -355,9 +383,9 @@ func (m *managementCall) do(ctx context.Context, method, id string, body []byte)
 	}
 }
 
-func (m *managementCall) fail(err error) { m.failWith(wireErrorOf(err)) }
+func (m *managementAnswer) fail(err error) { m.failWith(wireErrorOf(err)) }
 
-func (m *managementCall) failWith(e wireError) {
+func (m *managementAnswer) failWith(e wireError) {
 	header := m.w.Header()
 	if e.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")

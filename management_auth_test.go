@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -27,11 +28,6 @@ func field(w *httptest.ResponseRecorder, name string) string {
 	}
 	return ""
 }
-
-// authFunc is a func that is a ManagementAuth.
-type authFunc func(r *http.Request, body []byte) error
-
-func (f authFunc) AuthenticateManagement(r *http.Request, body []byte) error { return f(r, body) }
 
 // unreadable fails the test when somebody reads it.
 type unreadable struct{ tb testing.TB }
@@ -73,7 +69,8 @@ func TestManagement_Auth(t *testing.T) {
 	var log bytes.Buffer
 	verdict := error(nil)
 	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
-		gateway.WithManagementAuth(authFunc(func(r *http.Request, body []byte) error {
+		gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+			r, body := call.Request, call.Body
 			calls = append(calls, seen{r.Method, r.RequestURI, r.Header.Get("Authorization"), string(body)})
 			return verdict
 		})))
@@ -111,11 +108,51 @@ func TestManagement_Auth(t *testing.T) {
 	c.ReceiveClose() // and "never sent" has not come
 }
 
+// A ManagementAuth learns what is asked for, of which API, stage and connection,
+// whatever path the caller has chosen.
+func TestManagement_Call(t *testing.T) {
+	t.Parallel()
+	var calls []gateway.ManagementCall
+	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3", "api.example.com"), gateway.WithStage("prod", nil),
+		gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(ctx context.Context, call *gateway.ManagementCall) error {
+			require.Equal(t, "value", ctx.Value(requestKey{}))
+			calls = append(calls, *call)
+			*call = gateway.ManagementCall{Action: gateway.ActionDeleteConnection} // which changes nothing
+			return nil
+		})))
+	c := srv.Dial(t)
+	for _, tc := range [...]struct {
+		method string
+		action gateway.ManagementAction
+	}{
+		{"POST", gateway.ActionPostToConnection},
+		{"GET", gateway.ActionGetConnection},
+		{"DELETE", gateway.ActionDeleteConnection},
+	} {
+		calls = nil
+		method, action := tc.method, tc.action
+		r := httptest.NewRequest(method, "/dev/@connections/"+url.PathEscape(c.ConnectionID()), strings.NewReader(method))
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, "value"))
+		srv.ManagementHandler().ServeHTTP(httptest.NewRecorder(), r)
+		require.Len(t, calls, 1)
+		require.Same(t, r, calls[0].Request)
+		calls[0].Request = nil
+		require.Equal(t, gateway.ManagementCall{
+			Action: action, APIID: "a1b2c3", Stage: "prod", ConnectionID: c.ConnectionID(), Body: []byte(method),
+		}, calls[0])
+		if method == "POST" {
+			require.Equal(t, "POST", c.Receive())
+		}
+	}
+}
+
+type requestKey struct{}
+
 func TestManagement_OrderOfChecks(t *testing.T) {
 	t.Parallel()
 	var asked int
 	admit := true
-	srv := gatewaytest.New(t, gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error {
+	srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error {
 		asked++
 		if admit {
 			return nil
@@ -238,7 +275,7 @@ func TestManagement_AuthErrorsThatWrap(t *testing.T) {
 		"a model's verdict":        &gateway.ValidationError{Err: errors.New("x")},
 	} {
 		for _, err := range []error{publicError{cause}, fmt.Errorf("asking: %w", publicError{cause})} {
-			srv := gatewaytest.New(t, gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error { return err })))
+			srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return err })))
 			c := srv.Dial(t)
 			for _, method := range operations() {
 				requireManagement(t, call(t, srv, method, c.ConnectionID(), ""), 403, "SomeException", `{"message":"You may not."}`)

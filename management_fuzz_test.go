@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -32,7 +33,8 @@ func FuzzManagement(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, target, body string, admit bool) {
 		asked := 0
-		srv := gatewaytest.New(t, gateway.WithManagementAuth(authFunc(func(_ *http.Request, got []byte) error {
+		srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+			got := call.Body
 			asked++
 			require.Equal(t, body, string(got))
 			if admit {

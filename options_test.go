@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -352,7 +351,7 @@ func TestOptions_Throttle(t *testing.T) {
 func TestOptions_TheLastOneWins(t *testing.T) {
 	t.Parallel()
 	var first, second bytes.Buffer
-	refuse := authFunc(func(*http.Request, []byte) error { return gateway.ErrForbidden })
+	refuse := gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return gateway.ErrForbidden })
 	srv := gatewaytest.New(t,
 		gateway.WithStage("one", map[string]string{"a": "1"}), gateway.WithStage("two", map[string]string{"b": "2"}),
 		gateway.WithAPI("api1", "one.example"), gateway.WithAPI("api2", ""),

@@ -366,7 +366,7 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`)
 			}
 		}},
-		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(authFunc(func(*http.Request, []byte) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
+		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
 			c := srv.Dial(t)
 			for range times {
 				require.Equal(t, http.StatusForbidden, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)

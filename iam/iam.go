@@ -20,8 +20,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 
 	"example.com/gateway"
@@ -151,27 +149,20 @@ func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Au
 	return &gateway.Authorization{Caller: &gateway.Caller{AccountID: c.AccountID, PrincipalID: c.PrincipalID, ARN: c.ARN}}, nil
 }
 
-// AuthenticateManagement implements [gateway.ManagementAuth].
-func (a *Auth) AuthenticateManagement(r *http.Request, body []byte) error {
+// AuthorizeManagement implements [gateway.ManagementAuth].
+func (a *Auth) AuthorizeManagement(ctx context.Context, call *gateway.ManagementCall) error {
 	if err := a.Validate(); err != nil {
 		return err
 	}
-	signed, err := a.Verifier.VerifyManagement(r, body)
+	signed, err := a.Verifier.VerifyManagement(call.Request, call.Body)
 	if err != nil {
 		return err
 	}
-	apiID, stage := gateway.ManagementAPI(r.Context())
-	return a.decide(r.Context(), Access{
-		Caller: signed.Caller, Action: ManageConnections, ConnectionID: connectionID(signed.Path),
-		Resource: a.resource(signed, cmp.Or(a.APIID, apiID), cmp.Or(a.Stage, stage)+"/"+r.Method+"/@connections/{connectionId}"),
+	path := cmp.Or(a.Stage, call.Stage) + "/" + call.Request.Method + "/@connections/{connectionId}"
+	return a.decide(ctx, Access{
+		Caller: signed.Caller, Action: ManageConnections, ConnectionID: call.ConnectionID,
+		Resource: a.resource(signed, cmp.Or(a.APIID, call.APIID), path),
 	})
-}
-
-// connectionID returns the last segment of an escaped path.
-func connectionID(path string) string {
-	path = strings.TrimRight(path, "/")
-	text, _ := url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
-	return text
 }
 
 var errNoUpgrade = errors.New("iam: the Request has no Upgrade: only that of $connect does")

@@ -318,7 +318,7 @@ func TestAuth_Incomplete(t *testing.T) {
 
 		_, err = auth.Authorize(t.Context(), &gateway.Request{}) // not by way of a Gateway
 		require.ErrorContains(t, err, says)
-		require.ErrorContains(t, auth.AuthenticateManagement(httptest.NewRequest("POST", "/@connections/x", nil), nil), says)
+		require.ErrorContains(t, auth.AuthorizeManagement(t.Context(), &gateway.ManagementCall{Request: httptest.NewRequest("POST", "/@connections/x", nil)}), says)
 	}
 	_, err = gateway.New(gateway.WithManagementAuth((*iam.Auth)(nil)))
 	require.ErrorIs(t, err, gateway.ErrInvalidOption)

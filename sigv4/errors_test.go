@@ -513,7 +513,7 @@ func TestVerifier_Misconfigured(t *testing.T) {
 			v := exampleVerifier(at(t, signedAt), "execute-api", "")
 			breakIt(v)
 			r, body := newSigner(signedAt).request(nil)
-			err := v.AuthenticateManagement(r, body)
+			err := admit(v, r, body)
 			require.ErrorContains(t, err, field)
 			var refused *sigv4.Error
 			require.NotErrorAs(t, err, &refused)

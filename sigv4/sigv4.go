@@ -11,7 +11,8 @@
 //	}
 //	signature, err := v.Verify(r, body)
 //
-// It imports the standard library only and needs nothing else of this module.
+// It verifies the requests of any [net/http] server: of the rest of this module it
+// needs only the types of [gateway.ManagementAuth].
 package sigv4
 
 import (
@@ -21,6 +22,8 @@ import (
 	"maps"
 	"net/http"
 	"time"
+
+	"example.com/gateway"
 )
 
 // AnyRegion as a [Verifier]'s Region accepts every region: up to 63 letters in lower
@@ -123,7 +126,7 @@ type Signature struct {
 	Presigned bool
 	// Path is the escaped path that was signed: as sent, or without "//", "." and
 	// ".." segments, which many clients collapse before they sign but not before they
-	// send. Route on it, or refuse such segments as AuthenticateManagement does.
+	// send. Route on it, or refuse such segments as VerifyManagement does.
 	Path string
 }
 
@@ -182,12 +185,14 @@ func (v *Verifier) VerifyManagement(r *http.Request, body []byte) (Signature, er
 	return signature, nil
 }
 
-// AuthenticateManagement is VerifyManagement without its result. It makes
-// *Verifier a ManagementAuth of package gateway that admits every holder of a key.
-func (v *Verifier) AuthenticateManagement(r *http.Request, body []byte) error {
-	_, err := v.VerifyManagement(r, body)
+// AuthorizeManagement makes *Verifier a [gateway.ManagementAuth] that allows every
+// holder of a key every call: it is VerifyManagement without its result.
+func (v *Verifier) AuthorizeManagement(_ context.Context, call *gateway.ManagementCall) error {
+	_, err := v.VerifyManagement(call.Request, call.Body)
 	return err
 }
+
+var _ gateway.ManagementAuth = (*Verifier)(nil)
 
 // Validate returns an error that names the first field that is missing or makes no
 // sense. Package gateway calls it when it gets the Verifier.

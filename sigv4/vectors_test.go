@@ -116,7 +116,7 @@ func TestVerify_ClientCaptures(t *testing.T) {
 				Time: at(t, c.Timestamp), Presigned: c.presigned(), Path: signature.Path,
 			}, signature)
 			require.NotContains(t, signature.Path, "//")
-			require.NoError(t, v.AuthenticateManagement(r, body))
+			require.NoError(t, admit(v, r, body))
 		})
 	}
 }
@@ -132,7 +132,7 @@ func TestVerify_ClientCapturesOverTCP(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				if err == nil {
-					err = v.AuthenticateManagement(r, body)
+					err = admit(v, r, body)
 				}
 				if err != nil {
 					http.Error(w, err.Error(), http.StatusForbidden)

@@ -12,19 +12,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway"
 	"example.com/gateway/sigv4"
 )
 
 // What package gateway asks for.
-var (
-	_ interface {
-		AuthenticateManagement(r *http.Request, body []byte) error
-	} = (*sigv4.Verifier)(nil)
-	_ interface {
-		error
-		PublicError() (code, message string)
-	} = (*sigv4.Error)(nil)
-)
+var _ gateway.PublicError = (*sigv4.Error)(nil)
+
+// admit asks v as package gateway does.
+func admit(v *sigv4.Verifier, r *http.Request, body []byte) error {
+	return v.AuthorizeManagement(r.Context(), &gateway.ManagementCall{Request: r, Body: body})
+}
 
 func TestVerify_Clock(t *testing.T) {
 	t.Parallel()
@@ -428,7 +426,7 @@ func TestVerify_RefusesBrokenEscapes(t *testing.T) {
 }
 
 // Nobody is to sign one path and reach another.
-func TestAuthenticateManagement_RefusesDotSegments(t *testing.T) {
+func TestVerifyManagement_RefusesDotSegments(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
 	v := exampleVerifier(at(t, signedAt), "execute-api", "")
@@ -453,7 +451,7 @@ func TestAuthenticateManagement_RefusesDotSegments(t *testing.T) {
 		r.Header.Set("Authorization", s.authorization(s.sign(http.MethodGet, test.path, "", header, nil)))
 		_, err := v.Verify(r, nil)
 		require.NoError(t, err, test.target)
-		err = v.AuthenticateManagement(r, nil)
+		err = admit(v, r, nil)
 		if test.ok {
 			require.NoError(t, err, test.target)
 			continue
@@ -461,7 +459,7 @@ func TestAuthenticateManagement_RefusesDotSegments(t *testing.T) {
 		require.Equal(t, "The path must not have '.' or '..' segments.", refusal(t, err, invalid).Message)
 	}
 	r, _ := s.request(nil)
-	requireRefused(t, v.AuthenticateManagement(r, nil), invalid)
+	requireRefused(t, admit(v, r, nil), invalid)
 }
 
 // A request of net/http's client, before it is sent and as its server gets it.
