@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,30 +15,31 @@ import (
 	"example.com/gateway"
 )
 
-// claims are those that decide.
+// claims are the claims of a token. Those that the package reads itself have fields.
 type claims struct {
 	jwt.Claims
 	ClientID any `json:"client_id"`
 	Scope    any `json:"scope"`
 	SCP      any `json:"scp"`
+
+	all map[string]json.RawMessage
 }
 
-// decode reads a payload. The package's JSON, unlike the standard library's,
-// tells names in upper case from those in lower case, and refuses a name that
-// comes twice.
+// decode reads a payload. The JSON of go-jose, unlike the standard library's, tells
+// names in upper case from those in lower case, and refuses a name that comes twice.
 func decode(payload []byte) (*claims, error) {
 	c := &claims{}
-	if err := josejson.Unmarshal(payload, c); err != nil {
+	if josejson.Unmarshal(payload, c) != nil || json.Unmarshal(payload, &c.all) != nil {
 		return nil, refused("the token's claims are malformed")
 	}
 	return c, nil
 }
 
-// check returns why a token is not good, though the issuer has made it.
+// check returns why a token is not good. Its signature is.
 func (a *Authorizer) check(c *claims) error {
 	now := time.Now()
 	switch {
-	case c.Issuer != a.cfg.Issuer:
+	case a.cfg.Issuer != "" && c.Issuer != a.cfg.Issuer:
 		return refused("the token is by %q", c.Issuer)
 	case !a.audience(c):
 		return refused("the token is for %q", []string(c.Audience))
@@ -49,14 +51,17 @@ func (a *Authorizer) check(c *claims) error {
 		return refused("the token is not valid yet")
 	case c.IssuedAt != nil && now.Add(a.cfg.Skew).Before(c.IssuedAt.Time()):
 		return refused("the token was issued in the future")
-	case !a.scope(c):
-		return fmt.Errorf("%w: the token has none of the scopes %q", gateway.ErrForbidden, a.cfg.Scopes)
 	}
-	return nil
+	for _, name := range slices.Sorted(maps.Keys(a.cfg.RequiredClaims)) {
+		if !c.has(name, a.cfg.RequiredClaims[name]) {
+			return refused("the token lacks the claim %q, or its value is not one of RequiredClaims", name)
+		}
+	}
+	return a.checkScopes(c)
 }
 
-// audience says whether a token is for us. One without an aud claim says in
-// client_id who got it.
+// audience reports whether a token is for us. A token without aud says in client_id
+// who got it.
 func (a *Authorizer) audience(c *claims) bool {
 	if a.cfg.AnyAudience {
 		return true
@@ -68,17 +73,46 @@ func (a *Authorizer) audience(c *claims) bool {
 	return slices.ContainsFunc(c.Audience, func(name string) bool { return slices.Contains(a.cfg.Audience, name) })
 }
 
-// scope says whether a token has one of the scopes, if any are needed.
-func (a *Authorizer) scope(c *claims) bool {
-	if len(a.cfg.Scopes) == 0 {
-		return true
+// has reports whether a claim has one of the values, or is a list with one of them.
+func (c *claims) has(name string, values []string) bool {
+	raw, ok := c.all[name]
+	if !ok {
+		return false
 	}
-	return slices.ContainsFunc(append(words(c.Scope), words(c.SCP)...), func(scope string) bool {
-		return slices.Contains(a.cfg.Scopes, scope)
-	})
+	fits := func(value any) bool {
+		switch value := value.(type) {
+		case string:
+			return slices.Contains(values, value)
+		case json.Number:
+			return slices.Contains(values, value.String())
+		case bool:
+			return slices.Contains(values, fmt.Sprint(value))
+		}
+		return false
+	}
+	value := decodeClaim(raw)
+	if list, ok := value.([]any); ok {
+		return slices.ContainsFunc(list, fits)
+	}
+	return fits(value)
 }
 
-// words takes a claim apart that is text with blanks, or a list.
+// checkScopes returns which scopes a token lacks.
+func (a *Authorizer) checkScopes(c *claims) error {
+	scopes := append(words(c.Scope), words(c.SCP)...)
+	had := func(scope string) bool { return slices.Contains(scopes, scope) }
+	if len(a.cfg.Scopes) > 0 && !slices.ContainsFunc(a.cfg.Scopes, had) {
+		return fmt.Errorf("%w: the token has none of the scopes %q", gateway.ErrForbidden, a.cfg.Scopes)
+	}
+	for _, scope := range a.cfg.RequiredScopes {
+		if !had(scope) {
+			return fmt.Errorf("%w: the token lacks the scope %q", gateway.ErrForbidden, scope)
+		}
+	}
+	return nil
+}
+
+// words returns the words of a claim that is a text with blanks, or a list.
 func words(claim any) (list []string) {
 	switch claim := claim.(type) {
 	case string:
@@ -93,38 +127,40 @@ func words(claim any) (list []string) {
 	return list
 }
 
-// authorization is what integrations learn of a token that is good.
-func (a *Authorizer) authorization(c *claims, payload []byte) (*gateway.Authorization, error) {
+// authorization returns what integrations learn about a token that is good.
+func (a *Authorizer) authorization(c *claims) *gateway.Authorization {
 	authorization := &gateway.Authorization{PrincipalID: c.Subject}
 	if len(a.cfg.Claims) == 0 {
-		return authorization, nil
-	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &all); err != nil {
-		return nil, refused("the token's claims are malformed")
+		return authorization
 	}
 	authorization.Context = make(map[string]any, len(a.cfg.Claims))
 	for _, name := range a.cfg.Claims {
-		if raw, ok := all[name]; ok {
+		if raw, ok := c.all[name]; ok {
 			authorization.Context[name] = contextValue(raw)
 		}
 	}
-	return authorization, nil
+	return authorization
 }
 
 // contextValue returns a claim as a value that a context may have: nil for null.
 func contextValue(raw json.RawMessage) any {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber() // an ID may be above 2⁵³
-	var value any
-	if err := d.Decode(&value); err != nil {
-		return nil
-	}
+	value := decodeClaim(raw)
 	switch value.(type) {
 	case []any, map[string]any:
 		var text bytes.Buffer
 		_ = json.Compact(&text, raw) // it has been decoded: cannot fail
 		return text.String()
+	}
+	return value
+}
+
+// decodeClaim returns the value of a claim, with numbers as they are written.
+func decodeClaim(raw json.RawMessage) any {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // an ID may be above 2⁵³
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil
 	}
 	return value
 }

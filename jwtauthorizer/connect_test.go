@@ -2,9 +2,9 @@ package jwtauthorizer_test
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,7 +27,7 @@ func connect(_ context.Context, req *gateway.Request) (*gateway.Response, error)
 func newServer(t *testing.T, i *issuer, change ...func(*jwtauthorizer.Config)) (*gatewaytest.Server, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := log.logger()
 	change = append(change, func(c *jwtauthorizer.Config) { c.Logger = logger })
 	srv := gatewaytest.New(t, gateway.WithLogger(logger))
 	srv.HandleFunc(gateway.RouteKeyConnect, connect, gateway.WithAuthorizer(i.authorizer(t, change...)))
@@ -42,7 +42,10 @@ func TestConnect_TokenSources(t *testing.T) {
 			return gatewaytest.Header("Authorization", "bEARER  "+token)
 		},
 		"query parameter": func(token string) gatewaytest.DialOption { return gatewaytest.Query("access_token", token) },
-		"subprotocol":     func(token string) gatewaytest.DialOption { return gatewaytest.Subprotocols("bearer", token) },
+		"cookie": func(token string) gatewaytest.DialOption {
+			return gatewaytest.Header("Cookie", "theme=dark; token="+token)
+		},
+		"subprotocol": func(token string) gatewaytest.DialOption { return gatewaytest.Subprotocols("bearer", token) },
 		"subprotocols": func(token string) gatewaytest.DialOption {
 			return gatewaytest.Subprotocols("chat", "bearer", token, "x")
 		},
@@ -143,13 +146,40 @@ func TestConnect_ClaimsOnEveryEvent(t *testing.T) {
 	}
 }
 
+// A page of another host that opens a WebSocket sends the cookie along, and is
+// refused before anybody looks at it: by default, and unless its origin is allowed.
+func TestConnect_CookieFromAnotherSite(t *testing.T) {
+	t.Parallel()
+	i := edIssuer()
+	token := gatewaytest.Header("Cookie", "token="+edToken(nil))
+	from := func(origin string) gatewaytest.DialOption { return gatewaytest.Header("Origin", origin) }
+
+	srv, log := newServer(t, i)
+	for _, origin := range []string{"https://evil.example", "null", "https://gateway.test.evil.example"} {
+		_, refused := srv.TryDial(t, token, from(origin))
+		require.NotNil(t, refused, origin)
+		require.Equal(t, http.StatusForbidden, refused.StatusCode, origin)
+	}
+	require.Zero(t, i.count(discoveryURL), "the authorizer was asked")
+	srv.Dial(t, token, from("http://gateway.test"))
+	srv.Dial(t, token) // no browser
+	require.NotContains(t, log.String(), edToken(nil))
+
+	srv = gatewaytest.New(t, gateway.WithOriginPatterns("https://app.example"))
+	srv.HandleFunc(gateway.RouteKeyConnect, connect, gateway.WithAuthorizer(i.authorizer(t)))
+	srv.Dial(t, token, from("https://app.example"))
+	_, refused := srv.TryDial(t, token, from("https://evil.example"))
+	require.Equal(t, http.StatusForbidden, refused.StatusCode)
+}
+
 func TestAuthorizer_Tokens(t *testing.T) {
 	t.Parallel()
 	token := edToken(nil)
 	auth := func(values ...string) http.Header { return http.Header{"Authorization": values} }
 	offer := func(values ...string) http.Header { return http.Header{"Sec-Websocket-Protocol": values} }
 	query := func(values ...string) url.Values { return url.Values{"access_token": values} }
-	off := func(c *jwtauthorizer.Config) { c.QueryParameter, c.Subprotocol = "", "" }
+	cookie := func(values ...string) http.Header { return http.Header{"Cookie": values} }
+	off := func(c *jwtauthorizer.Config) { c.QueryParameter, c.Subprotocol, c.Cookie = "", "", "" }
 	for name, test := range map[string]struct {
 		header http.Header
 		query  url.Values
@@ -188,6 +218,21 @@ func TestAuthorizer_Tokens(t *testing.T) {
 		"a header and a parameter":          {header: auth("Bearer " + token), query: query(token), text: "more than one"},
 		"a good one and a bad one":          {header: auth("Bearer " + token), query: query("x"), text: "more than one"},
 		"a parameter and a subprotocol":     {header: offer("bearer, " + token), query: query(token), text: "more than one"},
+		"a cookie":                          {header: cookie("token=" + token)},
+		"a cookie among others":             {header: cookie("a=b;c; token=" + token + " ;token2=x")},
+		"a cookie on the second line":       {header: cookie("a=b", "token="+token)},
+		"an empty cookie, and another":      {header: cookie("token=; token=" + token)},
+		"no cookie is read":                 {header: cookie("token=" + token), change: off, text: "there is no token"},
+		"a cookie in upper case":            {header: cookie("Token=" + token), text: "there is no token"},
+		"a cookie in a longer name":         {header: cookie("xtoken=" + token), text: "there is no token"},
+		"two cookies":                       {header: cookie("token=" + token + "; token=" + token), text: "more than one"},
+		"two cookies on two lines":          {header: cookie("token="+token, "token="+token), text: "more than one"},
+		"a cookie that cannot be read":      {header: cookie("token=\"\x7f; token=" + token), text: "more than one"},
+		"a cookie and a parameter":          {header: cookie("token=" + token), query: query(token), text: "more than one"},
+		"a cookie in quotes":                {header: cookie(`token="` + token + `"`), text: "malformed"},
+		"a token that is a cookie's name":   {header: cookie(token), text: "there is no token"},
+		"just as many cookies as allowed":   {header: cookie("token="+token, "a="+strings.Repeat("x", 10<<10-len("token="+token)-2))},
+		"more cookies than allowed":         {header: cookie("token="+token, "a="+strings.Repeat("x", 10<<10-len("token="+token)-1)), text: "more than 10240 bytes"},
 		"two tokens in one header":          {header: auth("Bearer " + token + ", Bearer " + token), text: "malformed"},
 		"something else after bearer, once": {header: offer("bearer, chat"), text: "malformed"},
 	} {

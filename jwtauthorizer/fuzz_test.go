@@ -11,11 +11,12 @@ import (
 )
 
 // FuzzAuthorize checks that nobody gets in, whatever the token, the Authorization
-// header and the subprotocols say. The seeds are good but for their signatures,
-// which are by keys that the issuer does not have.
+// header, the cookies and the subprotocols say. The seeds are good but for their
+// signatures, which are by keys that the authorizers do not have.
 func FuzzAuthorize(f *testing.F) {
 	i := newIssuer(jwk("ed", edKey(), nil), jwk("rsa", rsaKey(), nil), jwk("ec", p256(), nil))
-	a := i.authorizer(f, func(c *jwtauthorizer.Config) { c.Claims = []string{"email"} })
+	public := i.authorizer(f, func(c *jwtauthorizer.Config) { c.Claims = []string{"email"} })
+	secrets := secretAuthorizer(f, func(c *jwtauthorizer.Config) { c.QueryParameter, c.Subprotocol = "access_token", "bearer" }, secret(1), secret(2))
 	claims := string(must(json.Marshal(good(nil))))
 	for _, seed := range []string{
 		"", ".", "..", "...", "Bearer ", "bearer",
@@ -24,6 +25,7 @@ func FuzzAuthorize(f *testing.F) {
 		sign("PS512", otherRSA(), object{"kid": "rsa"}, good(nil)),
 		sign("ES256", newEC(p256().Curve), object{"kid": "ec"}, good(nil)),
 		sign("HS256", []byte("ed"), object{"kid": "ed"}, good(nil)),
+		hs256(secret(3), nil),
 		sign("none", nil, object{"kid": "ed"}, good(nil)),
 		signRaw("none", nil, `{"alg":"EdDSA","kid":"ed","crit":["b64"],"b64":false}`, claims),
 		signRaw("none", nil, `{"alg":"ES256","kid":"ec","jwk":{"kty":"EC"}}`, claims),
@@ -40,15 +42,55 @@ func FuzzAuthorize(f *testing.F) {
 			{header: http.Header{"Authorization": {token}}},
 			{header: http.Header{"Sec-Websocket-Protocol": {"bearer, " + token}}},
 			{header: http.Header{"Sec-Websocket-Protocol": {token}}},
+			{header: http.Header{"Cookie": {"token=" + token}}},
+			{header: http.Header{"Cookie": {token}}},
 			{query: url.Values{"access_token": {token}}},
 		} {
-			authorization, err := a.Authorize(t.Context(), upgrade(req.header, req.query))
-			if err == nil || authorization != nil {
-				t.Fatalf("admitted: %v", authorization)
+			for _, a := range []*jwtauthorizer.Authorizer{public, secrets} {
+				authorization, err := a.Authorize(t.Context(), upgrade(req.header, req.query))
+				if err == nil || authorization != nil {
+					t.Fatalf("admitted: %v", authorization)
+				}
+				if len(token) > 100 && strings.Contains(err.Error(), token) {
+					t.Fatalf("the error has the token: %v", err)
+				}
 			}
-			if len(token) > 100 && strings.Contains(err.Error(), token) {
-				t.Fatalf("the error has the token: %v", err)
+		}
+	})
+}
+
+// FuzzCookies checks that nobody gets in whose cookies another reader understands
+// otherwise: net/http has to find the one token, and no other. TOKEN in the header
+// stands for a good token.
+func FuzzCookies(f *testing.F) {
+	a, token := edIssuer().authorizer(f), edToken(nil)
+	for _, seed := range []string{
+		"token=TOKEN", "a=b; token=TOKEN", "token=; token=TOKEN", "token=TOKEN;token=TOKEN", "TOKEN", "token = TOKEN ;",
+		`token="TOKEN"`, "token=TOKEN,token=x", "token=x; token=TOKEN", "Token=x; token=TOKEN", "token==TOKEN", ";;token=TOKEN;",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		header := http.Header{"Cookie": {strings.ReplaceAll(text, "TOKEN", token)}}
+		authorization, err := a.Authorize(t.Context(), upgrade(header, nil))
+		if err != nil {
+			if authorization != nil || strings.Contains(err.Error(), token) {
+				t.Fatalf("%v, %v", authorization, err)
 			}
+			return
+		}
+		var found []string
+		cookies, err := http.ParseCookie(header.Get("Cookie"))
+		if err != nil {
+			cookies = (&http.Request{Header: header}).Cookies() // without those that it cannot read
+		}
+		for _, c := range cookies {
+			if value := strings.Trim(c.Value, " \t"); c.Name == "token" && value != "" {
+				found = append(found, value)
+			}
+		}
+		if len(found) != 1 || found[0] != token {
+			t.Fatalf("admitted with %q, of which net/http reads %q", text, found)
 		}
 	})
 }

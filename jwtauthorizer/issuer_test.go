@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -210,7 +211,7 @@ func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (i *issuer) config() jwtauthorizer.Config {
 	return jwtauthorizer.Config{
 		Issuer: issuerURL, Audience: []string{"chat"}, Client: &http.Client{Transport: i},
-		QueryParameter: "access_token", Subprotocol: "bearer",
+		QueryParameter: "access_token", Subprotocol: "bearer", Cookie: "token",
 	}
 }
 
@@ -288,6 +289,10 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+func (l *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (l *logBuffer) String() string {

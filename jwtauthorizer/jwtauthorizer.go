@@ -1,6 +1,7 @@
-// Package jwtauthorizer lets clients connect that bring a JSON Web Token of an
-// OpenID Connect or OAuth 2.0 issuer, such as Cognito, Auth0, Entra ID, Keycloak
-// or Okta:
+// Package jwtauthorizer admits clients that send a JSON Web Token (RFC 7519).
+//
+// The token is one of an OpenID Connect or OAuth 2.0 issuer, such as Cognito,
+// Auth0, Entra ID, Keycloak or Okta, whose public keys the authorizer fetches:
 //
 //	a, err := jwtauthorizer.New(jwtauthorizer.Config{
 //		Issuer:   "https://issuer.example",
@@ -9,131 +10,108 @@
 //	…
 //	gw.Handle(gateway.RouteKeyConnect, integration, gateway.WithAuthorizer(a))
 //
-// It checks what the JWT authorizers of API Gateway's HTTP APIs check, which its
+// Or your own program makes the tokens, and signs them with a secret (HS256):
+//
+//	a, err := jwtauthorizer.New(jwtauthorizer.Config{
+//		Secrets:  [][]byte{secret}, // at least 32 random bytes
+//		Audience: []string{"chat"},
+//	})
+//
+// An authorizer has either secrets or an issuer's public keys, never both. With
+// public keys it refuses every HS256 token, and with secrets every other token, so
+// that nobody can use a public key as the secret. (RFC 8725, section 2.1.)
+//
+// The checks are those of the JWT authorizers of API Gateway's HTTP APIs, which its
 // WebSocket APIs do not have. (API Gateway: "Control access to HTTP APIs with JWT
-// authorizers in API Gateway".) It differs where that is safer or takes more
-// tokens: exp is required; ECDSA, RSA-PSS and Ed25519 signatures are known
-// besides RSA's.
+// authorizers in API Gateway".) The authorizer differs from them in three points: a
+// token must have exp; tokens may also be signed with ECDSA, RSA-PSS, Ed25519 or a
+// secret; and RequiredClaims and RequiredScopes ask for more than the service can.
 //
 // # Where the token is
 //
-// Programs send it in the Authorization header. A browser cannot set that header
-// on a WebSocket, so that it sends the token in the URL or as a subprotocol:
+// Programs send the token in the Authorization header. A browser cannot set headers
+// on a WebSocket. It can send the token in a cookie, as a subprotocol or in the URL:
 //
-//	new WebSocket("wss://…/prod?access_token=" + token) // Config.QueryParameter: "access_token"
+//	document.cookie                                     // Config.Cookie: "token"
 //	new WebSocket("wss://…/prod", ["bearer", token])    // Config.Subprotocol: "bearer"
+//	new WebSocket("wss://…/prod?access_token=" + token) // Config.QueryParameter: "access_token"
 //
-// Prefer the subprotocol: URLs end up in the access logs of proxies and load
-// balancers. A browser closes the connection unless the answer selects one of
-// the subprotocols that it offered, which the $connect integration does. It must
-// not select the token, but "bearer", or another that the client offered besides:
+// Prefer the cookie or the subprotocol: proxies and load balancers write URLs into
+// their access logs. A browser closes the connection unless the answer selects one of
+// the subprotocols that it offered. The $connect integration selects it. It must not
+// select the token, but "bearer", or another subprotocol that the client offered:
 //
 //	return &gateway.Response{Header: http.Header{"Sec-WebSocket-Protocol": {"bearer"}}}, nil
 //
-// The $connect integration sees the token, as it sees all of the upgrade request.
+// The $connect integration sees the token, because it sees the whole upgrade request.
 //
-// # How long it holds
+// # Cookies need an origin check
 //
-// The authorizer decides about the upgrade only. A connection lives on when its
-// token expires or its key is withdrawn; where that matters, pass exp on with
-// Config.Claims, and have the integrations look at it.
+// A browser sends the cookies of your site with every upgrade, whichever page opens
+// the WebSocket. Without an origin check, a page of a stranger could connect as the
+// user who visits it, and read and send messages: cross-site WebSocket hijacking.
+//
+// A Gateway checks the origin before it asks the authorizer. By default it refuses
+// every page of another host with 403. [gateway.WithOriginPatterns] allows further
+// pages: name only sites that you trust as much as your own, and never "*" or "null"
+// together with Config.Cookie. Set the cookie with the attributes HttpOnly, Secure
+// and SameSite=Strict, and give it a name that begins with "__Host-", so that no
+// other host of your domain can set it. (RFC 6455, section 10.2; RFC 6265bis,
+// section 4.1.3.)
+//
+// The token of a header, subprotocol or query parameter needs no such care, because a
+// page has to know the token to send it.
+//
+// # How long a decision holds
+//
+// The authorizer decides about the upgrade only. A connection stays open when its
+// token expires or its key is withdrawn. Where that matters, pass exp on with
+// Config.Claims, and let the integrations check it.
 package jwtauthorizer
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"example.com/gateway"
 )
 
-// Config is what [New] makes an [Authorizer] of. Issuer is required, and one of
-// Audience and AnyAudience.
-type Config struct {
-	// Issuer is what a token's iss claim must be, to the letter.
-	Issuer string
-	// Audience lists those that a token may be for: its aud claim has to name one
-	// of them, or its client_id, if it has no aud.
-	Audience []string
-	// AnyAudience takes tokens that the issuer made for anyone. Every other
-	// application that a user signs in to can then connect as that user.
-	AnyAudience bool
-	// Scopes lists scopes of which a token needs one, in its scope or scp claim: a
-	// list, or text with blanks. A token with none of them gets 403. Empty: not
-	// checked.
-	Scopes []string
-	// Claims names the claims to pass on in Request.Authorizer. Strings, numbers and
-	// booleans are passed on as they are, lists and objects as JSON text; those that
-	// a token lacks, or that are null, are left out. The sub claim is passed on in
-	// any case, as principalId.
-	Claims []string
-
-	// QueryParameter is the query parameter that may have the token. "": none.
-	QueryParameter string
-	// Subprotocol is the subprotocol after which a client may offer the token, as
-	// if it were a subprotocol, too. "": none. See the package's documentation for
-	// what the $connect integration has to answer.
-	Subprotocol string
-
-	// Algorithms lists the signature algorithms to accept, of RS256, RS384, RS512,
-	// PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA, which tokens and keys may
-	// call Ed25519, too (RFC 9864). Empty: all of these.
-	Algorithms []string
-	// Skew is how far the issuer's clock and ours may be apart, for exp, nbf and
-	// iat. 0: a minute; negative: not at all.
-	Skew time.Duration
-
-	// JWKSURL is where the issuer's key set is. "": the document at
-	// Issuer/.well-known/openid-configuration says where, which must name this
-	// Issuer. URLs are https, or http on a loopback address.
-	JWKSURL string
-	// Client fetches the key set. nil: one with defaults. No fetch takes more than
-	// 10 s, or follows a redirect to another scheme.
-	Client *http.Client
-	// RefreshInterval is how old the key set may get before it is fetched again: a
-	// key that the issuer withdrew is good for so long. 0: 15 minutes.
-	RefreshInterval time.Duration
-	// UnknownKeyInterval is how often a token that no key fits may have the key set
-	// fetched before its time: one with an unknown key ID or, as an issuer may make a
-	// new key under an old ID, with a wrong signature. A new key is found so late, and
-	// made-up tokens cost the issuer a request so often. It also is how often a failed
-	// refresh is tried again. 0: 30 s.
-	UnknownKeyInterval time.Duration
-	// MaxStale is how long beyond RefreshInterval the key set is good when it cannot
-	// be fetched again. 0: two hours, for which the service may keep keys; negative:
-	// not at all.
-	MaxStale time.Duration
-	// Logger gets failures to refresh the key set that MaxStale covers. Other errors
-	// are returned. nil: nothing is logged.
-	Logger *slog.Logger
-}
-
-// Authorizer is a [gateway.Authorizer] that takes JSON Web Tokens. It runs no
-// goroutines, so that it needs no closing. It is safe for concurrent use.
+// Authorizer is a [gateway.Authorizer] that takes JSON Web Tokens. [New] makes it.
+// It runs no goroutines and need not be closed. It is safe for concurrent use.
 type Authorizer struct {
-	cfg        Config // with defaults in place
+	cfg        Config // with its defaults, and without the secrets
 	algorithms []jose.SignatureAlgorithm
-	keys       *keySource
+	keys       verifier
 }
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
 
-// New returns an Authorizer. It fetches nothing: the first token does. The error
-// is a [gateway.ErrInvalidOption] that says what is wrong with cfg.
+// verifier checks signatures: with the public keys of an issuer or with secrets.
+type verifier interface {
+	// verify returns the payload of a token whose signature is good.
+	verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error)
+}
+
+// New returns an Authorizer. It fetches nothing; the first token makes it fetch the
+// issuer's keys. The error is a [gateway.ErrInvalidOption] that says what is wrong
+// with cfg.
 func New(cfg Config) (*Authorizer, error) {
-	cfg.Audience, cfg.Scopes, cfg.Claims = slices.Clone(cfg.Audience), slices.Clone(cfg.Scopes), slices.Clone(cfg.Claims)
+	cfg = cfg.clone()
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	a := &Authorizer{cfg: cfg.withDefaults(), algorithms: known()}
+	secrets := cfg.Secrets
+	cfg.Secrets = nil
+	a := &Authorizer{cfg: cfg.withDefaults()}
+	if secrets != nil {
+		a.algorithms, a.keys = secretAlgorithms(), &hmacKeys{secrets}
+		return a, nil
+	}
+	a.algorithms = publicAlgorithms()
 	if len(cfg.Algorithms) > 0 {
 		a.algorithms = nil
 		for _, name := range cfg.Algorithms {
@@ -147,105 +125,39 @@ func New(cfg Config) (*Authorizer, error) {
 	return a, nil
 }
 
-// known are the algorithms that can be accepted: none is no signature, and the
-// key of HS256 and its like is a secret, which no key set has.
-func known() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{
-		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
-		jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-	}
-}
+var errNotMade = errors.New("jwtauthorizer: the Authorizer was not made by New, and knows no keys")
 
-func (c *Config) check() error {
-	if err := c.checkURLs(); err != nil {
-		return err
-	}
-	switch {
-	case len(c.Audience) == 0 && !c.AnyAudience:
-		return invalid("Audience is empty: name this API, or set AnyAudience")
-	case len(c.Audience) > 0 && c.AnyAudience:
-		return invalid("both Audience and AnyAudience are set")
-	case slices.Contains(c.Audience, ""), slices.Contains(c.Scopes, ""), slices.Contains(c.Claims, ""):
-		return invalid("Audience, Scopes or Claims has an empty entry")
-	case strings.Trim(c.Subprotocol, tokenChars) != "":
-		return invalid("Subprotocol %q is no subprotocol: want letters, digits and !#$%%&'*+-.^_`|~", c.Subprotocol)
-	case c.RefreshInterval < 0, c.UnknownKeyInterval < 0:
-		return invalid("RefreshInterval %v or UnknownKeyInterval %v is negative", c.RefreshInterval, c.UnknownKeyInterval)
-	}
-	for _, name := range c.Claims {
-		if name == "principalId" || name == "integrationLatency" {
-			return invalid("claim %q cannot be passed on: Request.Authorizer has that name for something else", name)
-		}
-	}
-	for _, name := range c.Algorithms {
-		if !slices.Contains(known(), jose.SignatureAlgorithm(name)) {
-			return invalid("algorithm %q is not one of %v", name, known())
-		}
+// Validate returns an error for an Authorizer that [New] did not make.
+// [gateway.Gateway.Handle] calls it.
+func (a *Authorizer) Validate() error {
+	if a.keys == nil {
+		return errNotMade
 	}
 	return nil
 }
 
-// tokenChars are those of a token. (RFC 9110, section 5.6.2.)
-const tokenChars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-// checkURLs checks Issuer, which is a URL only where the key set is found by it,
-// and JWKSURL.
-func (c *Config) checkURLs() error {
-	name, text := "JWKSURL", c.JWKSURL
-	switch {
-	case c.Issuer == "":
-		return invalid("Issuer is empty")
-	case text == "":
-		name, text = "Issuer", c.Issuer
-	}
-	u, err := url.Parse(text)
-	if err == nil {
-		err = checkURL(u)
-	}
-	if err == nil && name == "Issuer" && (u.RawQuery != "" || u.Fragment != "") {
-		err = errNotIssuer
-	}
-	if err != nil {
-		return invalid("%s: %w", name, err)
-	}
-	return nil
-}
-
-// invalid is the error for a Config that makes no sense.
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: jwtauthorizer: "+format, append([]any{gateway.ErrInvalidOption}, args...)...)
-}
-
-func (c Config) withDefaults() Config {
-	c.Skew = max(0, cmp.Or(c.Skew, time.Minute))
-	c.RefreshInterval = cmp.Or(c.RefreshInterval, 15*time.Minute)
-	c.UnknownKeyInterval = cmp.Or(c.UnknownKeyInterval, 30*time.Second)
-	c.MaxStale = max(0, cmp.Or(c.MaxStale, 2*time.Hour))
-	if c.Client == nil {
-		c.Client = &http.Client{}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
-// Authorize lets a client in whose token is good. It returns
-// [gateway.ErrUnauthorized] for one with no token, with more than one, or with
-// one that is not good, and [gateway.ErrForbidden] for one that lacks the scopes.
-// Any other error means that there are no keys to check tokens with. No error has
-// a token in its text.
+// Authorize admits a client whose token is good.
 //
-// The token is that of the Authorization header, with the scheme Bearer or alone; of
-// Config.QueryParameter; or of Config.Subprotocol. A client that sends more than
-// one, even the same, is refused. (RFC 6750, section 2.) Authorization of another
-// scheme is not looked at.
+// It returns [gateway.ErrUnauthorized], which is 401, for a client that sends no
+// token, more than one, or one that is not good; and [gateway.ErrForbidden], which is
+// 403, for a token that lacks scopes. Any other error means that there are no keys to
+// check tokens with. No error contains a token.
 //
-// The first call fetches the key set, and so does each that finds it too old:
-// others wait for it only when there are no keys yet, or none that their token is
-// signed with. A token without a key ID is good when the set has just one key. Of
-// keys with the same ID the first eight that fit the token's algorithm are tried.
+// The token is taken from the Authorization header, where it stands after the scheme
+// Bearer or alone, and from Config.Cookie, Config.Subprotocol and
+// Config.QueryParameter. A client that sends more than one token, even the same
+// twice, is refused. (RFC 6750, section 2.) An Authorization header with another
+// scheme is ignored.
+//
+// A call fetches the issuer's keys when there are none, or when they are older than
+// Config.RefreshInterval. Other calls wait for it only when there are no keys, or none
+// that their token is signed with. A token without a key ID is good when the key set
+// has just one key. When keys share an ID, the first eight that fit the token's
+// algorithm are tried.
 func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
 	token, err := a.token(req)
 	if err != nil {
 		return nil, err
@@ -261,37 +173,22 @@ func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gate
 	if err := a.check(claims); err != nil {
 		return nil, err
 	}
-	return a.authorization(claims, payload)
+	return a.authorization(claims), nil
 }
 
-// verify returns the payload of a token whose signature is good. Nothing of the
-// payload has been looked at before.
+// verify returns the payload of a token whose signature is good. Nothing has read the
+// payload before.
 func (a *Authorizer) verify(ctx context.Context, token string) ([]byte, error) {
-	// This refuses an algorithm that is not in the list, hence none and HS256. The
-	// package's errors quote the token, so they go no further.
+	// This refuses every algorithm that is not in the list, and so always "none". The
+	// errors of go-jose quote the token: they are not passed on.
 	jws, err := jose.ParseSignedCompact(token, a.algorithms)
 	if err != nil {
 		return nil, refused("the token is malformed, or its algorithm is not accepted")
 	}
-	set, err := a.keys.current(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("jwtauthorizer: %w", err)
-	}
-	payload, err := set.verify(jws)
-	if err == nil || !set.mayLack(jws) {
-		return payload, err
-	}
-	newer, failed := a.keys.newer(ctx, set)
-	switch {
-	case failed != nil:
-		return nil, fmt.Errorf("jwtauthorizer: %w", failed)
-	case newer == set:
-		return nil, err
-	}
-	return newer.verify(jws)
+	return a.keys.verify(ctx, jws)
 }
 
-// refused is the error for a client that is not let in.
+// refused returns the error for a client that is not admitted.
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{gateway.ErrUnauthorized}, args...)...)
 }

@@ -207,6 +207,81 @@ func TestAuthorizer_Scopes(t *testing.T) {
 	requireRefused(t, a, edToken(object{"exp": 1}), gateway.ErrUnauthorized, "expired") // before the scopes
 }
 
+// Every one of RequiredScopes is needed, and one of Scopes.
+func TestAuthorizer_RequiredScopes(t *testing.T) {
+	t.Parallel()
+	a := edIssuer().authorizer(t, func(c *jwtauthorizer.Config) {
+		c.RequiredScopes, c.Scopes = []string{"read", "write"}, []string{"eu", "us"}
+	})
+	for _, claims := range []object{
+		{"scope": "write eu read"},
+		{"scp": []string{"read", "write", "us"}},
+		{"scp": []string{"read"}, "scope": "write eu"},
+	} {
+		requireAdmitted(t, a, edToken(claims))
+	}
+	for _, tt := range []struct {
+		claims object
+		text   string
+	}{
+		{object{"scope": "eu read"}, `lacks the scope "write"`},
+		{object{"scope": "eu READ write"}, `lacks the scope "read"`},
+		{object{"scope": "eu read,write"}, `lacks the scope "read"`},
+		{object{"scp": []string{"eu", "read write"}}, `lacks the scope "read"`},
+		{object{"scope": "read write"}, "none of the scopes"},
+		{nil, "scopes"},
+	} {
+		requireRefused(t, a, edToken(tt.claims), gateway.ErrForbidden, tt.text)
+	}
+}
+
+func TestAuthorizer_RequiredClaims(t *testing.T) {
+	t.Parallel()
+	a := edIssuer().authorizer(t, func(c *jwtauthorizer.Config) {
+		c.RequiredClaims = map[string][]string{"email_verified": {"true"}, "role": {"agent", "admin"}, "level": {"7"}}
+	})
+	with := func(changes object) object {
+		claims := object{"email_verified": true, "role": "admin", "level": 7}
+		for name, value := range changes {
+			claims[name] = value
+		}
+		return claims
+	}
+	for _, changes := range []object{
+		nil,
+		{"role": "agent"},
+		{"role": []string{"guest", "agent"}},
+		{"email_verified": "true", "level": "7"},
+		{"role": []any{nil, 1, object{}, "admin"}},
+	} {
+		requireAdmitted(t, a, edToken(with(changes)))
+	}
+	for _, tt := range []struct {
+		changes object
+		claim   string
+	}{
+		{object{"role": nil}, "role"},
+		{object{"role": json.RawMessage("null")}, "role"},
+		{object{"role": "Admin"}, "role"},
+		{object{"role": "private-guest"}, "role"},
+		{object{"role": "agent admin"}, "role"},
+		{object{"role": []string{}}, "role"},
+		{object{"role": []any{[]string{"admin"}}}, "role"},
+		{object{"role": object{"admin": "admin"}}, "role"},
+		{object{"role": nil, "Role": "admin"}, "role"},
+		{object{"email_verified": false}, "email_verified"},
+		{object{"email_verified": 1}, "email_verified"},
+		{object{"level": json.RawMessage("7.0")}, "level"},
+	} {
+		requireRefused(t, a, edToken(with(tt.changes)), gateway.ErrUnauthorized, `lacks the claim "`+tt.claim+`"`)
+		_, err := a.Authorize(t.Context(), bearer(edToken(with(tt.changes))))
+		require.NotContains(t, err.Error(), "private-guest")
+	}
+	twice := signRaw("EdDSA", edKey(), `{"alg":"EdDSA","kid":"ed"}`,
+		strings.TrimSuffix(string(must(json.Marshal(good(with(nil))))), "}")+`,"role":"agent"}`)
+	requireRefused(t, a, twice, gateway.ErrUnauthorized, "malformed")
+}
+
 func TestAuthorizer_Context(t *testing.T) {
 	t.Parallel()
 	a := edIssuer().authorizer(t, func(c *jwtauthorizer.Config) {
@@ -270,6 +345,13 @@ func TestNew_InvalidConfig(t *testing.T) {
 		"a user and":         func(c *jwtauthorizer.Config) { c.JWKSURL = "https://user:secret@issuer.test/keys" },
 		`"none" is not one`:  func(c *jwtauthorizer.Config) { c.Algorithms = []string{"RS256", "none"} },
 		`"HS256" is not one`: func(c *jwtauthorizer.Config) { c.Algorithms = []string{"HS256"} },
+		"for HS256 set Sec":  func(c *jwtauthorizer.Config) { c.Algorithms = []string{"HS256"} },
+		`Cookie "a b" is no`: func(c *jwtauthorizer.Config) { c.Cookie = "a b" },
+		"an empty entry":     func(c *jwtauthorizer.Config) { c.RequiredScopes = []string{""} },
+		`scope "a b"`:        func(c *jwtauthorizer.Config) { c.RequiredScopes = []string{"a b"} },
+		`claim "role": want`: func(c *jwtauthorizer.Config) { c.RequiredClaims = map[string][]string{"role": nil} },
+		`claim "": want`:     func(c *jwtauthorizer.Config) { c.RequiredClaims = map[string][]string{"": {"x"}} },
+		`claim "r": want`:    func(c *jwtauthorizer.Config) { c.RequiredClaims = map[string][]string{"r": {"x", ""}} },
 		`"a b" is no`:        func(c *jwtauthorizer.Config) { c.Subprotocol = "a b" },
 		"is negative":        func(c *jwtauthorizer.Config) { c.RefreshInterval = -1 },
 		`claim "principalId"`: func(c *jwtauthorizer.Config) {
@@ -299,12 +381,28 @@ func TestNew_InvalidConfig(t *testing.T) {
 func TestNew_Copies(t *testing.T) {
 	t.Parallel()
 	cfg := edIssuer().config()
+	cfg.RequiredScopes, cfg.RequiredClaims = []string{"read"}, map[string][]string{"role": {"admin"}}
 	a, err := jwtauthorizer.New(cfg)
 	require.NoError(t, err)
-	cfg.Audience[0] = "mail"
+	cfg.Audience[0], cfg.RequiredScopes[0], cfg.RequiredClaims["role"][0] = "mail", "write", "guest"
+	cfg.RequiredClaims["more"] = []string{"x"}
 	cfg.Client.Transport = nil
-	requireAdmitted(t, a, edToken(nil))
+	requireAdmitted(t, a, edToken(object{"scope": "read", "role": "admin"}))
 	require.Nil(t, cfg.Client.CheckRedirect)
+}
+
+// An Authorizer that New did not make is refused where it is set, and admits nobody.
+func TestAuthorizer_NotMade(t *testing.T) {
+	t.Parallel()
+	for says, a := range map[string]*jwtauthorizer.Authorizer{"was not made by New": {}, "nil *jwtauthorizer.Authorizer": nil} {
+		gw, err := gateway.New()
+		require.NoError(t, err)
+		err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, Authorizer: a}}})
+		require.ErrorIs(t, err, gateway.ErrInvalidOption)
+		require.ErrorContains(t, err, says)
+	}
+	_, err := (&jwtauthorizer.Authorizer{}).Authorize(t.Context(), bearer(edToken(nil)))
+	require.ErrorContains(t, err, "was not made by New")
 }
 
 // The text of an issuer that is no URL matters only where keys are found by it.

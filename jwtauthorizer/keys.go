@@ -158,6 +158,26 @@ func newKeySource(cfg *Config, algorithms []jose.SignatureAlgorithm) *keySource 
 	return s
 }
 
+// verify implements [verifier].
+func (s *keySource) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]byte, error) {
+	set, err := s.current(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("jwtauthorizer: %w", err)
+	}
+	payload, err := set.verify(jws)
+	if err == nil || !set.mayLack(jws) {
+		return payload, err
+	}
+	newer, failed := s.newer(ctx, set)
+	switch {
+	case failed != nil:
+		return nil, fmt.Errorf("jwtauthorizer: %w", failed)
+	case newer == set:
+		return nil, err
+	}
+	return newer.verify(jws)
+}
+
 // current returns a set that is usable. Where there is none it waits for one;
 // where it is time for a new one, the first call to find out fetches it, while
 // the others go on with what there is.

@@ -1,20 +1,25 @@
 package jwtauthorizer
 
 import (
+	"net/http"
 	"strings"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/query"
 )
 
-// maxTokenBytes bounds a token. All headers of a request together may have so
-// much in the service.
-const maxTokenBytes = 10 << 10
+// Bounds in bytes. In the service all headers of a request together may have so much.
+const (
+	maxTokenBytes   = 10 << 10
+	maxCookiesBytes = 10 << 10 // of all cookies of a request
+)
 
 // token returns the one token of an upgrade request.
 func (a *Authorizer) token(req *gateway.Request) (string, error) {
-	tokens := a.tokens(req)
+	tokens, err := a.tokens(req)
 	switch {
+	case err != nil:
+		return "", err
 	case len(tokens) == 0:
 		return "", refused("there is no token")
 	case len(tokens) > 1:
@@ -27,7 +32,8 @@ func (a *Authorizer) token(req *gateway.Request) (string, error) {
 	return tokens[0], nil
 }
 
-// notInToken reports what is neither base64url nor a dot. (RFC 7515, section 7.1.)
+// notInToken reports whether r is neither of base64url nor a dot. (RFC 7515, section
+// 7.1.)
 func notInToken(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
@@ -36,10 +42,10 @@ func notInToken(r rune) bool {
 	return true
 }
 
-// tokens returns all tokens that a request has, without those that are empty.
-func (a *Authorizer) tokens(req *gateway.Request) (tokens []string) {
+// tokens returns all tokens of a request that are not empty.
+func (a *Authorizer) tokens(req *gateway.Request) (tokens []string, err error) {
 	if req.Upgrade == nil {
-		return nil
+		return nil, nil
 	}
 	add := func(token string) {
 		if token != "" {
@@ -62,12 +68,21 @@ func (a *Authorizer) tokens(req *gateway.Request) (tokens []string) {
 			}
 		}
 	}
-	return tokens
+	if a.cfg.Cookie != "" {
+		values, err := cookies(req.Upgrade.Header, a.cfg.Cookie)
+		if err != nil {
+			return nil, err
+		}
+		for _, value := range values {
+			add(value)
+		}
+	}
+	return tokens, nil
 }
 
-// ofAuthorization returns the token of an Authorization header: with the scheme
-// Bearer, or alone, when it looks like one. (API Gateway: "Control access to HTTP
-// APIs with JWT authorizers in API Gateway".)
+// ofAuthorization returns the token of an Authorization header. It stands after the
+// scheme Bearer, or alone, if it looks like a token. (API Gateway: "Control access to
+// HTTP APIs with JWT authorizers in API Gateway".)
 func ofAuthorization(value string) string {
 	value = strings.Trim(value, " \t")
 	end := strings.IndexAny(value, " \t")
@@ -78,4 +93,24 @@ func ofAuthorization(value string) string {
 		return value
 	}
 	return ""
+}
+
+// cookies returns the values of all cookies of a name, as they were sent. (RFC 6265,
+// section 5.4.)
+//
+// [http.Request.CookiesNamed] is not used, because it leaves out cookies that it
+// cannot read: of two cookies it could see one.
+func cookies(header http.Header, name string) (values []string, err error) {
+	size := 0
+	for _, line := range header.Values("Cookie") {
+		if size += len(line); size > maxCookiesBytes {
+			return nil, refused("the cookies have more than %d bytes", maxCookiesBytes)
+		}
+		for pair := range strings.SplitSeq(line, ";") {
+			if found, value, _ := strings.Cut(pair, "="); strings.Trim(found, " \t") == name {
+				values = append(values, strings.Trim(value, " \t"))
+			}
+		}
+	}
+	return values, nil
 }
