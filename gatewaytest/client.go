@@ -15,9 +15,10 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// Client is the client's end of a connection, by nhooyr.io/websocket. It reads
-// all the time, and keeps what it read for Receive, unless it is paused. Its
-// methods fail the test rather than return an error.
+// Client is the client's end of a connection. It reads all the time, unless it is
+// paused, and keeps the messages for Receive. Its methods fail the test if something
+// goes wrong. The frames are made and read by nhooyr.io/websocket, not by the gateway's
+// own code.
 type Client struct {
 	tb     testing.TB
 	s      *Service
@@ -30,13 +31,14 @@ type Client struct {
 	messages []string   // to be received
 	received []string   // the last of those that were
 	binary   bool       // the server sent a binary message
-	end      error
-	echoed   *echo         // set when Close met the server's Close frame
-	more     chan struct{} // has a token when messages or end have changed
-	over     chan struct{} // closed with end
+	end      error      // why the connection ended; nil: it is open
+	echoed   *echo      // set when Close has got the server's Close frame
+
+	more chan struct{} // has a token when messages or end have changed
+	over chan struct{} // closed when end is set
 }
 
-// echo is what the server repeated of our Close frame.
+// echo is the content of our Close frame, which the server has repeated.
 type echo struct {
 	code   int
 	reason string
@@ -56,11 +58,11 @@ func newClient(tb testing.TB, s *Service, ws *wsconn.Client, nc *gate, header ht
 	return c
 }
 
-// ConnectionID returns the connection's ID, which a real client does not know. It is
-// "" when no Gateway has accepted the upgrade, but another handler of yours.
+// ConnectionID returns the ID of the connection, which a real client does not know. It
+// is "" if a handler of yours has accepted the upgrade and not a Gateway.
 func (c *Client) ConnectionID() string { return c.id }
 
-// Subprotocol returns the subprotocol that the server chose, or "".
+// Subprotocol returns the subprotocol that the server has chosen, or "".
 func (c *Client) Subprotocol() string { return c.header.Get("Sec-WebSocket-Protocol") }
 
 // ResponseHeader returns the header of the 101 response.
@@ -88,7 +90,8 @@ func (c *Client) SendBinary(data []byte) {
 	c.must("send", func(ctx context.Context) error { return c.ws.Write(ctx, data, false) })
 }
 
-// SendFragments sends one text message, each part as a frame of its own.
+// SendFragments sends one text message in several frames, one for each part. An empty
+// last frame follows.
 func (c *Client) SendFragments(parts ...string) {
 	c.tb.Helper()
 	fragments := make([][]byte, len(parts))
@@ -114,7 +117,8 @@ func (c *Client) must(what string, do func(context.Context) error) {
 	}
 }
 
-// Receive returns the next message.
+// Receive returns the next message. It fails the test if none comes in time, see
+// Timeouts in the package's description, or if the connection ends first.
 func (c *Client) Receive() string {
 	c.tb.Helper()
 	text, ok := c.ReceiveWithin(c.s.wait())
@@ -124,8 +128,8 @@ func (c *Client) Receive() string {
 	return text
 }
 
-// ReceiveWithin returns the next message, if one comes within d. It fails the
-// test when the connection ends instead.
+// ReceiveWithin returns the next message. ok is false if none comes within d. It fails
+// the test if the connection ends first.
 func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 	c.tb.Helper()
 	mustBeHere(c.tb, c.s)
@@ -156,7 +160,7 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 	}
 }
 
-// ReceiveJSON decodes the next message into v.
+// ReceiveJSON waits for the next message as [Client.Receive] does, and decodes it into v.
 func (c *Client) ReceiveJSON(v any) {
 	c.tb.Helper()
 	text := c.Receive()
@@ -165,9 +169,9 @@ func (c *Client) ReceiveJSON(v any) {
 	}
 }
 
-// ReceiveClose waits for the end of the connection and returns the code and
-// reason of the server's Close frame: 1006 and "" when there was none. Messages
-// that came before can still be received.
+// ReceiveClose waits until the connection ends, and returns the code and the reason of
+// the server's Close frame. If there was none, they are 1006 and "". Messages that came
+// before it can still be received.
 func (c *Client) ReceiveClose() (code int, reason string) {
 	c.tb.Helper()
 	mustBeHere(c.tb, c.s)
@@ -196,23 +200,22 @@ func (c *Client) Close(code int, reason string) {
 	if err := c.ws.Close(code, reason); err != nil {
 		c.tb.Fatalf("gatewaytest: close: %v\n%s", err, c.seen())
 	}
-	// The package returns nil when the server's Close frame repeats the code. It
-	// may have read that frame itself, before the reading goroutine could.
+	// nhooyr.io/websocket returns nil when the server's Close frame repeats the code. It
+	// may have read that frame before our reading goroutine could.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.echoed = &echo{code, reason}
 }
 
-// Drop cuts the connection without a Close frame, as a lost network does.
+// Drop ends the connection without a Close frame, as if the network had failed.
 func (c *Client) Drop() { c.ws.CloseNow() }
 
-// Pause makes the client read nothing more, so that the server meets a client
-// that is slow or dead: pings and Close frames are not answered either, and what
-// the server does is not seen, the end of the connection too. Over TCP the
-// kernels take some more for it.
+// Pause stops all reading, so that the server has a client that is slow or dead. Until
+// [Client.Resume] the client does not answer pings and Close frames, and it does not
+// notice when the connection ends. Over TCP the kernel still accepts some data for it.
 func (c *Client) Pause() { c.nc.pause() }
 
-// Resume ends a [Client.Pause].
+// Resume makes the client read again after a [Client.Pause].
 func (c *Client) Resume() { c.nc.resume() }
 
 func (c *Client) receiveAll() {

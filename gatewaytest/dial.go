@@ -32,9 +32,9 @@ func Path(path string) DialOption {
 	return func(d *dialing) { d.path = path }
 }
 
-// Header adds a header to the upgrade request. Host sets the host that the
-// server sees; the default is that of [Service.URL]. The headers of the handshake
-// itself cannot be changed: Connection, Upgrade, Sec-WebSocket-Key and -Version.
+// Header adds a header to the upgrade request. The name Host sets the host that the
+// server sees; the default is that of [Service.URL]. The headers of the handshake itself
+// cannot be changed: Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version.
 func Header(name, value string) DialOption {
 	if http.CanonicalHeaderKey(name) == "Host" {
 		return func(d *dialing) { d.host = value }
@@ -82,8 +82,9 @@ type Refused struct {
 	Body       string // up to 1 KiB of it
 }
 
-// Dial connects a client. It fails the test when the upgrade is refused, and shows the
-// whole answer. When the test tb ends, the client drops its connection.
+// Dial connects a client. If the upgrade is refused, it fails the test with the whole
+// answer, and says who refused and why. When the test tb ends, the client drops its
+// connection.
 func (s *Service) Dial(tb testing.TB, opts ...DialOption) *Client {
 	tb.Helper()
 	c, refused, target := s.tryDial(tb, opts)
@@ -94,16 +95,12 @@ func (s *Service) Dial(tb testing.TB, opts ...DialOption) *Client {
 	fmt.Fprintf(&answer, "%d %s\n", refused.StatusCode, http.StatusText(refused.StatusCode))
 	_ = refused.Header.Write(&answer)
 	fmt.Fprintf(&answer, "\r\n%s", refused.Body)
-	hint := ""
-	if !refused.byGateway {
-		hint = ", before it came to a Gateway: is Gateway.Handler mounted at that path, and does all in front of it let the request pass?"
-	}
-	tb.Fatalf("gatewaytest: the upgrade to %s was refused%s\n%s", target, hint, strings.ReplaceAll(answer.String(), "\r\n", "\n"))
+	tb.Fatalf("gatewaytest: the upgrade to %s was refused %s\n%s", target, refused.by, strings.ReplaceAll(answer.String(), "\r\n", "\n"))
 	return nil
 }
 
-// TryDial is [Service.Dial] for an upgrade that may be refused: either the client
-// or the refusal is nil.
+// TryDial is [Service.Dial] for an upgrade that may be refused. It returns either the
+// client or the refusal; the other one is nil.
 func (s *Service) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused) {
 	tb.Helper()
 	c, refused, _ := s.tryDial(tb, opts)
@@ -116,7 +113,21 @@ func (s *Service) TryDial(tb testing.TB, opts ...DialOption) (*Client, *Refused)
 // refusal is a Refused, and who has refused.
 type refusal struct {
 	Refused
-	byGateway bool
+	by string
+}
+
+// whoRefused tells of the upgrade of the client at addr.
+func (s *Service) whoRefused(addr string) string {
+	s.mu.Lock()
+	answered := s.answered[addr]
+	s.mu.Unlock()
+	switch err := s.recorder.refusal(addr); {
+	case !answered:
+		return "before it came to a Gateway: is Gateway.Handler mounted at that path, and does all in front of it let the request pass?"
+	case err != nil:
+		return fmt.Sprintf("by the Gateway: %v", err)
+	}
+	return "after it came to a Gateway"
 }
 
 func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refusal, target string) {
@@ -147,7 +158,7 @@ func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refus
 		return newClient(tb, s, ws, nc, resp.Header), nil, target
 	}
 	s.mu.Lock()
-	misuse, byGateway := s.misuse, nc != nil && s.answered[nc.LocalAddr().String()]
+	misuse := s.misuse
 	s.mu.Unlock()
 	switch {
 	case misuse != "":
@@ -156,7 +167,8 @@ func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refus
 		tb.Fatalf("gatewaytest: dial %s: %v", target, err)
 	}
 	body, _ := io.ReadAll(resp.Body)
-	return nil, &refusal{Refused{StatusCode: resp.StatusCode, Header: resp.Header, Body: string(body)}, byGateway}, target
+	refused := Refused{StatusCode: resp.StatusCode, Header: resp.Header, Body: string(body)}
+	return nil, &refusal{refused, s.whoRefused(nc.LocalAddr().String())}, target
 }
 
 // target returns the URL to dial.

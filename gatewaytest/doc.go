@@ -1,6 +1,6 @@
 // Package gatewaytest tests WebSocket backends in one process: it serves a
-// [gateway.Gateway] in memory, gives clients that dial it, and records every event
-// that an integration got.
+// [gateway.Gateway] in memory, dials it with clients, and records what integrations got
+// and returned.
 //
 //	func TestEcho(t *testing.T) {
 //		srv := gatewaytest.New(t)
@@ -55,18 +55,21 @@
 //
 // # Timeouts
 //
-// A wait for something that does not come fails the test, and says what came
-// instead. These wait: [Service.Dial], [Service.WaitEvent], [Service.WaitDisconnect],
-// and of a [Client] each Send method, Ping, Receive, ReceiveJSON and ReceiveClose. On
-// real time each of them waits for at most 10 seconds, on virtual time for at most
-// [Timeout]: three hours, which is longer than a connection lives, and takes no real
-// time. [Service.SetTimeout] changes both. [Client.ReceiveWithin] takes a timeout of
-// its own. [Client.Close] waits for at most 5 seconds. [Service.HTTPClient] and
-// [Server.Management] have no timeout but that of the request's context.
+// If something that a test waits for does not come, the test fails, and its log shows
+// what came instead: the last messages and events. How long each call waits at most:
 //
-// On virtual time a client that waits for a message that does not come is idle: after
-// ten minutes the Gateway closes its connection with 1001, and the test fails with
-// that.
+//   - [Service.Dial], [Service.TryDial], [Service.WaitEvent], [Service.WaitDisconnect],
+//     and of a [Client] the Send methods, Ping, Receive, ReceiveJSON and ReceiveClose:
+//     10 seconds on real time, [Timeout] on virtual time. [Service.SetTimeout] sets
+//     another time for all of them.
+//   - [Client.ReceiveWithin]: the time that it is given.
+//   - [Client.Close]: 5 seconds.
+//   - The requests of [Service.HTTPClient], [Server.Management] and
+//     [Service.ManagementAt]: until their context ends.
+//
+// Timeout is three hours, longer than a connection lives. On virtual time it takes no
+// real time. There a client that waits for a message in vain becomes idle: after ten
+// minutes the Gateway closes its connection with 1001, and the failure says so.
 //
 // # The log
 //
@@ -76,6 +79,6 @@
 //
 // # Goroutines
 //
-// The funcs and methods that take or hold a [testing.TB] fail the test with Fatalf:
-// call them on the goroutine of the test.
+// Funcs and methods that can fail the test call Fatalf of its [testing.TB]. Call them on
+// the goroutine of that test.
 package gatewaytest

@@ -40,11 +40,12 @@ type Event struct {
 type recorder struct {
 	innermost bool // a middleware of ours records the invocations, not the observer
 
-	mu     sync.Mutex        // guards the fields below
-	ids    map[string]string // connection ID by the client's address
-	ends   map[string]*end   // by connection ID, of every connection that was opened
-	events []Event
-	more   chan struct{} // closed and replaced with each change
+	mu      sync.Mutex        // guards the fields below
+	ids     map[string]string // connection ID by the client's address
+	refused map[string]error  // why a Gateway refused an upgrade, by the client's address
+	ends    map[string]*end   // by connection ID, of every connection that was opened
+	events  []Event
+	more    chan struct{} // closed and replaced with each change
 }
 
 // end is what is known of how a connection ended.
@@ -55,7 +56,7 @@ type end struct {
 }
 
 func (r *recorder) init() {
-	r.ids, r.ends, r.more = map[string]string{}, map[string]*end{}, make(chan struct{})
+	r.ids, r.refused, r.ends, r.more = map[string]string{}, map[string]error{}, map[string]*end{}, make(chan struct{})
 }
 
 // middleware records every invocation of next.
@@ -73,6 +74,11 @@ func (r *recorder) middleware(next gateway.Integration) gateway.Integration {
 // their upgrade. It returns "" for those of others.
 func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect func() bool) *gateway.Observer {
 	o := &gateway.Observer{
+		UpgradeRejected: func(ctx context.Context, _ *gateway.Request, _ int, err error) {
+			if addr := clientOf(ctx); addr != "" {
+				r.rejected(addr, err)
+			}
+		},
 		ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
 			if addr := clientOf(ctx); addr != "" {
 				r.opened(addr, c)
@@ -120,6 +126,19 @@ func (r *recorder) changedLocked() {
 	r.more = make(chan struct{})
 }
 
+// errRefusedByConnect stands for the error that a Gateway does not have when its
+// $connect integration has chosen the status.
+var errRefusedByConnect = errors.New("the integration of $connect has returned this")
+
+func (r *recorder) rejected(addr string, err error) {
+	if err == nil {
+		err = errRefusedByConnect
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused[addr] = err
+}
+
 func (r *recorder) opened(addr string, c gateway.Connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,6 +165,13 @@ func (r *recorder) idOf(addr string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ids[addr]
+}
+
+// refusal returns why a Gateway refused the upgrade of the client at addr.
+func (r *recorder) refusal(addr string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused[addr]
 }
 
 // endOf returns how a connection ended, as far as is known. ok is false for a

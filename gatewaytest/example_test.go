@@ -33,8 +33,8 @@ func ExampleNew() {
 	}
 }
 
-// The same on virtual time: in a bubble of testing/synctest a minute, and the
-// ten idle ones after which a connection is closed, pass at once.
+// The same on virtual time. In a bubble of testing/synctest the minute passes at once,
+// and so do the ten minutes after which an idle connection is closed.
 func ExampleNew_virtualTime() {
 	_ = func(t *testing.T) { // func TestRemind(t *testing.T)
 		synctest.Test(t, testReminder)
@@ -56,8 +56,8 @@ func testReminder(t *testing.T) {
 	}
 }
 
-// What a backend does over HTTP can be tested, too, and what happened be looked
-// at.
+// A backend that calls @connections over HTTP: it closes a connection, and $disconnect
+// gets the code.
 func ExampleServer_WaitDisconnect() {
 	_ = func(t *testing.T) { // func TestKick(t *testing.T)
 		srv := gatewaytest.New(t)

@@ -162,12 +162,19 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 		"an upgrade that a handler refuses": {func(tb *fakeTB) {
 			gatewaytest.ServeHandler(tb, newService(tb)).Dial(tb, gatewaytest.Path("/ws?room=1"))
 		}, []string{
-			"the upgrade to ws://gateway.test/ws?room=1 was refused, before it came to a Gateway: is Gateway.Handler mounted at that path",
+			"the upgrade to ws://gateway.test/ws?room=1 was refused before it came to a Gateway: is Gateway.Handler mounted at that path",
 			"\n401 Unauthorized\n", "\nWww-Authenticate: Cookie\n", "\n\nlog in first\n",
 		}},
 		"an upgrade that the gateway refuses": {func(tb *fakeTB) {
 			gatewaytest.New(tb).Dial(tb, gatewaytest.Header("Origin", "https://evil.example"))
-		}, []string{"the upgrade to ws://gateway.test/test was refused\n403 Forbidden", `{"message": "Forbidden"`}},
+		}, []string{"the upgrade to ws://gateway.test/test was refused by the Gateway: the page's origin ", "\n403 Forbidden", `{"message": "Forbidden"`}},
+		"an upgrade that $connect refuses": {func(tb *fakeTB) {
+			srv := gatewaytest.New(tb)
+			srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				return &gateway.Response{StatusCode: http.StatusConflict}, nil
+			})
+			srv.Dial(tb)
+		}, []string{"was refused by the Gateway: the integration of $connect has returned this\n409 Conflict\n"}},
 		"a path that is none": {func(tb *fakeTB) {
 			gatewaytest.New(tb).Dial(tb, gatewaytest.Path("ws"))
 		}, []string{`Path("ws"): a path begins with a slash`}},
@@ -191,9 +198,9 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 // What was made on real time and is used on virtual time says so, and does not hang.
 func TestFailures_WrongBubble(t *testing.T) {
 	t.Parallel()
-	outside := gatewaytest.New(t)
-	clients := &fakeTB{TB: t}
-	client := outside.Dial(clients)
+	others := &fakeTB{TB: t} // of what is made here
+	outside := gatewaytest.New(others)
+	client := outside.Dial(others)
 	gw, err := gateway.New()
 	require.NoError(t, err)
 	handler := newService(t)
@@ -204,6 +211,7 @@ func TestFailures_WrongBubble(t *testing.T) {
 		want string
 	}{
 		"a server that is dialled": {func(tb *fakeTB) { outside.Dial(tb) }, server},
+		"a server that waits":      {func(*fakeTB) { outside.WaitDisconnect("x") }, server},
 		"a client that sends":      {func(*fakeTB) { client.Ping() }, server},
 		"a client that receives":   {func(*fakeTB) { client.Receive() }, server},
 		"a client that waits":      {func(*fakeTB) { client.ReceiveClose() }, server},
@@ -214,15 +222,15 @@ func TestFailures_WrongBubble(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			failures, _ := run(t, tc.test)
-			failures, clients.failures = append(failures, clients.failures...), nil
+			failures, others.failures = append(failures, others.failures...), nil
 			require.Equal(t, []string{"gatewaytest: " + tc.want}, failures, name)
 		})
 	}
-	clients.end()
 	synctest.Test(t, func(t *testing.T) {
 		_, err := outside.HTTPClient().Get(outside.HTTPURL())
 		require.ErrorContains(t, err, server)
 	})
+	others.end()
 }
 
 // The log of the gateway and of the HTTP server is that of the test, as long as it runs.

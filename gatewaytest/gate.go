@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// gate is a connection whose reading can be paused, so that the peer meets a
-// client that reads nothing at all.
+// gate is the client's end of a connection. Its reading can be paused, so that the
+// server has a client that reads nothing at all.
 type gate struct {
 	net.Conn
 
@@ -56,7 +56,7 @@ func (g *gate) Close() error {
 	return g.Conn.Close()
 }
 
-// pause returns when nothing is read any more.
+// pause stops all reading. It returns after a Read under way has been interrupted.
 func (g *gate) pause() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,6 +68,7 @@ func (g *gate) pause() {
 	_ = g.Conn.SetReadDeadline(time.Time{})
 }
 
+// resume ends a pause.
 func (g *gate) resume() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Logger returns a logger that writes to the log of the test what has level or above.
-// After the end of the test it writes nothing. It is for [gateway.WithLogger] and the
-// rest of your code.
+// Logger returns a logger that writes to the log of the test, as t.Log does. It leaves
+// out what is below level, and everything after the test has ended. It is for
+// [gateway.WithLogger] and for the other code that a test runs.
 func Logger(tb testing.TB, level slog.Level) *slog.Logger {
 	tb.Helper()
 	l := &testLog{out: tb.Output()}

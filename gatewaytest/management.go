@@ -14,11 +14,12 @@ import (
 	"example.com/gateway"
 )
 
-// Management returns a client of the management API at [Server.ManagementURL]: what a
-// backend does over HTTP. Its calls are not signed. Its errors match the same
-// [gateway.ErrGone] and so on as the Gateway's own, and are a *[ManagementError]. An ID
-// that was never issued is another matter: in process it is ErrGone, here it gets 400
-// and matches none of them.
+// Management returns a client of the management API at [Server.ManagementURL], as a
+// backend that calls it over HTTP. The calls are not signed. An answer other than 2xx
+// is a *[ManagementError], which matches the error that the Gateway itself returns, such
+// as [gateway.ErrGone]. There is one difference: for an ID that no Gateway can have
+// issued the Gateway returns ErrGone, but the management API answers 400, which matches
+// none of the errors.
 func (s *Server) Management() gateway.ConnectionsAPI { return s.ManagementAt(s.path) }
 
 // ManagementURL returns the endpoint for an AWS client: http://…/test, without
@@ -31,10 +32,10 @@ func (s *Service) ManagementAt(path string) gateway.ConnectionsAPI {
 	return &management{base: s.HTTPURL() + strings.TrimSuffix(path, "/"), client: s.HTTPClient()}
 }
 
-// ManagementError is an answer of the management API that is no success.
+// ManagementError is an answer of the management API other than 2xx.
 type ManagementError struct {
 	StatusCode int
-	Type       string // x-amzn-ErrorType
+	Type       string // the header x-amzn-ErrorType, such as "GoneException"
 	Body       string
 }
 
@@ -43,7 +44,7 @@ func (e *ManagementError) Error() string {
 	return fmt.Sprintf("gatewaytest: management API: %d %s %s", e.StatusCode, e.Type, e.Body)
 }
 
-// Is matches the error of package gateway that has this status.
+// Is reports whether target is the error of package gateway that has this status.
 func (e *ManagementError) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusGone:
@@ -92,7 +93,7 @@ func (m *management) DeleteConnection(ctx context.Context, connectionID string) 
 }
 
 func (m *management) call(ctx context.Context, method, connectionID string, body []byte) ([]byte, error) {
-	// As the AWS clients do: "=" is escaped too.
+	// The AWS clients escape "=" too.
 	id := strings.ReplaceAll(url.QueryEscape(connectionID), "+", "%20")
 	req, err := http.NewRequestWithContext(ctx, method, m.base+"/@connections/"+id, bytes.NewReader(body))
 	if err != nil {

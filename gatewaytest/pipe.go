@@ -17,8 +17,8 @@ func newPipeListener() *pipeListener {
 	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// dial returns the client's end of a new connection whose server sees it come
-// from addr.
+// dial returns the client's end of a new connection. The server sees addr as the
+// address of the client.
 func (l *pipeListener) dial(ctx context.Context, addr net.Addr) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
@@ -50,7 +50,7 @@ func (l *pipeListener) Close() error {
 // Addr implements [net.Listener].
 func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
 
-// pipeConn is one end of a pipe, with addresses.
+// pipeConn is one end of a pipe, with the addresses that a TCP connection would have.
 type pipeConn struct {
 	net.Conn
 	local, remote net.Addr
@@ -59,6 +59,7 @@ type pipeConn struct {
 func (c pipeConn) LocalAddr() net.Addr  { return c.local }
 func (c pipeConn) RemoteAddr() net.Addr { return c.remote }
 
+// pipeAddr is the address of the server in memory.
 type pipeAddr struct{}
 
 func (pipeAddr) Network() string { return "pipe" }

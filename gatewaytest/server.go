@@ -12,8 +12,8 @@ import (
 )
 
 // Server is a [gateway.Gateway] that is served at /test. Its routes can be set, and
-// its connections posted to, by the methods of the Gateway. What a test does with it
-// otherwise are the methods of [Service].
+// its connections posted to, by the methods of the Gateway. [Service] has the methods
+// for tests.
 type Server struct {
 	*gateway.Gateway
 	*Service

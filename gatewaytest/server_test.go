@@ -46,8 +46,8 @@ func TestServer_InMemoryAndOverTCP(t *testing.T) {
 	}
 }
 
-// The events are those of the integrations themselves: behind middleware, which
-// may change a request, answer itself, or change the answer.
+// With New an event shows what the integration itself got and returned, although
+// middleware has changed the request, changed the answer, or answered in its place.
 func TestServer_EventsBehindMiddleware(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
@@ -73,7 +73,7 @@ func TestServer_EventsBehindMiddleware(t *testing.T) {
 	require.Equal(t, "to:x", string(e.Response.Body))
 }
 
-// A Host header is the request's, as any client has it.
+// The Host header is that of the request, in either spelling.
 func TestDial_Host(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Host", "host"} {

@@ -24,8 +24,8 @@ const Timeout = 3 * time.Hour
 // realTimeout is Timeout on real time.
 const realTimeout = 10 * time.Second
 
-// Service is an [http.Handler] that is served, with the Gateways inside. Its methods
-// are safe for concurrent use, but those that fail the test belong on the goroutine
+// Service is an [http.Handler] that is served, with the Gateways inside. Its methods are
+// safe for concurrent use. Those that can fail the test must be called on the goroutine
 // of the test.
 type Service struct {
 	tb       testing.TB
@@ -168,8 +168,8 @@ func (s *Service) wrongBubble() string {
 	return "the server was made in a synctest bubble and is used outside: use it in the func of synctest.Test"
 }
 
-// SetTimeout sets how long each wait that begins after this call lasts at most, of s
-// and of all its clients.
+// SetTimeout sets how long a wait of s or of one of its clients lasts at most, if it
+// begins after this call. See Timeouts in the package's description.
 func (s *Service) SetTimeout(d time.Duration) { s.timeout.Store(int64(d)) }
 
 func (s *Service) wait() time.Duration { return time.Duration(s.timeout.Load()) }

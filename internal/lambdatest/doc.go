@@ -1,3 +1,3 @@
-// Package lambdatest holds tests of package lambda against AWS's own types and
-// runtime for Go, in a module of its own: the gateway's does not need them.
+// Package lambdatest tests package lambda with AWS's own types and runtime for Go. It is
+// a module of its own, so that the module of the gateway does not depend on them.
 package lambdatest

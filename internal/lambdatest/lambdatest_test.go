@@ -16,7 +16,7 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// The handlers are written as they are for AWS, with its types.
+// handle is written as a handler for AWS is, with the types of AWS.
 func handle(_ context.Context, req events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 	switch req.RequestContext.RouteKey {
 	case "$connect":
@@ -58,8 +58,8 @@ func TestWrap_HandlersOfTheRuntime(t *testing.T) {
 	}
 }
 
-// Every event goes through AWS's types and back without loss: they have a field
-// for each of its keys, with the right type.
+// Every event is decoded into AWS's types and encoded again without loss: the types have
+// a field of the right type for each of its keys.
 func TestEvents_AreLosslessInAWSTypes(t *testing.T) {
 	t.Parallel()
 	seen := make(chan json.RawMessage, 3)
@@ -88,8 +88,8 @@ func TestEvents_AreLosslessInAWSTypes(t *testing.T) {
 	}
 }
 
-// requireContained requires that all of want is in got. AWS's types write more:
-// null and empty fields that the service leaves out.
+// requireContained requires that got has everything that want has. It may have more:
+// AWS's types write null and empty fields, which the service leaves out.
 func requireContained(t *testing.T, path string, want, got any) {
 	t.Helper()
 	object, ok := want.(map[string]any)

@@ -19,13 +19,13 @@ func repeat(req events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyR
 	return events.APIGatewayProxyResponse{Body: strings.Repeat(req.Body, 20)}, nil
 }
 
-// TestNewHandler_OverwritesItsAnswer shows why lambda.Wrap calls a handler's
-// Invoke one at a time. When it fails, aws-lambda-go has been mended, and Wrap
-// need not do so any more.
+// TestNewHandler_OverwritesItsAnswer shows why lambda.Wrap makes one call of a handler's
+// Invoke at a time. When this test fails, aws-lambda-go has been corrected, and Wrap no
+// longer needs to do so.
 func TestNewHandler_OverwritesItsAnswer(t *testing.T) {
 	t.Parallel()
 	h := awslambda.NewHandler(repeat)
-	for range 1000 { // the pool may have lost the buffer
+	for range 1000 { // the second call may get another buffer from the pool
 		first, err := h.Invoke(t.Context(), []byte(`{"body":"a"}`))
 		require.NoError(t, err)
 		before := bytes.Clone(first)
@@ -38,7 +38,7 @@ func TestNewHandler_OverwritesItsAnswer(t *testing.T) {
 	t.Fatal("an answer outlives the next call: the workaround in lambda/wrap.go, oneAtATime, can go")
 }
 
-// Behind Wrap each caller gets the answer to its own event.
+// With Wrap each caller gets the answer to its own event.
 func TestWrap_KeepsAnswersApart(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]any{

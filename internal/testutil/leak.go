@@ -1,4 +1,4 @@
-// Package testutil is what the tests of this module share.
+// Package testutil has helpers that the tests of this module share.
 package testutil
 
 import (
@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// patience is how long goroutines that are about to end may take.
+// patience is how long goroutines may take to end after the tests.
 const patience = 5 * time.Second
 
-// RunWithLeakCheck runs the tests of a package and returns the code to exit
-// with: not zero, too, when goroutines of the tests remain, whose stacks it
-// prints. It is for TestMain.
+// RunWithLeakCheck runs the tests of a package and returns the exit code, for TestMain.
+// If the tests succeed but leave goroutines behind, it prints their stacks and returns 1.
 func RunWithLeakCheck(m *testing.M) int {
 	code := m.Run()
 	if code != 0 {
@@ -29,8 +28,8 @@ func RunWithLeakCheck(m *testing.M) int {
 	return 1
 }
 
-// Remaining returns the stacks of the goroutines that still run after within,
-// but for the caller's and those of the testing package and the runtime. It
+// Remaining returns the stacks of all goroutines, except for the caller's and those of
+// the testing package and the runtime. It waits up to within for them to end, and
 // returns as soon as there are none.
 func Remaining(within time.Duration) []string {
 	for deadline := time.Now().Add(within); ; <-time.After(time.Millisecond) {
@@ -45,15 +44,15 @@ func others() (stacks []string) {
 	all := make([]byte, 4<<20)
 	all = all[:runtime.Stack(all, true)]
 	for n, stack := range strings.Split(strings.TrimSpace(string(all)), "\n\n") {
-		if n > 0 && !ours(stack) { // the first is the caller's
+		if n > 0 && !ours(stack) { // the first stack is the caller's
 			stacks = append(stacks, stack)
 		}
 	}
 	return stacks
 }
 
-// ours says whether a stack is one of those that go test itself starts: tests
-// that wait for this one, fuzzing's signals, profiles.
+// ours reports whether a stack is of a goroutine that go test itself has started: a test
+// that waits for this one, the signal handler of fuzzing, a profile.
 func ours(stack string) bool {
 	for _, frame := range []string{"testing.(*T).Run(", "testing.(*M).", "testing.tRunner.", "os/signal.", "runtime/pprof.", "runtime/trace."} {
 		if strings.Contains(stack, "\n"+frame) {

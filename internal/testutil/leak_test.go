@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) } //nolint:forbidigo // as in every main_test.go
 
-// Not parallel: another test's goroutines would be found.
+// This test is not parallel, because it would find the goroutines of other tests.
 func TestRemaining(t *testing.T) {
 	require.Empty(t, testutil.Remaining(time.Second))
 
