@@ -44,7 +44,7 @@ func BenchmarkAdmit(b *testing.B) {
 				c.keyUse = g.keyUses.use(key, "", now)
 			}
 			t := g.routes.Load()
-			call := &call{route: t.messages["m"], start: now, req: Request{Body: []byte(`{"action":"m"}`)}}
+			call := c.newCall(t, t.messages["m"], []byte(`{"action":"m"}`), now)
 			b.ReportAllocs()
 			for b.Loop() {
 				if out := c.admit(t, call); out.err != nil {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"example.com/gateway/internal/bounded"
 	"example.com/gateway/internal/mapping"
 )
 
@@ -148,7 +149,7 @@ func (u *upgrade) authorize() error {
 		return nil
 	}
 	start := time.Now()
-	d, err := within(u.ctx, u.g, &authorizerCall{u, r.Authorizer, u.request()})
+	d, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &authorizerCall{u, r.Authorizer, u.request()})
 	u.admission.authorizerTook = time.Since(start)
 	if err != nil { // it did not return in time
 		u.lent = true
@@ -181,7 +182,7 @@ type authorizerCall struct {
 	req        *Request
 }
 
-func (c *authorizerCall) do(ctx context.Context) (d decision) {
+func (c *authorizerCall) Do(ctx context.Context) (d decision) {
 	defer func() {
 		if p := recover(); p != nil {
 			d = decision{refused: refusedByAuthorizer(&panicError{p, debug.Stack()})}
@@ -201,11 +202,11 @@ func (c *authorizerCall) do(ctx context.Context) (d decision) {
 	return d
 }
 
-func (c *authorizerCall) ended() decision { return decision{refused: refusedByAuthorizer(errGoexit)} }
+func (c *authorizerCall) Ended() decision { return decision{refused: refusedByAuthorizer(errGoexit)} }
 
-func (c *authorizerCall) done(decision) {}
+func (c *authorizerCall) Done(decision) {}
 
-func (c *authorizerCall) late(d decision) {
+func (c *authorizerCall) Late(d decision) {
 	if d.refused != nil {
 		c.u.g.cameLate(c.u.ctx, c.u.told(), d.refused)
 	}

@@ -270,7 +270,7 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 			w := *spare
 			if *spare = nil; w == nil {
 				w = new(worker)
-				c.g.watch.add(w)
+				c.g.watch.Add(&w.watched, w)
 			}
 			w.c, w.reads = c, true
 			return w, now

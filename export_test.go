@@ -20,8 +20,4 @@ func (s *UsagePlans) Counts() int {
 }
 
 // Watched returns how many workers g watches.
-func (g *Gateway) Watched() (n int) {
-	g.watch.mu.Lock()
-	defer g.watch.mu.Unlock()
-	return len(g.watch.workers) - len(g.watch.free)
-}
+func (g *Gateway) Watched() int { return g.watch.Len() }

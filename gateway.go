@@ -49,6 +49,7 @@ import (
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
 	"example.com/gateway/internal/registry"
+	"example.com/gateway/internal/watch"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -63,7 +64,7 @@ type Gateway struct {
 	throttles   throttles
 	keyUses     keyUses
 	sources     *limit.Sources
-	watch       watch
+	watch       *watch.Watch
 	frameLimits wsconn.Limits // of every connection
 	sendLimits  outbox.Limits // likewise
 	sockets     poll.Pool     // of the connections that can be polled
@@ -96,11 +97,10 @@ func New(opts ...Option) (*Gateway, error) {
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
-		watch:       watch{over: make(chan struct{})},
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
 	}
-	g.watch.now = g.clock.Now
+	g.watch = watch.New(g.clock)
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
 	})
@@ -221,7 +221,7 @@ func (g *Gateway) stop() <-chan struct{} {
 			g.endDisconnects()
 			g.sockets.Close()
 			g.endpoints.Close()
-			g.watch.end()
+			g.watch.Close()
 			close(stopped)
 		}()
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -82,3 +83,15 @@ func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h guardedHandler) WithGroup(name string) slog.Handler {
 	return guardedHandler{h.Handler.WithGroup(name)}
 }
+
+// panicError is what code of the embedding program panicked with.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// StackTrace returns the stack of the panic. The log prints it of any error that has
+// this method.
+func (e *panicError) StackTrace() []byte { return e.stack }

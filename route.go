@@ -316,18 +316,6 @@ func (t *routeTable) lifecycle(key string) **route {
 	return nil
 }
 
-// match returns the route of a message, or nil: the route whose key the
-// selection expression gives, else $default. A message never reaches $connect or
-// $disconnect, which are no keys of t.messages, whatever it says.
-func (t *routeTable) match(body []byte) *route {
-	if key, ok := t.selection.Route(body, nil); ok {
-		if r := t.messages[string(key)]; r != nil {
-			return r
-		}
-	}
-	return t.fallback
-}
-
 // isNil reports whether an Integration, an Authorizer or the like is nil, or a nil
 // func or pointer of a type that is one.
 func isNil(x any) bool {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/gateway/internal/bounded"
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/selection"
 )
@@ -442,7 +443,7 @@ func (u *upgrade) countRequest() error {
 // store returned, too: the methods of its error are its own code. What ask then wants
 // done is done only if it was in time.
 func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
-	a, err := within(u.ctx, u.g, &storeCall{u, ask})
+	a, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &storeCall{u, ask})
 	if err != nil {
 		a.err = storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))
 	}
@@ -468,7 +469,7 @@ type storeAnswer struct {
 	err  error
 }
 
-func (c *storeCall) do(ctx context.Context) (a storeAnswer) {
+func (c *storeCall) Do(ctx context.Context) (a storeAnswer) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, &panicError{p, debug.Stack()}))}
@@ -478,13 +479,13 @@ func (c *storeCall) do(ctx context.Context) (a storeAnswer) {
 	return a
 }
 
-func (c *storeCall) ended() storeAnswer {
+func (c *storeCall) Ended() storeAnswer {
 	return storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, errGoexit))}
 }
 
-func (c *storeCall) done(storeAnswer) {}
+func (c *storeCall) Done(storeAnswer) {}
 
-func (c *storeCall) late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
+func (c *storeCall) Late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
 
 func storeFailed(err error) *refusal {
 	return &refusal{status: http.StatusInternalServerError, text: "Internal server error", kind: "API_CONFIGURATION_ERROR", err: err}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -125,21 +124,4 @@ func (r *route) validate(message []byte) error {
 		return &ValidationError{RouteKey: r.RouteKey, Model: key, Err: err}
 	}
 	return nil
-}
-
-// rejected tells the observers and the log of a message that was answered before
-// its integration was asked.
-func (c *connection) rejected(call *call, err error) {
-	call.req.failure = err
-	wire := wireErrorOf(err)
-	var level slog.Level
-	if wire.status < http.StatusInternalServerError {
-		level = c.g.refusalLevel(slog.LevelWarn, wire.status, call.start)
-	} else {
-		level = c.g.failureLevel(call.start)
-	}
-	if c.g.log.Enabled(call, level) {
-		c.g.log.LogAttrs(call, level, "message rejected", append(c.g.failureAttrs(&call.req, err), slog.Int("status", wire.status))...)
-	}
-	c.g.observers.messageRejected(call, &call.req, wire.status, err)
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// Context is a [context.Context] that ends at its deadline, with its parent, or
+// Context is a [context.Context] that ends after its timeout, with its parent, or
 // when [Context.Cancel] is called. Its timer and channel are made at the first
 // call of Done. A Context is used once and must not be copied.
 type Context struct {
-	parent   context.Context //nolint:containedctx // this is a context
-	deadline time.Time       // zero: none
+	parent  context.Context //nolint:containedctx // this is a context
+	started time.Time
+	timeout time.Duration // 0 or less: none
 
 	mu       sync.Mutex      // guards the fields below
 	inner    context.Context //nolint:containedctx // likewise
@@ -23,12 +24,15 @@ type Context struct {
 
 var _ context.Context = (*Context)(nil)
 
-// Init makes c ready: a child of parent that ends at deadline, the zero time
-// being none. It is a method, not a constructor, so that a Context can lie
-// within another value.
-func (c *Context) Init(parent context.Context, deadline time.Time) {
-	c.parent, c.deadline = parent, deadline
+// Init makes c ready: a child of parent that ends when timeout has passed since start.
+// A timeout of 0 or less is none. Init is a method, not a constructor, so that a Context can be
+// a field of another value.
+func (c *Context) Init(parent context.Context, start time.Time, timeout time.Duration) {
+	c.parent, c.started, c.timeout = parent, start, timeout
 }
+
+// Start returns the time that Init was given.
+func (c *Context) Start() time.Time { return c.started }
 
 // Cancel ends the context and frees what it holds. It may be called twice.
 func (c *Context) Cancel() {
@@ -43,17 +47,23 @@ func (c *Context) Cancel() {
 
 // Deadline implements [context.Context].
 func (c *Context) Deadline() (time.Time, bool) {
-	if c.deadline.IsZero() {
+	if c.timeout <= 0 {
 		return c.parent.Deadline()
 	}
-	if d, ok := c.parent.Deadline(); ok && d.Before(c.deadline) {
+	until := c.Until()
+	if d, ok := c.parent.Deadline(); ok && d.Before(until) {
 		return d, true
 	}
-	return c.deadline, true
+	return until, true
 }
 
-// Until returns the deadline that Init was given, zero if there is none.
-func (c *Context) Until() time.Time { return c.deadline }
+// Until returns when the timeout will have passed, the zero time if there is none.
+func (c *Context) Until() time.Time {
+	if c.timeout <= 0 {
+		return time.Time{}
+	}
+	return c.started.Add(c.timeout)
+}
 
 // Done implements [context.Context].
 func (c *Context) Done() <-chan struct{} { return c.start().Done() }
@@ -70,7 +80,7 @@ func (c *Context) Err() error {
 		return c.parent.Err()
 	case canceled:
 		return context.Canceled
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+	case c.timeout > 0 && !time.Now().Before(c.Until()):
 		return c.start().Err()
 	}
 	return nil
@@ -92,10 +102,10 @@ func (c *Context) start() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inner == nil {
-		if c.deadline.IsZero() {
+		if c.timeout <= 0 {
 			c.inner, c.cancel = context.WithCancel(c.parent)
 		} else {
-			c.inner, c.cancel = context.WithDeadline(c.parent, c.deadline)
+			c.inner, c.cancel = context.WithDeadline(c.parent, c.Until())
 		}
 		if c.canceled {
 			c.cancel()

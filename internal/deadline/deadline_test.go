@@ -18,7 +18,7 @@ func TestContext_EndsAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var c deadline.Context
-		c.Init(context.WithValue(t.Context(), key{}, "v"), start.Add(time.Minute))
+		c.Init(context.WithValue(t.Context(), key{}, "v"), start, time.Minute)
 		defer c.Cancel()
 		d, ok := c.Deadline()
 		require.True(t, ok)
@@ -36,7 +36,7 @@ func TestContext_ErrAloneSeesTheDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var c deadline.Context
-		c.Init(t.Context(), time.Now().Add(time.Minute))
+		c.Init(t.Context(), time.Now(), time.Minute)
 		defer c.Cancel()
 		time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
 		require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
@@ -47,8 +47,8 @@ func TestContext_EndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	parent, cancel := context.WithCancel(t.Context())
 	var early, late deadline.Context
-	early.Init(parent, time.Time{})
-	late.Init(parent, time.Time{})
+	early.Init(parent, time.Now(), 0)
+	late.Init(parent, time.Now(), 0)
 	done := early.Done()
 	cancel()
 	<-done
@@ -64,7 +64,7 @@ func TestContext_TheEarlierDeadlineCounts(t *testing.T) {
 	parent, cancel := context.WithDeadline(t.Context(), now.Add(time.Hour))
 	defer cancel()
 	var c deadline.Context
-	c.Init(parent, now.Add(2*time.Hour))
+	c.Init(parent, now, 2*time.Hour)
 	d, _ := c.Deadline()
 	require.Equal(t, now.Add(time.Hour), d)
 }
@@ -72,8 +72,8 @@ func TestContext_TheEarlierDeadlineCounts(t *testing.T) {
 func TestContext_Cancel(t *testing.T) {
 	t.Parallel()
 	var unwatched, watched deadline.Context
-	unwatched.Init(t.Context(), time.Now().Add(time.Hour))
-	watched.Init(t.Context(), time.Now().Add(time.Hour))
+	unwatched.Init(t.Context(), time.Now(), time.Hour)
+	watched.Init(t.Context(), time.Now(), time.Hour)
 	done := watched.Done()
 	unwatched.Cancel()
 	watched.Cancel()
@@ -87,7 +87,7 @@ func TestContext_Cancel(t *testing.T) {
 func TestContext_ParentOfAnother(t *testing.T) {
 	t.Parallel()
 	var c deadline.Context
-	c.Init(t.Context(), time.Now().Add(time.Hour))
+	c.Init(t.Context(), time.Now(), time.Hour)
 	child, cancel := context.WithCancel(&c)
 	defer cancel()
 	c.Cancel()
@@ -101,7 +101,7 @@ func BenchmarkContext(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var c deadline.Context
-			c.Init(parent, time.Now().Add(time.Hour))
+			c.Init(parent, time.Now(), time.Hour)
 			c.Cancel()
 		}
 	})

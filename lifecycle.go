@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/gateway/internal/bounded"
+)
+
+// lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
+type lifecycleEvent interface {
+	// told returns a request for the log and the observers while the integration still
+	// has its own.
+	told() *Request
+	// cameLate is called if the integration returned after it was given up.
+	cameLate(out invocation)
+}
+
+// lifecycleCall is the call of an integration for such an event. It implements
+// [bounded.Attempt].
+type lifecycleCall struct {
+	g     *Gateway
+	ctx   context.Context //nolint:containedctx // that of the event
+	route *route
+	req   *Request
+	event lifecycleEvent
+	start time.Time
+}
+
+// invokeWithin is invoke for CONNECT and DISCONNECT, whose caller must not hang. It calls
+// the integration on a goroutine of its own, and so returns in time even if the
+// integration does not.
+func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
+	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}
+	out, err := bounded.Run(ctx, &g.running, g.quotas.IntegrationTimeout, call)
+	if err != nil {
+		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded)), gaveUp: true}
+		bounded.Contain(&g.running, func() { call.tell(event.told(), out) })
+	}
+	return out
+}
+
+func (c *lifecycleCall) Do(ctx context.Context) invocation { return invoke(ctx, c.route, c.req) }
+
+func (c *lifecycleCall) Ended() invocation {
+	return invocation{err: integrationError(c.route.RouteKey, errGoexit, false)}
+}
+
+func (c *lifecycleCall) Done(out invocation) { c.tell(c.req, out) }
+
+func (c *lifecycleCall) Late(out invocation) {
+	c.g.cameLate(c.ctx, c.event.told(), out.err)
+	c.event.cameLate(out)
+}
+
+func (c *lifecycleCall) tell(req *Request, out invocation) {
+	c.g.integrationDone(c.ctx, req, out, time.Since(c.start))
+}

@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/gateway/internal/clock"
+	"example.com/gateway/internal/watch"
+)
+
+// worker runs the integrations of a connection's messages, one after the other: see
+// run. It says which goroutine does so, and for how long a call may last.
+//
+// Most integrations return at once, so the reader runs them itself: a hand-over to
+// another goroutine would cost more than they do. If one does not return soon, the
+// gateway's watch calls TakeOver. It lets another goroutine read from then on, so that
+// pings, Close frames and further messages are seen, and a timer ends the wait at the
+// integration's timeout.
+//
+// A goroutine that reads keeps its worker and uses it again, also for another
+// connection. It loses the worker when another goroutine takes over the reading.
+type worker struct {
+	c       *connection
+	watched watch.Entry // while the worker belongs to a goroutine that reads
+
+	// c.mu guards the fields below. While the worker's goroutine is the reader, it uses
+	// them without the lock: nobody else does, until TakeOver or giveUpLocked has made
+	// the watch forget the call.
+	timeout *time.Timer
+	reads   bool          // its goroutine is the connection's reader
+	call    *call         // under way
+	gaveUp  bool          // its call was given up: another worker is in its place
+	corked  clock.Instant // when the oldest reply that is held back was held back; 0: none is
+}
+
+// corkFor is how old a reply that is held back may be when the next message begins. If
+// that message takes long, the watch sends the reply.
+const corkFor = watch.After / 2
+
+// startWorkerLocked runs a worker on a goroutine of its own. The goroutine ends when the
+// inbox is empty. The teardown waits for it.
+func (c *connection) startWorkerLocked(message []byte) {
+	c.working++
+	w := &worker{c: c}
+	c.g.running.Go(func() {
+		returned := false
+		defer func() {
+			if !returned {
+				w.exit()
+			}
+		}()
+		w.run(message, time.Now())
+		returned = true
+	})
+}
+
+func (c *connection) workerEndedLocked() {
+	c.working--
+	c.workersDoneLocked()
+}
+
+// end ends the work of the reader's worker, and returns the worker, to be used again.
+func (w *worker) end() *worker {
+	w.flush()
+	c := w.c
+	c.mu.Lock()
+	c.workerEndedLocked()
+	c.mu.Unlock()
+	w.c = nil
+	return w
+}
+
+// End is called when w will not be used again. w may be nil.
+func (w *worker) End() {
+	if w != nil {
+		w.watched.Remove()
+	}
+}
+
+// begin notes that call begins. A reader needs no lock for that: see worker.
+func (w *worker) begin(call *call) {
+	if w.reads {
+		w.call = call
+		w.watched.Begin(w.c.g.clock.At(call.Start()))
+		return
+	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.call = call
+	w.setTimeoutLocked(call.Start())
+}
+
+// finish notes that call has ended. It reports false if the call was given up.
+func (w *worker) finish(call *call) bool {
+	if w.watched.End(w.c.g.clock.At(call.Start())) {
+		w.call = nil
+		return true
+	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.call != call {
+		return false
+	}
+	w.call = nil
+	if w.timeout != nil {
+		w.timeout.Stop()
+	}
+	return true
+}
+
+func (w *worker) setTimeoutLocked(now time.Time) {
+	switch until := w.call.Until(); {
+	case until.IsZero():
+	case w.timeout == nil:
+		w.timeout = time.AfterFunc(until.Sub(now), w.expire)
+	default:
+		w.timeout.Reset(until.Sub(now))
+	}
+}
+
+// TakeOver implements [watch.Worker]: it lets another goroutine read. From then on the
+// worker stays with its connection.
+func (w *worker) TakeOver() {
+	c := w.c // does not change until TakeOver has returned: see finish
+	c.mu.Lock()
+	if !w.reads { // the call was given up
+		c.mu.Unlock()
+		return
+	}
+	w.reads = false
+	c.g.running.Go(c.read)
+	w.setTimeoutLocked(time.Now())
+	c.mu.Unlock()
+	c.out.Flush() // replies that were held back
+}
+
+// expire is called by the timer of the timeout. It checks the time, because a timer
+// that was stopped a moment too late calls it all the same.
+func (w *worker) expire() {
+	w.c.mu.Lock()
+	if w.reads || w.call == nil || w.call.Until().IsZero() {
+		w.c.mu.Unlock()
+		return
+	}
+	if now := time.Now(); now.Before(w.call.Until()) {
+		w.setTimeoutLocked(now)
+		w.c.mu.Unlock()
+		return
+	}
+	call := w.giveUpLocked() // under the same lock as the check, so that the next call cannot be taken by mistake
+	w.c.mu.Unlock()
+	w.c.replace(call, context.DeadlineExceeded)
+}
+
+// giveUpLocked takes the call under way, if there is one, away from the worker. The
+// worker's goroutine may never return from the integration.
+func (w *worker) giveUpLocked() *call {
+	call := w.call
+	w.call, w.gaveUp = nil, true
+	w.watched.Drop()
+	if w.reads {
+		w.reads = false
+		w.c.g.running.Go(w.c.read)
+	}
+	return call
+}
+
+// replace answers a call that was given up with err, unless call is nil, and lets
+// another worker take the place of the one that had it.
+func (c *connection) replace(call *call, err error) {
+	defer func() { // in a defer: an observer may end this goroutine
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.inbox.Empty() {
+			c.startWorkerLocked(c.inbox.Take())
+		}
+		c.workerEndedLocked()
+	}()
+	c.out.Flush()
+	if call == nil {
+		return
+	}
+	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
+	(&worker{c: c}).answer(call, call.told(c), out, time.Now())
+}
+
+// exit is called when the goroutine of a worker ends without having returned: an
+// integration, an observer or another callback has called runtime.Goexit. Another
+// worker takes the worker's place, whatever it was doing.
+func (w *worker) exit() {
+	w.c.mu.Lock()
+	if w.gaveUp { // another worker is in its place already
+		w.c.mu.Unlock()
+		return
+	}
+	call := w.giveUpLocked()
+	w.c.mu.Unlock()
+	if call != nil {
+		call.Cancel()
+	}
+	w.c.replace(call, errGoexit)
+}
+
+// flush sends the replies that are held back.
+func (w *worker) flush() {
+	if w.corked != 0 {
+		w.corked = 0
+		w.c.out.Flush()
+	}
+}
+
+// send sends a reply. If the next message has already arrived and this goroutine takes
+// it next, the reply is held back, so that one write sends many replies. No reply is
+// held back for much longer than a millisecond: see corkFor and TakeOver.
+func (w *worker) send(body []byte, now time.Time) error {
+	c := w.c
+	more := w.reads && c.ws.BufferedMessage()
+	if more || w.corked != 0 {
+		if c.out.Cork(body, !more) {
+			switch {
+			case !more:
+				w.corked = 0
+			case w.corked == 0:
+				w.corked = c.g.clock.At(now)
+			}
+			return nil
+		}
+		w.corked = 0 // the post also sends what is held back
+	}
+	return c.postReply(body, w.reads)
+}
