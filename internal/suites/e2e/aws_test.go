@@ -19,6 +19,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/iam"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/internal/wsconn"
 	"example.com/gateway/sigv4"
 )
@@ -363,6 +364,7 @@ func (c *awsCase) expect(client string) string {
 // takes nothing: in vain, and until it takes something again. Then the message is
 // there once.
 func TestAWSClients_SlowReader(t *testing.T) {
+	testutil.NeedsLong(t)
 	outside(t)
 	attempts := map[string]int{"AWS CLI": 3, "boto3": 5, "AWS SDK for Go": 3, "AWS SDK for JS, v3": 3}
 	for name, startClient := range awsClients() {

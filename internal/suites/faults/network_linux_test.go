@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/testutil"
 )
 
 // overLossy runs a test over each kind of link that can lose packets.
@@ -37,6 +38,7 @@ func requireReport(t *testing.T, server *program, open int, ends map[int]int) {
 // On a bad line everything takes longer, and nothing is lost, doubled or out of
 // order.
 func TestNetwork_Loss(t *testing.T) {
+	testutil.NeedsLong(t)
 	overLossy(t, func(t *testing.T, n *network) {
 		const connections = 200
 		server, clients := n.start(gateway.Quotas{PingInterval: 20 * time.Second})

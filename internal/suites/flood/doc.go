@@ -4,5 +4,6 @@
 // may cost is computed from its Quotas, and compared with what it does cost; the
 // tests print both.
 //
-//	go test -v ./internal/suites/flood
+//	go test -v ./internal/suites/flood                 # a tenth of the clients
+//	GATEWAY_LONG=1 go test -v ./internal/suites/flood  # all of them
 package flood

@@ -16,10 +16,12 @@ import (
 
 // The polite wait for each reply before they ask again.
 const (
-	polite     = 20
-	roundTrips = 500 / tenth // of each polite one in a turn
-	turns      = 3
+	polite = 20
+	turns  = 3
 )
+
+// roundTrips is how often each polite one asks in a turn.
+func roundTrips() int { return 500 / tenth }
 
 // A client that sends as fast as it can does not starve those that wait for
 // their replies. The test prints what the flood costs them, client and server on
@@ -108,7 +110,7 @@ func TestFairness(t *testing.T) {
 			t.Logf("%.0f round trips a second alone, %.0f beside the flood: ratio %.2f", perSecond(aloneTook), perSecond(besideTook), perSecond(besideTook)/perSecond(aloneTook))
 			t.Logf("median %v alone, %v beside the flood, 99 of 100 within %v and %v; %d messages of the flood",
 				percentile(alone, 50), percentile(beside, 50), percentile(alone, 99), percentile(beside, 99), served)
-			require.Len(t, beside, turns*polite*roundTrips, "everybody got every reply")
+			require.Len(t, beside, turns*polite*roundTrips(), "everybody got every reply")
 		})
 	}
 }
@@ -132,7 +134,7 @@ func trips(t *testing.T, peers []*peer) (took []time.Duration) {
 	for _, p := range peers {
 		go func() { // ends with the round trips; waited for below
 			var r result
-			for range roundTrips {
+			for range roundTrips() {
 				begin := time.Now()
 				got, err := p.ask(message)
 				if err == nil && got != message {

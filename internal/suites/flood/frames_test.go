@@ -20,7 +20,7 @@ import (
 // A client that pings without end gets pongs, of which the newest counts, and
 // takes no memory, whether it reads them or not (RFC 6455, 5.5.3).
 func TestFrames_Pings(t *testing.T) {
-	const pings = 1_000_000 / tenth
+	pings := 1_000_000 / tenth
 	for _, tt := range []struct {
 		name  string
 		reads bool // while it pings; else afterwards
@@ -35,14 +35,14 @@ func TestFrames_Pings(t *testing.T) {
 			p := s.connect("pinger")
 			before := memory()
 			pongs := make(chan int, 1)
-			readPongs := func() { pongs <- p.readPongs(t, pings-1) }
+			readPongs := func() { pongs <- p.readPongs(t, uint64(pings-1)) }
 			if tt.reads {
 				go readPongs() // ends with the last pong, or the connection
 			}
 			var batch []byte
-			for n := uint64(0); n < pings; n++ {
+			for n := range pings {
 				batch = append(batch, wiretest.Header(wiretest.Ping, 8)...)
-				batch = binary.BigEndian.AppendUint64(batch, n)
+				batch = binary.BigEndian.AppendUint64(batch, uint64(n))
 				if len(batch) > 16<<10 || n == pings-1 {
 					_, err := p.Write(batch)
 					require.NoError(t, err, "pings are read, whatever becomes of the pongs")
@@ -192,7 +192,7 @@ func TestFrames_SlowMessage(t *testing.T) {
 
 // Each empty message is a message, and leaves nothing.
 func TestFrames_EmptyMessages(t *testing.T) {
-	const messages = 300_000 / tenth
+	messages := 300_000 / tenth
 	s := start(t, gateway.Quotas{})
 	served := 0 // in order, one at a time
 	s.HandleFunc(gateway.RouteKeyDefault, func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -218,7 +218,7 @@ func TestFrames_EmptyMessages(t *testing.T) {
 
 // A header that announces much reserves little.
 func TestFrames_Announcements(t *testing.T) {
-	const clients = 200 / tenth
+	clients := 200 / tenth
 	none := gateway.Quotas{FrameBytes: -1, MessageBytes: -1}
 	for _, tt := range []struct {
 		name   string

@@ -19,7 +19,7 @@ import (
 // Clients that begin an upgrade and do not finish it hold nothing of the gateway,
 // and their sockets for ReadHeaderTimeout of the http.Server only.
 func TestHandshake_Slow(t *testing.T) {
-	const clients = 500 / tenth
+	clients := 500 / tenth
 	s := startWith(t, gateway.Quotas{Connections: 2}, 2*time.Second) // one for each client that is served below
 	s.requireServes(t, "before")
 	goroutines, before := runtime.NumGoroutine(), memory()
@@ -114,7 +114,7 @@ func (s *server) storm(clients int, sourceIP func(n int) string) (open []*peer) 
 // somebody has left.
 func TestHandshake_Caps(t *testing.T) {
 	t.Parallel()
-	const clients, limit = 400 / tenth, 100 / tenth
+	clients, limit := 400/tenth, 100/tenth
 	one := func(int) string { return "127.0.2.1" }
 	many := func(n int) string { return fmt.Sprintf("127.0.3.%d", 1+n%200) }
 	for _, tt := range []struct {
@@ -163,7 +163,7 @@ func (s *server) requireUpgrade(sourceIP string, status int) {
 // costs the backend nothing more. Messages of those that are in go on.
 func TestHandshake_NewConnections(t *testing.T) {
 	t.Parallel()
-	const clients, burst = 500 / tenth, 50 / tenth
+	clients, burst := 500/tenth, 50/tenth
 	s := start(t, gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 1e-6, BurstLimit: burst}})
 	open := s.storm(clients, func(n int) string { return fmt.Sprintf("127.0.3.%d", 1+n%200) })
 	require.Len(t, open, burst)

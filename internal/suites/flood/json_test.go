@@ -149,7 +149,7 @@ func (p *peer) bomb(t *testing.T, message string) time.Duration {
 // The stacks that deep messages need are given back while the connections live
 // on.
 func TestJSON_DeepStacks(t *testing.T) {
-	const clients = 200 / tenth
+	clients := 200 / tenth
 	s, around := bombed(t)
 	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
 	before := memory()
@@ -173,6 +173,6 @@ func TestJSON_DeepStacks(t *testing.T) {
 		grown = memory() - before
 	}
 	t.Logf("%d clients: stacks grew by %d KiB each at the most; memory by %d KiB each after a collection, %d once they rest",
-		clients, (peak.StackInuse-stacks.StackInuse)/clients>>10, collected/clients>>10, grown/clients>>10)
+		clients, int(peak.StackInuse-stacks.StackInuse)/clients>>10, collected/clients>>10, grown/clients>>10)
 	require.Less(t, grown, clients*idle+overhead)
 }

@@ -1,12 +1,16 @@
 package flood_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 
 	"example.com/gateway/internal/testutil"
 )
+
+// parallel is how many tests run at once, of those that wait most of their time.
+const parallel = "16"
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(clientEnv); addr != "" {
@@ -15,6 +19,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(testutil.RunWithLeakCheck(m))
 }

@@ -4,6 +4,7 @@
 // model; TestShutdown_UnderFire shuts down under them. Another test holds a
 // throttle under load.
 //
-//	go test -v ./internal/suites/soak
-//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
+//	go test -v ./internal/suites/soak                 # in short
+//	GATEWAY_LONG=1 go test -v ./internal/suites/soak  # at length, as CI does
+//	GATEWAY_LONG=1 GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
 package soak

@@ -37,6 +37,8 @@ func (r *record) enter() {
 
 // ledger holds a page for each connection that is not accounted for yet.
 type ledger struct {
+	lateAfter time.Duration // when integrations run out of time
+
 	mu        sync.Mutex // guards the fields below
 	byLife    map[int]*record
 	byID      map[string]*record
@@ -62,8 +64,8 @@ type totals struct {
 	Codes                                map[int]int
 }
 
-func newLedger() *ledger {
-	return &ledger{byLife: map[int]*record{}, byID: map[string]*record{}, totals: totals{Codes: map[int]int{}}}
+func newLedger(lateAfter time.Duration) *ledger {
+	return &ledger{lateAfter: lateAfter, byLife: map[int]*record{}, byID: map[string]*record{}, totals: totals{Codes: map[int]int{}}}
 }
 
 func (l *ledger) fault(life int, format string, args ...any) {
@@ -198,7 +200,7 @@ func (l *ledger) givenUp(id string, unexpected bool) {
 	defer r.mu.Unlock()
 	n := r.current
 	r.current = 0
-	if took := time.Since(r.began); took < lateAfter/2 {
+	if took := time.Since(r.began); took < l.lateAfter/2 {
 		l.fault(r.life, "message %d ran out of time after %v", n, took)
 	}
 	if unexpected {

@@ -42,14 +42,13 @@ type randomServer struct {
 	http             *http.Client
 }
 
-// lateAfter is when an integration that waits for the end of its time is given
-// up. Whatever else has to be done is done long before, if the machine has time.
-const lateAfter = 10 * time.Second
-
-func newRandomServer(t *testing.T) *randomServer {
+// newRandomServer returns a gateway that gives up an integration which waits for the
+// end of its time after lateAfter. Whatever else has to be done is done long before,
+// if the machine has time.
+func newRandomServer(t *testing.T, lateAfter time.Duration) *randomServer {
 	t.Helper()
 	s := &randomServer{
-		ledger:  newLedger(),
+		ledger:  newLedger(lateAfter),
 		http:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		holding: make(chan struct{}, heldUpgrades), release: make(chan struct{}),
 	}

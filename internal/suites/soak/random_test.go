@@ -18,7 +18,7 @@ import (
 
 // What the environment may change of the random soak.
 const (
-	durationEnv    = "GATEWAY_SOAK_DURATION"    // 15s; 10m is a soak worth its name
+	durationEnv    = "GATEWAY_SOAK_DURATION"    // 2s, at length 15s; 10m is a soak worth its name
 	seedEnv        = "GATEWAY_SOAK_SEED"        // 1
 	connectionsEnv = "GATEWAY_SOAK_CONNECTIONS" // as many as are possible
 )
@@ -35,10 +35,7 @@ const (
 func randomPlan(t *testing.T) (p plan, duration time.Duration) {
 	t.Helper()
 	p = plan{Program: "random", Seed: 1, Connections: min(randomConnections, descriptorLimit()-spareDescriptors)}
-	duration = 15 * time.Second
-	if testing.Short() {
-		p.Connections, duration = min(p.Connections, 500), 5*time.Second
-	}
+	duration = randomDuration
 	var err error
 	if text := os.Getenv(durationEnv); text != "" {
 		duration, err = time.ParseDuration(text)
@@ -61,11 +58,11 @@ func randomPlan(t *testing.T) (p plan, duration time.Duration) {
 // messages, replies, posts, deletes, ends, $disconnect. In the end nothing is
 // left of them.
 //
-//	GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
+//	GATEWAY_LONG=1 GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
 func TestSoak_Random(t *testing.T) {
 	p, duration := randomPlan(t)
 	t.Logf("seed %d, %d connections at a time, for %v", p.Seed, p.Connections, duration)
-	s := newRandomServer(t)
+	s := newRandomServer(t, randomLateAfter)
 	server := httptest.NewUnstartedServer(s.handler())
 	server.Config.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 		_ = nc.(*net.TCPConn).SetWriteBuffer(64 << 10) //nolint:forcetypeassert // small, so that queues fill

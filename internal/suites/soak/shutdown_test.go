@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // shutdownGrace is how long a shutdown lets a connection's integrations answer.
@@ -27,7 +28,7 @@ type fire struct {
 
 func openFire(t *testing.T, program string, clients int) *fire {
 	t.Helper()
-	f := &fire{randomServer: newRandomServer(t)}
+	f := &fire{randomServer: newRandomServer(t, 10*time.Second)}
 	server := httptest.NewServer(f.handler())
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { _ = f.gw.Close() })
@@ -59,9 +60,6 @@ func (f *fire) cease(t *testing.T, connections int) {
 
 func busyClients(t *testing.T) int {
 	t.Helper()
-	if testing.Short() {
-		return 500
-	}
 	return min(busyConnections, descriptorLimit()-spareDescriptors)
 }
 
@@ -70,6 +68,7 @@ func busyClients(t *testing.T) int {
 // the grace; nobody is broken off; upgrades are refused, but for those that had
 // begun.
 func TestShutdown_UnderFire(t *testing.T) {
+	testutil.NeedsLong(t) // the grace, and what takes longer
 	clients := busyClients(t)
 	f := openFire(t, "busy", clients)
 	f.clients.say("hold")

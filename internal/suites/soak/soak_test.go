@@ -67,7 +67,7 @@ func TestSoak(t *testing.T) {
 	clients.expect("idle")
 	idle := memory() - before
 	t.Logf("%d idle connections: %d bytes each (heap and stacks), %d goroutines each",
-		connections, idle/connections, (runtime.NumGoroutine()-goroutines)/connections)
+		connections, idle/int64(connections), (runtime.NumGoroutine()-goroutines)/connections)
 	require.Len(t, l.connected, connections)
 
 	ids := make([]string, 0, connections)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -37,6 +38,7 @@ type loadResult struct {
 // others fared, against the same load without a throttle: a ratio for a reader,
 // since machines are noisy.
 func TestThrottle_Load(t *testing.T) {
+	testutil.NeedsLong(t)
 	throttled := runLoad(t, gateway.WithThrottle(loadRate, loadBurst))
 	free := runLoad(t, func(*gateway.Route) {})
 	t.Logf("throttled: %+v", throttled)
