@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -14,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
-	"example.com/gateway/internal/event"
+	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/mapping"
 	"example.com/gateway/internal/selection"
 )
@@ -143,16 +140,16 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if err := i.checkSettings(); err != nil {
 		return nil, err
 	}
-	call := &httpCall{
-		uri: uri, mappings: mappings, method: cmp.Or(i.Method, http.MethodPost), timeout: i.Timeout,
-		own: &i.own, callbackURL: i.CallbackURL,
-		upgradeHeaders: i.UpgradeHeaders, proxy: i.Transform == nil, responseBytes: i.ResponseBytes,
-	}
+	call := &httpCall{forward.Call{
+		URI: uri, Mappings: mappings, Method: cmp.Or(i.Method, http.MethodPost), Timeout: i.Timeout,
+		Own: &i.own, CallbackURL: i.CallbackURL, UpgradeHeaders: i.UpgradeHeaders,
+		Proxy: i.Transform == nil, ResponseBytes: i.ResponseBytes,
+	}}
 	if i.Client != nil {
-		call.client = endpoint.WithoutRedirects(i.Client)
+		call.Client = endpoint.WithoutRedirects(i.Client)
 	}
-	if call.responseBytes <= 0 {
-		call.responseBytes = defaultResponseBytes
+	if call.ResponseBytes <= 0 {
+		call.ResponseBytes = defaultResponseBytes
 	}
 	if i.Transform != nil {
 		return compileTransform(i.Transform, selection.HTTPIntegrationResponse, r, call.do)
@@ -186,7 +183,7 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 	filled := map[string]bool{}
 	for _, m := range mappings {
 		switch {
-		case m.Target == mapping.ToHeader && reservedHeader(m.Name):
+		case m.Target == mapping.ToHeader && forward.Reserved(m.Name):
 			return fmt.Errorf("%w: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
 		case m.Target == mapping.ToPath && !slices.Contains(placeholders, m.Name):
 			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, uri)
@@ -205,18 +202,7 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 var httpMethod = regexp.MustCompile("^[A-Z]{1,20}$")
 
 // httpCall is an HTTPIntegration, compiled.
-type httpCall struct {
-	uri            *mapping.URI
-	mappings       []mapping.Mapping
-	method         string
-	timeout        time.Duration
-	client         *http.Client     // nil: that of the gateway
-	own            *endpoint.Client // for a call that belongs to no gateway
-	callbackURL    string
-	upgradeHeaders bool
-	proxy          bool
-	responseBytes  int
-}
+type httpCall struct{ forward.Call }
 
 // Invoke implements Integration: the proxy form.
 func (c *httpCall) Invoke(ctx context.Context, req *Request) (*Response, error) {
@@ -224,239 +210,19 @@ func (c *httpCall) Invoke(ctx context.Context, req *Request) (*Response, error) 
 }
 
 func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Response, error) {
-	if c.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-	}
-	out, err := c.request(ctx, req, payload)
-	if err != nil {
-		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: err}
-	}
-	client := c.clientFor(ctx)
-	if err := endpoint.CheckHost(client, out); err != nil {
-		return nil, &IntegrationError{StatusCode: http.StatusInternalServerError, Err: err}
-	}
-	resp, err := client.Do(out)
-	if err != nil {
-		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: withoutURL(err)}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode < http.StatusOK { // 101 among them, whose body is the socket: it has no end, and no timeout
-		return nil, fmt.Errorf("the endpoint's status is %d, want 200 to 599", resp.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.responseBytes)+1))
-	switch {
-	case err != nil:
-		return nil, &IntegrationError{StatusCode: http.StatusGatewayTimeout, Err: err}
-	case len(body) > c.responseBytes:
-		return nil, fmt.Errorf("the endpoint's body is above %d bytes", c.responseBytes)
-	}
-	return &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: body}, nil
-}
-
-// clientFor returns the client of a call: the integration's own, or that of the
-// gateway that ctx belongs to, which closes its connections.
-func (c *httpCall) clientFor(ctx context.Context) *http.Client {
-	if c.client != nil {
-		return c.client
-	}
-	return endpoint.For(ctx, c.own)
-}
-
-// withoutURL takes the URL, which may hold a secret, out of a client's error.
-func withoutURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
-
-// request builds the request to the endpoint.
-func (c *httpCall) request(ctx context.Context, req *Request, payload []byte) (*http.Request, error) {
 	in := &resolver{req: req}
-	target, err := c.uri.Expand(req.StageVariables, c.pathValues(in))
-	if err != nil {
-		return nil, err
+	e := &forward.Event{
+		Type: string(req.EventType), RouteKey: req.RouteKey, ConnectionID: req.ConnectionID, RequestID: req.RequestID,
+		APIID: req.APIID, Stage: req.Stage, SourceIP: req.Identity.SourceIP, RequestTime: req.RequestTime,
+		StageVariables: req.StageVariables, Payload: payload, Values: in,
 	}
-	query := url.Values(target.Query)
-	if query == nil {
-		query = url.Values{}
+	if req.Upgrade != nil {
+		e.Sent = req.Upgrade.Header
+		e.Headers, e.Query = in.upgrade()
 	}
-	headers, sent := in.upgrade()
-	if c.proxy {
-		for name, values := range sent {
-			if _, own := query[name]; !own { // what the URI says, no client changes
-				query[name] = values
-			}
-		}
+	resp, err := c.Do(ctx, e)
+	if failed := (*forward.Error)(nil); errors.As(err, &failed) {
+		return nil, &IntegrationError{StatusCode: failed.StatusCode, Err: failed.Err}
 	}
-	out, err := http.NewRequestWithContext(ctx, c.method, "", bytes.NewReader(payload))
-	if err != nil {
-		return nil, err
-	}
-	c.setHeader(out.Header, req, headers)
-	if user := target.URL.User; user != nil { // net/http would let a client's Authorization go before it
-		password, _ := user.Password()
-		out.Header.Del("Authorization")
-		out.SetBasicAuth(user.Username(), password)
-		target.URL.User = nil
-	}
-	for _, m := range c.mappings {
-		apply(&m, m.Values(in), out, query)
-	}
-	if !isHost(out.Host) {
-		return nil, errors.New("integration.request.header.Host has a value that is no host")
-	}
-	target.URL.RawQuery = query.Encode()
-	out.URL, out.Host = target.URL, cmp.Or(out.Host, target.URL.Host)
-	return out, nil
-}
-
-// isHost says whether text, if there is any, is a host with or without a port. Of
-// another one net/http would send nothing.
-func isHost(text string) bool {
-	u, err := url.Parse("http://" + text)
-	return text == "" || err == nil && u.Host == text && u.Hostname() != ""
-}
-
-// apply sets what m maps. Where the source is missing the target is left out: no
-// client sets a mapped name.
-func apply(m *mapping.Mapping, values []string, out *http.Request, query url.Values) {
-	switch {
-	case m.Target == mapping.ToQuery:
-		delete(query, m.Name)
-		if len(values) > 0 {
-			query[m.Name] = values
-		}
-	case m.Target == mapping.ToHeader && strings.EqualFold(m.Name, "Host"):
-		out.Host = strings.Join(values[max(0, len(values)-1):], "") // a request has one
-	case m.Target == mapping.ToHeader:
-		setHeader(out.Header, m.Name, inHeader(values)...)
-	}
-}
-
-// pathValues returns the values for the placeholders of the URI.
-func (c *httpCall) pathValues(in *resolver) map[string]string {
-	values := map[string]string{}
-	for _, m := range c.mappings {
-		if m.Target == mapping.ToPath {
-			values[m.Name] = m.Value(in)
-		}
-	}
-	return values
-}
-
-// setHeader sets what the gateway itself sends. headers are those of the upgrade
-// request.
-func (c *httpCall) setHeader(header http.Header, req *Request, headers event.Headers) {
-	header.Set("X-Forwarded-For", req.Identity.SourceIP)
-	header.Set("X-Amzn-Trace-Id", connid.TraceID(req.RequestID, req.RequestTime))
-	for _, h := range headers {
-		if addedHeader(h.Name) || c.proxy && c.passesOn(h.Name) && !namedInConnection(req.Upgrade.Header, h.Name) {
-			header[h.Name] = h.Values
-		}
-	}
-	if req.EventType == EventMessage || !c.proxy {
-		setHeader(header, "Content-Type", "application/json")
-	}
-	setHeader(header, "User-Agent", "AmazonAPIGateway_"+req.APIID)
-	setHeader(header, "X-Amzn-Apigateway-Api-Id", req.APIID)
-	if c.callbackURL != "" {
-		setHeader(header, "connectionId", req.ConnectionID)
-		setHeader(header, "routeKey", req.RouteKey)
-		setHeader(header, "eventType", string(req.EventType))
-		setHeader(header, "stage", req.Stage)
-		setHeader(header, "callbackUrl", strings.TrimSuffix(c.callbackURL, "/")+"/@connections/"+url.QueryEscape(req.ConnectionID))
-	}
-}
-
-// setHeader sets a header in this spelling, in place of any that a client sent,
-// also of one with "_" for "-".
-// Without a value it is left out.
-func setHeader(header http.Header, name string, values ...string) {
-	for other := range header {
-		if strings.EqualFold(dashed(other), dashed(name)) {
-			delete(header, other)
-		}
-	}
-	switch canonical := http.CanonicalHeaderKey(name); canonical {
-	case "User-Agent", "Accept-Encoding", "Range", "Authorization": // which net/http looks for, and may add
-		name = canonical
-	}
-	if len(values) > 0 {
-		header[name] = values
-	}
-}
-
-// inHeader makes values of a client ones that a header can hold: a control
-// character, which would fail the call, becomes a blank, as in net/http's answers.
-// Blanks at the ends are left out, which HTTP/2 does not allow.
-func inHeader(values []string) []string {
-	clean := make([]string, len(values))
-	for n, v := range values {
-		clean[n] = strings.Trim(strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return ' '
-			}
-			return r
-		}, v), " \t")
-	}
-	return clean
-}
-
-// addedHeader says whether the front end adds a header to every upgrade request.
-func addedHeader(name string) bool {
-	switch name {
-	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto":
-		return true
-	}
-	return false
-}
-
-// passesOn says whether a header of the upgrade request goes to the endpoint.
-func (c *httpCall) passesOn(name string) bool {
-	switch canonical := http.CanonicalHeaderKey(dashed(name)); canonical {
-	case "Host", "Accept-Encoding": // net/http's
-		return false
-	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto": // the front end's, in another spelling
-		return false
-	case "Proxy-Authorization", "Http2-Settings": // for the hop to us (RFC 9110, sections 7.6.1 and 11.7.2)
-		return false
-	case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since": // about the answer to the upgrade
-		return false
-	case "Content-Encoding", "Content-Range": // of a body that is not sent
-		return false
-	case "Sec-Websocket-Protocol":
-		return true
-	default:
-		return !reservedHeader(canonical) && (c.upgradeHeaders || !strings.HasPrefix(canonical, "Sec-Websocket-"))
-	}
-}
-
-// reservedHeader says whether a header is about one connection or frames its
-// request, so that it is neither passed on nor mapped. (RFC 9110, sections 7.6.1
-// and 10.1.1; API Gateway: "Transform API requests and responses for HTTP APIs",
-// reserved headers.)
-func reservedHeader(name string) bool {
-	name = dashed(name)
-	return hopByHop(name) || strings.EqualFold(name, "Expect")
-}
-
-// dashed returns the name of a header as the many backends read it that take "_" for
-// "-": those with the environment variables of CGI. (RFC 3875, section 4.1.18.)
-func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }
-
-// namedInConnection says whether the sender of header names one in Connection, as
-// one that is only for the next hop. (RFC 9110, section 7.6.1.)
-func namedInConnection(header http.Header, name string) bool {
-	for _, line := range header["Connection"] {
-		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(option), name) {
-				return true
-			}
-		}
-	}
-	return false
+	return (*Response)(resp), err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/query"
 	"example.com/gateway/internal/tap"
 	"example.com/gateway/internal/wsconn"
@@ -416,23 +417,14 @@ func (u *upgrade) refuse(err error) {
 	told = true
 }
 
-// copyHeader adds what an integration set, as far as it is its to set.
+// copyHeader adds the headers that an integration returned, but for those that it may not
+// set.
 func copyHeader(dst, src http.Header) {
 	for name, values := range src {
-		if !hopByHop(name) && !namedInConnection(src, name) && !strings.EqualFold(name, apigwID) {
+		if !forward.HopByHop(name) && !forward.NamedInConnection(src, name) && !strings.EqualFold(name, apigwID) {
 			dst[http.CanonicalHeaderKey(name)] = values
 		}
 	}
-}
-
-// hopByHop says whether a header of an integration's response is about its own
-// connection, or one that the server writes itself.
-func hopByHop(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length":
-		return true
-	}
-	return false
 }
 
 // accept takes the socket over and starts the connection. The connection can be

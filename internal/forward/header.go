@@ -1,0 +1,104 @@
+package forward
+
+import (
+	"net/http"
+	"strings"
+)
+
+// HopByHop reports whether a header is about the connection that it is sent on, or is
+// one that the server or client writes itself. (RFC 9110, section 7.6.1.)
+func HopByHop(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length":
+		return true
+	}
+	return false
+}
+
+// Reserved reports whether a header is about one connection or frames its request, so
+// that it is neither passed on nor mapped. (RFC 9110, sections 7.6.1 and 10.1.1; API
+// Gateway: "Transform API requests and responses for HTTP APIs", reserved headers.)
+func Reserved(name string) bool {
+	name = dashed(name)
+	return HopByHop(name) || strings.EqualFold(name, "Expect")
+}
+
+// NamedInConnection reports whether the Connection header among headers names another
+// one, as one that is only for the next hop. (RFC 9110, section 7.6.1.)
+func NamedInConnection(headers http.Header, name string) bool {
+	for _, line := range headers["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dashed returns the name of a header as a backend reads it that takes "_" for "-":
+// those that pass headers on in environment variables do. (RFC 3875, section 4.1.18.)
+func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }
+
+// ofFrontEnd reports whether the service's front end adds the header to every upgrade
+// request.
+func ofFrontEnd(name string) bool {
+	switch name {
+	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto":
+		return true
+	}
+	return false
+}
+
+// passesOn reports whether a header of the upgrade request goes to the endpoint.
+func (c *Call) passesOn(name string) bool {
+	switch canonical := http.CanonicalHeaderKey(dashed(name)); canonical {
+	case "Host", "Accept-Encoding": // net/http writes them
+		return false
+	case "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto": // the front end's, in another spelling
+		return false
+	case "Proxy-Authorization", "Http2-Settings": // for the hop to us (RFC 9110, sections 7.6.1 and 11.7.2)
+		return false
+	case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since": // about the answer to the upgrade
+		return false
+	case "Content-Encoding", "Content-Range": // of a body that is not sent
+		return false
+	case "Sec-Websocket-Protocol":
+		return true
+	default:
+		return !Reserved(canonical) && (c.UpgradeHeaders || !strings.HasPrefix(canonical, "Sec-Websocket-"))
+	}
+}
+
+// set sets a header in this spelling. It takes the place of any that the client sent,
+// also of one whose name has "_" for "-". Without values the header is left out.
+func set(headers http.Header, name string, values ...string) {
+	for other := range headers {
+		if strings.EqualFold(dashed(other), dashed(name)) {
+			delete(headers, other)
+		}
+	}
+	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	case "User-Agent", "Accept-Encoding", "Range", "Authorization": // net/http looks for these, and may add them
+		name = canonical
+	}
+	if len(values) > 0 {
+		headers[name] = values
+	}
+}
+
+// clean turns a client's values into values that a header can hold. A control
+// character, which would fail the call, becomes a blank, as in the answers of net/http.
+// Blanks at the ends, which HTTP/2 does not allow, are left out.
+func clean(values []string) []string {
+	cleaned := make([]string, len(values))
+	for n, v := range values {
+		cleaned[n] = strings.Trim(strings.Map(func(r rune) rune {
+			if r < ' ' && r != '\t' || r == 0x7f {
+				return ' '
+			}
+			return r
+		}, v), " \t")
+	}
+	return cleaned
+}
