@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"reflect"
 	"runtime/debug"
 	"strconv"
@@ -156,7 +156,8 @@ func (u *upgrade) authorize() error {
 		d = decision{refused: refusedByAuthorizer(err)}
 	}
 	if d.refused != nil {
-		if d.refused.status == http.StatusInternalServerError { // else the refusal is the authorizer's decision
+		if d.refused.answer.level == slog.LevelError { // else the refusal is the authorizer's decision
+			u.logged = true
 			u.g.logFailure(u.ctx, "authorizer failed", u.told(), d.refused.err)
 		}
 		return d.refused
@@ -216,21 +217,19 @@ func (c *authorizerCall) Late(d decision) {
 // err: its refusal, or a failure, which is 500.
 func refusedByAuthorizer(err error) *refusal {
 	var public PublicError
-	refused := &refusal{err: fmt.Errorf("authorizer: %w", err)}
+	isPublic := errors.As(err, &public)
+	row := errAuthorizer
 	switch {
-	case errors.As(err, &public):
-		refused.status, refused.kind = http.StatusForbidden, "ACCESS_DENIED"
-		_, refused.text = public.PublicError()
-	case errors.Is(err, ErrForbidden):
-		refused.status, refused.kind = http.StatusForbidden, "ACCESS_DENIED"
 	case errors.Is(err, ErrUnauthorized):
+		row = ErrUnauthorized
+	case isPublic, errors.Is(err, ErrForbidden):
+		row = ErrForbidden
 	case errors.Is(err, ErrInvalidAuthorization):
-		refused.status, refused.kind, refused.text = http.StatusInternalServerError, "AUTHORIZER_CONFIGURATION_ERROR", noMessage
-	default:
-		refused.status, refused.kind, refused.text = http.StatusInternalServerError, "AUTHORIZER_FAILURE", "Internal server error"
+		row = ErrInvalidAuthorization
 	}
-	if errors.Is(err, ErrUnauthorized) {
-		refused.status, refused.kind = http.StatusUnauthorized, "UNAUTHORIZED"
+	refused := &refusal{answer: answerOf(row), err: fmt.Errorf("authorizer: %w", err)}
+	if isPublic {
+		_, refused.answer.text = public.PublicError()
 	}
 	return refused
 }

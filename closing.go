@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"time"
 
@@ -225,12 +224,10 @@ func (c *connection) teardown(cl *closing) {
 	c.mu.Unlock()
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
-		c.g.log.Log(&c.ctx, c.g.refusalLevel(slog.LevelWarn, 0, time.Now()), "client broke a rule of the protocol",
-			"connection_id", c.id, "status", violation.Code, "error", violation.Error())
+		c.logViolation(violation)
 	}
 	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.told.code, cl.told.reason)
-	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
-		slog.String("connection_id", c.id), slog.Int("status", cl.told.code), slog.Any("error", cl.told.err))
+	c.logClosed(&cl.told)
 }
 
 // disconnected is the last step of teardown: it runs $disconnect and gives back

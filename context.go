@@ -85,14 +85,14 @@ func (req *Request) failureValue(name string) (string, bool) {
 	if req.failure == nil {
 		return "", false
 	}
-	wire := wireErrorOf(req.failure)
+	answer := answerOf(req.failure)
 	switch name {
 	case "error.message":
-		return wire.text, true
+		return answer.text, true
 	case "error.messageString":
-		return string(appendJSONString(nil, wire.text)), true
+		return string(appendJSONString(nil, answer.text)), true
 	case "error.responseType":
-		return wire.kind, wire.kind != ""
+		return answer.kind, answer.kind != ""
 	}
 	var invalid *ValidationError
 	if !errors.As(req.failure, &invalid) {

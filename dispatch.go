@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -198,17 +196,9 @@ func (w *worker) answer(call *call, req *Request, out invocation, now time.Time)
 // integration was called.
 func (c *connection) rejected(call *call, err error) {
 	call.req.failure = err
-	wire := wireErrorOf(err)
-	var level slog.Level
-	if wire.status < http.StatusInternalServerError {
-		level = c.g.refusalLevel(slog.LevelWarn, wire.status, call.Start())
-	} else {
-		level = c.g.failureLevel(call.Start())
-	}
-	if c.g.log.Enabled(call, level) {
-		c.g.log.LogAttrs(call, level, "message rejected", append(c.g.failureAttrs(&call.req, err), slog.Int("status", wire.status))...)
-	}
-	c.g.observers.messageRejected(call, &call.req, wire.status, err)
+	answer := answerOf(err)
+	c.logRejected(call, answer, err)
+	c.g.observers.messageRejected(call, &call.req, answer.status, err)
 }
 
 // integrationDone tells the observers, and the log if the integration failed. It serves
@@ -227,10 +217,12 @@ func (w *worker) respond(call *call, out invocation, now time.Time) {
 	switch {
 	case out.err != nil:
 		w.replyError(call, out.err, now)
-	case !call.route.RouteResponse || len(body) == 0:
+	case len(body) == 0:
+	case !call.route.RouteResponse:
+		w.c.g.logBodyDropped(call, call.route)
 	case limit > 0 && len(body) > limit:
 		w.replyError(call, errReplySize, now)
-		w.c.g.log.LogAttrs(call, w.c.g.failureLevel(now), "reply refused", append(w.c.callAttrs(call), slog.Any("error", errReplySize))...)
+		w.c.logNotSent(call, errReplySize, now)
 	default:
 		w.reply(call, body, now)
 	}
@@ -239,7 +231,7 @@ func (w *worker) respond(call *call, out invocation, now time.Time) {
 // replyError sends an error frame, on one-way routes, too.
 func (w *worker) replyError(call *call, err error, now time.Time) {
 	requestID, _ := call.ids.Strings()
-	w.reply(call, appendErrorJSON(nil, wireErrorOf(err), w.c.id, requestID), now)
+	w.reply(call, appendErrorJSON(nil, answerOf(err), w.c.id, requestID), now)
 }
 
 // reply sends the answer to a message.

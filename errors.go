@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 )
 
@@ -58,40 +60,55 @@ func (e *IntegrationError) Error() string {
 // Unwrap returns Err.
 func (e *IntegrationError) Unwrap() error { return e.Err }
 
-// text is what the client may know.
-func (e *IntegrationError) text() string {
+// row returns the error of the table whose answer the client gets, but for the status,
+// which is e.StatusCode.
+func (e *IntegrationError) row() error {
 	switch {
 	case e.StatusCode == http.StatusUnsupportedMediaType:
-		return "Unsupported Media Type"
-	case e.StatusCode == http.StatusGatewayTimeout && errors.Is(e.Err, context.DeadlineExceeded):
-		return "Endpoint request timed out"
+		return errUnsupportedMedia
+	case e.StatusCode != http.StatusGatewayTimeout:
+		return errIntegration
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		return errTimeout
 	}
-	return "Internal server error"
+	return errUnreachable
 }
 
-// kind is the gateway response type.
-func (e *IntegrationError) kind() string {
-	switch e.StatusCode {
-	case http.StatusUnsupportedMediaType:
-		return "UNSUPPORTED_MEDIA_TYPE"
-	case http.StatusGatewayTimeout:
-		return "INTEGRATION_TIMEOUT"
-	}
-	return "INTEGRATION_FAILURE"
-}
-
-// noMessage is the text of an error whose message is null on the wire.
-const noMessage = "\x00"
-
+// Errors of our own. The table answers has those that a client or a caller can get.
 var (
-	errNoRoute          = errors.New("no route matches the message and there is no $default route")
-	errGoexit           = errors.New("the callback ended its goroutine (runtime.Goexit)")
-	errReplySize        = errors.New("the reply is above Quotas.MessageBytes")
-	errBadStatus        = errors.New("the $connect integration returned a status code outside 200 to 599")
-	errNoModel          = errors.New("no model is selected and there is no $default model")
-	errThrottled        = errors.New("throttled")
-	errQuota            = errors.New("the quota of the usage plan is used up")
-	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth, or WithoutManagementAuth where only trusted callers reach the handler")
+	errNoRoute      = errors.New("no route matches the message and there is no $default route")
+	errGoexit       = errors.New("the callback ended its goroutine (runtime.Goexit)")
+	errReplySize    = errors.New("the reply is above Quotas.MessageBytes")
+	errBadStatus    = errors.New("the $connect integration returned a status code outside 200 to 599")
+	errNoModel      = errors.New("no model is selected and there is no $default model")
+	errInvalidBody  = errors.New("the message does not fit the model of its route")
+	errThrottled    = errors.New("throttled")
+	errQuota        = errors.New("the quota of the usage plan is used up")
+	errAPIKey       = errors.New("no valid API key")
+	errInternal     = errors.New("internal error")
+	errAuthorizer   = errors.New("the authorizer failed")
+	errMissingParam = errors.New("a required request parameter is missing")
+
+	errIntegration      = errors.New("the integration failed")
+	errTimeout          = errors.New("the integration did not return in time")
+	errUnreachable      = errors.New("the endpoint of the integration cannot be reached")
+	errUnsupportedMedia = errors.New("no request template fits, and passing the message through is not allowed")
+
+	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth to New, or WithoutManagementAuth where only trusted callers reach the handler")
+	errManagementCall   = errors.New("not a call of @connections")
+	errConnectionID     = errors.New("no gateway has issued this connection ID: take it from Request.ConnectionID or Connection.ID, and escape it in the URL")
+	errReadBody         = errors.New("reading the body") // the caller's body breaks a rule of HTTP, or broke off
+
+	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")
+	errHeaderBytes = errors.New("the headers are above Quotas.HeaderBytes")
+	errTwoHeaders  = errors.New("a header that must be unambiguous is there more than once")
+	errQuery       = errors.New("the query cannot be read")
+	errNoUpgrade   = errors.New("no upgrade to WebSocket version 13 over HTTP/1.1")
+	errMethod      = errors.New("the method of an upgrade is GET")
+	errHandshake   = errors.New("the upgrade request breaks a rule of RFC 6455")
+	errOrigin      = errors.New("the origin of the page is not allowed")
+	errHijack      = errors.New("the connection cannot be taken over from the server, because http.Hijacker is hidden: " +
+		"give the ResponseWriter of each middleware around Gateway.Handler an Unwrap method, and mount the handler outside of http.TimeoutHandler, whose ResponseWriter can never be taken over")
 )
 
 // PublicError is an error that says itself what the caller may know. One that a
@@ -104,22 +121,84 @@ type PublicError interface {
 	PublicError() (code, message string)
 }
 
-// wireError is how an error shows on the wire: the one table of statuses,
-// exception names, texts and gateway response types. (API Gateway: "Gateway
-// response types".)
-type wireError struct {
-	status int
-	name   string // of the exception, for x-amzn-ErrorType
-	text   string // of the message; "" where the service sends an empty body
-	kind   string // $context.error.responseType
+// errorAnswer is how an error shows: in a refused upgrade, in an error frame, in the
+// answer to a call of @connections, and in the log.
+type errorAnswer struct {
+	status int        // of HTTP; for an error frame what observers are told
+	name   string     // x-amzn-ErrorType, for calls of @connections; "": without it
+	text   string     // message; "": calls of @connections get an empty body, an upgrade the status's text
+	kind   string     // gateway response type: $context.error.responseType
+	level  slog.Level // of the line in the log: see log.go
 }
 
-// wireErrorOf maps err to what a caller may see. An internal text never leaves. A
-// method of err that panics makes it an internal error.
-func wireErrorOf(err error) (wire wireError) {
+// answers is the one table of what errors show. The first row that [errors.Is] finds
+// counts; an error that is in no row is errInternal. (API Gateway: "Gateway response
+// types".)
+//
+//nolint:gochecknoglobals // never changes
+var answers = [...]struct {
+	err error
+	errorAnswer
+}{
+	{ErrGone, errorAnswer{http.StatusGone, "GoneException", "", "", slog.LevelDebug}},
+	{errAuthorizer, errorAnswer{http.StatusInternalServerError, "", internalText, "AUTHORIZER_FAILURE", slog.LevelError}},
+	{errUsageStore, errorAnswer{http.StatusInternalServerError, "", internalText, "API_CONFIGURATION_ERROR", slog.LevelError}},
+	{errAPIKey, errorAnswer{http.StatusForbidden, "", "Forbidden", "INVALID_API_KEY", slog.LevelWarn}},
+	{ErrUnauthorized, errorAnswer{http.StatusUnauthorized, "", "Unauthorized", "UNAUTHORIZED", slog.LevelWarn}},
+	{ErrForbidden, errorAnswer{http.StatusForbidden, "ForbiddenException", "Forbidden", "ACCESS_DENIED", slog.LevelWarn}},
+	{errNoManagementAuth, errorAnswer{http.StatusForbidden, "ForbiddenException", "Forbidden", "ACCESS_DENIED", slog.LevelWarn}},
+	{ErrInvalidAuthorization, errorAnswer{http.StatusInternalServerError, "", noMessage, "AUTHORIZER_CONFIGURATION_ERROR", slog.LevelError}},
+	{ErrLimitExceeded, errorAnswer{http.StatusTooManyRequests, "LimitExceededException", "", "", slog.LevelDebug}},
+	{ErrPayloadTooLarge, errorAnswer{http.StatusRequestEntityTooLarge, "", "", "REQUEST_TOO_LARGE", slog.LevelDebug}},
+	{errReadBody, errorAnswer{http.StatusBadRequest, "BadRequestException", "The request body cannot be read", "DEFAULT_4XX", slog.LevelDebug}},
+	{errThrottled, errorAnswer{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED", slog.LevelDebug}},
+	{errQuota, errorAnswer{http.StatusTooManyRequests, "", "Limit Exceeded", "QUOTA_EXCEEDED", slog.LevelDebug}},
+	{os.ErrDeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}}, // a caller is slow
+	{context.Canceled, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},       // or has left
+	{ErrClosed, errorAnswer{http.StatusServiceUnavailable, "", "Service Unavailable", "", slog.LevelDebug}},
+
+	// Messages.
+	{errNoRoute, errorAnswer{http.StatusForbidden, "", "Forbidden", "ACCESS_DENIED", slog.LevelWarn}},
+	{errInvalidBody, errorAnswer{http.StatusBadRequest, "", "Invalid request body", "BAD_REQUEST_BODY", slog.LevelWarn}},
+	{errReplySize, errorAnswer{http.StatusInternalServerError, "", internalText, "DEFAULT_5XX", slog.LevelError}},
+
+	// Integrations. An IntegrationError has its own status.
+	{errIntegration, errorAnswer{http.StatusBadGateway, "", internalText, "INTEGRATION_FAILURE", slog.LevelError}},
+	{errTimeout, errorAnswer{http.StatusGatewayTimeout, "", "Endpoint request timed out", "INTEGRATION_TIMEOUT", slog.LevelError}},
+	{errUnreachable, errorAnswer{http.StatusGatewayTimeout, "", internalText, "INTEGRATION_TIMEOUT", slog.LevelError}},
+	{errUnsupportedMedia, errorAnswer{http.StatusUnsupportedMediaType, "", "Unsupported Media Type", "UNSUPPORTED_MEDIA_TYPE", slog.LevelError}},
+
+	// Upgrades.
+	{errURLBytes, errorAnswer{http.StatusRequestURITooLong, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errHeaderBytes, errorAnswer{http.StatusRequestHeaderFieldsTooLarge, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errTwoHeaders, errorAnswer{http.StatusBadRequest, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errQuery, errorAnswer{http.StatusBadRequest, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errNoUpgrade, errorAnswer{http.StatusUpgradeRequired, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errMethod, errorAnswer{http.StatusMethodNotAllowed, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errHandshake, errorAnswer{http.StatusBadRequest, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errOrigin, errorAnswer{http.StatusForbidden, "", "", "ACCESS_DENIED", slog.LevelWarn}},
+	{errMissingParam, errorAnswer{http.StatusBadRequest, "", "Missing required request parameters", "BAD_REQUEST_PARAMETERS", slog.LevelWarn}},
+	{errHijack, errorAnswer{http.StatusInternalServerError, "", internalText, "DEFAULT_5XX", slog.LevelError}},
+
+	// Calls of @connections.
+	{errManagementCall, errorAnswer{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN", slog.LevelWarn}},
+	{errConnectionID, errorAnswer{http.StatusBadRequest, "BadRequestException", "Invalid connectionId", "", slog.LevelWarn}},
+
+	{errInternal, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelError}},
+}
+
+// internalText is all that a client learns of a failure.
+const internalText = "Internal server error"
+
+// noMessage is the text of an error whose message is null on the wire.
+const noMessage = "\x00"
+
+// answerOf returns what a client or a caller may see of err. The text of err never
+// leaves the gateway. A method of err that panics makes it an internal error.
+func answerOf(err error) (answer errorAnswer) {
 	defer func() {
 		if recover() != nil {
-			wire = internalError()
+			answer = answerOf(errInternal)
 		}
 	}()
 	var (
@@ -129,35 +208,26 @@ func wireErrorOf(err error) (wire wireError) {
 	)
 	switch {
 	case errors.As(err, &refused):
-		return wireError{refused.status, "", cmp.Or(refused.text, http.StatusText(refused.status)), refused.kind}
+		return refused.answer
 	case errors.As(err, &integration): // whatever that wraps
-		return wireError{integration.StatusCode, "", integration.text(), integration.kind()}
+		answer = answerOf(integration.row())
+		answer.status = integration.StatusCode
+		return answer
 	case errors.As(err, &invalid): // likewise
-		return wireError{http.StatusBadRequest, "", "Invalid request body", "BAD_REQUEST_BODY"}
-	case errors.Is(err, ErrGone):
-		return wireError{http.StatusGone, "GoneException", "", ""}
-	case errors.Is(err, ErrUnauthorized):
-		return wireError{http.StatusUnauthorized, "UnauthorizedException", "Unauthorized", "UNAUTHORIZED"}
-	case errors.Is(err, ErrForbidden), errors.Is(err, errNoRoute):
-		return wireError{http.StatusForbidden, "ForbiddenException", "Forbidden", "ACCESS_DENIED"}
-	case errors.Is(err, ErrLimitExceeded):
-		return wireError{http.StatusTooManyRequests, "LimitExceededException", "", ""}
-	case errors.Is(err, ErrPayloadTooLarge):
-		return wireError{http.StatusRequestEntityTooLarge, "", "", "REQUEST_TOO_LARGE"}
-	case errors.Is(err, errReadBody):
-		return wireError{http.StatusBadRequest, "BadRequestException", "The request body cannot be read", "DEFAULT_4XX"}
-	case errors.Is(err, errThrottled):
-		return wireError{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED"}
-	case errors.Is(err, errQuota):
-		return wireError{http.StatusTooManyRequests, "LimitExceededException", "Limit Exceeded", "QUOTA_EXCEEDED"}
-	case errors.Is(err, ErrClosed):
-		return wireError{http.StatusServiceUnavailable, "", "Service Unavailable", ""}
+		err = errInvalidBody
 	}
-	return internalError()
+	for _, row := range answers {
+		if errors.Is(err, row.err) {
+			return row.errorAnswer
+		}
+	}
+	return answerOf(errInternal)
 }
 
-func internalError() wireError {
-	return wireError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error", "DEFAULT_5XX"}
+// withText returns a with another text.
+func (a errorAnswer) withText(text string) errorAnswer {
+	a.text = text
+	return a
 }
 
 // as is [errors.As] of an error that may be the embedding program's. One whose methods
@@ -188,9 +258,9 @@ func integrationError(routeKey string, err error, expired bool) *IntegrationErro
 // appendErrorJSON appends the body that the service sends for its own errors, in
 // a frame and in a refused upgrade alike, with its irregular blanks: some
 // clients compare strings.
-func appendErrorJSON(dst []byte, e wireError, connectionID, requestID string) []byte {
+func appendErrorJSON(dst []byte, a errorAnswer, connectionID, requestID string) []byte {
 	dst = append(dst, `{"message": `...)
-	dst = appendJSONString(dst, e.text)
+	dst = appendJSONString(dst, cmp.Or(a.text, http.StatusText(a.status)))
 	dst = append(dst, `, "connectionId":"`...)
 	dst = append(dst, connectionID...)
 	dst = append(dst, `", "requestId":"`...)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -60,28 +59,6 @@ func (g *guard) panicked(callback string, p any) {
 		err := &panicError{p, debug.Stack()}
 		g.log.Error("a callback panicked", "callback", callback, "panics", n, "error", err, "stack", string(err.stack))
 	}
-}
-
-// guardedHandler is a [slog.Handler] of the embedding program. A panic in it loses
-// the line and nothing else: there is no log to tell of it.
-type guardedHandler struct{ slog.Handler }
-
-func (h guardedHandler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
-	defer func() { _ = recover() }()
-	return h.Handler.Enabled(ctx, level)
-}
-
-func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
-	defer func() { _ = recover() }()
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return guardedHandler{h.Handler.WithAttrs(attrs)}
-}
-
-func (h guardedHandler) WithGroup(name string) slog.Handler {
-	return guardedHandler{h.Handler.WithGroup(name)}
 }
 
 // panicError is what code of the embedding program panicked with.

@@ -4,14 +4,136 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"example.com/gateway/internal/limit"
+	"example.com/gateway/internal/wsconn"
 )
 
-// logFailure logs a failure of the embedding program's code, with the stack if it
-// panicked.
-func (g *Gateway) logFailure(ctx context.Context, text string, req *Request, err error) {
-	if level := g.failureLevel(time.Now()); g.log.Enabled(ctx, level) {
-		g.log.LogAttrs(ctx, level, text, g.failureAttrs(req, err)...) //nolint:sloglint // each caller has its own constant
+// What a gateway logs, and at which level:
+//
+//	error  what the program has to mend: an integration, an authorizer, a usage store or
+//	       another callback failed or panicked; http.Hijacker is hidden
+//	warn   what a client or a caller did wrong: a refused upgrade, a rejected message, a
+//	       refused call of @connections, a broken rule of the protocol; and what the
+//	       operator may want to change: a refused origin, a body that nobody gets
+//	info   the gateway was deployed, or shuts down
+//	debug  connections that open and close; refusals that say nothing about a mistake:
+//	       those above a throttle or a quota, those of a shutdown, and posts to
+//	       connections that are gone; all that is above the bounds below
+//
+// The level of an error is in the table of errors.go. Nobody can fill the log: see
+// boundedLevel. No line has a body, a query or a header, but for the Origin of a refused
+// upgrade and the path of a refused call of @connections, both shortened.
+
+// warnings bounds the lines that clients and callers can cause at level WARN: in all,
+// since one of them can open many connections.
+func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
+
+// failures bounds the lines at level ERROR: a client that finds a message which makes
+// an integration fail can send it again and again.
+func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
+
+// boundedLevel returns level as long as few lines have it, and DEBUG after that.
+func (g *Gateway) boundedLevel(level slog.Level, now time.Time) slog.Level {
+	bucket := g.throttles.warnings
+	if level >= slog.LevelError {
+		bucket = g.throttles.failures
 	}
+	if level < slog.LevelWarn || !g.log.Enabled(g.root, level) || !bucket.Allow(now) {
+		return slog.LevelDebug
+	}
+	return level
+}
+
+// logBounded logs a line at a level that is bounded. attrs is called only if the line
+// is wanted.
+func (g *Gateway) logBounded(ctx context.Context, level slog.Level, now time.Time, message string, attrs func() []slog.Attr) {
+	if level = g.boundedLevel(level, now); g.log.Enabled(ctx, level) {
+		g.log.LogAttrs(ctx, level, message, attrs()...) //nolint:sloglint // each caller has its own constant
+	}
+}
+
+// logFailure logs a failure of the program's own code.
+func (g *Gateway) logFailure(ctx context.Context, message string, req *Request, err error) {
+	g.logBounded(ctx, slog.LevelError, time.Now(), message, func() []slog.Attr { return g.failureAttrs(req, err) })
+}
+
+// logRefused logs an upgrade that is refused with answer. Where the line of a failure
+// has been written already, that is enough.
+func (u *upgrade) logRefused(answer errorAnswer, err error) {
+	level := answer.level
+	if u.logged {
+		level = slog.LevelDebug
+	}
+	u.g.logBounded(u.ctx, level, u.now, "upgrade refused", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID), slog.String("stage", u.g.stage),
+			slog.Int("status", answer.status), slog.Any("error", err),
+		}
+	})
+}
+
+// logSubprotocol logs that $connect chose a subprotocol which the client will refuse.
+func (u *upgrade) logSubprotocol() {
+	u.g.logBounded(u.ctx, slog.LevelWarn, u.now, "$connect returned a subprotocol that the client did not offer", func() []slog.Attr {
+		return []slog.Attr{slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID), slog.String("stage", u.g.stage)}
+	})
+}
+
+// logRejected logs a message that gets answer before its integration was asked.
+func (c *connection) logRejected(call *call, answer errorAnswer, err error) {
+	c.g.logBounded(call, answer.level, call.Start(), "message rejected", func() []slog.Attr {
+		return append(c.g.failureAttrs(&call.req, err), slog.Int("status", answer.status))
+	})
+}
+
+// logNotSent logs that err kept the reply to a message from being sent.
+func (c *connection) logNotSent(call *call, err error, now time.Time) {
+	c.g.logBounded(call, answerOf(err).level, now, "reply refused", func() []slog.Attr {
+		requestID, _ := call.ids.Strings() // the integration may have changed its Request
+		return append(c.g.requestAttrs(c.id, call.route.RouteKey, requestID), slog.Any("error", err))
+	})
+}
+
+// logBodyDropped logs, once for each route of a deployment, that the client does not get
+// what the integration returned.
+func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
+	if r.bodyDropped.Load() || !r.bodyDropped.CompareAndSwap(false, true) {
+		return
+	}
+	g.log.LogAttrs(ctx, slog.LevelWarn, "the integration returned a body, but the route sends none to the client",
+		slog.String("route_key", r.RouteKey), slog.String("stage", g.stage),
+		slog.String("fix", "pass WithRouteResponse() to Handle or HandleFunc, or set Route.RouteResponse; or return no body"))
+}
+
+// logRefused logs a call of @connections that gets answer.
+func (m *managementAnswer) logRefused(answer errorAnswer, err error) {
+	m.g.logBounded(m.r.Context(), answer.level, m.now, "management call refused", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
+			slog.Int("status", answer.status), slog.Any("error", err),
+		}
+	})
+}
+
+// logViolation logs a client that broke a rule of the protocol.
+func (c *connection) logViolation(violation *wsconn.CloseError) {
+	c.g.logBounded(&c.ctx, slog.LevelWarn, time.Now(), "client broke a rule of the protocol", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("connection_id", c.id), slog.String("stage", c.g.stage),
+			slog.Int("status", violation.Code), slog.String("error", violation.Error()),
+		}
+	})
+}
+
+func (c *connection) logOpened(polled bool) {
+	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection opened",
+		slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Bool("polled", polled))
+}
+
+func (c *connection) logClosed(told *cause) {
+	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
+		slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", told.code), slog.Any("error", told.err))
 }
 
 // cameLate logs the panic of a callback that had been given up, because it explains why
@@ -22,20 +144,13 @@ func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
 	}
 }
 
-// failureAttrs are what the log says of a failure.
+// failureAttrs are what the log says of a failure, with the stack of a panic.
 func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
 	attrs := append(g.requestAttrs(req.ConnectionID, req.RouteKey, req.RequestID), slog.Any("error", err))
 	if stack := stackOf(err); len(stack) > 0 {
 		attrs = append(attrs, slog.String("stack", string(stack)))
 	}
 	return attrs
-}
-
-// callAttrs are what the log says of a message. They are not taken from the call's
-// Request, because the integration may have changed it.
-func (c *connection) callAttrs(call *call) []slog.Attr {
-	requestID, _ := call.ids.Strings()
-	return c.g.requestAttrs(c.id, call.route.RouteKey, requestID)
 }
 
 func (g *Gateway) requestAttrs(connectionID, routeKey, requestID string) []slog.Attr {
@@ -54,4 +169,39 @@ func stackOf(err error) []byte {
 		return p.StackTrace()
 	}
 	return nil
+}
+
+// newLog returns the logger of a gateway. l is that of WithLogger, or nil: then it is
+// [slog.Default], which gets nothing below WARN.
+func newLog(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(guardedHandler{slog.Default().Handler(), slog.LevelWarn})
+	}
+	return slog.New(guardedHandler{l.Handler(), slog.LevelDebug})
+}
+
+// guardedHandler is a [slog.Handler] of the embedding program, which gets the records
+// of a level and above. A panic in it loses the line and nothing else: there is no log
+// to tell of it.
+type guardedHandler struct {
+	slog.Handler
+	least slog.Level
+}
+
+func (h guardedHandler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	defer func() { _ = recover() }()
+	return level >= h.least && h.Handler.Enabled(ctx, level)
+}
+
+func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
+	defer func() { _ = recover() }()
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return guardedHandler{h.Handler.WithAttrs(attrs), h.least}
+}
+
+func (h guardedHandler) WithGroup(name string) slog.Handler {
+	return guardedHandler{h.Handler.WithGroup(name), h.least}
 }

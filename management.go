@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -237,19 +236,17 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	ids := connid.NewAnswer(now)
 	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
-	answer := managementAnswer{g: g, w: w, requestID: ids.Request}
+	answer := managementAnswer{g: g, w: w, r: r, now: now, requestID: ids.Request}
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
 	if g.managementAuth == nil {
-		g.log.Log(r.Context(), g.refusalLevel(slog.LevelError, http.StatusForbidden, now), "management call refused", "request_id", answer.requestID, "error", errNoManagementAuth)
-		answer.fail(ErrForbidden)
+		answer.fail(errNoManagementAuth)
 		return
 	}
-	id, ok := connectionIDOf(r.URL)
-	action := managementAction(r.Method)
-	if !ok || action == "" {
-		answer.failWith(wireError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN"})
+	action, id, err := parseManagementCall(r)
+	if err != nil {
+		answer.fail(err)
 		return
 	}
 	body, err := answer.readBody(r)
@@ -258,12 +255,12 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, issued := connid.Parse(id); !issued {
-		answer.failWith(wireError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id, ""})
+		row := answerOf(errConnectionID)
+		answer.failWith(row.withText(row.text+": "+id), errConnectionID)
 		return
 	}
 	if refused := g.authorizeManagement(r, action, id, body); refused != nil {
-		g.log.Log(r.Context(), g.refusalLevel(slog.LevelWarn, refused.wire.status, now), "management call refused", "request_id", answer.requestID, "error", refused.err)
-		answer.failWith(refused.wire)
+		answer.failWith(refused.answer, refused.err)
 		return
 	}
 	if err := g.throttleManagement(now); err != nil {
@@ -276,8 +273,8 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 
 // refusedCall is why a ManagementAuth refuses a call, and the answer.
 type refusedCall struct {
-	wire wireError
-	err  error
+	answer errorAnswer
+	err    error
 }
 
 // authorizeManagement asks the ManagementAuth. What it returns is looked at here,
@@ -289,7 +286,7 @@ func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, 
 	defer func() {
 		if p := recover(); p != nil {
 			g.observers.guard.panicked("ManagementAuth", p)
-			refused = &refusedCall{internalError(), errManagementAuth}
+			refused = &refusedCall{answerOf(errInternal), errManagementAuth}
 		}
 	}()
 	call := &ManagementCall{action, g.apiID, g.stage, id, r, body}
@@ -303,27 +300,26 @@ var errManagementAuth = errors.New("the ManagementAuth panicked")
 
 // refusedManagement is how the refusal of a ManagementAuth shows: whatever else
 // it wraps, the call is forbidden.
-func refusedManagement(err error) wireError {
-	wire := wireErrorOf(ErrForbidden)
+func refusedManagement(err error) errorAnswer {
+	answer := answerOf(ErrForbidden)
 	var public PublicError
 	if errors.As(err, &public) {
-		wire.name, wire.text = public.PublicError()
+		answer.name, answer.text = public.PublicError()
 		if errors.Is(public, ErrUnauthorized) {
-			wire.status = http.StatusUnauthorized
+			answer.status = http.StatusUnauthorized
 		}
 	}
-	return wire
+	return answer
 }
 
 // managementAnswer is the answer to one request to the management handler.
 type managementAnswer struct {
 	g         *Gateway
 	w         http.ResponseWriter
+	r         *http.Request
+	now       time.Time
 	requestID string
 }
-
-// errReadBody: the caller's body breaks a rule of HTTP, or broke off.
-var errReadBody = errors.New("reading the body")
 
 // readBody reads the body up to its quota. It goes by what comes, not by what
 // Content-Length says.
@@ -383,43 +379,47 @@ func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id s
 	}
 }
 
-func (m *managementAnswer) fail(err error) { m.failWith(wireErrorOf(err)) }
+func (m *managementAnswer) fail(err error) { m.failWith(answerOf(err), err) }
 
-func (m *managementAnswer) failWith(e wireError) {
+// failWith answers with a, for err.
+func (m *managementAnswer) failWith(a errorAnswer, err error) {
 	header := m.w.Header()
-	if e.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
+	if a.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")
 		delete(header, apigwID)
 		header.Del("Content-Type")
 	}
-	if e.name != "" {
-		header["x-amzn-ErrorType"] = []string{e.name}
+	if a.name != "" {
+		header["x-amzn-ErrorType"] = []string{a.name}
 	}
-	m.w.WriteHeader(e.status)
-	if e.text != "" {
+	m.w.WriteHeader(a.status)
+	if a.text != "" {
 		key := "message"
-		if e.name == "AccessDeniedException" { // written by IAM, not by API Gateway
+		if a.name == "AccessDeniedException" { // written by IAM, not by API Gateway
 			key = "Message"
 		}
-		body := appendJSONString([]byte(`{"`+key+`":`), e.text)
+		body := appendJSONString([]byte(`{"`+key+`":`), a.text)
 		_, _ = m.w.Write(append(body, '}'))
 	}
+	m.logRefused(a, err)
 }
 
-// connectionIDOf returns the one path segment behind the last @connections of
-// the path, unescaped. The path is taken as it was sent, so that an escaped slash
-// in the ID is not mistaken for one of the path's.
-func connectionIDOf(u *url.URL) (id string, ok bool) {
-	prefix, segment, ok := cutLast(u.EscapedPath(), "/")
-	if !ok || segment == "" {
-		return "", false
+// parseManagementCall returns what a request asks for. The connection ID is the one path
+// segment behind the last @connections of the path, unescaped. The path is taken as it
+// was sent, so that an escaped slash in the ID is not mistaken for one of the path's. The
+// error is for the log: it says what a call looks like.
+func parseManagementCall(r *http.Request) (action ManagementAction, id string, err error) {
+	prefix, segment, ok := cutLast(r.URL.EscapedPath(), "/")
+	_, name, more := cutLast(prefix, "/")
+	name, nameErr := url.PathUnescape(name)
+	id, idErr := url.PathUnescape(segment)
+	if !ok || !more || segment == "" || nameErr != nil || idErr != nil || name != "@connections" {
+		return "", "", fmt.Errorf("%w: the path %+.128q does not end in /@connections/{connectionId}, with the ID as one escaped segment", errManagementCall, r.URL.Path)
 	}
-	_, name, ok := cutLast(prefix, "/")
-	if name, err := url.PathUnescape(name); !ok || err != nil || name != "@connections" {
-		return "", false
+	if action = managementAction(r.Method); action == "" {
+		return "", "", fmt.Errorf("%w: the method is %+.16q: use POST to send a message, GET to describe the connection, DELETE to close it", errManagementCall, r.Method)
 	}
-	id, err := url.PathUnescape(segment)
-	return id, err == nil
+	return action, id, nil
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

@@ -342,7 +342,6 @@ func newConfig(opts []Option) (*config, error) {
 		stage:     "local",
 		apiID:     "local",
 		quotas:    Quotas{}.withDefaults(),
-		log:       slog.New(slog.DiscardHandler),
 	}
 	c.apiKeySelection, _ = compileSelection(selection.APIKey, "$request.header.x-api-key") // it is valid
 	for _, o := range opts {
@@ -353,7 +352,7 @@ func newConfig(opts []Option) (*config, error) {
 			return nil, err
 		}
 	}
-	c.log = slog.New(guardedHandler{c.log.Handler()})
+	c.log = newLog(c.log)
 	c.observers.guard = &guard{log: c.log}
 	return c, nil
 }

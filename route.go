@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/mapping"
@@ -188,6 +189,7 @@ type route struct {
 	where     string                // it was registered
 
 	stageVariables map[string]string // of its deployment
+	bodyDropped    atomic.Bool       // the log has told of a body that the client did not get
 }
 
 // newRouteTable makes a deployment ready. Throttles that stay the same keep the

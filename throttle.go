@@ -3,9 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
-	"net/http"
 	"time"
 
 	"example.com/gateway/internal/limit"
@@ -54,35 +52,6 @@ type throttles struct {
 	account        *limit.Bucket
 	warnings       *limit.Bucket // lines in the log about what clients did wrong
 	failures       *limit.Bucket // lines about what the program's own code did wrong
-}
-
-// warnings bounds the lines that clients and callers can cause at level WARN: in all,
-// since one of them can open many connections.
-func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
-
-// failures bounds the lines about integrations and other callbacks that fail: a client
-// that finds a message which makes one fail can send it again and again.
-func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
-
-// failureLevel returns ERROR while few failures are logged, and DEBUG after that.
-func (g *Gateway) failureLevel(now time.Time) slog.Level {
-	if !g.log.Enabled(g.root, slog.LevelError) || !g.throttles.failures.Allow(now) {
-		return slog.LevelDebug
-	}
-	return slog.LevelError
-}
-
-// refusalLevel returns level while few lines are written that clients cause, and DEBUG
-// after that. It is the level of a refusal, or of what else a client did wrong; status
-// is that of the refusal, or 0. A client can cause as many refusals as it sends
-// messages, so most of them must not reach the log of a server in production: those
-// above a throttle or a quota are many by their nature, and of the others a few are
-// enough to notice.
-func (g *Gateway) refusalLevel(level slog.Level, status int, now time.Time) slog.Level {
-	if status == http.StatusTooManyRequests || !g.log.Enabled(g.root, level) || !g.throttles.warnings.Allow(now) {
-		return slog.LevelDebug
-	}
-	return level
 }
 
 // throttle decides whether a request may go on: a connect or a message. The

@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -39,6 +37,7 @@ type upgrade struct {
 	counted     bool // among the connections of its source
 	connected   bool // the $connect integration accepted it
 	accepted    bool // a connection has taken over
+	logged      bool // the failure that refuses it is in the log
 }
 
 // admission is what the gateway knows of a client since its upgrade, besides its
@@ -125,13 +124,13 @@ func (u *upgrade) checkFrontEnd() error {
 	q := &u.g.quotas
 	switch {
 	case q.URLBytes > 0 && len(u.r.RequestURI) > q.URLBytes:
-		return &refusal{status: http.StatusRequestURITooLong, err: errors.New("the URL is above Quotas.URLBytes")}
+		return errURLBytes
 	case q.HeaderBytes > 0 && headerBytes(u.r) > q.HeaderBytes:
-		return &refusal{status: http.StatusRequestHeaderFieldsTooLarge, err: errors.New("the headers are above Quotas.HeaderBytes")}
+		return errHeaderBytes
 	case len(u.r.Header.Values("Authorization")) > 1:
-		return &refusal{status: http.StatusBadRequest, html: true, err: errors.New("there is more than one Authorization header")}
+		return &refusal{answer: answerOf(errTwoHeaders), html: true, err: fmt.Errorf("%w: Authorization", errTwoHeaders)}
 	case len(u.r.Header.Values("Origin")) > 1:
-		return &refusal{status: http.StatusBadRequest, err: errors.New("there is more than one Origin header")}
+		return fmt.Errorf("%w: Origin", errTwoHeaders)
 	}
 	return u.checkQuery()
 }
@@ -143,7 +142,7 @@ func (u *upgrade) checkFrontEnd() error {
 func (u *upgrade) checkQuery() error {
 	raw := u.r.URL.RawQuery
 	if _, err := query.Parse(raw); err != nil {
-		return &refusal{status: http.StatusBadRequest, err: err}
+		return fmt.Errorf("%w: %w", errQuery, err)
 	}
 	if strings.Contains(raw, ";") {
 		target := *u.r.URL
@@ -169,14 +168,28 @@ func headerBytes(r *http.Request) int {
 
 func (u *upgrade) checkHandshake() error {
 	handshake, refused := wsconn.CheckHandshake(u.r, u.g.origins)
-	if refused != nil {
-		return &refusal{status: refused.StatusCode, header: refused.Header, err: refused.Err}
+	if refused == nil {
+		u.handshake = handshake
+		return nil
 	}
-	u.handshake = handshake
-	return nil
+	row, err := errHandshake, refused.Err
+	switch refused.StatusCode {
+	case http.StatusForbidden:
+		row, err = errOrigin, u.originError()
+	case http.StatusMethodNotAllowed:
+		row = errMethod
+	case http.StatusUpgradeRequired:
+		row = errNoUpgrade
+	case http.StatusInternalServerError:
+		row = errInternal
+	}
+	return &refusal{answer: answerOf(row), header: refused.Header, err: err}
 }
 
-var errHijack = errors.New("the connection cannot be taken over from the server: some middleware around Gateway.Handler hides http.Hijacker; give its ResponseWriter an Unwrap method")
+// originError says which origin was refused, shortened, and how to allow it.
+func (u *upgrade) originError() error {
+	return fmt.Errorf("%w: %+.128q: if its pages may connect, pass WithOriginPatterns with this origin to New", errOrigin, u.r.Header.Get("Origin"))
+}
 
 // checkHijack refuses what could not become a connection before $connect runs for it.
 func (u *upgrade) checkHijack() error {
@@ -211,6 +224,7 @@ func (u *upgrade) connect() error {
 	u.lent = out.gaveUp
 	switch {
 	case out.err != nil:
+		u.logged = true
 		return out.err
 	case out.accepts():
 		u.connected = true
@@ -221,7 +235,7 @@ func (u *upgrade) connect() error {
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return integrationError(RouteKeyConnect, errBadStatus, false)
 	}
-	return &refusal{status: resp.StatusCode, resp: resp}
+	return &refusal{answer: errorAnswer{status: resp.StatusCode}, resp: resp}
 }
 
 // accepts reports whether the outcome of a $connect integration accepts the
@@ -306,7 +320,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 			}
 		}
 	}
-	u.g.log.Log(u.ctx, u.g.refusalLevel(slog.LevelWarn, 0, u.now), "$connect returned a subprotocol that the client did not offer", "connection_id", u.connectionID)
+	u.logSubprotocol()
 	return chosen
 }
 
@@ -350,18 +364,16 @@ func (u *upgrade) release() {
 // refusal is why a request is refused, with its answer: what the $connect
 // integration returned, or an error of our own.
 type refusal struct {
-	status int
-	text   string      // "": the status's
+	answer errorAnswer
 	header http.Header // more of the answer
 	resp   *Response   // of the integration
 	err    error       // for the log
-	kind   string      // gateway response type
 	html   bool        // answered by the service's front end
 }
 
 func (e *refusal) Error() string {
 	if e.err == nil {
-		return fmt.Sprintf("refused with status %d", e.status)
+		return fmt.Sprintf("refused with status %d", e.answer.status)
 	}
 	return e.err.Error()
 }
@@ -374,7 +386,7 @@ const apigwID = "x-amz-apigw-id"
 
 // refuse answers the upgrade request, and says so to the log and the observers.
 func (u *upgrade) refuse(err error) {
-	wire := wireErrorOf(err)
+	answer := answerOf(err)
 	own, _ := as[*refusal](err)
 	header := u.w.Header()
 	header.Del("Content-Type") // that of a handler in front was not of this body
@@ -385,9 +397,9 @@ func (u *upgrade) refuse(err error) {
 		body, err = own.resp.Body, nil
 	case own != nil && own.html:
 		header.Set("Content-Type", "text/html")
-		body = fmt.Appendf(nil, "<html>\r\n<head><title>%d %[2]s</title></head>\r\n<body><h1>%[1]d %[2]s</h1></body>\r\n</html>\r\n", own.status, http.StatusText(own.status))
+		body = fmt.Appendf(nil, "<html>\r\n<head><title>%d %[2]s</title></head>\r\n<body><h1>%[1]d %[2]s</h1></body>\r\n</html>\r\n", answer.status, http.StatusText(answer.status))
 	default:
-		body = appendErrorJSON(nil, wire, u.connectionID, u.requestID)
+		body = appendErrorJSON(nil, answer, u.connectionID, u.requestID)
 	}
 	if own != nil {
 		for name, values := range own.header {
@@ -398,7 +410,7 @@ func (u *upgrade) refuse(err error) {
 		header.Set("Content-Type", "application/json")
 	}
 	header[apigwID] = []string{u.requestID}
-	u.w.WriteHeader(wire.status)
+	u.w.WriteHeader(answer.status)
 	_, _ = u.w.Write(body)
 	told := false
 	defer func() {
@@ -407,12 +419,10 @@ func (u *upgrade) refuse(err error) {
 		}
 	}()
 	if err != nil {
-		u.g.log.LogAttrs(u.ctx, u.g.refusalLevel(slog.LevelWarn, wire.status, u.now), "upgrade refused",
-			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID),
-			slog.Int("status", wire.status), slog.Any("error", err))
+		u.logRefused(answer, err)
 	}
 	if u.g.observers.any() {
-		u.g.observers.upgradeRejected(u.ctx, u.refused(err), wire.status, err)
+		u.g.observers.upgradeRejected(u.ctx, u.refused(err), answer.status, err)
 	}
 	told = true
 }
@@ -446,7 +456,7 @@ func (g *Gateway) accept(u *upgrade) {
 	g.running.Add(1)   // until the connection's teardown ends; this upgrade still counts
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
-	g.log.Debug("connection opened", "connection_id", c.id, "polled", notPolled == nil)
+	c.logOpened(notPolled == nil)
 }
 
 // welcome answers the upgrade and begins the connection's life.

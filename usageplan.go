@@ -6,8 +6,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -448,7 +448,8 @@ func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error
 		a.err = storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))
 	}
 	var refused *refusal
-	if errors.As(a.err, &refused) && refused.status == http.StatusInternalServerError {
+	if errors.As(a.err, &refused) && refused.answer.level == slog.LevelError {
+		u.logged = true
 		u.g.logFailure(u.ctx, "usage store failed", u.told(), refused.err)
 	}
 	if a.then != nil {
@@ -488,9 +489,9 @@ func (c *storeCall) Done(storeAnswer) {}
 func (c *storeCall) Late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
 
 func storeFailed(err error) *refusal {
-	return &refusal{status: http.StatusInternalServerError, text: "Internal server error", kind: "API_CONFIGURATION_ERROR", err: err}
+	return &refusal{answer: answerOf(errUsageStore), err: err}
 }
 
 func invalidKey(err error) error {
-	return &refusal{status: http.StatusForbidden, kind: "INVALID_API_KEY", err: err}
+	return &refusal{answer: answerOf(errAPIKey), err: err}
 }

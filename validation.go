@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -85,8 +84,8 @@ func (u *upgrade) checkRequest() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	text := "Missing required request parameters: [" + strings.Join(missing, ", ") + "]"
-	return &refusal{status: http.StatusBadRequest, text: text, kind: "BAD_REQUEST_PARAMETERS", err: fmt.Errorf("required request parameters are missing: %q", missing)}
+	text := answerOf(errMissingParam).text + ": [" + strings.Join(missing, ", ") + "]"
+	return &refusal{answer: answerOf(errMissingParam).withText(text), err: fmt.Errorf("required request parameters are missing: %q", missing)}
 }
 
 // ValidationError says why a message does not fit the model of its route. The

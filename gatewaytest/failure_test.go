@@ -167,7 +167,7 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 		}},
 		"an upgrade that the gateway refuses": {func(tb *fakeTB) {
 			gatewaytest.New(tb).Dial(tb, gatewaytest.Header("Origin", "https://evil.example"))
-		}, []string{"the upgrade to ws://gateway.test/test was refused by the Gateway: the page's origin ", "\n403 Forbidden", `{"message": "Forbidden"`}},
+		}, []string{"the upgrade to ws://gateway.test/test was refused by the Gateway: the origin of the page ", "\n403 Forbidden", `{"message": "Forbidden"`}},
 		"an upgrade that $connect refuses": {func(tb *fakeTB) {
 			srv := gatewaytest.New(tb)
 			srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
