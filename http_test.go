@@ -1,11 +1,15 @@
 package gateway_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,7 +17,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -381,4 +387,294 @@ func BenchmarkHTTPIntegration(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// rawEndpoint is an HTTP backend that answers each request with text, and then keeps
+// the connection open until the end of the test.
+func rawEndpoint(t *testing.T, text string) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var running sync.WaitGroup
+	over := make(chan struct{})
+	running.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer nc.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(nc)); err == nil {
+					_, _ = nc.Write([]byte(text))
+				}
+				<-over
+			})
+		}
+	})
+	t.Cleanup(func() {
+		require.NoError(t, l.Close())
+		close(over)
+		running.Wait()
+	})
+	return "http://" + l.Addr().String()
+}
+
+// An endpoint's status that ends no request is a failure: it accepts nobody, and an
+// endpoint that keeps the socket keeps neither the client nor the gateway.
+func TestHTTPIntegration_StatusThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+		"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 001 OK\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
+	} {
+		t.Run(head[:len("HTTP/1.1 101")], func(t *testing.T) {
+			t.Parallel()
+			quotas := gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: 10 * time.Second})
+			srv := gatewaytest.New(t, quotas)
+			srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, head)})
+			requireRefused(t, srv, http.StatusBadGateway, `"Internal server error"`)
+			require.NoError(t, srv.Close())
+
+			srv = gatewaytest.New(t, quotas)
+			srv.Handle("$default", &gateway.HTTPIntegration{URI: rawEndpoint(t, head)}, gateway.WithRouteResponse())
+			c := srv.Dial(t)
+			c.Send("x")
+			require.Contains(t, c.Receive(), `{"message": "Internal server error"`)
+			require.NoError(t, srv.Gateway.Close())
+		})
+	}
+}
+
+// What the endpoint says about its own connection does not reach a client.
+func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 418 No\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n"+
+		"Keep-Alive: 5\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nno")})
+	r := wireTo(t, srv).ask(upgradeText())
+	require.Equal(t, 418, r.status)
+	require.Equal(t, "no", r.body)
+	require.Equal(t, "1", r.get("X-Kept"))
+	require.Empty(t, r.get("X-Hop"))
+	require.Empty(t, r.get("Keep-Alive"))
+	require.Empty(t, r.get("Connection"))
+}
+
+// Headers without end are as bad as a body without end, and a line of them that is no
+// header stands in the error, and so in the log.
+func TestHTTPIntegration_HeadersWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, lines := range map[string]string{
+		"headers":   strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 1000),
+		"one line":  strings.Repeat("a", 1000_000) + "\r\n",
+		"and later": "X-A: " + strings.Repeat("a", 1000_000) + "\r\nX-B: b\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lockedBuffer{}
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+			srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 200 OK\r\n"+lines+"Content-Length: 0\r\n\r\n")})
+			requireRefused(t, srv, http.StatusGatewayTimeout, `"Internal server error"`)
+			require.Less(t, len(log.String()), 300_000)
+		})
+	}
+}
+
+// countingEndpoint answers "ok" and counts the connections to it. Each that ends is
+// sent to ended.
+func countingEndpoint(t *testing.T) (url string, opened *atomic.Int32, ended <-chan struct{}) {
+	t.Helper()
+	opened = new(atomic.Int32)
+	ends := make(chan struct{}, 1000)
+	e := httptest.NewUnstartedServer(says("ok"))
+	e.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			ends <- struct{}{}
+		default:
+		}
+	}
+	e.Start()
+	t.Cleanup(e.Close)
+	return e.URL, opened, ends
+}
+
+// However an integration is called, its gateway has one set of connections to the
+// endpoint, and closes them when it ends.
+func TestHTTPIntegration_OneTransport(t *testing.T) {
+	t.Parallel()
+	const messages = 50
+	for name, handle := range map[string]func(srv *gatewaytest.Server, i *gateway.HTTPIntegration){
+		"a route": func(srv *gatewaytest.Server, i *gateway.HTTPIntegration) {
+			srv.Handle("$default", i, gateway.WithRouteResponse())
+		},
+		"a func that calls Invoke": func(srv *gatewaytest.Server, i *gateway.HTTPIntegration) {
+			srv.HandleFunc("$default", i.Invoke, gateway.WithRouteResponse())
+		},
+		"a func that makes the integration": func(srv *gatewaytest.Server, i *gateway.HTTPIntegration) {
+			srv.HandleFunc("$default", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+				return (&gateway.HTTPIntegration{URI: i.URI}).Invoke(ctx, req)
+			}, gateway.WithRouteResponse())
+		},
+		"a transform": func(srv *gatewaytest.Server, i *gateway.HTTPIntegration) {
+			srv.Handle("$default", &gateway.HTTPIntegration{URI: i.URI, Transform: &gateway.Transform{Responses: catchAll()}}, gateway.WithRouteResponse())
+		},
+	} {
+		for end, stop := range map[string]func(gw *gateway.Gateway) error{
+			"Close":    (*gateway.Gateway).Close,
+			"Shutdown": func(gw *gateway.Gateway) error { return gw.Shutdown(context.Background()) },
+		} {
+			t.Run(name+", "+end, func(t *testing.T) {
+				t.Parallel()
+				url, opened, ended := countingEndpoint(t)
+				srv := gatewaytest.New(t)
+				handle(srv, &gateway.HTTPIntegration{URI: url})
+				c := srv.Dial(t)
+				for range messages {
+					c.Send(`{}`)
+					require.Equal(t, "ok", c.Receive())
+				}
+				require.Equal(t, int32(1), opened.Load())
+				require.NoError(t, stop(srv.Gateway))
+				<-ended
+			})
+		}
+	}
+}
+
+func TestHTTPIntegration_OneTransportOverDeployments(t *testing.T) {
+	t.Parallel()
+	url, opened, _ := countingEndpoint(t)
+	srv := gatewaytest.New(t)
+	i := &gateway.HTTPIntegration{URI: url}
+	var c *gatewaytest.Client
+	for range 10 {
+		require.NoError(t, srv.Deploy(gateway.Deployment{
+			RouteSelectionExpression: "$request.body.action",
+			Routes:                   []gateway.Route{{RouteKey: "$default", Integration: i, RouteResponse: true}},
+		}))
+		if c == nil {
+			c = srv.Dial(t)
+		}
+		c.Send(`{}`)
+		require.Equal(t, "ok", c.Receive())
+	}
+	require.Equal(t, int32(1), opened.Load())
+}
+
+// A call with a context of no gateway's keeps its connections, too.
+func TestHTTPIntegration_OneTransportWithoutGateway(t *testing.T) {
+	t.Parallel()
+	url, opened, _ := countingEndpoint(t)
+	i := &gateway.HTTPIntegration{URI: url}
+	for range 20 {
+		resp, err := i.Invoke(t.Context(), &gateway.Request{RouteKey: "m", EventType: gateway.EventMessage})
+		require.NoError(t, err)
+		require.Equal(t, "ok", string(resp.Body))
+	}
+	require.Equal(t, int32(1), opened.Load())
+}
+
+// A bubble ends only when nothing runs in it any more: no connection to an endpoint
+// is left, in whichever way the integration was called.
+func TestHTTPIntegration_InABubble(t *testing.T) {
+	t.Parallel()
+	url, _, _ := countingEndpoint(t)
+	for name, integration := range map[string]gateway.Integration{
+		"a route":                  &gateway.HTTPIntegration{URI: url},
+		"a func that calls Invoke": gateway.IntegrationFunc((&gateway.HTTPIntegration{URI: url}).Invoke),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.Handle("$connect", integration)
+				srv.Handle("$disconnect", integration)
+				srv.Handle("$default", integration, gateway.WithRouteResponse())
+				c := srv.Dial(t)
+				c.Send(`{}`)
+				require.Equal(t, "ok", c.Receive())
+			})
+		})
+	}
+}
+
+// FuzzHTTPIntegration checks that an HTTP integration calls the endpoint of its
+// URI, whatever a client sends: the host, the path but for the client's own
+// segment, the method, and the names of headers and parameters are not the
+// client's to choose.
+func FuzzHTTPIntegration(f *testing.F) {
+	for _, value := range []string{
+		"http://evil.example", "//evil.example", "@evil.example", `\\evil\x`, "..", ".", "../..", "%2e%2e/", "..;/", "${stageVariables.host}", "{x}", "?q=2#", "x&own=2",
+		"x HTTP/1.1", "\u2028", "é", "", " x\t", "x\r\nX-Evil: 1", "x\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n", "x\nX-Evil: 1", "x\x00", "\x7f",
+	} {
+		f.Add(value, "own=2&q=forged&absent=forged&host="+url.QueryEscape(value)+"&stageVariables.host=evil", value)
+	}
+	e := newEndpoint(f, says("served"))
+	host := strings.TrimPrefix(e.URL, "http://")
+	i := &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/a/{x}/b?own=1", RequestParameters: map[string]string{
+		"integration.request.path.x": "route.request.body.x", "integration.request.querystring.q": "route.request.body.x", "integration.request.header.X-Mapped": "route.request.body.x",
+		"integration.request.querystring.absent": "stageVariables.none", "integration.request.header.X-Absent": "stageVariables.none",
+	}}
+	var controls []string // each, and what it becomes in a header
+	for c := range byte(' ') {
+		if c != '\t' {
+			controls = append(controls, string(rune(c)), " ")
+		}
+	}
+	blanked := strings.NewReplacer(append(controls, "\x7f", " ")...)
+	var compiled gateway.Integration
+	gw := newGateway(f, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration { compiled = next; return next }))
+	gw.Handle(gateway.RouteKeyConnect, i)
+	f.Fuzz(func(t *testing.T, value, query, header string) {
+		value = strings.ToValidUTF8(value, "\uFFFD")
+		body, err := json.Marshal(map[string]string{"x": value})
+		require.NoError(t, err)
+		req := &gateway.Request{
+			RouteKey: gateway.RouteKeyConnect, EventType: gateway.EventConnect, Body: body, StageVariables: map[string]string{"host": host},
+			Upgrade: &http.Request{Method: http.MethodGet, Host: "evil.example", URL: &url.URL{Path: "/" + value, RawQuery: query}, Header: http.Header{
+				"X-Mapped": {"forged"}, "X-Absent": {"forged"}, "X-Forwarded-For": {header}, "X-Client": {header}, "X-Http-Method-Override": {"DELETE"},
+			}},
+		}
+		before := e.count()
+		_, err = compiled.Invoke(t.Context(), req)
+		dots, _, _ := strings.Cut(value, ";")
+		dots = strings.TrimSpace(dots)
+		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, "/\\\x00\r\n")
+		if err != nil { // it would leave its segment, or a header cannot hold it: nothing is sent
+			require.True(t, leaves || strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
+			require.Equal(t, before, e.count())
+			return
+		}
+		require.False(t, leaves, "%q", value)
+		require.Equal(t, before+1, e.count())
+		r := e.last(t)
+		require.Equal(t, host, r.Host)
+		require.Equal(t, http.MethodPost, r.Method)
+		require.Equal(t, string(body), r.body)
+		escaped := r.URL.EscapedPath()
+		require.Regexp(t, `^/a/[^/?#\\]*/b$`, escaped, "one segment")
+		require.Equal(t, "/a/"+value+"/b", r.URL.Path)
+		require.Equal(t, []string{"1"}, r.URL.Query()["own"], "what the URI says")
+		require.Equal(t, []string{value}, r.URL.Query()["q"], "what is mapped")
+		require.NotContains(t, r.URL.Query(), "absent", "a mapping without a value lets no client fill it")
+		require.Equal(t, []string{strings.Trim(blanked.Replace(value), " \t")}, r.Header["X-Mapped"])
+		for name := range r.Header {
+			require.Contains(t, []string{
+				"X-Mapped", "X-Client", "X-Http-Method-Override", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto",
+				"User-Agent", "X-Amzn-Apigateway-Api-Id", "X-Amzn-Trace-Id", "Content-Length", "Accept-Encoding",
+			}, name)
+		}
+	})
+}
+
+func (e *endpoint) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.requests)
 }

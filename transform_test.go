@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -471,4 +473,44 @@ func TestJSONPath_SameEverywhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzTransform checks that text of a message is text to a mapping template and a
+// selection expression, whatever it looks like: it comes out as it went in.
+func FuzzTransform(f *testing.F) {
+	for _, text := range []string{
+		"$stageVariables.secret", "${stageVariables.secret}", "$!{stageVariables.secret}", `\$stageVariables.secret`, "#if(true)LEAKED#end", "#set($v = 'LEAKED')$v",
+		"#evaluate('LEAKED')", "#foreach($i in [1..9])LEAKED#end", "$input.path('$.x')", "$util.base64Decode('TEVBS0VE')", "${request.body.x}", "$v", "#v", "##", "#[[x]]#", "LEAKED", "\"",
+	} {
+		f.Add(text)
+	}
+	var compiled gateway.Integration
+	gw := newGateway(f, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration { compiled = next; return next }))
+	gw.Handle("key", echoing(gateway.Transform{
+		TemplateSelectionExpression: "${request.body.x}",
+		RequestTemplates: map[string]string{
+			"LEAKED":   "chosen",
+			"$default": `#set($v = $input.path('$.x'))$v|$input.path('$.x')|$input.json('$.x')`,
+		},
+		Responses: catchAll(),
+	}), gateway.WithRouteResponse())
+	f.Fuzz(func(t *testing.T, text string) {
+		body, err := json.Marshal(text)
+		require.NoError(t, err)
+		text = string([]rune(text)) // as JSON has it
+		require.True(t, utf8.ValidString(text))
+		resp, err := compiled.Invoke(t.Context(), &gateway.Request{
+			RouteKey: "key", EventType: gateway.EventMessage, Body: []byte(`{"x":` + string(body) + `}`), StageVariables: map[string]string{"secret": "LEAKED"},
+		})
+		require.NoError(t, err)
+		if text == "LEAKED" {
+			require.Equal(t, "chosen", string(resp.Body))
+			return
+		}
+		quoted, ok := strings.CutPrefix(string(resp.Body), text+"|"+text+"|")
+		require.True(t, ok, "%q of %q", resp.Body, text)
+		var again string
+		require.NoError(t, json.Unmarshal([]byte(quoted), &again))
+		require.Equal(t, text, again)
+	})
 }
