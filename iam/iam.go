@@ -1,6 +1,6 @@
-// Package iam is IAM authorization of an API: who signed a request, and what
-// their policy lets them do. It puts AWS Signature Version 4, of package sigv4,
-// and policies together:
+// Package iam is IAM authorization for an API. It finds out who signed a request, and
+// what their policy allows them to do. It joins AWS Signature Version 4, which is in
+// package sigv4, with policies:
 //
 //	auth := &iam.Auth{
 //		Verifier: &sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys},
@@ -9,7 +9,7 @@
 //	gw, err := gateway.New(gateway.WithManagementAuth(auth))       // execute-api:ManageConnections
 //	gw.Handle("$connect", integration, gateway.WithAuthorizer(auth)) // execute-api:Invoke
 //
-// Where every holder of a key may call @connections, the Verifier alone will do.
+// If everyone who has a key may call @connections, use the Verifier alone.
 // (API Gateway: "Using IAM authorization"; "Use @connections commands in your
 // backend service".)
 package iam
@@ -34,25 +34,26 @@ const (
 )
 
 // Auth is a [gateway.Authorizer] for $connect and a [gateway.ManagementAuth]. It
-// denies what is not allowed, and all when Verifier or Policy is nil. It is safe
-// for concurrent use; its fields must not change once it is used.
+// denies everything that the Policy does not allow. It is safe for concurrent use. Its
+// fields must not change once it is used.
 type Auth struct {
-	// Verifier says who signed.
+	// Verifier finds out who signed a request. It is required.
 	Verifier *sigv4.Verifier
-	// Policy says what they may do. An error denies too, whatever the decision: it
-	// refuses a $connect as one of a [gateway.Authorizer] does, with 500 unless it
-	// wraps one that says otherwise, and a call of @connections with 403.
+	// Policy decides what they may do. It is required. An error denies, whatever the
+	// decision is. For $connect the error has the effect of an error of a
+	// [gateway.Authorizer]: 500, unless it wraps [gateway.ErrUnauthorized] or
+	// [gateway.ErrForbidden]. A call of @connections is refused with 403.
 	Policy Policy
-	// APIID is that of the resources of @connections; "" means the gateway's, of
-	// [gateway.WithAPI].
+	// APIID is the API ID in the resources of @connections. "" means the gateway's API
+	// ID, of [gateway.WithAPI].
 	APIID string
-	// Stage is that of the resources of @connections; "" means the gateway's, of
-	// [gateway.WithStage]. The path of the call does not count: whoever calls has
+	// Stage is the stage in the resources of @connections. "" means the gateway's stage,
+	// of [gateway.WithStage]. The path of the call is not used, because the caller has
 	// chosen it.
 	Stage string
-	// AccountID is the API's account in resources; "" means the caller's.
+	// AccountID is the account of the API in resources. "" means the caller's account.
 	AccountID string
-	// Partition is that of resources; "" means aws.
+	// Partition is the partition in resources. "" means aws.
 	Partition string
 }
 
@@ -61,46 +62,50 @@ var (
 	_ gateway.ManagementAuth = (*Auth)(nil)
 )
 
-// Policy decides whether somebody may do something. It may be called
+// Policy decides whether a caller may do what they ask for. It may be called
 // concurrently.
 type Policy func(ctx context.Context, a Access) (Decision, error)
 
-// Access is what somebody wants to do.
+// Access describes what a caller wants to do.
 type Access struct {
 	Caller sigv4.Caller
 	Action string // Invoke or ManageConnections
-	// Resource is an ARN, arn:aws:execute-api:{region}:{account}:{API ID}/{stage}
-	// and /$connect or /{method}/@connections/{connectionId}, of which the last is
-	// that very text, as in the service: a policy cannot single a connection out.
+	// Resource is the ARN arn:aws:execute-api:{region}:{account}:{API ID}/{stage},
+	// followed by /$connect or by /{method}/@connections/{connectionId}. As in the
+	// service, "{connectionId}" is there literally: a policy cannot name one connection.
 	Resource string
-	// ConnectionID is the connection that ManageConnections is about, which the
-	// service's policies do not see.
+	// ConnectionID is the connection of the call, for ManageConnections. Policies of the
+	// service do not see it.
 	ConnectionID string
 }
 
-// Decision is what a policy says. The zero value denies.
+// Decision is the decision of a policy. The zero value denies.
 type Decision int
 
 // The three decisions.
 const (
 	ImplicitDeny = Decision(policy.ImplicitDeny) // no statement allows it
-	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, whatever others say
+	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, even if another allows it
 	Allow        = Decision(policy.Allow)
 )
 
 // PolicyDocument is an IAM policy.
 type PolicyDocument struct{ document *policy.Document }
 
-// ParsePolicy parses an IAM policy of an identity: Version, Id and Statement, and in
-// each statement Sid, Effect, Action or NotAction, Resource or NotResource, with *
-// and ? in their values.
+// ParsePolicy parses an IAM policy of an identity. It reads Version, Id and Statement,
+// and in each statement Sid, Effect, Action or NotAction, Resource or NotResource. Their
+// values may contain * and ?.
 //
-// What could allow more than was meant is an error: a Condition that is not empty,
-// and with Version 2012-10-17 a variable such as ${aws:username}, because neither
-// is evaluated; a Principal; any other member or one in another case; one that
-// comes twice or is null; an action that is neither * nor like execute-api:Invoke,
-// and a resource that begins with neither arn: nor *. (IAM: "Grammar of the IAM JSON
-// policy language".)
+// It returns an error for everything that could allow more than was meant:
+//
+//   - a Condition that is not empty, and with Version 2012-10-17 a variable such as
+//     ${aws:username}, because neither is evaluated;
+//   - a Principal, an unknown member, and a member whose name has another case;
+//   - a member that occurs twice or is null;
+//   - an action that is neither * nor of the form execute-api:Invoke;
+//   - a resource that begins with neither arn: nor *.
+//
+// (IAM: "Grammar of the IAM JSON policy language".)
 func ParsePolicy(document []byte) (*PolicyDocument, error) {
 	d, err := policy.Parse(json.RawMessage(document))
 	if err != nil {
@@ -109,7 +114,8 @@ func ParsePolicy(document []byte) (*PolicyDocument, error) {
 	return &PolicyDocument{d}, nil
 }
 
-// Decide says what the policy says of an action on a resource.
+// Decide returns the policy's decision about an action on a resource. A nil policy
+// denies.
 func (p *PolicyDocument) Decide(action, resource string) Decision {
 	if p == nil || p.document == nil {
 		return ImplicitDeny
@@ -117,16 +123,16 @@ func (p *PolicyDocument) Decide(action, resource string) Decision {
 	return Decision(p.document.Decide(action, resource))
 }
 
-// ByAccessKey returns a Policy that looks the caller's document up by the ID of
-// the access key. Callers without one may do nothing. The map must not change.
+// ByAccessKey returns a Policy that looks up the caller's document by access key ID.
+// Callers without a document may do nothing. The map must not change afterwards.
 func ByAccessKey(documents map[string]*PolicyDocument) Policy {
 	return func(_ context.Context, a Access) (Decision, error) {
 		return documents[a.Caller.AccessKeyID].Decide(a.Action, a.Resource), nil
 	}
 }
 
-// Authorize implements [gateway.Authorizer]: authorization type AWS_IAM. The
-// upgrade is signed in its headers or, by a browser, in its query.
+// Authorize implements [gateway.Authorizer]: authorization type AWS_IAM. The signature
+// of the upgrade is in its headers or, from a browser, in its query.
 func (a *Auth) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 	if err := a.Validate(); err != nil {
 		return nil, err
@@ -165,7 +171,7 @@ func (a *Auth) AuthorizeManagement(ctx context.Context, call *gateway.Management
 	})
 }
 
-var errNoUpgrade = errors.New("iam: the Request has no Upgrade: only that of $connect does")
+var errNoUpgrade = errors.New("iam: the Request has no Upgrade: only the Request of $connect has one")
 
 // Validate returns an error that names the first field that is missing or makes no
 // sense, those of the Verifier included. Package gateway calls it when it gets the
@@ -199,7 +205,7 @@ func (a *Auth) decide(ctx context.Context, access Access) error {
 	return nil
 }
 
-// refused marks what sigv4 refuses: it is the caller's fault.
+// refused marks a refusal of sigv4 as forbidden: it is the caller's fault.
 func refused(err error) error {
 	var own *sigv4.Error
 	if errors.As(err, &own) {
@@ -208,7 +214,7 @@ func refused(err error) error {
 	return err
 }
 
-// deniedError is a refusal by the policy, with the service's text.
+// deniedError is a refusal by the policy. It has the service's text.
 type deniedError struct {
 	access   Access
 	decision Decision
@@ -233,8 +239,8 @@ func (e *deniedError) PublicError() (code, message string) {
 // Unwrap returns [gateway.ErrForbidden].
 func (e *deniedError) Unwrap() error { return gateway.ErrForbidden }
 
-// masked hides all but the last four digits of a resource's account, as the
-// service does.
+// masked returns an ARN in which only the last four digits of the account can be read,
+// as the service does.
 func masked(arn string) string {
 	fields := strings.SplitN(arn, ":", 6)
 	if account := fields[4]; len(account) == 12 {

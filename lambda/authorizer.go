@@ -11,36 +11,36 @@ import (
 )
 
 // Authorizer is a Lambda authorizer of type REQUEST, for [gateway.WithAuthorizer].
-// It is made by [WrapAuthorizer] or [Function.Authorizer]; its fields must not
-// change once it is used.
+// [WrapAuthorizer] and [Function.Authorizer] make it. Its fields must not change once it
+// is used.
 //
-// The function gets the service's event, [AuthorizerRequest], and returns
-// principalId, policyDocument, context and usageIdentifierKey: see [Decide]. An
-// upgrade is answered as the service does:
+// The function gets the service's event, [AuthorizerRequest], and returns principalId,
+// policyDocument, context and usageIdentifierKey: see [Decide]. The upgrade is answered
+// as in the service:
 //
-//	the policy allows its methodArn                    it goes on
-//	the function raised with the message Unauthorized  401
-//	the policy denies it, or does not allow it         403
-//	the result is not valid                            500, with a message that is null
-//	whatever else fails                                500
+//	the policy allows the methodArn                             the upgrade goes on
+//	the function raised an error with the message Unauthorized  401
+//	the policy denies the methodArn, or does not allow it       403
+//	the result is not valid                                     500, with a message that is null
+//	anything else fails                                         500
 //
-// With identity sources, put it into a [gateway.RequestAuthorizer]. (API Gateway:
+// For identity sources, put it into a [gateway.RequestAuthorizer]. (API Gateway:
 // "Create a Lambda REQUEST authorizer function".)
 type Authorizer struct {
-	// Region and AccountID are those of the methodArn,
-	// arn:aws:execute-api:{region}:{account}:{API ID}/{stage}/$connect, the rest of
-	// which is the gateway's: see [gateway.WithAPI]. "" means us-east-1 and
-	// 123456789012.
+	// Region and AccountID are the region and the account in the methodArn,
+	// arn:aws:execute-api:{region}:{account}:{API ID}/{stage}/$connect. API ID and stage
+	// are the gateway's: see [gateway.WithAPI] and [gateway.WithStage]. "" means
+	// us-east-1 and 123456789012.
 	Region, AccountID string
 
 	call     func(ctx context.Context, stageVariables map[string]string, event []byte) (answer []byte, err error)
-	function *Function // that call calls; nil: one in process
+	function *Function // the function that call calls; nil: a handler in this process
 }
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
 
-// WrapAuthorizer makes an authorizer of a Lambda handler, which is of any shape
-// that [Wrap] takes. It panics for anything else.
+// WrapAuthorizer makes an authorizer from any Lambda handler that [Wrap] takes. It
+// panics for anything else.
 func WrapAuthorizer(handler any) *Authorizer {
 	call, err := newCall(handler)
 	if err != nil {
@@ -51,7 +51,7 @@ func WrapAuthorizer(handler any) *Authorizer {
 	}}
 }
 
-// Authorizer makes an authorizer of the function.
+// Authorizer makes an authorizer that calls the function.
 func (f *Function) Authorizer() *Authorizer {
 	if f == nil {
 		return &Authorizer{}
@@ -109,7 +109,7 @@ func (a *Authorizer) methodARN(req *gateway.Request) string {
 		":" + req.APIID + "/" + req.Stage + "/" + gateway.RouteKeyConnect
 }
 
-// appendAuthorizerEvent appends the event that the service makes of req for an
+// appendAuthorizerEvent appends the event that the service would make from req for an
 // authorizer.
 func appendAuthorizerEvent(dst []byte, req *gateway.Request, methodARN string) []byte {
 	e := eventOf(req)
@@ -117,7 +117,7 @@ func appendAuthorizerEvent(dst []byte, req *gateway.Request, methodARN string) [
 	return event.AppendAuthorizer(dst, &e)
 }
 
-// deniedError is what a policy said.
+// deniedError is the denial of a policy.
 type deniedError struct{ decision Decision }
 
 // Error implements error.
@@ -133,8 +133,8 @@ func (e *deniedError) PublicError() (code, message string) {
 // Unwrap returns [gateway.ErrForbidden].
 func (e *deniedError) Unwrap() error { return gateway.ErrForbidden }
 
-// failure is a call that failed. Whatever error of the gateway's the function's
-// own error wraps, it decides nothing.
+// failure is the error of a failed call. It does not unwrap: if the function's error
+// wraps an error of the gateway, such as ErrForbidden, that decides nothing.
 type failure struct{ err error }
 
 // Error implements error.

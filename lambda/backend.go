@@ -11,9 +11,9 @@ import (
 
 var _ = gateway.CustomIntegration{Backend: (*Function)(nil).Backend}
 
-// Backend calls the function with a payload that mapping templates made, instead
-// of the service's event: integration type AWS. Its answer, or what it reports
-// when it raised, goes to the integration responses:
+// Backend calls the function with a payload that mapping templates made, not with the
+// service's event: integration type AWS. The integration responses get its answer, or
+// its error report when it raised an error:
 //
 //	&gateway.CustomIntegration{
 //		Backend:              function.Backend,
@@ -21,8 +21,8 @@ var _ = gateway.CustomIntegration{Backend: (*Function)(nil).Backend}
 //		Transform:            gateway.Transform{…},
 //	}
 //
-// Only a call that did not take place is an error. (API Gateway: "Setting up data
-// transformations for WebSocket APIs".)
+// Backend returns an error only when the function was not called. (API Gateway: "Setting
+// up data transformations for WebSocket APIs".)
 func (f *Function) Backend(ctx context.Context, req *gateway.Request, payload []byte) (*gateway.Response, error) {
 	answer, err := f.call(ctx, req.StageVariables, payload)
 	var raised *FunctionError

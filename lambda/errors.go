@@ -10,15 +10,15 @@ import (
 	"example.com/gateway"
 )
 
-// FunctionError says that a function raised: it returned an error, threw,
-// panicked, or ran out of its own time or memory.
+// FunctionError is the error of a function that raised one: it returned an error, threw
+// an exception, panicked, or exceeded its own limits of time or memory.
 type FunctionError struct {
-	Function string // the function's name, "" for one in process
+	Function string // the function's name; "": a handler in this process
 	Type     string // errorType: the name of a type or an exception
 	Message  string // errorMessage
-	// Err is what a handler in process returned.
+	// Err is the error that a handler in this process returned.
 	Err error
-	// Stack is that of a panic in process.
+	// Stack is the stack of a panic in this process.
 	Stack []byte
 }
 
@@ -30,14 +30,15 @@ func (e *FunctionError) Error() string {
 	return fmt.Sprintf("lambda: function %q raised: %s: %s", e.Function, e.Type, e.Message)
 }
 
-// StackTrace returns Stack, which the gateway's log shows.
+// StackTrace returns Stack. The gateway logs it.
 func (e *FunctionError) StackTrace() []byte { return e.Stack }
 
 // Unwrap returns Err.
 func (e *FunctionError) Unwrap() error { return e.Err }
 
-// InvokeError says that an endpoint did not run a function: 403 without the
-// permission, 404 where there is none of that name, 429 when throttled.
+// InvokeError is the error of an endpoint that did not run a function. The status is 403
+// without permission, 404 if there is no such function, and 429 when calls are
+// throttled.
 type InvokeError struct {
 	Function   string
 	StatusCode int
@@ -50,15 +51,15 @@ func (e *InvokeError) Error() string {
 	return fmt.Sprintf("lambda: function %q was not invoked: %d %s %s", e.Function, e.StatusCode, e.Type, e.Message)
 }
 
-// integrationError gives err the status that the service answers a $connect with.
+// integrationError adds to err the status with which the service refuses a $connect.
 func integrationError(req *gateway.Request, err error) error {
-	status := http.StatusBadGateway // it raised, it is malformed, it was lost on the way
+	status := http.StatusBadGateway // it raised an error, its answer is malformed, or the connection failed
 	var (
 		refused *InvokeError
 		timeout net.Error
 	)
 	switch {
-	case errors.As(err, new(*FunctionError)): // whatever that wraps
+	case errors.As(err, new(*FunctionError)): // what it wraps does not matter
 	case errors.As(err, &refused), errors.Is(err, errConfiguration):
 		status = http.StatusInternalServerError
 	case errors.Is(err, context.DeadlineExceeded):
@@ -70,5 +71,5 @@ func integrationError(req *gateway.Request, err error) error {
 	return &gateway.IntegrationError{RouteKey: req.RouteKey, StatusCode: status, Err: err}
 }
 
-// errConfiguration marks what makes any call impossible.
+// errConfiguration marks a mistake that makes every call impossible.
 var errConfiguration = errors.New("lambda: invalid configuration")

@@ -18,56 +18,56 @@ import (
 	"example.com/gateway/internal/endpoint"
 )
 
-// Function calls a Lambda function through the Invoke API: of Lambda, or of
-// whatever speaks it. It is an integration of any number of routes, and safe for
-// concurrent use; its fields must not change once it is used, and it must not be
-// copied.
+// Function calls a Lambda function through the Invoke API, of Lambda or of another
+// endpoint that has this API. It can be the integration of many routes, and is safe for
+// concurrent use. Its fields must not change once it is used, and it must not be copied.
 //
-// A failed call is a *[FunctionError] when the function raised, an *[InvokeError]
-// when the endpoint did not run it, within a *[gateway.IntegrationError]. A call
-// is never repeated.
+// The error of a failed call is a *[gateway.IntegrationError]. It wraps a
+// *[FunctionError] when the function raised an error, and an *[InvokeError] when the
+// endpoint did not run the function. A call is never repeated.
 type Function struct {
-	// URL is the endpoint: http://127.0.0.1:9000,
-	// https://lambda.us-east-1.amazonaws.com. What the Invoke API adds to its path,
-	// /2015-03-31/functions/{name}/invocations, is not part of it.
+	// URL is the URL of the endpoint, such as http://127.0.0.1:9000 or
+	// https://lambda.us-east-1.amazonaws.com. It is required. The path of the Invoke
+	// API, /2015-03-31/functions/{name}/invocations, is added to it.
 	URL string
 	// Name is the name of the function, with or without a qualifier: "chat",
-	// "chat:live", "123456789012:function:chat", its ARN, or the URI that API Gateway
-	// has for an integration,
+	// "chat:live", "123456789012:function:chat", its ARN, or the URI of an integration in
+	// API Gateway,
 	// arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{ARN}/invocations.
-	// An ARN is passed on as it is. Name may hold ${stageVariables.name}. "" means
-	// "function", the name that the runtime interface emulators have.
+	// An ARN is passed on unchanged. Name may contain ${stageVariables.name}. "" means
+	// "function", which is the name in runtime interface emulators.
 	Name string
-	// Qualifier is a version or an alias. It may hold ${stageVariables.name}. "" means
-	// that of Name, or $LATEST.
+	// Qualifier is a version or an alias. It may contain ${stageVariables.name}. ""
+	// means the qualifier in Name, or $LATEST if that has none.
 	Qualifier string
-	// Timeout ends a call earlier than Quotas.IntegrationTimeout does. 0 means that
-	// one alone.
+	// Timeout ends a call earlier than Quotas.IntegrationTimeout. 0 means that only
+	// Quotas.IntegrationTimeout ends it.
 	Timeout time.Duration
-	// Concurrency is how many calls may run at once. Those above it wait, which
-	// counts for their timeouts. 0 or less means any number. A runtime interface
-	// emulator takes one call at a time and ends on a second: for it, set 1, and use
-	// the same Function for all routes and authorizers. A call that was given up
-	// after its timeout no longer counts, though its function may still run.
+	// Concurrency is the number of calls that may run at once. More calls wait, and
+	// their timeouts run while they wait. 0 or less means any number.
+	//
+	// A runtime interface emulator takes one call at a time and exits when it gets a
+	// second one: set 1, and use the same Function for all routes and authorizers. A call
+	// that has timed out is not counted any more, although its function may still run.
 	Concurrency int
-	// Sign, if not nil, adds what the endpoint wants to see of the caller, such as an
-	// AWS signature. It must not read the request's body, which is the second
-	// argument.
+	// Sign, if not nil, adds to a request what the endpoint asks for, such as an AWS
+	// signature. It must not read r.Body; body has the same bytes.
 	Sign func(r *http.Request, body []byte) error
-	// Client makes the calls; its redirect policy is not used. nil means a client
-	// that all integrations of the gateway share. It keeps up to 64 idle connections
-	// to the endpoint, for 90 seconds or until the gateway is closed.
+	// Client makes the calls. Its redirect policy is not used: redirects are not
+	// followed. nil means a client that all integrations of the gateway share. It keeps
+	// up to 64 idle connections to the endpoint, for 90 seconds or until the gateway is
+	// closed.
 	Client *http.Client
 
 	once   sync.Once       // guards making the fields below
 	client *http.Client    // of Client
-	places chan struct{}   // holds an element for each call that runs; nil: any number
+	places chan struct{}   // has an element for each running call; nil: any number may run
 	own    endpoint.Client // for calls that belong to no gateway
 }
 
 var _ gateway.Integration = (*Function)(nil)
 
-// Invoke calls the function with the event that the service makes of req.
+// Invoke calls the function with the event that the service would make from req.
 func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 	answer, err := f.call(ctx, req.StageVariables, appendEvent(nil, req))
 	if err != nil {
@@ -133,7 +133,7 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 		return nil, fmt.Errorf("lambda: function %q: %w", name, withoutURL(err))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode < http.StatusOK { // 101 among them, whose body is the socket: it has no end, and no timeout
+	if resp.StatusCode < http.StatusOK { // the body of a 101 is the socket: it has no end, and no timeout
 		return nil, refused(name, resp, nil)
 	}
 	answer, err := readAnswer(resp)
@@ -168,7 +168,7 @@ func (f *Function) release() {
 	}
 }
 
-// start makes what calls share.
+// start makes what all calls share.
 func (f *Function) start() {
 	if f.Concurrency > 0 {
 		f.places = make(chan struct{}, f.Concurrency)
@@ -178,8 +178,8 @@ func (f *Function) start() {
 	}
 }
 
-// clientFor returns the client of a call: the function's own, or that of the gateway
-// that ctx belongs to, which closes its connections.
+// clientFor returns the client for a call: f.Client, or the client of the gateway that
+// ctx belongs to. The gateway closes the connections of its client.
 func (f *Function) clientFor(ctx context.Context) *http.Client {
 	if f.Client == nil {
 		return endpoint.For(ctx, &f.own)
@@ -187,8 +187,8 @@ func (f *Function) clientFor(ctx context.Context) *http.Client {
 	return f.client
 }
 
-// readAnswer reads a body up to Lambda's bound, in one piece where its length is
-// known.
+// readAnswer reads a body up to Lambda's bound. If the length is known, it allocates
+// once.
 func readAnswer(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > maxPayload {
 		return nil, errTooLarge
@@ -207,7 +207,7 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// refused reads what the endpoint says instead of invoking the function.
+// refused reads the answer of an endpoint that did not invoke the function.
 func refused(name string, resp *http.Response, body []byte) error {
 	var report struct{ Message string } // message or Message
 	if json.Unmarshal(body, &report) != nil || report.Message == "" {
@@ -217,8 +217,8 @@ func refused(name string, resp *http.Response, body []byte) error {
 	return &InvokeError{Function: name, StatusCode: resp.StatusCode, Type: kind, Message: report.Message}
 }
 
-// isReport says whether an answer is an error report. Emulators may send one
-// without the header X-Amz-Function-Error.
+// isReport reports whether an answer is an error report. Emulators may send one without
+// the header X-Amz-Function-Error.
 func isReport(answer []byte) bool {
 	if !bytes.Contains(answer, []byte(`"errorType"`)) {
 		return false
@@ -237,7 +237,7 @@ func isReport(answer []byte) bool {
 	return true
 }
 
-// withoutURL takes the URL, which may hold a secret, out of an error.
+// withoutURL removes the URL, which may contain a secret, from an error.
 func withoutURL(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -246,10 +246,10 @@ func withoutURL(err error) error {
 	return err
 }
 
-// name is Name or its default.
+// name returns Name or its default.
 func (f *Function) name() string { return cmp.Or(f.Name, "function") }
 
-// target returns where to post an event, and the function's name.
+// target returns the URL to post an event to, and the function's name.
 func (f *Function) target(stageVariables map[string]string) (target, name string, err error) {
 	name, err = functionName(expand(f.name(), stageVariables))
 	if err != nil {
@@ -281,14 +281,14 @@ func (f *Function) checkURL(name string) error {
 		return fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
 	case rest == "" || rest[0] == '/':
 		return fmt.Errorf("%w: the URL of function %q has no host", errConfiguration, name)
-	case strings.ContainsAny(rest, "?#"): // it would swallow the path that names the function
+	case strings.ContainsAny(rest, "?#"): // the path with the function's name would become part of it
 		return fmt.Errorf("%w: the URL of function %q has a query or a fragment: set Qualifier for the one, and leave the other out", errConfiguration, name)
 	}
 	return nil
 }
 
-// expand replaces ${stageVariables.name}, by nothing where there is none of that
-// name.
+// expand replaces ${stageVariables.name} by the value of the variable, or by nothing if
+// there is no such variable.
 func expand(text string, stageVariables map[string]string) string {
 	const begin = "${stageVariables."
 	var b strings.Builder
@@ -305,8 +305,8 @@ func expand(text string, stageVariables map[string]string) string {
 	}
 }
 
-// functionName takes API Gateway's URI off an ARN and checks the form of a name:
-// [arn:{partition}:lambda:{region}:][{account}:function:]{name}[:{qualifier}].
+// functionName returns the ARN in a URI of API Gateway, or text itself, and checks its
+// form: [arn:{partition}:lambda:{region}:][{account}:function:]{name}[:{qualifier}].
 func functionName(text string) (string, error) {
 	name := text
 	if strings.HasPrefix(name, "arn:") {
@@ -345,5 +345,5 @@ func functionName(text string) (string, error) {
 }
 
 func invalidName(text string) error {
-	return fmt.Errorf("%w: %q is no name or ARN of a function", errConfiguration, text)
+	return fmt.Errorf("%w: %q is not the name or the ARN of a function", errConfiguration, text)
 }

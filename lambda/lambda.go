@@ -1,59 +1,59 @@
-// Package lambda gives Lambda functions to a [gateway.Gateway] as integrations:
-// type AWS_PROXY of the service. They get the service's events and answer as they
-// do there, so that one program runs in both places.
+// Package lambda makes integrations of Lambda functions: integration type AWS_PROXY of
+// the service. The functions get the service's events, and answer as they do in Lambda,
+// so that the same program runs in both places.
 //
-// [Wrap] takes a Go function of the shape that the Lambda runtime takes:
+// [Wrap] takes a Go function that the Lambda runtime takes too:
 //
 //	gw.Handle("sendmessage", lambda.Wrap(func(ctx context.Context, req lambda.WebsocketRequest) (lambda.Response, error) {
 //		return lambda.Response{StatusCode: 200, Body: "got " + req.Body}, nil
 //	}), gateway.WithRouteResponse())
 //
-// [Function] calls a function in any language, behind any endpoint of Lambda's
-// Invoke API: Lambda itself, a runtime interface emulator in a container, or
-// another local stand-in:
+// [Function] calls a function in any language through an endpoint of Lambda's Invoke
+// API. That is Lambda itself, a runtime interface emulator in a container, or another
+// local substitute:
 //
 //	gw.Handle("sendmessage", &lambda.Function{URL: "http://127.0.0.1:9000", Concurrency: 1})
 //
-// An emulator takes one call at a time, and ends when it gets a second: hence the
-// Concurrency.
+// An emulator takes one call at a time, and exits when it gets a second one: therefore
+// Concurrency is 1.
 //
-// [WrapAuthorizer] and [Function.Authorizer] make a [gateway.Authorizer] of a
-// Lambda authorizer.
+// [WrapAuthorizer] and [Function.Authorizer] make a [gateway.Authorizer] from a Lambda
+// authorizer.
 //
 // # Events
 //
-// The events are those of the service, key by key. Three things an embedded
-// gateway knows less of, or otherwise:
+// The events have the same keys as those of the service. Three values differ, because
+// an embedded gateway knows less, or something else:
 //
-//   - Header names have net/http's capitals, such as X-Api-Key, and not the
-//     client's; Sec-WebSocket-Key and its like are spelled so.
-//   - X-Forwarded-Proto and X-Forwarded-Port say how the client reached the
-//     embedding server, by its TLS and its Host header; the client's own are
-//     dropped. X-Forwarded-For is the client's own and the address it came from.
-//   - X-Amzn-Trace-Id is the client's, if it sent one, and else made from the
+//   - Header names have net/http's capitals, such as X-Api-Key, not the client's.
+//     Sec-WebSocket-Key and the other WebSocket headers are spelled like this.
+//   - X-Forwarded-Proto and X-Forwarded-Port say how the client reached the embedding
+//     server: they come from its TLS state and the Host header. Those that the client
+//     sent are dropped. X-Forwarded-For is what the client sent, followed by the address
+//     that it came from.
+//   - X-Amzn-Trace-Id is what the client sent. If it sent none, the ID is made from the
 //     request ID.
 //
 // # Answers
 //
-// A function answers with an object of statusCode, headers, multiValueHeaders,
-// body and isBase64Encoded. The status code is a number, or its digits as text.
-// Another key, a status code that is neither, a body that is no string: the answer
-// is malformed, and the integration has failed.
-// $connect wants a statusCode; other routes can do without, and without any
-// answer at all.
+// A function answers with an object that has the keys statusCode, headers,
+// multiValueHeaders, body and isBase64Encoded. The status code is a number, or text of
+// digits. With another key, another status code, or a body that is not a string, the
+// answer is malformed and the integration fails. $connect needs a statusCode. Other
+// routes need none, and not even an answer.
 //
-// Whatever fails is a *[gateway.IntegrationError]. A refused $connect says 502
-// when the function raised or its answer is malformed, 504 after a timeout, and
-// 500 when the function could not be invoked. (API Gateway: "Set up a WebSocket
-// API integration request"; "Set up Lambda proxy integrations".)
+// Every failure is a *[gateway.IntegrationError]. A failed $connect is refused with 502
+// when the function raised an error or its answer is malformed, with 504 after a
+// timeout, and with 500 when the function could not be invoked. (API Gateway: "Set up a
+// WebSocket API integration request"; "Set up Lambda proxy integrations".)
 package lambda
 
 import "encoding/json"
 
-// WebsocketRequest is the event of the service, for handlers written in Go. It
-// has the JSON, and the names, of events.APIGatewayWebsocketProxyRequest in
-// github.com/aws/aws-lambda-go, which can be used just as well. Fields that an
-// event does not have are empty.
+// WebsocketRequest is the event of the service, for handlers written in Go. Its JSON
+// and its names are those of events.APIGatewayWebsocketProxyRequest in
+// github.com/aws/aws-lambda-go, which you can use instead. Fields that an event does not
+// have are empty.
 type WebsocketRequest struct {
 	Headers                         map[string]string       `json:"headers,omitempty"` // CONNECT, DISCONNECT; of several values the last
 	MultiValueHeaders               map[string][]string     `json:"multiValueHeaders,omitempty"`
@@ -86,32 +86,34 @@ type WebsocketRequestContext struct {
 	APIID                string            `json:"apiId"`
 }
 
-// WebsocketIdentity is who the client is.
+// WebsocketIdentity describes the client.
 type WebsocketIdentity struct {
 	UserAgent string `json:"userAgent,omitempty"`
 	SourceIP  string `json:"sourceIp"`
 }
 
-// Response is the answer of a handler. It has the JSON, and the names, of
+// Response is the answer of a handler. Its JSON and its names are those of
 // events.APIGatewayProxyResponse in github.com/aws/aws-lambda-go.
 type Response struct {
-	// StatusCode accepts a connection with 200 to 299, and refuses it with any
-	// other, on $connect. It must not be 0 there, and does not matter elsewhere.
+	// StatusCode decides about a connection on $connect: 200 to 299 accept it, any other
+	// refuses it, and 0 is an error. Other routes ignore it.
 	StatusCode int `json:"statusCode"`
-	// Headers and MultiValueHeaders, which win, matter on $connect:
-	// Sec-WebSocket-Protocol, or those of the refusal.
+	// Headers and MultiValueHeaders are used on $connect only: Sec-WebSocket-Protocol
+	// when the connection is accepted, all when it is refused. A header that is in both
+	// is taken from MultiValueHeaders.
 	Headers           map[string]string   `json:"headers,omitempty"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
-	// Body goes to the client, on a route with a route response, and when a
-	// connection is refused.
+	// Body is sent to the client on a route with a route response, and when a connection
+	// is refused.
 	Body            string `json:"body,omitempty"`
 	IsBase64Encoded bool   `json:"isBase64Encoded,omitempty"`
 }
 
-// maxPayload is Lambda's bound on what a function answers, in bytes.
+// maxPayload is Lambda's bound on an answer, in bytes.
 const maxPayload = 6<<20 + 100
 
-// raised reads what a function reports instead of an answer when it raised.
+// raised reads the report that a function sends instead of an answer when it raises an
+// error.
 func raised(function string, body []byte) *FunctionError {
 	var report struct{ ErrorMessage, ErrorType string }
 	if json.Unmarshal(body, &report) != nil || report.ErrorMessage == "" && report.ErrorType == "" {
@@ -120,7 +122,7 @@ func raised(function string, body []byte) *FunctionError {
 	return &FunctionError{Function: function, Type: report.ErrorType, Message: report.ErrorMessage}
 }
 
-// clip bounds what an error repeats of an answer.
+// clip shortens the text of an answer for an error.
 func clip(s string) string {
 	if len(s) > 256 {
 		return s[:256] + "…"
@@ -128,8 +130,8 @@ func clip(s string) string {
 	return s
 }
 
-// AuthorizerRequest is the event of a Lambda authorizer, for handlers written in
-// Go. Fields that are empty are there as empty objects.
+// AuthorizerRequest is the event of a Lambda authorizer, for handlers written in Go. In
+// the JSON, empty maps are empty objects.
 type AuthorizerRequest struct {
 	Type                            string                  `json:"type"` // REQUEST
 	MethodARN                       string                  `json:"methodArn"`
@@ -141,7 +143,7 @@ type AuthorizerRequest struct {
 	RequestContext                  WebsocketRequestContext `json:"requestContext"`
 }
 
-// AuthorizerResponse is what a Lambda authorizer returns. It has the JSON of
+// AuthorizerResponse is the result of a Lambda authorizer. Its JSON is that of
 // events.APIGatewayCustomAuthorizerResponse in github.com/aws/aws-lambda-go.
 type AuthorizerResponse struct {
 	PrincipalID        string         `json:"principalId,omitempty"`
@@ -163,8 +165,8 @@ type PolicyStatement struct {
 	Resource []string `json:"Resource"` // the methodArn, or a pattern
 }
 
-// PolicyFor returns the policy with the one statement that effect, Allow or Deny,
-// is for resource: that is what most authorizers return for their methodArn.
+// PolicyFor returns a policy with one statement, which has the effect, Allow or Deny, on
+// a resource. Most authorizers return such a policy for their methodArn.
 func PolicyFor(effect, resource string) PolicyDocument {
 	return PolicyDocument{
 		Version:   "2012-10-17",

@@ -10,30 +10,31 @@ import (
 	"example.com/gateway/internal/policy"
 )
 
-// AuthorizerResult is what a Lambda authorizer returned, and what that means.
+// AuthorizerResult is the result of a Lambda authorizer, with the decision that its
+// policy makes.
 type AuthorizerResult struct {
 	Decision Decision
-	// PrincipalID says who the client is. "" means that the authorizer did not.
+	// PrincipalID says who the client is. "" means that the authorizer did not say it.
 	PrincipalID string
-	// Context is what the authorizer passes on to integrations: strings all, as in
-	// the service. It is nil when there is none.
+	// Context has the values for integrations. All are strings, as in the service. It is
+	// nil when there are none.
 	Context map[string]string
-	// UsageIdentifierKey is the client's API key, for APIs that take it from the
+	// UsageIdentifierKey is the client's API key, for APIs that take the key from the
 	// authorizer.
 	UsageIdentifierKey string
 }
 
-// Decision is what a policy says about a connection. The zero value denies.
+// Decision is the decision of a policy about a connection. The zero value denies.
 type Decision int
 
 // The three decisions.
 const (
 	ImplicitDeny = Decision(policy.ImplicitDeny) // no statement allows it
-	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, whatever others say
+	ExplicitDeny = Decision(policy.ExplicitDeny) // a statement denies it, even if another allows it
 	Allow        = Decision(policy.Allow)
 )
 
-// Message is the service's text for a denial, "" for Allow.
+// Message returns the service's text for a denial, and "" for Allow.
 func (d Decision) Message() string {
 	switch d {
 	case Allow:
@@ -51,25 +52,29 @@ const maxAuthorizerResult = 8 << 10
 // invokeAction is the one action that a connection needs.
 const invokeAction = "execute-api:Invoke"
 
-// Decide reads what a Lambda authorizer returned for methodARN, which is
-// arn:aws:execute-api:{region}:{account}:{API ID}/{stage}/$connect: JSON of
-// principalId, policyDocument, context and usageIdentifierKey.
+// Decide reads the result of a Lambda authorizer: JSON with principalId, policyDocument,
+// context and usageIdentifierKey. The policy decides about methodARN, which is
+// arn:aws:execute-api:{region}:{account}:{API ID}/{stage}/$connect.
 //
-// A statement applies when its Action matches execute-api:Invoke, in any case,
-// and its Resource matches methodARN, with * for any text and ? for one character
-// in both. NotAction and NotResource apply where the list does not match. One
-// statement that denies overrules all that allow; when none applies the
-// connection is denied.
+// A statement applies when its Action matches execute-api:Invoke, in upper or lower
+// case, and its Resource matches methodARN. In both, * stands for any text and ? for one
+// character. NotAction and NotResource apply when their list does not match. If a
+// statement that applies denies, the decision is ExplicitDeny, even if others allow. If
+// no statement applies, it is ImplicitDeny.
 //
-// A principalId that is a number becomes text, and so do numbers and booleans of
-// the context, whose nulls are left out. An error means that the result is not
-// valid, which the service answers with 500: it is no JSON object, or above 8 KB;
-// there is no policyDocument, or not a valid one; the context has objects or
-// arrays. This package also refuses what could allow more than was meant: a name
-// that comes twice in the result or its context and, in the policy, a Condition, a
-// Principal, a variable such as ${aws:username}, and any member that IAM's grammar
-// does not have, or that is null. (API Gateway: "Output from an API Gateway Lambda
-// authorizer".)
+// A principalId that is a number becomes text. So do numbers and booleans in the
+// context; nulls are left out.
+//
+// An error means that the result is not valid, which the service answers with 500:
+//
+//   - it is not a JSON object, or has more than 8 KB;
+//   - there is no policyDocument, or it is not valid;
+//   - the context has an object or an array.
+//
+// This package also refuses what could allow more than was meant: a name that occurs
+// twice in the result or in its context and, in the policy, a Condition, a Principal, a
+// variable such as ${aws:username}, a member that is null, and a member that IAM's
+// grammar does not have. (API Gateway: "Output from an API Gateway Lambda authorizer".)
 func Decide(result []byte, methodARN string) (AuthorizerResult, error) {
 	r, err := decide(result, methodARN)
 	if err != nil {
@@ -108,7 +113,7 @@ func decide(result []byte, methodARN string) (r AuthorizerResult, err error) {
 	return r, nil
 }
 
-// principal returns a principalId, "" for one that is absent or null.
+// principal returns a principalId. It is "" when there is none, or null.
 func principal(raw json.RawMessage) (string, error) {
 	if raw == nil {
 		return "", nil
@@ -120,7 +125,7 @@ func principal(raw json.RawMessage) (string, error) {
 	return id, nil
 }
 
-// contextStrings makes strings of a context's values.
+// contextStrings converts the values of a context to strings.
 func contextStrings(raw json.RawMessage) (map[string]string, error) {
 	if raw == nil || string(raw) == "null" {
 		return nil, nil

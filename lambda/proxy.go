@@ -10,7 +10,7 @@ import (
 	"example.com/gateway/internal/event"
 )
 
-// appendEvent appends the event that the service makes of req.
+// appendEvent appends the event that the service would make from req.
 func appendEvent(dst []byte, req *gateway.Request) []byte {
 	e := eventOf(req)
 	switch req.EventType {
@@ -24,7 +24,7 @@ func appendEvent(dst []byte, req *gateway.Request) []byte {
 	}
 }
 
-// eventOf returns what is the same in all events.
+// eventOf returns the parts that all events have.
 func eventOf(req *gateway.Request) event.Event {
 	e := event.Event{
 		RouteKey: req.RouteKey, RequestID: req.RequestID, ConnectionID: req.ConnectionID, MessageID: req.MessageID,
@@ -40,7 +40,7 @@ func eventOf(req *gateway.Request) event.Event {
 	return e
 }
 
-// upgrade returns what an event tells of the upgrade request.
+// upgrade returns the parts of an event that describe the upgrade request.
 func upgrade(req *gateway.Request) event.Upgrade {
 	return event.UpgradeOf(req.Upgrade, connid.TraceID(req.RequestID, req.RequestTime))
 }

@@ -12,7 +12,7 @@ import (
 	"example.com/gateway"
 )
 
-// accepted are the handlers that Wrap takes, as its panic lists them.
+// accepted lists the handlers that Wrap takes, for the text of its panic.
 const accepted = `
 	func()
 	func() error
@@ -26,8 +26,8 @@ const accepted = `
 	func(context.Context, TIn) (TOut, error)
 	a value with the method Invoke(context.Context, []byte) ([]byte, error)`
 
-// Wrap makes an integration of a Lambda handler. It takes what the Lambda runtime
-// for Go takes:
+// Wrap makes an integration from a Lambda handler. It takes the same handlers as the
+// Lambda runtime for Go:
 //
 //	func()
 //	func() error
@@ -41,24 +41,26 @@ const accepted = `
 //	func(context.Context, TIn) (TOut, error)
 //
 // or a value with the method Invoke(context.Context, []byte) ([]byte, error), as
-// lambda.NewHandler of github.com/aws/aws-lambda-go returns. It panics for
-// anything else, as [gateway.Gateway.Handle] does, and lists these.
+// lambda.NewHandler of github.com/aws/aws-lambda-go returns. For anything else it panics
+// with a text that lists these, as [gateway.Gateway.Handle] panics on misuse.
 //
-// The event is decoded into a new TIn as [json.Unmarshal] does:
-// [WebsocketRequest], a struct of your own, a map, any, a [json.RawMessage]; into
-// a []byte it is copied as it is. The TOut is encoded as the runtime does, without
-// escaping HTML, then read as the service reads an answer: a [Response], a
-// struct of that shape, a [json.RawMessage], an [io.Reader]. A []byte is the
-// answer itself when TIn is one too.
+// The event is decoded into a new TIn as by [json.Unmarshal]. TIn may be
+// [WebsocketRequest], a struct of your own, a map, any or [json.RawMessage]. A []byte
+// gets the event unchanged.
 //
-// An error that the handler returns, and a panic, is a *[FunctionError]. The
-// context is that of the integration; it has no lambdacontext.
+// The TOut is encoded as by the runtime, without escaping HTML, and then read as the
+// service reads an answer. TOut may be [Response], a struct with the same JSON,
+// [json.RawMessage] or an [io.Reader]. If TIn and TOut are both []byte, the TOut is the
+// answer itself.
 //
-// A func may run several times at once, for several connections, as it would in
-// several execution environments, but with the same variables. A value's Invoke
-// is called one at a time, as in one execution environment: that of
-// aws-lambda-go's handlers returns memory that its next call overwrites. Give Wrap
-// the func that the handler was made of instead.
+// An error that the handler returns becomes a *[FunctionError], and so does a panic. The
+// context is the context of the integration. It has no lambdacontext.
+//
+// A func may run several times at once, for several connections, as in several
+// execution environments, but all runs share the same variables. The Invoke of a value
+// is called for one event at a time, as in one execution environment, because the
+// handlers of aws-lambda-go return memory that the next call overwrites. If you want
+// several at once, give Wrap the func that the handler was made from.
 func Wrap(handler any) gateway.Integration {
 	call, err := newCall(handler)
 	if err != nil {
@@ -67,10 +69,10 @@ func Wrap(handler any) gateway.Integration {
 	return wrapped{call}
 }
 
-// call passes an event to a function and returns its answer, both as JSON.
+// call passes an event to a function and returns its answer. Both are JSON.
 type call func(ctx context.Context, event []byte) (answer []byte, err error)
 
-// wrapped is a handler in process.
+// wrapped is a handler in this process.
 type wrapped struct{ call call }
 
 // Invoke implements [gateway.Integration].
@@ -86,7 +88,7 @@ func (w wrapped) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Res
 	return resp, nil
 }
 
-// guarded makes a *FunctionError of an error and of a panic.
+// guarded makes a *FunctionError from an error and from a panic.
 func (c call) guarded(ctx context.Context, event []byte) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -100,7 +102,7 @@ func (c call) guarded(ctx context.Context, event []byte) (answer []byte, err err
 	return answer, nil
 }
 
-// typeName is what the Lambda runtime calls a value: the name of its type.
+// typeName returns the name of a value's type, as the Lambda runtime reports it.
 func typeName(v any) string {
 	t := reflect.TypeOf(v)
 	if t.Kind() == reflect.Pointer {
@@ -136,13 +138,13 @@ func refuse(handler any, why string) error {
 	return fmt.Errorf("%w: lambda.Wrap(%T): %s; accepted are%s", gateway.ErrInvalidOption, handler, why, accepted)
 }
 
-// oneAtATime serialises the calls of a handler and keeps its answer.
+// oneAtATime runs the calls of a handler one after the other, and copies its answers.
 //
-// What lambda.NewHandler of github.com/aws/aws-lambda-go makes (v1.53.0, v1.55.1
-// too) returns a slice of a buffer that it has given back to a pool: the next
-// call, on any goroutine, overwrites it. Copied at once that is harmless, as long
-// as no other call runs. Handlers that wrap one inherit it, so it cannot be told
-// by the type. internal/lambdatest has the test that fails once this is mended.
+// A handler of lambda.NewHandler of github.com/aws/aws-lambda-go (v1.53.0, and still
+// v1.55.1) returns a slice of a buffer that it has already given back to a pool. The
+// next call, on any goroutine, overwrites it. That does no harm if the answer is copied
+// before another call runs. Handlers that wrap such a handler do the same, so the type
+// does not show it. A test in internal/lambdatest fails once this is fixed.
 func oneAtATime(c call) call {
 	free := make(chan struct{}, 1)
 	return func(ctx context.Context, event []byte) ([]byte, error) {
@@ -157,14 +159,14 @@ func oneAtATime(c call) call {
 	}
 }
 
-// funcCall is a func by reflection.
+// funcCall calls a func by reflection.
 type funcCall struct {
 	fn           reflect.Value
 	takesContext bool
 	in           reflect.Type // nil: it takes no event
-	rawIn        bool         // the event goes in as it is
+	rawIn        bool         // it takes the event unchanged
 	hasOut       bool
-	rawOut       bool // the answer is the TOut as it is
+	rawOut       bool // its TOut is the answer itself
 	hasErr       bool
 }
 
@@ -202,7 +204,8 @@ func newFuncCall(fn reflect.Value) (call, error) {
 	return f.call, nil
 }
 
-// isBytes says whether t is []byte or made of it, and has no JSON of its own.
+// isBytes reports whether the underlying type of t is []byte, and t has no UnmarshalJSON
+// of its own.
 func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 &&
 		!reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
@@ -217,7 +220,7 @@ func (f *funcCall) call(ctx context.Context, event []byte) ([]byte, error) {
 	if f.in != nil {
 		in := reflect.New(f.in)
 		if f.rawIn {
-			in.Elem().SetBytes(event) // ours, and not used again
+			in.Elem().SetBytes(event) // the slice is ours, and not used again
 		} else if err := json.Unmarshal(event, in.Interface()); err != nil {
 			return nil, err
 		}
@@ -239,8 +242,8 @@ func (f *funcCall) call(ctx context.Context, event []byte) ([]byte, error) {
 	return encode(results[0].Interface())
 }
 
-// encode writes an answer as the Lambda runtime for Go does: as JSON, or what a
-// reader has to say that is no JSON, or an empty object.
+// encode writes an answer as the Lambda runtime for Go does: as JSON. Of a reader whose
+// JSON is an empty object, or that has none, it returns what can be read from it.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -252,7 +255,7 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// readAll reads an answer, and closes what can be closed.
+// readAll reads an answer, and closes r if it is an [io.Closer].
 func readAll(r io.Reader) ([]byte, error) {
 	if c, ok := r.(io.Closer); ok {
 		defer c.Close()

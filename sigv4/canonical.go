@@ -15,17 +15,17 @@ import (
 const (
 	contentSHA256   = "x-amz-content-sha256"
 	unsignedPayload = "UNSIGNED-PAYLOAD"
-	streaming       = "STREAMING-" // begins what only S3 takes: bodies in signed chunks
+	streaming       = "STREAMING-" // the prefix for bodies in signed chunks, which only S3 takes
 )
 
 // reading is one way to read a request: clients differ in what they sign.
 type reading struct {
 	path        string
-	omitToken   bool // the token of a presigned request was added to the query unsigned
-	plusIsBlank bool // a "+" of the query was signed as a blank: such signers write the query as a form
+	omitToken   bool // the token of a presigned request was added to the query after signing
+	plusIsBlank bool // each "+" of the query was signed as a blank: the signer wrote the query as a form
 }
 
-// readings are the ways to read m, the usual one first.
+// readings appends the ways to read m, the usual one first.
 func (m *message) readings(a *authorization, into []reading) []reading {
 	into = append(into, reading{path: normalise(m.path)})
 	if m.path != into[0].path {
@@ -45,8 +45,8 @@ func (m *message) readings(a *authorization, into []reading) []reading {
 	return into
 }
 
-// normalise collapses "//", "." and ".." of an escaped path, whose escapes stay as
-// they are, and keeps a slash at its end.
+// normalise removes "//", "." and ".." from an escaped path. It leaves the escapes as
+// they are, and keeps a slash at the end.
 func normalise(escaped string) string {
 	clean := path.Clean(escaped)
 	if strings.HasSuffix(escaped, "/") && clean != "/" {
@@ -58,10 +58,10 @@ func normalise(escaped string) string {
 	return clean
 }
 
-// match returns the path of the reading of m that the signature is of.
+// match finds the reading of m that was signed, and returns its path.
 func (v *Verifier) match(m *message, a *authorization, secret string, body []byte) (string, error) {
 	payload, ok := m.payload(a, body, v.AllowUnsignedPayload)
-	ok = ok && !strings.Contains(m.query, ";") // signers take it for a part of a value, API Gateway for the end of a parameter
+	ok = ok && !strings.Contains(m.query, ";") // to signers it is part of a value, to API Gateway it ends a parameter
 	key := signingKey(secret, &a.scope)
 	var (
 		first       error
@@ -87,10 +87,10 @@ func (v *Verifier) match(m *message, a *authorization, secret string, body []byt
 	return "", first
 }
 
-// payload returns the hash of body as the canonical request has it. It reports
-// false when x-amz-content-sha256 says what is not so, or asks for a form of body
-// that API Gateway does not know. An unsigned header says nothing: the hash of the
-// body decides.
+// payload returns the hash of body for the canonical request. It reports false when
+// x-amz-content-sha256 has another hash, or asks for a form of body that API Gateway
+// does not know. If that header is not signed, it is ignored, and the hash of the body
+// is used.
 func (m *message) payload(a *authorization, body []byte, allowUnsigned bool) (string, bool) {
 	claims := m.header[textproto.CanonicalMIMEHeaderKey(contentSHA256)]
 	claim := strings.Join(claims, ",")
@@ -106,8 +106,8 @@ func (m *message) payload(a *authorization, body []byte, allowUnsigned bool) (st
 	return hash, !signed || claim == hash
 }
 
-// canonicalQuery is the query of a reading. Readings that differ in their path only
-// share it: a long one takes its time.
+// canonicalQuery is the query of a reading. Readings that differ only in their path
+// share it, because a long query takes time.
 type canonicalQuery struct {
 	of   reading // without its path
 	text []byte  // begins with a line break; nil before the first reading
@@ -125,7 +125,7 @@ func (q *canonicalQuery) read(m *message, a *authorization, r reading) {
 }
 
 // appendCanonical appends the canonical request. It reports false when a signed
-// header is not there, or the query has escapes that are none.
+// header is missing, or when the query has an invalid escape.
 func (m *message) appendCanonical(b []byte, a *authorization, r reading, query *canonicalQuery, payload string) (_ []byte, ok bool) {
 	b = append(b, m.method...)
 	b = append(b, '\n')
@@ -148,12 +148,12 @@ func (m *message) appendCanonical(b []byte, a *authorization, r reading, query *
 
 // appendHeader appends the values of a header, and reports whether it was sent.
 func (m *message) appendHeader(b []byte, name string) ([]byte, bool) {
-	if name == "host" { // not among the headers of net/http
+	if name == "host" { // net/http keeps it apart from the headers
 		return appendCollapsed(b, m.host), m.host != ""
 	}
 	values := m.header[textproto.CanonicalMIMEHeaderKey(name)]
 	if len(values) == 0 {
-		if name == "content-length" && m.contentLength >= 0 { // a request to send has no such header yet
+		if name == "content-length" && m.contentLength >= 0 { // a request that has not been sent has no such header yet
 			return strconv.AppendInt(b, m.contentLength, 10), true
 		}
 		return b, false
@@ -167,15 +167,15 @@ func (m *message) appendHeader(b []byte, name string) ([]byte, bool) {
 	return b, true
 }
 
-// appendCollapsed appends a header's value without blanks at its ends, and one
-// where there are several.
+// appendCollapsed appends a header's value. It drops the blanks at both ends, and
+// writes one blank for several.
 func appendCollapsed(b []byte, value string) []byte {
 	value = strings.Trim(value, " \t")
 	for i := range len(value) {
 		switch c := value[i]; {
 		case c != ' ' && c != '\t':
 			b = append(b, c)
-		case value[i-1] != ' ' && value[i-1] != '\t': // no blank comes first
+		case value[i-1] != ' ' && value[i-1] != '\t': // value[0] is no blank
 			b = append(b, ' ')
 		}
 	}
@@ -184,8 +184,8 @@ func appendCollapsed(b []byte, value string) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// appendPath escapes a path that is escaped already once more, as every service
-// but S3 has it: "%3D" becomes "%253D".
+// appendPath escapes an escaped path once more: "%3D" becomes "%253D". All services
+// but S3 want this.
 func appendPath(b []byte, escaped string) []byte {
 	for i := range len(escaped) {
 		if c := escaped[i]; c == '/' || isUnreserved(c) {
@@ -197,18 +197,18 @@ func appendPath(b []byte, escaped string) []byte {
 	return b
 }
 
-// isUnreserved says that c stands for itself (RFC 3986, "Unreserved Characters").
+// isUnreserved reports whether c is never escaped. (RFC 3986, "Unreserved Characters".)
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '-' || c == '_' || c == '.' || c == '~'
 }
 
-// parameter is one of the query, both parts escaped in the one canonical way.
+// parameter is a parameter of the query. Both parts are escaped in the canonical way.
 type parameter struct{ name, value string }
 
-// appendQuery appends the parameters in order of name, then value. It reports
-// false when an escape is none: other readers of the query would see something
-// else in it, or nothing.
+// appendQuery appends the parameters, sorted by name and then by value. It reports
+// false when an escape is invalid, because other readers of the query would read it
+// differently, or not at all.
 func (m *message) appendQuery(b []byte, presigned bool, r reading) (_ []byte, ok bool) {
 	var few [16]parameter
 	parameters, ok := few[:0], true
@@ -246,8 +246,8 @@ func (m *message) appendQuery(b []byte, presigned bool, r reading) (_ []byte, ok
 	return b, ok
 }
 
-// canonicalPart escapes a name or value of a query as is canonical, whatever way
-// it was. A "+" is a plus sign. It reports false when an escape is none.
+// canonicalPart escapes a name or value of a query in the canonical way, however it
+// was escaped before. A "+" is a plus sign. It reports false when an escape is invalid.
 func canonicalPart(s string) (string, bool) {
 	i := 0
 	for i < len(s) && isUnreserved(s[i]) {
@@ -299,7 +299,7 @@ func (a *authorization) appendToSign(b, canonical []byte) []byte {
 	return hex.AppendEncode(b, sum[:])
 }
 
-// signingKey derives the key of a day, region and service from a secret.
+// signingKey derives the key for a day, a region and a service from a secret.
 func signingKey(secret string, s *scope) []byte {
 	key := []byte("AWS4" + secret)
 	for _, part := range [...]string{s.date, s.region, s.service, terminator} {

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// check is all that can be said about a before the key is known, in the order of
-// the service.
+// check makes all checks of a that need no key, in the order of the service.
 func (v *Verifier) check(a *authorization, now time.Time) error {
 	if err := v.checkTime(a, now); err != nil {
 		return err
@@ -23,8 +22,8 @@ func (v *Verifier) check(a *authorization, now time.Time) error {
 	return v.checkCredential(a)
 }
 
-// checkTime says whether the request was signed just now or, if presigned, has not
-// expired.
+// checkTime checks that the request was signed just now or, if it is presigned, that it
+// has not expired.
 func (v *Verifier) checkTime(a *authorization, now time.Time) (err error) {
 	if a.time, err = parseDate(a.date, a.dateHeader == "date"); err != nil {
 		return err
@@ -48,9 +47,9 @@ func (v *Verifier) checkTime(a *authorization, now time.Time) (err error) {
 	return nil
 }
 
-// parseDate reads the ISO basic form and, for the Date header, that of HTTP too.
-// time.Parse takes more than the form, such as fractions, so the time has to come
-// out as it went in.
+// parseDate reads a time in ISO basic format. The Date header may also have the format
+// of HTTP. time.Parse accepts more than the format, such as fractions, so the time must
+// give the same text again.
 func parseDate(text string, isDateHeader bool) (time.Time, error) {
 	t, err := time.Parse(isoBasic, text)
 	if err == nil && timestamp(t) == text {
@@ -72,8 +71,8 @@ func parseExpires(text string, most time.Duration) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// checkSignedHeaders says whether the list of signed headers has its one form, and
-// on it what must be.
+// checkSignedHeaders checks that the list of signed headers has its one valid form,
+// and contains the headers that must be signed.
 func (a *authorization) checkSignedHeaders() error {
 	last := ""
 	for name := range strings.SplitSeq(a.signedHeaders, ";") {
@@ -93,7 +92,7 @@ func (a *authorization) checkSignedHeaders() error {
 	return nil
 }
 
-// signs says whether the header name, in lower case, is signed.
+// signs reports whether a header, whose name is in lower case, is signed.
 func (a *authorization) signs(name string) bool {
 	for signed := range strings.SplitSeq(a.signedHeaders, ";") {
 		if signed == name {
@@ -103,8 +102,8 @@ func (a *authorization) signs(name string) bool {
 	return false
 }
 
-// isHeaderName says whether name is a token in lower case (RFC 9110, "Tokens").
-// Anything else could write lines of its own into the canonical request.
+// isHeaderName reports whether name is a token in lower case (RFC 9110, "Tokens").
+// Any other text could add lines to the canonical request.
 func isHeaderName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -116,7 +115,7 @@ func isHeaderName(name string) bool {
 	return name != ""
 }
 
-// checkCredential takes the credential apart and says whether its scope is ours.
+// checkCredential splits the credential and checks that its scope is that of v.
 func (v *Verifier) checkCredential(a *authorization) error {
 	if strings.Count(a.credential, "/") != 4 || len(a.credential) > maxAuthorization {
 		return errCredential(a.credential)
@@ -151,10 +150,10 @@ func (v *Verifier) checkCredential(a *authorization) error {
 	return nil
 }
 
-// hasRegion says whether a request for region is for v. A region becomes a part of
-// the resource that policies are asked about, so that even of any region only
-// letters in lower case, digits and "-" are accepted: no ":" that would begin
-// another part, no "*".
+// hasRegion reports whether v accepts requests for a region. The region becomes part of
+// the resource ARN that policies see. So even AnyRegion accepts only lower-case letters,
+// digits and "-": a ":" would begin another part of the ARN, and a "*" would match
+// others.
 func (v *Verifier) hasRegion(region string) bool {
 	if v.Region != AnyRegion {
 		return region == v.Region
@@ -162,10 +161,12 @@ func (v *Verifier) hasRegion(region string) bool {
 	return region != "" && len(region) <= maxRegion && strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// maxRegion is the length of a label of a host name, in bytes. Regions are labels.
+// maxRegion is the greatest length of a region in bytes: that of a label of a host name,
+// because regions are used as labels.
 const maxRegion = 63
 
-// checkToken says whether token is the one of the key, and the key still valid.
+// checkToken checks that token is the token of the key, and that the key has not
+// expired.
 func (k *Key) checkToken(token string, now time.Time) error {
 	if subtle.ConstantTimeCompare([]byte(token), []byte(k.SessionToken)) != 1 {
 		return errToken()

@@ -8,23 +8,24 @@ import (
 	"time"
 )
 
-// Error is a refusal, in the words of the service.
+// Error is a refusal with the error code and the text of the service.
 type Error struct {
 	// Code is the name of the exception, for the x-amzn-ErrorType header, such as
 	// InvalidSignatureException.
 	Code string
-	// Message is for the caller, and echoes what the caller sent: of a wrong
-	// signature the canonical request and the string to sign that would have been
-	// right, which hold a session token that was signed. It never holds a key or the
-	// right signature, and is at most 32 KB. Do not log it; log Error's text.
+	// Message is for the caller, and repeats what the caller sent. For a wrong signature
+	// it contains the canonical request and the string to sign that would have been
+	// right, and with them a session token that was signed. It never contains a key or
+	// the right signature, and has at most 32 KB. Do not log it: log the text of
+	// Error() instead.
 	Message string
 
 	logged string // Message, with "..." for all that the caller sent
 }
 
-// Error implements error. It is the message on one line, with "..." in place of all
-// that the caller sent: a caller that mixes up its settings sends its secret where
-// the access key ID belongs.
+// Error returns the message on one line, with "..." in place of everything that the
+// caller sent: a caller that confuses its settings sends its secret as the access key
+// ID.
 func (e *Error) Error() string {
 	text := e.logged
 	if text == "" { // not made by a Verifier
@@ -37,7 +38,7 @@ func (e *Error) Error() string {
 // echo is text that the caller sent.
 type echo string
 
-// refuse makes an Error. Whatever of args the caller sent must be an echo.
+// refuse makes an Error. Each of args that the caller sent must be an echo.
 func refuse(code, format string, args ...any) error {
 	logged := slices.Clone(args)
 	for i, arg := range args {
@@ -48,8 +49,8 @@ func refuse(code, format string, args ...any) error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), logged: fmt.Sprintf(format, logged...)}
 }
 
-// ErrorCode returns Code. ErrorCode and ErrorMessage are methods of the AWS SDK's
-// smithy.APIError.
+// ErrorCode returns Code. It is a method of smithy.APIError of the AWS SDK, as is
+// ErrorMessage.
 func (e *Error) ErrorCode() string { return e.Code }
 
 // ErrorMessage returns Message.
@@ -68,14 +69,14 @@ const (
 	codeExpired      = "ExpiredTokenException"
 )
 
-// Bounds of what a message echoes, in bytes. A malformed Authorization header is
-// echoed whole, up to maxAuthorization.
+// Bounds in bytes of what a message repeats. A malformed Authorization header is
+// repeated whole, up to maxAuthorization.
 const (
 	maxEcho             = 256
 	maxCanonicalInError = 12 << 10
 )
 
-// clip bounds what a message echoes of s.
+// clip shortens s for a message.
 func clip(s string) echo { return echo(clipTo(s, maxEcho)) }
 
 func clipTo(s string, bytes int) string {
@@ -93,7 +94,7 @@ func errBothForms() error {
 	return refuse(codeInvalid, "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 }
 
-// errHeaderParts lists what an Authorization header lacks.
+// errHeaderParts lists the missing parts of an Authorization header.
 func errHeaderParts(missing []string, noDate bool, value string) error {
 	var b strings.Builder
 	for _, name := range missing {
@@ -105,8 +106,8 @@ func errHeaderParts(missing []string, noDate bool, value string) error {
 	return refuse(codeIncomplete, "%sAuthorization=%s", b.String(), echo(value))
 }
 
-// errHeader refuses an Authorization header for a reason the service has no
-// known text for.
+// errHeader refuses an Authorization header for a reason for which no text of the
+// service is known.
 func errHeader(reason, value string) error {
 	return refuse(codeIncomplete, "Authorization header %s. Authorization=%s", reason, echo(value))
 }
@@ -119,7 +120,7 @@ func errTargetTooLong() error {
 	return refuse(codeIncomplete, "The request target is longer than %d bytes.", maxTarget)
 }
 
-// errQueryParts lists what a presigned request lacks.
+// errQueryParts lists the missing parameters of a presigned request.
 func errQueryParts(missing []string) error {
 	var b strings.Builder
 	for _, name := range missing {
@@ -128,8 +129,8 @@ func errQueryParts(missing []string) error {
 	return refuse(codeIncomplete, "%sRe-examine the query-string parameters.", b.String())
 }
 
-// errRepeated refuses a parameter of a presigned request that comes twice, for
-// which the service has no known text.
+// errRepeated refuses a presigned request in which a parameter occurs twice. No text
+// of the service is known for this.
 func errRepeated(name string) error {
 	return refuse(codeIncomplete, "AWS query-string parameter '%s' must not be repeated. Re-examine the query-string parameters.", name)
 }

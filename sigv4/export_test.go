@@ -2,7 +2,8 @@ package sigv4
 
 import "net/http"
 
-// Intermediate is what a signature is computed from, for one reading of a request.
+// Intermediate has the texts from which a signature is computed, for one reading of a
+// request.
 type Intermediate struct{ Path, CanonicalRequest, StringToSign string }
 
 // Intermediates returns what v would compute for r, the usual reading first.

@@ -24,8 +24,8 @@ const (
 	paramToken         = "X-Amz-Security-Token"
 )
 
-// Bounds of what is looked at before anybody is known to have a key, in bytes. API
-// Gateway takes 10,240 bytes of target and headers together.
+// Bounds in bytes of what is read before the caller is known to have a key. API Gateway
+// takes 10,240 bytes of target and headers together.
 const (
 	maxTarget        = 64 << 10
 	maxAuthorization = 8 << 10
@@ -48,7 +48,7 @@ func newMessage(r *http.Request) message {
 	}
 	if r.RequestURI != "" {
 		m.path, m.query, _ = strings.Cut(originForm(r.RequestURI), "?")
-	} else { // a request to send, in a test
+	} else { // a request that has not been sent, in a test
 		m.path, m.query = r.URL.EscapedPath(), r.URL.RawQuery
 		if m.host == "" {
 			m.host = r.URL.Host
@@ -60,8 +60,8 @@ func newMessage(r *http.Request) message {
 	return m
 }
 
-// originForm takes scheme and authority off a target in absolute form. What they
-// say is in r.Host.
+// originForm removes scheme and authority from a target in absolute form. r.Host has
+// the authority.
 func originForm(target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
@@ -76,11 +76,12 @@ func originForm(target string) string {
 	return ""
 }
 
-// hasDotSegments finds "." and ".." in an escaped path, however they are escaped.
+// hasDotSegments reports whether an escaped path has a "." or ".." segment, however it
+// is escaped.
 func hasDotSegments(escaped string) bool {
 	path, err := url.PathUnescape(escaped)
 	if err != nil {
-		return true // a server would have refused it
+		return true // a server would have refused the request
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
@@ -102,20 +103,20 @@ type authorization struct {
 	dateHeader    string // the header of date, in lower case; "" of a presigned request
 	expires       string // of a presigned request, which may have none
 
-	// What the checks find out.
+	// The checks set these.
 	time      time.Time
 	timestamp string // time, in ISO basic form
 	scope     scope
 }
 
-// scope is a credential, taken apart.
+// scope has the parts of a credential.
 type scope struct {
 	accessKeyID, date, region, service, terminator string
 
 	text string // all but the access key ID
 }
 
-// authorization finds the signature of m, and that no part of it is missing.
+// authorization reads the signature of m, and checks that no part of it is missing.
 func (m *message) authorization(a *authorization) error {
 	if len(m.path)+len(m.query) > maxTarget {
 		return errTargetTooLong()
@@ -164,19 +165,19 @@ func (m *message) headerAuthorization(a *authorization, values []string) error {
 	return nil
 }
 
-// joined is the value of a header that is to come once. One that comes twice
-// becomes what cannot be right.
+// joined returns the value of a header that must occur once. The values of one that
+// occurs twice are joined into a text that cannot be valid.
 func (m *message) joined(name string) string { return strings.Join(m.header[name], ",") }
 
-// field is a part of an authorization, as it is read.
+// field is a part of an authorization while it is being read.
 type field struct {
 	name  string
 	value *string
 	seen  bool
 }
 
-// set gives the field name its value. It reports whether there is such a field,
-// and whether it was set before.
+// set sets the value of the field called name. It reports whether there is such a
+// field, and whether it was already set.
 func set(fields []field, name, value string) (known, again bool) {
 	for i := range fields {
 		if f := &fields[i]; f.name == name {
@@ -199,8 +200,8 @@ func missing(fields []field) (names []string) {
 }
 
 // readHeader reads the value of an Authorization header: the algorithm, then
-// parameters that commas or blanks part. It returns the names of those that are
-// missing, and whether the others come once each and are known.
+// parameters, separated by commas or blanks. It returns the names of missing
+// parameters, and whether all others are known and occur once.
 func (a *authorization) readHeader(value string) (absent []string, ok bool) {
 	fields := [...]field{
 		{name: "Credential", value: &a.credential},
@@ -221,8 +222,8 @@ func (a *authorization) readHeader(value string) (absent []string, ok bool) {
 	return missing(fields[:]), ok
 }
 
-// readQuery reads the query form, as far as it is there. It returns the names of
-// the parameters that are missing, and one that comes twice.
+// readQuery reads what there is of the query form. It returns the names of missing
+// parameters, and the name of one that occurs twice.
 func (m *message) readQuery(a *authorization) (absent []string, repeated string) {
 	if m.query == "" {
 		return nil, ""
@@ -249,8 +250,8 @@ func (m *message) readQuery(a *authorization) (absent []string, repeated string)
 	return missing(fields[:len(fields)-optional]), repeated
 }
 
-// unescape decodes a part of a query, where "+" is a plus sign. What is wrong with
-// its escapes shows when the query is made canonical.
+// unescape decodes a part of a query, in which "+" is a plus sign. Invalid escapes are
+// found later, when the query is made canonical.
 func unescape(s string) string {
 	text, err := url.PathUnescape(s)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package sigv4 verifies AWS Signature Version 4 on incoming requests, in the
-// header form that AWS SDKs send and in the query (presigned) form that browsers
-// open WebSockets with. Refusals have the codes and texts of the service.
+// Package sigv4 verifies AWS Signature Version 4 on incoming requests. It knows the
+// header form, which AWS SDKs send, and the query (presigned) form, with which
+// browsers open WebSockets. Refusals have the error codes and texts of the service.
 //
 //	v := &sigv4.Verifier{
 //		Service: "execute-api",
@@ -39,53 +39,55 @@ const (
 // Verifier verifies AWS Signature Version 4. Its fields must not change once it is
 // used; it is then safe for concurrent use.
 type Verifier struct {
-	// Service is the service that requests must be signed for, such as
-	// "execute-api". It is required.
+	// Service is the name of the service that requests must be signed for. It is
+	// "execute-api" for API Gateway. It is required.
 	Service string
 	// Region is the region that requests must be signed for, or [AnyRegion]. It is
 	// required.
 	Region string
 	// Keys looks access keys up. It is required.
 	Keys KeyFunc
-	// Skew is by how much the caller's clock may differ, either way, and so how long
-	// a signature in the header form can be used again. Zero means 5 minutes.
+	// Skew is how far the caller's clock may be ahead or behind. For so long somebody
+	// who sees a signature in the header form can use it again. Zero means 5 minutes.
 	Skew time.Duration
-	// MaxExpires is the upper bound of X-Amz-Expires, of presigned requests. Zero
-	// means 7 days. A presigned request without X-Amz-Expires, which some signers
-	// write for S3 only, can be used for Skew or MaxExpires, whichever is shorter.
+	// MaxExpires is the greatest X-Amz-Expires that a presigned request may have. Zero
+	// means 7 days. Some signers write X-Amz-Expires for S3 only. A presigned request
+	// without it is good for Skew or MaxExpires, whichever is shorter.
 	MaxExpires time.Duration
-	// AllowUnsignedPayload accepts a signed x-amz-content-sha256 that is
-	// UNSIGNED-PAYLOAD, and then any body. No client sends it to API Gateway.
+	// AllowUnsignedPayload accepts requests whose signed x-amz-content-sha256 header is
+	// UNSIGNED-PAYLOAD. Their body is not verified. No known client sends that to API
+	// Gateway.
 	AllowUnsignedPayload bool
 	// Now is the clock. Nil means [time.Now].
 	Now func() time.Time
 }
 
-// KeyFunc looks an access key up. It returns [ErrUnknownKey], bare or wrapped, for
-// an ID that nobody has. Any other error says that the lookup itself failed. The ID
-// is as the caller sent it, up to 8 KB of any bytes: keep it out of errors and logs,
-// for a caller that mixes its settings up sends a secret there. It may run
-// concurrently.
+// KeyFunc looks up an access key. For an unknown ID it returns [ErrUnknownKey], or an
+// error that wraps it. Any other error means that the lookup itself failed.
+//
+// The ID is what the caller sent: up to 8 KB of any bytes. Keep it out of errors and
+// logs, because a caller that confuses its settings sends its secret there. A KeyFunc
+// may be called concurrently.
 type KeyFunc func(ctx context.Context, accessKeyID string) (Key, error)
 
-// ErrUnknownKey is what a [KeyFunc] returns for an access key ID that it does not
-// know.
+// ErrUnknownKey is the error that a [KeyFunc] returns for an unknown access key ID.
 var ErrUnknownKey = errors.New("sigv4: unknown access key ID")
 
-// Key is an access key: what a caller proves to have.
+// Key is an access key. With a signature a caller proves that it has the key.
 type Key struct {
-	// SecretAccessKey signs. A key without one is refused.
+	// SecretAccessKey is the secret that requests are signed with. A key without one is
+	// refused.
 	SecretAccessKey string
-	// SessionToken must come with every request of a temporary key. "" is a long-term
-	// key, whose requests must come without.
+	// SessionToken is the token that every request of a temporary key must have. ""
+	// means a long-term key, whose requests must have none.
 	SessionToken string
-	// Expires is when the key ends. Zero means never.
+	// Expires is the time at which the key expires. Zero means never.
 	Expires time.Time
-	// Caller is who the key belongs to. Verify fills its AccessKeyID in.
+	// Caller is the owner of the key. Verify sets its AccessKeyID.
 	Caller Caller
 }
 
-// Caller is who signed a request.
+// Caller is the identity that signed a request.
 type Caller struct {
 	AccessKeyID string
 	AccountID   string
@@ -93,16 +95,16 @@ type Caller struct {
 	ARN         string
 }
 
-// StaticKeys returns a [KeyFunc] over a copy of keys, by access key ID. It panics
-// when an ID or a secret is empty, as one is that comes from an environment variable
-// that is not set.
+// StaticKeys returns a [KeyFunc] that looks up keys in a copy of the map, by access
+// key ID. It panics with a [gateway.ErrInvalidOption] when an ID or a secret is empty,
+// for example because an environment variable is not set.
 func StaticKeys(keys map[string]Key) KeyFunc {
 	for id, key := range keys {
 		switch {
 		case id == "":
-			panic(errors.New("sigv4: StaticKeys: an access key ID is empty: check that the setting it comes from is set"))
+			panic(fmt.Errorf("%w: sigv4.StaticKeys: an access key ID is empty: check that the setting it comes from is set", gateway.ErrInvalidOption))
 		case key.SecretAccessKey == "":
-			panic(fmt.Errorf("sigv4: StaticKeys: access key %q has no SecretAccessKey: check that the setting it comes from is set", id))
+			panic(fmt.Errorf("%w: sigv4.StaticKeys: access key %q has no SecretAccessKey: check that the setting it comes from is set", gateway.ErrInvalidOption, id))
 		}
 	}
 	keys = maps.Clone(keys)
@@ -115,30 +117,32 @@ func StaticKeys(keys map[string]Key) KeyFunc {
 	}
 }
 
-// Signature is what a verified signature says.
+// Signature describes a verified signature.
 type Signature struct {
 	Caller  Caller
 	Region  string
 	Service string
 	// Time is when the request was signed.
 	Time time.Time
-	// Presigned says that the signature came in the query.
+	// Presigned is true when the signature was in the query.
 	Presigned bool
-	// Path is the escaped path that was signed: as sent, or without "//", "." and
-	// ".." segments, which many clients collapse before they sign but not before they
-	// send. Route on it, or refuse such segments as VerifyManagement does.
+	// Path is the escaped path that was signed. It is the path as sent, or that path
+	// without "//", "." and ".." segments: many clients remove these before they sign,
+	// but still send them. Route by this path, or refuse such segments, as
+	// VerifyManagement does.
 	Path string
 }
 
-// Verify returns what the signature of r says, body being r's whole body.
+// Verify checks the signature of r, whose whole body is body, and describes it.
 //
-// The target is r.RequestURI, as sent; r.URL counts only when that is empty. Host
-// and headers are r's as [http.Server] hands them over: nothing before this call
-// may have changed them. A "+" in the query may have been signed as a plus sign or,
-// as [net/url] reads it, as a blank: either all of them or none.
+// It reads the target from r.RequestURI, as it was sent, and from r.URL only when
+// RequestURI is empty. Host and headers must be those that [http.Server] set: nothing
+// may change them before this call. Each "+" in the query may have been signed as a
+// plus sign or as a blank, which is how [net/url] reads it, but all of them in the same
+// way.
 //
-// The error is an [*Error] when the request is refused. Any other comes from
-// Keys, which it wraps, or names the field of v that makes no sense.
+// The error is an [*Error] when the request is refused. Any other error wraps an error
+// of Keys, or names a field of v that makes no sense.
 func (v *Verifier) Verify(r *http.Request, body []byte) (Signature, error) {
 	if err := v.Validate(); err != nil {
 		return Signature{}, err
@@ -171,9 +175,9 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Signature, error) {
 	}, nil
 }
 
-// VerifyManagement is Verify for a request that is routed by its path: it also
-// refuses one with "." or ".." segments, whether their dots and slashes are
-// escaped or not. Nobody is to sign one path and reach another.
+// VerifyManagement is Verify for a request that is routed by its path. It also refuses
+// a path with "." or ".." segments, escaped or not, so that nobody can sign one path
+// and reach another.
 func (v *Verifier) VerifyManagement(r *http.Request, body []byte) (Signature, error) {
 	signature, err := v.Verify(r, body)
 	if err != nil {
@@ -186,7 +190,7 @@ func (v *Verifier) VerifyManagement(r *http.Request, body []byte) (Signature, er
 }
 
 // AuthorizeManagement makes *Verifier a [gateway.ManagementAuth] that allows every
-// holder of a key every call: it is VerifyManagement without its result.
+// call of everyone who has a key. It is VerifyManagement without its result.
 func (v *Verifier) AuthorizeManagement(_ context.Context, call *gateway.ManagementCall) error {
 	_, err := v.VerifyManagement(call.Request, call.Body)
 	return err
@@ -212,7 +216,7 @@ func (v *Verifier) Validate() error {
 	return nil
 }
 
-// now is the time in whole seconds, the unit of everything it is compared with.
+// now returns the time in whole seconds, as all times that it is compared with.
 func (v *Verifier) now() time.Time {
 	if v.Now != nil {
 		return v.Now().UTC().Truncate(time.Second)
@@ -234,7 +238,7 @@ func (v *Verifier) maxExpires() time.Duration {
 	return v.MaxExpires
 }
 
-// key looks an access key up.
+// key looks up an access key.
 func (v *Verifier) key(ctx context.Context, accessKeyID string) (Key, error) {
 	key, err := v.Keys(ctx, accessKeyID)
 	switch {
@@ -242,7 +246,7 @@ func (v *Verifier) key(ctx context.Context, accessKeyID string) (Key, error) {
 		return Key{}, errUnrecognizedKey()
 	case err != nil:
 		return Key{}, fmt.Errorf("sigv4: looking up an access key: %w", err)
-	case key.SecretAccessKey == "": // everybody could sign with it
+	case key.SecretAccessKey == "": // anybody could sign with it
 		return Key{}, errors.New("sigv4: Keys returned a key without SecretAccessKey, and no error: return ErrUnknownKey for an ID that nobody has")
 	}
 	return key, nil

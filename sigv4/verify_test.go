@@ -536,9 +536,9 @@ func TestStaticKeys_Copies(t *testing.T) {
 
 func TestStaticKeys_Misuse(t *testing.T) {
 	t.Parallel()
-	require.PanicsWithError(t, "sigv4: StaticKeys: an access key ID is empty: check that the setting it comes from is set",
+	require.PanicsWithError(t, "gateway: invalid option: sigv4.StaticKeys: an access key ID is empty: check that the setting it comes from is set",
 		func() { sigv4.StaticKeys(map[string]sigv4.Key{"": {SecretAccessKey: "s"}}) })
-	require.PanicsWithError(t, `sigv4: StaticKeys: access key "A" has no SecretAccessKey: check that the setting it comes from is set`,
+	require.PanicsWithError(t, `gateway: invalid option: sigv4.StaticKeys: access key "A" has no SecretAccessKey: check that the setting it comes from is set`,
 		func() { sigv4.StaticKeys(map[string]sigv4.Key{"A": {SessionToken: "t"}}) })
 }
 
