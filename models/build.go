@@ -12,15 +12,15 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// builder makes nodes of the library's schemas. The library compiles, but does not
-// validate for us: its validator cannot be stopped, keeps a copy of the way to each
-// problem, panics at a number such as 1e9999999, and quotes values in its errors.
+// builder makes nodes from the library's schemas. We use the library to compile schemas,
+// but not to validate: its validator cannot be stopped, copies the path to each problem,
+// panics at a number such as 1e9999999, and quotes values in its errors.
 type builder struct {
 	nodes map[*jsonschema.Schema]*node
 	built []*node // in order
 }
 
-// node returns the node of s, which is complete once the outermost call is over.
+// node returns the node of s. It is complete when the outermost call has returned.
 func (b *builder) node(s *jsonschema.Schema) (*node, error) {
 	seen := map[*jsonschema.Schema]bool{}
 	for s.Ref != nil {
@@ -49,7 +49,7 @@ func (b *builder) node(s *jsonschema.Schema) (*node, error) {
 	return n, b.branches(n, s)
 }
 
-// values takes over the keywords that hold no schemas.
+// values copies the keywords that contain no schemas.
 func (b *builder) values(n *node, s *jsonschema.Schema) {
 	if s.Types != nil {
 		for i, name := range typeNames {
@@ -103,7 +103,7 @@ func numberRules(s *jsonschema.Schema) (rules []rule[decimal]) {
 		}
 		d := ratDecimal(r)
 		rules = append(rules, rule[decimal]{keyword, "want " + want + " " + clip(d.String(), maxNameText), func(c *checker, v decimal) bool {
-			// Comparing takes no time to speak of, dividing the square of the digits.
+			// A comparison takes hardly any time. A division takes the square of the digits.
 			return c.spend(len(v.digits)/16+len(v.digits)*len(v.digits)>>16) && fits(v, d)
 		}})
 	}
@@ -131,8 +131,8 @@ func stringRules(s *jsonschema.Schema) (rules []rule[string]) {
 	return rules
 }
 
-// formatOfDraft4 reports whether draft 4 defines a format. The library knows later
-// ones too, which in draft 4 say nothing.
+// formatOfDraft4 reports whether draft 4 defines a format. The library also knows later
+// formats, which draft 4 ignores.
 func formatOfDraft4(name string) bool {
 	switch name {
 	case "date-time", "email", "hostname", "ipv4", "ipv6", "uri":
@@ -168,7 +168,7 @@ func uniqueItems(c *checker, items []any) bool {
 	return len(seen) == len(items)
 }
 
-// object takes over the schemas of properties.
+// object copies the schemas for properties.
 func (b *builder) object(n *node, s *jsonschema.Schema) (err error) {
 	if s.Properties != nil {
 		n.properties = make(map[string]*node, len(s.Properties))
@@ -210,7 +210,7 @@ func (b *builder) object(n *node, s *jsonschema.Schema) (err error) {
 	return nil
 }
 
-// array takes over the schemas of items.
+// array copies the schemas for items.
 func (b *builder) array(n *node, s *jsonschema.Schema) (err error) {
 	switch items := s.Items.(type) {
 	case *jsonschema.Schema:
@@ -230,7 +230,7 @@ func (b *builder) array(n *node, s *jsonschema.Schema) (err error) {
 	return err
 }
 
-// branches takes over the schemas of the value itself.
+// branches copies the schemas for the value itself.
 func (b *builder) branches(n *node, s *jsonschema.Schema) (err error) {
 	if s.Not != nil {
 		if n.not, err = b.node(s.Not); err != nil {
@@ -258,10 +258,10 @@ func (b *builder) all(schemas []*jsonschema.Schema) (nodes []*node, err error) {
 	return nodes, nil
 }
 
-// endless finds a schema that a value has to fit so that it fits it: a circle that
-// takes no step into the value.
+// endless finds a schema that applies itself to the same value again: a circle that never
+// goes deeper into the value.
 func (b *builder) endless() error {
-	open := map[*node]bool{} // on the way; false is done
+	open := map[*node]bool{} // true while it is being visited, false afterwards
 	var visit func(n *node) error
 	visit = func(n *node) error {
 		if on, seen := open[n]; seen {
@@ -287,7 +287,7 @@ func (b *builder) endless() error {
 	return nil
 }
 
-// same returns the schemas that n puts on the same value.
+// same returns the schemas that n applies to the same value.
 func (n *node) same() []*node {
 	next := slices.Concat(n.allOf, n.anyOf, n.oneOf)
 	if n.not != nil {

@@ -13,21 +13,21 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Bounds on the work of one validation. An ordinary message of 128 KiB takes some
-// 100,000 steps. A step is worth about 100 ns.
+// Bounds on the work of one validation. An ordinary message of 128 KiB takes about
+// 100,000 steps. A step takes about 100 ns.
 const (
 	maxSteps = 5_000_000
-	maxDepth = 20_000 // of schemas within schemas, on the way through the body
+	maxDepth = 20_000 // of schemas within schemas
 )
 
-// node is a schema made ready. It is never changed once built. No node is a $ref:
-// it is what the $ref refers to.
+// node is a compiled schema. It never changes once it is built. In place of a $ref stands
+// the node that the $ref refers to.
 type node struct {
 	location string // URL of the schema, for errors at compile time
 
-	types    typeSet // 0 is any
+	types    typeSet // 0: any
 	typeText string
-	enum     map[string]struct{} // by canonical; nil is any
+	enum     map[string]struct{} // by canonical form; nil: any value
 	enumText string
 	enumDeep bool // has arrays or objects
 
@@ -36,10 +36,10 @@ type node struct {
 	arrays  []rule[[]any]
 	objects []rule[map[string]any]
 
-	items           *node   // for all of them
-	tuple           []*node // for the first of them
-	additionalItems *node   // for those behind tuple
-	maxTuple        bool    // there may be none behind tuple
+	items           *node   // for all items
+	tuple           []*node // one for each of the first items
+	additionalItems *node   // for the items after those of tuple
+	maxTuple        bool    // no items may follow those of tuple
 
 	required             []string // sorted
 	properties           map[string]*node
@@ -55,7 +55,7 @@ type node struct {
 	oneOf []*node
 }
 
-// rule is a keyword that looks at one value alone.
+// rule is a keyword that checks a single value.
 type rule[T any] struct {
 	keyword, want string
 	fits          func(*checker, T) bool
@@ -72,13 +72,13 @@ type dependency struct {
 	schema *node
 }
 
-// checker is one walk through a body.
+// checker is the state of one check of a body.
 type checker struct {
 	steps     int // left
 	depth     int
-	exhausted bool // and thus no verdict
+	exhausted bool // there is no result
 
-	collect  bool // go on behind the first problem, and note all
+	collect  bool // go on after the first problem, and record all
 	failures int
 	problems []Problem
 	more     int // problems that are not in problems
@@ -86,7 +86,7 @@ type checker struct {
 	buffer []byte // for canonical
 }
 
-// spend takes steps and reports whether there were that many.
+// spend uses up steps, and reports whether there were enough.
 func (c *checker) spend(steps int) bool {
 	c.steps -= steps
 	if c.steps < 0 {
@@ -95,7 +95,7 @@ func (c *checker) spend(steps int) bool {
 	return !c.exhausted
 }
 
-// check reports whether v fits n. When c is exhausted the result means nothing.
+// check reports whether v fits n. If c is exhausted, the result means nothing.
 func (c *checker) check(n *node, v any, at *path) bool {
 	if c.depth == maxDepth {
 		c.exhausted = true
@@ -110,7 +110,7 @@ func (c *checker) check(n *node, v any, at *path) bool {
 	return c.failures == before
 }
 
-// fits is check without notes.
+// fits is check without recording problems.
 func (c *checker) fits(n *node, v any) bool {
 	collect, failures := c.collect, c.failures
 	c.collect = false
@@ -119,12 +119,12 @@ func (c *checker) fits(n *node, v any) bool {
 	return ok
 }
 
-// checkValue checks the keywords of v's own type. Like the functions below it
-// returns false when a problem decides, having noted it.
+// checkValue checks the keywords for v's type. Like the functions below, it records
+// problems, and returns false as soon as one decides.
 func (c *checker) checkValue(n *node, v any, at *path) bool {
 	found := typeOf(v)
 	if n.types != 0 && n.types&found == 0 {
-		// The rest would only repeat it.
+		// Other problems would only repeat this one.
 		c.fail(at, "type", n.typeText+", got "+found.String())
 		return false
 	}
@@ -178,7 +178,7 @@ func (c *checker) checkItems(n *node, items []any, at *path) bool {
 			schema = n.additionalItems
 		}
 		if schema == nil {
-			return true // and so are all behind it
+			return true // so are all that follow
 		}
 		if !c.check(schema, item, &path{at, "", i}) && !c.collect {
 			return false
@@ -219,8 +219,8 @@ func (c *checker) checkDependencies(n *node, object map[string]any, at *path) bo
 	return true
 }
 
-// checkProperties goes by name in order, so that problems, and the steps taken,
-// are the same each time.
+// checkProperties checks the properties in the order of their names, so that problems
+// and steps are the same each time.
 func (c *checker) checkProperties(n *node, object map[string]any, at *path) bool {
 	if n.properties == nil && n.patterns == nil && n.additionalProperties == nil && !n.noAdditional {
 		return true
@@ -269,7 +269,7 @@ func (c *checker) checkProperty(n *node, name string, value any, at *path) bool 
 	return c.failures == before
 }
 
-// checkBranches checks the keywords that put other schemas on v.
+// checkBranches checks the keywords that apply other schemas to v.
 func (c *checker) checkBranches(n *node, v any, at *path) bool {
 	for _, schema := range n.allOf {
 		if !c.check(schema, v, at) && !c.collect {
@@ -303,8 +303,8 @@ func (c *checker) checkOneOf(n *node, v any, at *path) bool {
 	return fitting == 1 || c.fail(at, "oneOf", "fits none of "+count(len(n.oneOf), "schema"))
 }
 
-// canonical writes v so that equal values are equal bytes: numbers by value,
-// properties in order.
+// canonical writes v so that equal values give equal bytes: numbers by value, and
+// properties sorted by name.
 func (c *checker) canonical(b []byte, v any) []byte {
 	if c.exhausted {
 		return b
@@ -338,7 +338,7 @@ func (c *checker) canonical(b []byte, v any) []byte {
 	return b
 }
 
-// sortedNames returns the names of an object's properties in order.
+// sortedNames returns the names of an object's properties, sorted.
 func (c *checker) sortedNames(object map[string]any) []string {
 	names := make([]string, 0, len(object))
 	for name := range object {
@@ -349,7 +349,7 @@ func (c *checker) sortedNames(object map[string]any) []string {
 	return names
 }
 
-// typeSet is a set of JSON's types; typeOf gives one or, for an integer, two.
+// typeSet is a set of JSON types. typeOf returns one type or, for an integer, two.
 type typeSet uint8
 
 const (
@@ -362,7 +362,7 @@ const (
 	stringType
 )
 
-// typeNames are the types in the order of their bits, which is the alphabet's.
+// typeNames has the names of the types in the order of their bits, which is alphabetic.
 var typeNames = [...]string{"array", "boolean", "integer", "null", "number", "object", "string"} //nolint:gochecknoglobals // never changes
 
 func typeOf(v any) typeSet {
@@ -385,7 +385,7 @@ func typeOf(v any) typeSet {
 	}
 }
 
-// String names the types of a schema, or the one of a value.
+// String returns the names of the types of a schema, or the name of a value's type.
 func (t typeSet) String() string {
 	if t&numberType != 0 {
 		t &^= integerType
@@ -399,8 +399,8 @@ func (t typeSet) String() string {
 	return strings.Join(names, " or ")
 }
 
-// decode reads JSON, with its numbers as they are written. invalid says why it is
-// none, without a byte of it: encoding/json quotes the character it stopped at.
+// decode reads JSON, and keeps numbers as they are written. invalid says why text is not
+// JSON, without quoting it: encoding/json would quote the character at which it stopped.
 func decode(text []byte) (value any, invalid string) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -426,7 +426,7 @@ func decode(text []byte) (value any, invalid string) {
 	}
 }
 
-// count writes n things.
+// count writes a number of things.
 func count(n int, thing string) string {
 	switch {
 	case n == 1:

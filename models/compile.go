@@ -15,7 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// Bounds of a schema. The service documents its characters and its name.
+// Bounds of a schema. Those of its characters and its name are documented by the service.
 const (
 	maxSchemaCharacters = 32768
 	maxModelName        = 128
@@ -24,24 +24,25 @@ const (
 	maxSchemaCount      = 1<<31 - 1
 )
 
-// A model's URL is modelsURL, its API, /models/ and its name. Ours stand in an API
-// that cannot exist, and a model without a name has one that no model can have.
+// A model's URL is modelsURL, the API ID, /models/ and the model's name. Our models get
+// the ID of an API that cannot exist, and a model without a name gets a name that no
+// other model can have.
 const (
 	modelsURL = "https://apigateway.amazonaws.com/restapis/"
 	ownURL    = modelsURL + "-/models/"
 	anonymous = "-"
 )
 
-// compilation is the work of one [Compile] or [CompileAll].
+// compilation is the state of one [Compile] or [CompileAll].
 type compilation struct {
 	documents map[string]any // the schemas, by name
 	pointers  map[string][]string
 	references
 }
 
-// reference is a $ref as it was written.
+// reference is a $ref as the schema has it.
 type reference struct {
-	model, pointer string // where it stands
+	model, pointer string // where it is
 	text           string
 	target         string // the URL it resolves to, in a document without ids
 }
@@ -58,11 +59,11 @@ func compile(schemas map[string]string) (map[string]*Model, error) {
 	}
 	library := jsonschema.NewCompiler()
 	library.DefaultDraft(jsonschema.Draft4)
-	library.UseLoader(&c) // in place of the one that opens files
+	library.UseLoader(&c) // instead of the loader that opens files
 	build := builder{nodes: map[*jsonschema.Schema]*node{}}
 	compiled := make(map[string]*Model, len(names))
 	for _, name := range names {
-		// The whole first, then what nothing refers to: it has to be right too.
+		// First the whole, then schemas that nothing refers to: they must be valid too.
 		for i, pointer := range c.pointers[name] {
 			schema, err := library.Compile(ownURL + name + "#" + url.PathEscape(pointer))
 			if err != nil {
@@ -80,7 +81,7 @@ func compile(schemas map[string]string) (map[string]*Model, error) {
 	return compiled, build.endless()
 }
 
-// read decodes a schema and checks what the library does not.
+// read decodes a schema, and checks what the library does not check.
 func (c *compilation) read(name, schema string) error {
 	if n := utf8.RuneCountInString(schema); n > maxSchemaCharacters {
 		return fmt.Errorf("%d characters, above %d", n, maxSchemaCharacters)
@@ -96,7 +97,7 @@ func (c *compilation) read(name, schema string) error {
 	return c.walk(name, "", document)
 }
 
-// checkSize refuses what the library would choke on.
+// checkSize refuses schemas that would take the library too much time or memory.
 func checkSize(v any, pointer string, depth int) error {
 	if depth > maxSchemaDepth {
 		return fmt.Errorf("%s: nested more than %d deep", clip(pointer, maxPointerText), maxSchemaDepth)
@@ -127,8 +128,8 @@ func checkSize(v any, pointer string, depth int) error {
 	return nil
 }
 
-// countKeyword reports whether a keyword counts, which the library does in an int
-// that it lets overflow.
+// countKeyword reports whether the value of a keyword is a count. The library puts counts
+// into an int, which it lets overflow.
 func countKeyword(name string) bool {
 	switch name {
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties":
@@ -137,13 +138,13 @@ func countKeyword(name string) bool {
 	return false
 }
 
-// walk goes through the schemas within a schema, notes where they are and what
-// they refer to, and gives models one URL whatever API they are said to be of.
+// walk visits the schemas within a schema. It records where they are and what they refer
+// to, and replaces the API ID in the URLs of models by ours.
 func (c *compilation) walk(name, pointer string, schema any) error {
 	object, ok := schema.(map[string]any)
 	if !ok {
 		if pointer == "" {
-			c.pointers[name] = append(c.pointers[name], pointer) // for the library to refuse
+			c.pointers[name] = append(c.pointers[name], pointer) // the library refuses it
 		}
 		return nil
 	}
@@ -172,7 +173,7 @@ func (c *compilation) walk(name, pointer string, schema any) error {
 	return nil
 }
 
-// walkAll goes through the schemas in an array or object of them.
+// walkAll visits the schemas in an array or an object of schemas.
 func (c *compilation) walkAll(name, pointer, keyword string, schemas any) error {
 	switch schemas := schemas.(type) {
 	case []any:
@@ -194,8 +195,8 @@ func (c *compilation) walkAll(name, pointer, keyword string, schemas any) error 
 	return nil
 }
 
-// refer notes a $ref. Of the meta schemas, which the library has at hand, only that
-// of draft 4 may be referred to.
+// refer records a $ref. The library contains meta schemas; a $ref may refer only to that
+// of draft 4.
 func (c *compilation) refer(name, pointer, text string, object map[string]any) error {
 	r := reference{model: name, pointer: pointer + "/$ref", text: text, target: text}
 	address, fragment, _ := strings.Cut(text, "#")
@@ -214,7 +215,7 @@ func (c *compilation) refer(name, pointer, text string, object map[string]any) e
 	return nil
 }
 
-// Load gives the library the models, and nothing else.
+// Load gives the library the models and nothing else.
 func (c *compilation) Load(address string) (any, error) {
 	if name, ok := modelName(address); ok {
 		if document, ok := c.documents[name]; ok {
@@ -228,20 +229,20 @@ const notLoaded = "is no model, and nothing is loaded"
 
 var errNoModel = errors.New("no such model")
 
-// modelName takes the name out of a model's URL.
+// modelName returns the name in a model's URL.
 func modelName(address string) (string, bool) {
 	rest, ok := strings.CutPrefix(address, modelsURL)
 	api, name, _ := strings.Cut(rest, "/models/")
 	return name, ok && api != "" && !strings.Contains(api, "/") && (name == anonymous || validName(name))
 }
 
-// draft4 reports whether a $schema names draft 4, as the library reads it.
+// draft4 reports whether the library reads a $schema as draft 4.
 func draft4(schema string) bool {
 	address := strings.TrimSuffix(schema, "#")
 	return address == "http://json-schema.org/draft-04/schema" || address == "https://json-schema.org/draft-04/schema"
 }
 
-// explain says which schema an error of the library is about, and where in it.
+// explain returns an error of the library with the schema and the place in it.
 func (c *compilation) explain(name string, err error) error {
 	var invalid *jsonschema.SchemaValidationError
 	var pattern *jsonschema.InvalidRegexError
@@ -259,13 +260,13 @@ func (c *compilation) explain(name string, err error) error {
 		return c.explainRef(name, pointer.URL, "refers to nothing")
 	case errors.As(err, &anchor):
 		return c.explainRef(name, anchor.Reference, "refers to nothing")
-	default: // rare: an id or a $ref that is no URL, two schemas with one id
+	default: // rare: an id or a $ref is not a URL, or two schemas have the same id
 		text := strings.ReplaceAll(err.Error(), ownURL+name, "")
 		return fmt.Errorf("%s: %s", subject(name), clip(strings.Join(strings.Fields(text), " "), maxErrorText))
 	}
 }
 
-// explainRef finds the $ref that the library could not follow to target.
+// explainRef finds the $ref to target, which the library could not follow.
 func (c *compilation) explainRef(name, target, problem string) error {
 	address, fragment, _ := strings.Cut(target, "#")
 	for _, r := range c.references {
@@ -278,8 +279,8 @@ func (c *compilation) explainRef(name, target, problem string) error {
 	return fmt.Errorf("%s: $ref to %q %s", subject(name), clip(strings.TrimPrefix(target, ownURL), maxWantText), problem)
 }
 
-// explainInvalid tells what the meta schema says of a schema: of the deepest place,
-// for those above only repeat that something below is wrong.
+// explainInvalid returns what the meta schema does not allow in a schema. It reports the
+// deepest place, because the places above only repeat that something below is wrong.
 func explainInvalid(invalid *jsonschema.SchemaValidationError) error {
 	var root *jsonschema.ValidationError
 	if !errors.As(invalid.Err, &root) {
@@ -318,7 +319,8 @@ func escaped(tokens []string) []string {
 	return pointers
 }
 
-// invalidText is the library's text, but for patterns, where it holds back why.
+// invalidText returns the library's text. For a pattern, of which the library does not
+// say what is wrong, it has a text of its own.
 func invalidText(e *jsonschema.ValidationError) string {
 	if format, ok := e.ErrorKind.(*kind.Format); ok && format.Want == "regex" {
 		if pattern, ok := format.Got.(string); ok {
@@ -332,7 +334,7 @@ func badPattern(pattern string, err error) string {
 	return fmt.Sprintf("pattern %q is not a regular expression of Go: %v", clip(pattern, maxWantText), err)
 }
 
-// locate writes the URL of a schema as model and pointer.
+// locate returns the URL of a schema as model and pointer.
 func locate(location string) string {
 	address, fragment, _ := strings.Cut(location, "#")
 	name, ok := modelName(address)
@@ -342,7 +344,7 @@ func locate(location string) string {
 	return subject(name) + ": " + place(unescape(fragment))
 }
 
-// subject says which model, where there can be several.
+// subject names the model, if there can be several.
 func subject(name string) string {
 	if name == anonymous {
 		return "schema"
@@ -350,7 +352,7 @@ func subject(name string) string {
 	return fmt.Sprintf("model %q", name)
 }
 
-// place writes a pointer, / for the whole.
+// place returns a pointer, or / for the whole.
 func place(pointer string) string {
 	if pointer == "" {
 		return "/"

@@ -9,26 +9,26 @@
 //		"properties": {"item": {"type": "string"}, "count": {"type": "integer", "minimum": 1}}
 //	}`)
 //
-// What fails is told by a [ValidationError], whose text names places and
-// expectations and never a value of the message.
+// A message that does not fit gives a [ValidationError]. Its text has the places in the
+// message and what the schema wants there, and never a value of the message.
 //
 // # Where draft 4 leaves a choice
 //
-// The formats of draft 4 (date-time, email, hostname, ipv4, ipv6, uri) are
-// checked, any other says nothing. 1.0 is an integer. Patterns are Go's regular
-// expressions, which take time linear in the text: those that need lookaround,
-// backreferences or \u escapes do not compile. Numbers are compared exactly, however
-// many digits they have. Of duplicate names the last wins.
+// The formats of draft 4 (date-time, email, hostname, ipv4, ipv6, uri) are checked; all
+// other formats are ignored. 1.0 is an integer. Patterns are Go's regular expressions,
+// which take time linear in the text: patterns with lookaround, backreferences or \u
+// escapes do not compile. Numbers are compared exactly, however many digits they have.
+// If a name occurs twice in an object, the last value counts.
 //
 // # What is bounded
 //
-// Schemas come from whoever runs the API and messages from anybody, so neither may
-// reach the network, the file system, or the end of memory. A schema has at most
-// 32,768 characters and 100 levels; nothing is ever loaded for a $ref. A message
-// has at most 10,000 levels. One whose validation takes more than a fixed number of
-// steps, which needs a schema whose branches multiply or a message above any
-// quota, does not fit. (API Gateway: "Request validation for WebSocket APIs",
-// "CreateModel".)
+// Anybody can send messages, and schemas come from the operator of the API. Neither may
+// reach the network or the file system, or use up the memory. A schema has at most
+// 32,768 characters and 100 levels. Nothing is ever loaded for a $ref. A message has at
+// most 10,000 levels. A message whose validation takes more than a fixed number of steps
+// does not fit; that happens only if the branches of the schema multiply, or if the
+// message is far above the default quotas. (API Gateway: "Request validation for
+// WebSocket APIs", "CreateModel".)
 package models
 
 import (
@@ -40,19 +40,19 @@ import (
 	"unicode/utf8"
 )
 
-// Model is a compiled schema. It is safe for concurrent use; only [Compile],
-// [MustCompile] and [CompileAll] make one.
+// Model is a compiled schema. [Compile], [MustCompile] and [CompileAll] make it. It is
+// safe for concurrent use.
 type Model struct {
 	root *node
 }
 
-// Compile reads a schema of JSON Schema draft 4. A $schema is optional and, if
-// there, names draft 4.
+// Compile compiles a schema of JSON Schema draft 4. A schema need not have $schema; if it
+// has, that must name draft 4.
 //
-// The error names the place in the schema, as a JSON pointer, and what is wrong
-// with it: above 32,768 characters, no JSON, not what draft 4's meta schema allows,
-// a pattern that is not one of Go's regular expressions, or a $ref to what is not
-// in the schema itself or to itself.
+// The error has the place in the schema, as a JSON pointer, and what is wrong there: the
+// schema has more than 32,768 characters, is not JSON, or is not allowed by the meta
+// schema of draft 4; a pattern is not a regular expression of Go; a $ref refers to itself
+// or to a place outside the schema.
 func Compile(schema string) (*Model, error) {
 	compiled, err := compile(map[string]string{anonymous: schema})
 	if err != nil {
@@ -71,13 +71,13 @@ func MustCompile(schema string) *Model {
 	return m
 }
 
-// CompileAll compiles models that may refer to each other, and to themselves, by
+// CompileAll compiles models that may refer to each other, and to themselves, with
 //
 //	{"$ref": "https://apigateway.amazonaws.com/restapis/{API ID}/models/{name}"}
 //
-// with any API ID. The keys are the names: 1 to 128 letters and digits. An error,
-// as of [Compile], names the model too. (API Gateway: "Data models for REST APIs",
-// where a model refers to another.)
+// where the API ID does not matter. The keys of the map are the names of the models: 1 to
+// 128 letters and digits. The error is like that of [Compile], and also names the model.
+// (API Gateway: "Data models for REST APIs", in which one model refers to another.)
 func CompileAll(schemas map[string]string) (map[string]*Model, error) {
 	names := make([]string, 0, len(schemas))
 	for name := range schemas {
@@ -96,8 +96,8 @@ func CompileAll(schemas map[string]string) (map[string]*Model, error) {
 	return compiled, nil
 }
 
-// Validate returns nil when body fits the model, and else a [*ValidationError]. It
-// neither keeps nor changes body and is safe for concurrent use.
+// Validate returns nil if body fits the model, and otherwise a [*ValidationError]. It
+// neither keeps nor changes body. It is safe for concurrent use.
 func (m *Model) Validate(body []byte) error {
 	value, invalid := decode(body)
 	if invalid != "" {
@@ -115,8 +115,8 @@ func (m *Model) Validate(body []byte) error {
 	return thorough.err()
 }
 
-// compileError puts what is wrong with a schema on one line, whatever the schema's
-// names are.
+// compileError returns an error with the text of err on one line, even if names in the
+// schema have line breaks.
 func compileError(err error) error {
 	text := []byte("models: ")
 	for _, r := range err.Error() {

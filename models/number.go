@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// decimal is a number of JSON, exact, without ever writing out its exponent:
-// 1e999999999 costs no more than 1. The zero value is 0.
+// decimal is an exact JSON number. The zeros of its exponent are never written out, so
+// that 1e999999999 costs no more than 1. The zero value is 0.
 type decimal struct {
 	negative bool
 	digits   string // without zeros at either end; "" is zero
-	exponent int    // of ten, by which digits is multiplied
+	exponent int    // digits is multiplied by this power of ten
 }
 
-// maxExponent is where exponents end: beyond it they are all alike.
+// maxExponent is the greatest exponent. Greater ones are all treated as equal.
 const maxExponent = 1 << 40
 
-// parseDecimal reads a number that fits JSON's grammar.
+// parseDecimal reads a number that follows JSON's grammar.
 func parseDecimal(text string) (d decimal) {
 	text, d.negative = strings.CutPrefix(text, "-")
 	if e := strings.IndexAny(text, "eE"); e >= 0 {
-		exponent, _ := strconv.ParseInt(text[e+1:], 10, 64) // out of range: the nearest
+		exponent, _ := strconv.ParseInt(text[e+1:], 10, 64) // if out of range, it is the nearest number
 		d.exponent = int(min(max(exponent, -maxExponent), maxExponent))
 		text = text[:e]
 	}
@@ -45,7 +45,7 @@ func ratDecimal(r *big.Rat) decimal {
 	return parseDecimal(r.FloatString(places))
 }
 
-// isInteger reports whether d is one. 1.0 is, and so is 1e3.
+// isInteger reports whether d is an integer, as 1.0 and 1e3 are.
 func (d decimal) isInteger() bool { return d.exponent >= 0 }
 
 // compare returns the sign of d-e.
@@ -78,7 +78,7 @@ func (d decimal) compareMagnitude(e decimal) int {
 	if most := len(d.digits) + d.exponent - len(e.digits) - e.exponent; most != 0 {
 		return most
 	}
-	return strings.Compare(d.digits, e.digits) // no zeros at the end: a prefix is less
+	return strings.Compare(d.digits, e.digits) // there are no zeros at the end, so a prefix is less
 }
 
 // isMultipleOf reports whether d divided by e, which is not zero, is an integer.
@@ -97,7 +97,7 @@ func (d decimal) isMultipleOf(e decimal) bool {
 	return dividend.Mod(dividend, divisor).Sign() == 0
 }
 
-// String writes d as schemas do: without an exponent where it is short.
+// String writes d as schemas do: without an exponent if that is short.
 func (d decimal) String() string {
 	sign := ""
 	if d.negative {
@@ -117,7 +117,7 @@ func (d decimal) String() string {
 	}
 }
 
-// append writes d so that equal numbers are equal bytes.
+// append writes d so that equal numbers give equal bytes.
 func (d decimal) append(b []byte) []byte {
 	if d.negative {
 		b = append(b, '-')

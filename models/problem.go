@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on what is told about a message, which its sender otherwise chooses.
+// Bounds on what an error says about a message. Without them the sender of the message
+// would choose the size.
 const (
 	maxProblems    = 10   // in a ValidationError
 	maxCollected   = 100  // problems that are sorted before most are dropped
@@ -19,25 +20,25 @@ const (
 	maxWantText    = 200  // bytes of an expectation
 )
 
-// ValidationError says why a body does not fit a model.
+// ValidationError describes why a body does not fit a model.
 type ValidationError struct {
 	// Problems are the first ten, sorted by Pointer and Keyword. There is at least one.
 	Problems []Problem
-	// More is the number of problems that are not in Problems, as far as the steps of
-	// a validation reach.
+	// More is the number of further problems that were found before the steps of the
+	// validation were used up.
 	More int
 }
 
-// Problem is one place of a body that does not fit. It holds no value of the body;
-// names of properties are shortened and, where they are not plain, escaped.
+// Problem is a place in a body that does not fit. It contains no value of the body.
+// Names of properties are shortened, and escaped if they have special characters.
 type Problem struct {
 	// Pointer is the JSON pointer to the value, "" for the whole body. A long one is
 	// cut and ends in "…".
 	Pointer string
-	// Keyword is the keyword of the schema that is not fulfilled, such as "required".
-	// It is "" for a body that is no JSON or takes too long to check.
+	// Keyword is the keyword of the schema that the value does not satisfy, such as
+	// "required". It is "" for a body that is not JSON or takes too long to check.
 	Keyword string
-	// Text says what the schema wants and, for "type", the type found.
+	// Text is what the schema wants and, for "type", the type of the value.
 	Text string
 }
 
@@ -62,7 +63,7 @@ func (e *ValidationError) Error() string {
 	return b.String()
 }
 
-// String returns the pointer, / for the whole body, and the text.
+// String returns the pointer, or / for the whole body, and the text.
 func (p Problem) String() string {
 	switch {
 	case p.Keyword == "":
@@ -74,7 +75,7 @@ func (p Problem) String() string {
 	}
 }
 
-// path is a place in the body: the way back to its root.
+// path is a place in the body, as a list of steps back to the root.
 type path struct {
 	parent *path
 	name   string // of the property
@@ -126,8 +127,8 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// fail notes a problem, whose text has cost some steps. It returns false when the
-// first one decides, or no steps are left.
+// fail records a problem. Its text costs some steps. It returns false if the check can
+// end, because one problem is enough or because no steps are left.
 func (c *checker) fail(at *path, keyword, text string) (proceed bool) {
 	c.failures++
 	switch {
@@ -141,8 +142,8 @@ func (c *checker) fail(at *path, keyword, text string) (proceed bool) {
 	return c.spend(4)
 }
 
-// err makes an error of the noted problems. They were found in an order that only
-// depends on schema and body, so the first ones are always the same.
+// err makes an error from the recorded problems. The order in which they were found
+// depends on schema and body only, so that the first problems are always the same.
 func (c *checker) err() *ValidationError {
 	slices.SortFunc(c.problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Keyword, b.Keyword), strings.Compare(a.Text, b.Text))
