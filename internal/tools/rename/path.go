@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -10,32 +11,69 @@ import (
 
 // checkTo says what is wrong with a new module path, and how to mend it.
 func checkTo(to string) error {
-	bad := func(why, mend string) error { return fmt.Errorf("-to %q %s: write -to %s", to, why, mend) }
-	host, rest, _ := strings.Cut(to, "/")
-	switch {
-	case to == "":
+	if to == "" {
 		return errors.New("the new module path is missing: write -to host/owner/gateway")
-	case strings.Contains(to, "://"):
-		_, after, _ := strings.Cut(to, "://")
-		return bad("has a scheme, and a module path has none", strings.TrimSuffix(after, "/"))
-	case strings.Trim(to, "/") != to:
-		return bad("begins or ends with a slash", strings.Trim(to, "/"))
-	case strings.Contains(to, "@"):
-		before, _, _ := strings.Cut(to, "@")
-		return bad("has a version or a user, and a module path has neither", before)
-	case strings.HasSuffix(to, ".git"):
-		return bad("ends in .git, which users would have to write, too", strings.TrimSuffix(to, ".git"))
-	case !strings.Contains(host, "."):
-		return bad("does not begin with a host, because its first part has no dot", "host.example/"+to)
-	case strings.ToLower(host) != host:
-		return bad("has an upper-case letter in its host", strings.TrimSuffix(strings.ToLower(host)+"/"+rest, "/"))
 	}
-	if err := module.CheckPath(to); err != nil {
+	mended, why := to, ""
+	for _, c := range []struct {
+		why  string
+		mend func(string) string
+	}{
+		{"has a scheme, and a module path has none", withoutScheme},
+		{"is the address of a repository, not a module path", fromSSH},
+		{"has a version, which belongs into tags", withoutVersion},
+		{"begins or ends with a slash", func(s string) string { return strings.Trim(s, "/") }},
+		{"ends in .git, which users would have to write, too", func(s string) string { return strings.TrimSuffix(s, ".git") }},
+		{"has an upper-case letter in its host", lowerHost},
+		{"does not begin with a host, because its first part has no dot", withHost},
+		{"ends in a major version, which nested modules need behind their own names: this command cannot do that", withoutMajor},
+	} {
+		if next := c.mend(mended); next != mended {
+			if mended = next; why == "" {
+				why = c.why
+			}
+		}
+	}
+	if err := module.CheckPath(mended); err != nil {
 		return fmt.Errorf("-to %q is not a module path (%w): write it as host/owner/gateway", to, err)
 	}
-	if prefix, major, _ := module.SplitPathVersion(to); major != "" {
-		return bad("ends in the major version "+major+", which belongs behind the name of each nested module, too, "+
-			"so that this command cannot add it", prefix)
+	if why != "" {
+		return fmt.Errorf("-to %q %s: write -to %s", to, why, mended)
 	}
 	return nil
+}
+
+func withoutScheme(path string) string {
+	if _, after, ok := strings.Cut(path, "://"); ok {
+		return after
+	}
+	return path
+}
+
+var sshAddress = regexp.MustCompile(`^[^/@]+@([^/:]+)[/:]`) // git@host:owner/gateway.git, or with a slash
+
+func fromSSH(path string) string { return sshAddress.ReplaceAllString(path, "$1/") }
+
+func withoutVersion(path string) string {
+	before, _, _ := strings.Cut(path, "@")
+	return before
+}
+
+func lowerHost(path string) string {
+	host, _, _ := strings.Cut(path, "/")
+	return strings.ToLower(host) + path[len(host):]
+}
+
+func withHost(path string) string {
+	if host, _, _ := strings.Cut(path, "/"); strings.Contains(host, ".") {
+		return path
+	}
+	return "host.example/" + path
+}
+
+func withoutMajor(path string) string {
+	if prefix, major, ok := module.SplitPathVersion(path); ok && major != "" {
+		return prefix
+	}
+	return path
 }
