@@ -20,10 +20,13 @@ const root = "../.."
 
 var (
 	// proof is a link whose text is a test, as in [`TestA/its_subtest`](../a_test.go).
-	proof   = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
-	link    = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
-	heading = regexp.MustCompile(`^#{1,6} +`)
-	anchor  = regexp.MustCompile(`<a id="([^"]+)"`)
+	proof = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
+	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+	// named is a test in backquotes, declared one in its file.
+	named    = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)[`/]")
+	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	heading  = regexp.MustCompile(`^#{1,6} +`)
+	anchor   = regexp.MustCompile(`<a id="([^"]+)"`)
 	// notInAnchor is what GitHub leaves out of the name of a heading.
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	// machinePath is a path that only some machine has.
@@ -49,6 +52,26 @@ func TestProofs(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(tests), 20, "the proofs have been found")
+}
+
+// A test that a document names without a link is there, too. The changelog may
+// name tests that have gone since.
+func TestProofs_withoutLinks(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	for _, file := range filesWith(t, "_test.go") {
+		for _, m := range declared.FindAllStringSubmatch(read(t, file), -1) {
+			there[m[1]] = true
+		}
+	}
+	for _, file := range markdown(t) {
+		if file == "CHANGELOG.md" {
+			continue
+		}
+		for _, m := range named.FindAllStringSubmatch(read(t, file), -1) {
+			require.True(t, there[m[1]], "%s: there is no test %s", file, m[1])
+		}
+	}
 }
 
 // testFile is what a Go file declares and says.
@@ -125,9 +148,14 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// markdown returns the Markdown files of the repository, without those of others
-// and of tools.
-func markdown(t *testing.T) (files []string) {
+func markdown(t *testing.T) []string {
+	t.Helper()
+	return filesWith(t, ".md")
+}
+
+// filesWith returns the files of the repository whose names end so, without those
+// of others and of tools.
+func filesWith(t *testing.T, end string) (files []string) {
 	t.Helper()
 	require.NoError(t, fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -135,7 +163,7 @@ func markdown(t *testing.T) (files []string) {
 			return err
 		case d.IsDir() && (d.Name() == "node_modules" || d.Name() != "." && strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
-		case filepath.Ext(path) == ".md":
+		case strings.HasSuffix(path, end):
 			files = append(files, path)
 		}
 		return nil

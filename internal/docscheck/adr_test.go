@@ -1,0 +1,57 @@
+package docscheck
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const records = "docs/adr"
+
+var (
+	recordTitle = regexp.MustCompile(`^# (\d+)\. (.+)\n`)
+	rootFile    = regexp.MustCompile("(?m)^\\| `([^`]+\\.go)` \\|")
+)
+
+// The index of the records has each of them with its title.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	text := read(t, filepath.Join(records, "README.md"))
+	found := 0
+	for _, file := range markdown(t) {
+		if filepath.Dir(file) != records || filepath.Base(file) == "README.md" {
+			continue
+		}
+		title := recordTitle.FindStringSubmatch(read(t, file))
+		require.NotNil(t, title, `%s has to begin with "# number. decision"`, file)
+		require.Contains(t, text, fmt.Sprintf("| [%s](%s) | %s |\n", title[1], filepath.Base(file), title[2]),
+			"%s/README.md has to name the record with its title", records)
+		found++
+	}
+	require.Greater(t, found, 20, "the records have been found")
+}
+
+// The index of the records says how many Go files the root package has, and what
+// each of them is for, so that a new one needs a reason.
+func TestRecords_rootFiles(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir(root)
+	require.NoError(t, err)
+	var files, named []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".go" && !strings.HasSuffix(e.Name(), "_test.go") {
+			files = append(files, e.Name())
+		}
+	}
+	text := read(t, filepath.Join(records, "README.md"))
+	for _, m := range rootFile.FindAllStringSubmatch(text, -1) {
+		named = append(named, m[1])
+	}
+	require.ElementsMatch(t, files, named, "name each Go file of the root package in the last table of %s/README.md", records)
+	require.Contains(t, text, fmt.Sprintf("The root package has %d Go files, without tests.", len(files)), "count the files in %s/README.md", records)
+}
