@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -11,37 +12,30 @@ import (
 func BenchmarkAdmit(b *testing.B) {
 	const plenty = 1e9
 	full := Throttle{plenty, plenty}
+	counted := func(context.Context, time.Time) (bool, error) { return true, nil } // usageplan imports this package
 	account := NewAccountThrottle(plenty, plenty)
 	for _, bench := range []struct {
 		name  string
 		opts  []Option
 		route Route
-		plan  *UsagePlan
+		key   *APIKey
 	}{
 		{"levels=none", nil, Route{}, nil},
 		{"levels=route", nil, Route{Throttle: full}, nil},
 		{"levels=stage,account", []Option{WithDefaultThrottle(plenty, plenty), WithAccountThrottle(account)}, Route{}, nil},
-		{"levels=all", []Option{WithAccountThrottle(account)}, Route{Throttle: full}, &UsagePlan{
-			ID: "p", Throttle: full, RouteThrottles: map[string]Throttle{"m": full}, Quota: UsageQuota{plenty, UsagePeriodDay, 0},
+		{"levels=all", []Option{WithAccountThrottle(account)}, Route{Throttle: full}, &APIKey{
+			ID: "ann", UsagePlanID: "p", Throttle: full, RouteThrottles: map[string]Throttle{"m": full}, CountRequest: counted,
 		}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			opts := bench.opts
-			var key APIKey
-			if bench.plan != nil {
-				plans, err := NewUsagePlans(*bench.plan)
-				require.NoError(b, err)
-				opts = append(opts, WithUsagePlans(plans))
-				key = APIKey{"ann", bench.plan}
-			}
-			g, err := New(opts...)
+			g, err := New(bench.opts...)
 			require.NoError(b, err)
 			bench.route.RouteKey, bench.route.Integration = "m", &MockIntegration{}
 			require.NoError(b, g.Deploy(Deployment{Routes: []Route{bench.route}}))
 			c := &connection{g: g}
 			now := time.Now()
-			if bench.plan != nil {
-				c.keyUse = g.keyUses.use(key, "", now)
+			if bench.key != nil {
+				c.keyUse = g.keyUses.use(bench.key, "", now)
 			}
 			t := g.routes.Load()
 			call := c.newCall(t, t.messages["m"], []byte(`{"action":"m"}`), now)

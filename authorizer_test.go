@@ -20,6 +20,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 )
 
 // handle sets a $connect route with an authorizer, and the two others that a
@@ -312,7 +313,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 	allow := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 		return &gateway.Authorization{}, nil
 	})
-	plans, err := gateway.NewUsagePlans()
+	plans, err := usageplan.New()
 	require.NoError(t, err)
 	withKeys := []gateway.Option{gateway.WithUsagePlans(plans)}
 	fromAuthorizer := append(withKeys, gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
@@ -335,8 +336,8 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		{"an API key for a message", withKeys, gateway.Route{RouteKey: "m", APIKeyRequired: true}, "only $connect can"},
 		{"an API key without plans", nil, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "pass WithUsagePlans"},
 		{"an API key of no authorizer", fromAuthorizer, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "set Route.Authorizer"},
-		{"a negative rate", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: -1}}, "must not be negative"},
-		{"a rate that is no number", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: math.NaN()}}, "must not be negative"},
+		{"a negative rate", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: -1}}, "RateLimit"},
+		{"a rate that is no number", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: math.NaN()}}, "RateLimit"},
 		{"a burst without a rate", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{BurstLimit: 5}}, "set RateLimit"},
 		{"a request parameter of a message", nil, gateway.Route{RouteKey: "m", RequestParameters: map[string]bool{"route.request.header.X": true}}, "only $connect has headers"},
 		{"a request parameter of another form", nil, gateway.Route{RouteKey: "$connect", RequestParameters: map[string]bool{"context.x": true}}, `request parameter "context.x" is not`},

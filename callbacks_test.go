@@ -68,11 +68,10 @@ func (m *misbehaving) Validate([]byte) error { m.at("Model"); return nil }
 // FindAPIKey implements gateway.UsageStore.
 func (m *misbehaving) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
 	m.at("FindAPIKey")
-	return gateway.APIKey{ID: "key", Plan: &gateway.UsagePlan{ID: "plan", Quota: gateway.UsageQuota{Limit: 1000, Period: gateway.UsagePeriodDay}}}, nil
+	return gateway.APIKey{ID: "key", UsagePlanID: "plan", CountRequest: m.countRequest}, nil
 }
 
-// CountRequest implements gateway.UsageStore.
-func (m *misbehaving) CountRequest(context.Context, gateway.APIKey, time.Time) (bool, error) {
+func (m *misbehaving) countRequest(context.Context, time.Time) (bool, error) {
 	m.at("CountRequest")
 	return true, nil
 }

@@ -134,7 +134,7 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 	}()
 	out.err = c.g.throttle(t, call.route, c.keyUse, call.Start())
 	if out.err == nil {
-		out.err = c.keyUse.count(call, c.g.usagePlans, call.Start())
+		out.err = c.keyUse.count(call, call.Start())
 	}
 	switch {
 	case out.err != nil:

@@ -12,12 +12,5 @@ func (g *Gateway) KeysHeld() int {
 	return len(g.keyUses.byID)
 }
 
-// Counts returns for how many keys s holds a count.
-func (s *UsagePlans) Counts() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.used)
-}
-
 // Watched returns how many workers g watches.
 func (g *Gateway) Watched() int { return g.watch.Len() }

@@ -166,19 +166,17 @@ type slowStore struct {
 func (s *slowStore) FindAPIKey(ctx context.Context, value string) (gateway.APIKey, error) {
 	key, err := s.misbehaving.FindAPIKey(ctx, value)
 	key.ID = value
-	return key, err
-}
-
-// CountRequest implements gateway.UsageStore.
-func (s *slowStore) CountRequest(_ context.Context, key gateway.APIKey, _ time.Time) (bool, error) {
-	s.mu.Lock()
-	counted := s.counted[key.ID]
-	s.counted[key.ID] = true
-	s.mu.Unlock()
-	if counted {
-		time.Sleep(s.takes) //nolint:forbidigo // in a bubble
+	key.CountRequest = func(context.Context, time.Time) (bool, error) {
+		s.mu.Lock()
+		counted := s.counted[value]
+		s.counted[value] = true
+		s.mu.Unlock()
+		if counted {
+			time.Sleep(s.takes) //nolint:forbidigo // in a bubble
+		}
+		return true, nil
 	}
-	return true, nil
+	return key, err
 }
 
 // A message whose time is over before its integration begins is answered like any

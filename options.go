@@ -205,7 +205,8 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 }
 
 // WithUsagePlans sets where API keys and their usage plans come from, for a
-// $connect route that requires a key: see [WithAPIKeyRequired].
+// $connect route that requires a key: see [WithAPIKeyRequired]. Package usageplan has a
+// [UsageStore] in memory. By default there are no API keys.
 func WithUsagePlans(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
 		if isNil(s) {

@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 )
 
 func TestOptions_Invalid(t *testing.T) {
@@ -36,7 +37,7 @@ func TestOptions_Invalid(t *testing.T) {
 		{"a frame above the message", gateway.WithQuotas(gateway.Quotas{FrameBytes: 11, MessageBytes: 10}), []string{"FrameBytes 11", "MessageBytes 10"}},
 		{"a rate of new connections that is not a number", gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: math.NaN()}}), []string{"Quotas.NewConnections"}},
 		{"a nil UsageStore", gateway.WithUsagePlans(nil), []string{"UsageStore is nil"}},
-		{"a UsageStore that is a nil pointer", gateway.WithUsagePlans((*gateway.UsagePlans)(nil)), []string{"UsageStore is nil"}},
+		{"a UsageStore that is a nil pointer", gateway.WithUsagePlans((*usageplan.Store)(nil)), []string{"UsageStore is nil"}},
 		{"an origin pattern with a mistake", gateway.WithOriginPatterns("ok", "[a"), []string{`"[a"`}},
 		{"an empty origin pattern, of a variable that is not set", gateway.WithOriginPatterns(strings.Split("", ",")...), []string{`origin pattern "": it is empty`}},
 		{"an origin pattern with a path", gateway.WithOriginPatterns("https://app.example.com/"), []string{`"https://app.example.com/"`, "remove everything but scheme, host and port"}},

@@ -159,7 +159,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 		w.Header().Set("Content-Length", "99")
 		_, _ = io.WriteString(w, marked+"body")
 	})
-	usage := &store{plan: &gateway.UsagePlan{ID: "p"}}
+	usage := &store{key: gateway.APIKey{UsagePlanID: "p"}}
 	keys := sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: marked + "access"}})
 	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithUsagePlans(usage),
 		gateway.WithStage("prod", map[string]string{"password": marked + "variable"}),

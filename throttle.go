@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"example.com/gateway/internal/limit"
@@ -18,13 +17,10 @@ type Throttle struct {
 	BurstLimit int
 }
 
-// check says what is wrong with t. where is named in the error.
+// check returns what is wrong with t. The error names where it was set.
 func (t Throttle) check(where string) error {
-	switch {
-	case math.IsNaN(t.RateLimit) || t.RateLimit < 0 || t.BurstLimit < 0:
-		return fmt.Errorf("%w: %s: the rate %v and the burst %d must not be negative; zero is no limit", ErrInvalidOption, where, t.RateLimit, t.BurstLimit)
-	case t.RateLimit == 0 && t.BurstLimit > 0:
-		return fmt.Errorf("%w: %s: a burst of %d without a rate: set RateLimit", ErrInvalidOption, where, t.BurstLimit)
+	if err := t.rate().Check(); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrInvalidOption, where, err)
 	}
 	return nil
 }

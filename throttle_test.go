@@ -14,6 +14,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 )
 
 // echoRoutes sets two-way routes that answer "served".
@@ -224,9 +225,9 @@ func TestThrottle_ManagementApartFromClients(t *testing.T) {
 // A message that matches no route counts like any other.
 func TestThrottle_UnroutableMessages(t *testing.T) {
 	t.Parallel()
-	plans, err := gateway.NewUsagePlans(
-		gateway.UsagePlan{ID: "throttled", Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: 11}, APIKeys: map[string]string{"ann": annsKey}},
-		gateway.UsagePlan{ID: "counted", Quota: gateway.UsageQuota{Limit: 11, Period: gateway.UsagePeriodDay}, APIKeys: map[string]string{"bob": bobsKey}},
+	plans, err := usageplan.New(
+		usageplan.Plan{ID: "throttled", Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: 11}, APIKeys: map[string]string{"ann": annsKey}},
+		usageplan.Plan{ID: "counted", Quota: usageplan.Quota{Limit: 11, Period: usageplan.Day}, APIKeys: map[string]string{"bob": bobsKey}},
 	)
 	require.NoError(t, err)
 	for _, tt := range []struct {
@@ -411,7 +412,7 @@ func TestThrottle_LateRequests(t *testing.T) {
 		a.UsageIdentifierKey = annsKey
 		return a, err
 	})
-	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "p", Throttle: gateway.Throttle{RateLimit: rate, BurstLimit: burst}, APIKeys: map[string]string{"ann": annsKey}})
+	plans, err := usageplan.New(usageplan.Plan{ID: "p", Throttle: gateway.Throttle{RateLimit: rate, BurstLimit: burst}, APIKeys: map[string]string{"ann": annsKey}})
 	require.NoError(t, err)
 	for _, tt := range []struct {
 		name       string

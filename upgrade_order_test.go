@@ -11,6 +11,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 )
 
 // An upgrade that is wrong in every way is refused for the first; each mistake
@@ -18,9 +19,9 @@ import (
 func TestUpgrade_StepsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		plans, err := gateway.NewUsagePlans(gateway.UsagePlan{
+		plans, err := usageplan.New(usageplan.Plan{
 			ID: "p", APIKeys: map[string]string{"ann": annsKey, "bob": bobsKey},
-			Quota: gateway.UsageQuota{Limit: 2, Period: gateway.UsagePeriodDay},
+			Quota: usageplan.Quota{Limit: 2, Period: usageplan.Day},
 		})
 		require.NoError(t, err)
 		srv := gatewaytest.New(t,

@@ -10,6 +10,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 	"example.com/gateway/models"
 )
 
@@ -52,11 +53,11 @@ func TestUsagePlans(t *testing.T) {
 	t.Setenv("ANNS_KEY", "a-key-of-at-least-twenty-characters")
 	search := gateway.IntegrationFunc(func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, nil })
 	newGateway := func() (*gateway.Gateway, error) {
-		plans, err := gateway.NewUsagePlans(gateway.UsagePlan{
+		plans, err := usageplan.New(usageplan.Plan{
 			ID:             "free",
 			Throttle:       gateway.Throttle{RateLimit: 10, BurstLimit: 20},                      // for each key
 			RouteThrottles: map[string]gateway.Throttle{"search": {RateLimit: 1, BurstLimit: 2}}, // for each key on this route
-			Quota:          gateway.UsageQuota{Limit: 10_000, Period: gateway.UsagePeriodDay},
+			Quota:          usageplan.Quota{Limit: 10_000, Period: usageplan.Day},
 			APIKeys:        map[string]string{"ann": os.Getenv("ANNS_KEY")},
 		})
 		if err != nil {

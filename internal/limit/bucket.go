@@ -3,6 +3,8 @@
 package limit
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -14,6 +16,26 @@ import (
 type Rate struct {
 	PerSecond float64 // zero, less or infinite is no limit
 	Burst     int     // zero is as many as a second brings, at least one
+}
+
+// maxBurst is the largest burst that the service's API can express.
+const maxBurst = math.MaxInt32
+
+// Check returns what is wrong with a rate that somebody has set, and what to do.
+func (r Rate) Check() error {
+	switch {
+	case math.IsNaN(r.PerSecond):
+		return errors.New("RateLimit is not a number: set it to requests a second, or leave it 0 for no limit")
+	case r.PerSecond < 0:
+		return fmt.Errorf("RateLimit %v is negative: set it to requests a second, or leave it 0 for no limit", r.PerSecond)
+	case r.Burst < 0:
+		return fmt.Errorf("BurstLimit %d is negative: leave it 0 for as many requests as a second brings", r.Burst)
+	case r.Burst > maxBurst:
+		return fmt.Errorf("BurstLimit %d is above %d: use a smaller one, or set neither limit for none", r.Burst, maxBurst)
+	case r.PerSecond == 0 && r.Burst > 0:
+		return fmt.Errorf("BurstLimit is %d, but RateLimit is 0: set RateLimit too", r.Burst)
+	}
+	return nil
 }
 
 // Bucket is a token bucket. It begins full. A nil Bucket is no limit. It is safe for

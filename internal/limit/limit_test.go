@@ -50,6 +50,30 @@ func TestBucket_Rates(t *testing.T) {
 	}
 }
 
+func TestRate_Check(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		rate limit.Rate
+		says string // "": nothing is wrong
+	}{
+		{limit.Rate{}, ""},
+		{limit.Rate{PerSecond: 0.1}, ""},
+		{limit.Rate{PerSecond: 1, Burst: math.MaxInt32}, ""},
+		{limit.Rate{PerSecond: math.Inf(1)}, ""},
+		{limit.Rate{PerSecond: math.NaN()}, "RateLimit is not a number"},
+		{limit.Rate{PerSecond: -1}, "RateLimit -1 is negative"},
+		{limit.Rate{PerSecond: 1, Burst: -2}, "BurstLimit -2 is negative"},
+		{limit.Rate{PerSecond: 1, Burst: math.MaxInt32 + 1}, "BurstLimit 2147483648 is above 2147483647"},
+		{limit.Rate{Burst: 5}, "BurstLimit is 5, but RateLimit is 0: set RateLimit too"},
+	} {
+		if err := tt.rate.Check(); tt.says == "" {
+			require.NoError(t, err, "%+v", tt.rate)
+		} else {
+			require.ErrorContains(t, err, tt.says)
+		}
+	}
+}
+
 // In whatever order requests of whatever times ask, a bucket gives no more than it
 // held at first and what the time between brings.
 func TestBucket_GivesNoMoreThanTimeBrings(t *testing.T) {

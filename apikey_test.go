@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
 )
 
 const (
@@ -25,10 +26,10 @@ const (
 )
 
 // keyed starts a server whose $connect requires an API key of a plan.
-func keyed(t *testing.T, plan gateway.UsagePlan) (*gatewaytest.Server, *gateway.UsagePlans) {
+func keyed(t *testing.T, plan usageplan.Plan) (*gatewaytest.Server, *usageplan.Store) {
 	t.Helper()
 	plan.ID, plan.APIKeys = "gold", map[string]string{"ann": annsKey, "bob": bobsKey}
-	plans, err := gateway.NewUsagePlans(plan)
+	plans, err := usageplan.New(plan)
 	require.NoError(t, err)
 	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
@@ -40,7 +41,7 @@ func apiKey(value string) gatewaytest.DialOption { return gatewaytest.Header("x-
 
 func TestAPIKey_OfTheHeader(t *testing.T) {
 	t.Parallel()
-	srv, plans := keyed(t, gateway.UsagePlan{})
+	srv, plans := keyed(t, usageplan.Plan{})
 	c := srv.Dial(t, apiKey(annsKey))
 	require.Equal(t, "ann", srv.Events()[0].Identity.APIKeyID)
 	c.Send(`{"action":"m"}`)
@@ -57,7 +58,7 @@ func TestAPIKey_OfTheHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, opts...) })
 	}
-	require.NoError(t, plans.Replace(gateway.UsagePlan{ID: "gold", APIKeys: map[string]string{"bob": bobsKey}}))
+	require.NoError(t, plans.Replace(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"bob": bobsKey}}))
 	requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(annsKey))
 	srv.Dial(t, apiKey(bobsKey))
 	c.Send(`{"action":"m"}`)
@@ -68,7 +69,7 @@ func TestAPIKey_OfTheHeader(t *testing.T) {
 // header counts for nothing.
 func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 	t.Parallel()
-	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
+	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
 	require.NoError(t, err)
 	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(
@@ -86,7 +87,7 @@ func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 
 func TestAPIKey_ContextVariables(t *testing.T) {
 	t.Parallel()
-	srv, _ := keyed(t, gateway.UsagePlan{})
+	srv, _ := keyed(t, usageplan.Plan{})
 	srv.Handle("who", &gateway.MockIntegration{Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `{"statusCode":200}`},
 		Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{
@@ -102,7 +103,7 @@ func TestAPIKey_ContextVariables(t *testing.T) {
 func TestUsagePlan_Throttle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv, _ := keyed(t, gateway.UsagePlan{
+		srv, _ := keyed(t, usageplan.Plan{
 			Throttle:       gateway.Throttle{RateLimit: 2, BurstLimit: 10},
 			RouteThrottles: map[string]gateway.Throttle{"m": {RateLimit: 1, BurstLimit: 4}},
 		})
@@ -132,7 +133,7 @@ func TestUsagePlan_ManyKeys(t *testing.T) {
 		for n := range 4 * atOnce {
 			keys[fmt.Sprint(n)] = key(n)
 		}
-		plans, err := gateway.NewUsagePlans(gateway.UsagePlan{ID: "p", Throttle: gateway.Throttle{RateLimit: 0.01, BurstLimit: 1}, APIKeys: keys})
+		plans, err := usageplan.New(usageplan.Plan{ID: "p", Throttle: gateway.Throttle{RateLimit: 0.01, BurstLimit: 1}, APIKeys: keys})
 		require.NoError(t, err)
 		srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
 		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
@@ -151,7 +152,7 @@ func TestUsagePlan_ManyKeys(t *testing.T) {
 func TestUsagePlan_Quota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // begins on Saturday, 2000-01-01
-		srv, plans := keyed(t, gateway.UsagePlan{Quota: gateway.UsageQuota{Limit: 4, Period: gateway.UsagePeriodDay}})
+		srv, plans := keyed(t, usageplan.Plan{Quota: usageplan.Quota{Limit: 4, Period: usageplan.Day}})
 		c := srv.Dial(t, apiKey(annsKey))
 		require.Equal(t, 3, served(t, c, "m", 9))
 		c.Send(`{"action":"m"}`)
@@ -168,8 +169,8 @@ func TestUsagePlan_Quota(t *testing.T) {
 func TestUsagePlan_QuotaIsAskedLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv, plans := keyed(t, gateway.UsagePlan{
-			Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: 3}, Quota: gateway.UsageQuota{Limit: 100, Period: gateway.UsagePeriodDay},
+		srv, plans := keyed(t, usageplan.Plan{
+			Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: 3}, Quota: usageplan.Quota{Limit: 100, Period: usageplan.Day},
 		})
 		c := srv.Dial(t, apiKey(annsKey))
 		require.Equal(t, 2, served(t, c, "m", 20))
@@ -177,93 +178,10 @@ func TestUsagePlan_QuotaIsAskedLast(t *testing.T) {
 	})
 }
 
-// Counting takes the same time however many keys there are, also when a period begins.
-func TestUsagePlans_ManyKeysCountFast(t *testing.T) {
-	t.Parallel()
-	const many = 50_000
-	plans, err := gateway.NewUsagePlans()
-	require.NoError(t, err)
-	plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 1, Period: gateway.UsagePeriodDay}}
-	start := time.Now()
-	for day := range 3 {
-		begin := time.Date(2026, 11, 1+day, 0, 0, 0, 0, time.UTC)
-		for n := range many {
-			key := gateway.APIKey{ID: fmt.Sprint(n), Plan: plan}
-			for _, want := range []bool{true, false} {
-				ok, err := plans.CountRequest(t.Context(), key, begin)
-				require.NoError(t, err)
-				if ok != want { // require would take most of the time
-					require.Equal(t, want, ok)
-				}
-			}
-		}
-	}
-	require.Less(t, time.Since(start), 5*time.Second, "it took minutes when each first request of a period looked at all keys")
-}
-
-// A period that is over does not begin anew.
-func TestUsagePlans_LateRequests(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01
-		plans, err := gateway.NewUsagePlans()
-		require.NoError(t, err)
-		plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 3, Period: gateway.UsagePeriodDay}}
-		count := func(begin time.Time) bool {
-			ok, err := plans.CountRequest(t.Context(), gateway.APIKey{ID: "ann", Plan: plan}, begin)
-			require.NoError(t, err)
-			return ok
-		}
-		used := func(begin time.Time) int { return plans.Used("p", "ann", begin) }
-		day := 24 * time.Hour
-		yesterday := time.Now().Truncate(day)
-		require.True(t, count(yesterday))
-		require.True(t, count(yesterday))
-		time.Sleep(day) //nolint:forbidigo // virtual time
-		today := yesterday.Add(day)
-		require.True(t, count(today))
-		require.True(t, count(yesterday), "it came at midnight")
-		require.True(t, count(today))
-		require.False(t, count(yesterday))
-		require.False(t, count(today))
-		require.Equal(t, 3, used(today))
-		require.Zero(t, used(yesterday))
-
-		ahead := today.Add(3650 * day) // the clock was wrong for a moment
-		require.True(t, count(ahead))
-		require.True(t, count(today))
-		require.Equal(t, 2, used(today), "what was counted meanwhile stays counted")
-		require.True(t, count(today))
-		require.False(t, count(today))
-		require.True(t, count(today.Add(day)), "and the next day is a new one")
-	})
-}
-
-// Keys that come and go leave no counts behind: those of periods that are long over
-// are forgotten. One that comes back within its period finds its own.
-func TestUsagePlans_ReplaceForgets(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		plans, err := gateway.NewUsagePlans()
-		require.NoError(t, err)
-		plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 3, Period: gateway.UsagePeriodMonth}}
-		begin := plan.Quota.Begin(time.Now())
-		for n := range 100 {
-			_, err := plans.CountRequest(t.Context(), gateway.APIKey{ID: fmt.Sprint(n), Plan: plan}, begin)
-			require.NoError(t, err)
-		}
-		require.NoError(t, plans.Replace())
-		require.Equal(t, 100, plans.Counts())
-		require.Equal(t, 1, plans.Used("p", "7", begin))
-		time.Sleep(40 * 24 * time.Hour) //nolint:forbidigo // virtual time
-		require.NoError(t, plans.Replace())
-		require.Zero(t, plans.Counts())
-	})
-}
-
 // Two keys are none: the gateway would take one, and an integration the other.
 func TestAPIKey_TwoHeaders(t *testing.T) {
 	t.Parallel()
-	srv, _ := keyed(t, gateway.UsagePlan{})
+	srv, _ := keyed(t, usageplan.Plan{})
 	for _, second := range []string{bobsKey, annsKey, ""} {
 		w := wireTo(t, srv)
 		r := w.ask(upgradeText("x-api-key: "+annsKey, "X-API-Key: "+second))
@@ -273,74 +191,12 @@ func TestAPIKey_TwoHeaders(t *testing.T) {
 	require.Equal(t, 101, wireTo(t, srv).ask(upgradeText("x-api-key: "+annsKey)).status)
 }
 
-func TestUsageQuota_Begin(t *testing.T) {
-	t.Parallel()
-	at := func(text string) time.Time {
-		v, err := time.Parse(time.DateTime, text)
-		require.NoError(t, err)
-		return v
-	}
-	for _, tt := range []struct {
-		period gateway.UsagePeriod
-		offset int
-		now    string
-		want   string
-	}{
-		{"DAY", 0, "2026-11-21 00:00:00", "2026-11-21 00:00:00"},
-		{"DAY", 0, "2026-11-21 23:59:59", "2026-11-21 00:00:00"},
-		{"WEEK", 0, "2026-11-21 12:00:00", "2026-11-15 00:00:00"}, // a Saturday
-		{"WEEK", 0, "2026-11-22 00:00:00", "2026-11-22 00:00:00"},
-		{"WEEK", 1, "2026-11-22 12:00:00", "2026-11-16 00:00:00"},
-		{"WEEK", 6, "2026-11-21 12:00:00", "2026-11-21 00:00:00"},
-		{"WEEK", 3, "2026-03-01 12:00:00", "2026-02-25 00:00:00"},
-		{"MONTH", 0, "2026-11-21 12:00:00", "2026-11-01 00:00:00"},
-		{"MONTH", 20, "2026-11-21 00:00:00", "2026-11-21 00:00:00"},
-		{"MONTH", 20, "2026-11-20 23:59:59", "2026-10-21 00:00:00"},
-		{"MONTH", 27, "2026-01-05 12:00:00", "2025-12-28 00:00:00"},
-	} {
-		q := gateway.UsageQuota{Limit: 1, Period: tt.period, Offset: tt.offset}
-		require.Equal(t, at(tt.want), q.Begin(at(tt.now)), "%+v", tt)
-		require.Equal(t, at(tt.want), q.Begin(at(tt.now).In(time.FixedZone("", -7*3600))), "in UTC, whatever the zone: %+v", tt)
-	}
-}
-
-func TestNewUsagePlans_Mistakes(t *testing.T) {
-	t.Parallel()
-	key := map[string]string{"ann": annsKey}
-	for _, tt := range []struct {
-		name  string
-		plans []gateway.UsagePlan
-		says  string
-	}{
-		{"no ID", []gateway.UsagePlan{{}}, "has no ID"},
-		{"a negative rate", []gateway.UsagePlan{{ID: "p", Throttle: gateway.Throttle{RateLimit: -1}}}, `usage plan "p"`},
-		{"a negative rate of a route", []gateway.UsagePlan{{ID: "p", RouteThrottles: map[string]gateway.Throttle{"m": {RateLimit: -1}}}}, `route "m"`},
-		{"a quota of nothing", []gateway.UsagePlan{{ID: "p", Quota: gateway.UsageQuota{Period: "DAY"}}}, "at least 1"},
-		{"a quota of no period", []gateway.UsagePlan{{ID: "p", Quota: gateway.UsageQuota{Limit: 1, Period: "YEAR"}}}, "DAY, WEEK or MONTH"},
-		{"an offset beyond the week", []gateway.UsagePlan{{ID: "p", Quota: gateway.UsageQuota{Limit: 1, Period: "WEEK", Offset: 7}}}, "want 0 to 6"},
-		{"a key without ID", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"": annsKey}}}, "has no ID"},
-		{"a key that is short", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": "short"}}}, "want 20 to 128"},
-		{"a key in two plans", []gateway.UsagePlan{{ID: "p", APIKeys: key}, {ID: "q", APIKeys: key}}, "one plan"},
-		{"a key of a file, with its line break", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": annsKey + "\n"}}}, "a blank or a line break"},
-		{"a key with a blank before it", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": " " + annsKey}}}, "a blank or a line break"},
-		{"two plans of one ID", []gateway.UsagePlan{{ID: "p"}, {ID: "p"}}, "another plan has this ID"},
-		{"two keys alike", []gateway.UsagePlan{{ID: "p", APIKeys: map[string]string{"ann": annsKey, "bob": annsKey}}}, "the value of another"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			_, err := gateway.NewUsagePlans(tt.plans...)
-			require.ErrorIs(t, err, gateway.ErrInvalidOption)
-			require.ErrorContains(t, err, tt.says)
-			require.NotContains(t, err.Error(), annsKey, "a secret")
-		})
-	}
-}
-
 // store is a shared UsageStore.
 type store struct {
 	mu    sync.Mutex // guards the fields below
 	asked int
-	plan  *gateway.UsagePlan
+	key   gateway.APIKey // ann's, without the quota
+	limit int            // of a month
 	find  error
 	count error
 	used  map[time.Time]int
@@ -350,31 +206,41 @@ func (s *store) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	return gateway.APIKey{ID: "ann", Plan: s.plan}, s.find
+	key := s.key
+	key.ID = "ann"
+	if s.limit > 0 {
+		key.CountRequest = s.countRequest
+	}
+	return key, s.find
 }
 
-func (s *store) CountRequest(_ context.Context, key gateway.APIKey, begin time.Time) (bool, error) {
+func (s *store) countRequest(_ context.Context, now time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	begin := usageplan.Quota{Limit: s.limit, Period: usageplan.Month}.Begin(now)
 	s.used[begin]++
-	return s.used[begin] <= key.Plan.Quota.Limit, s.count
+	return s.used[begin] <= s.limit, s.count
 }
 
 // Several nodes can share a store. Where it fails, nobody gets in.
 func TestUsageStore(t *testing.T) {
 	t.Parallel()
-	plan := &gateway.UsagePlan{ID: "p", Quota: gateway.UsageQuota{Limit: 3, Period: gateway.UsagePeriodMonth}}
+	key := gateway.APIKey{UsagePlanID: "p"}
+	broken := gateway.Throttle{RateLimit: -1}
 	for _, tt := range []struct {
 		name    string
 		store   *store
 		status  int
 		message string
 	}{
-		{"it cannot look", &store{plan: plan, find: errors.New("secret")}, 500, `"Internal server error"`},
+		{"it cannot look", &store{key: key, find: errors.New("secret")}, 500, `"Internal server error"`},
 		{"it knows no such key", &store{find: fmt.Errorf("x: %w", gateway.ErrForbidden)}, 403, `"Forbidden"`},
 		{"it knows no plan", &store{}, 403, `"Forbidden"`},
-		{"its plan makes no sense", &store{plan: &gateway.UsagePlan{}}, 500, `"Internal server error"`},
-		{"it cannot count", &store{plan: plan, count: errors.New("secret")}, 500, `"Internal server error"`},
+		{"its throttle makes no sense", &store{key: gateway.APIKey{UsagePlanID: "p", Throttle: broken}}, 500, `"Internal server error"`},
+		{"a throttle of a route makes no sense", &store{key: gateway.APIKey{
+			UsagePlanID: "p", RouteThrottles: map[string]gateway.Throttle{"m": broken},
+		}}, 500, `"Internal server error"`},
+		{"it cannot count", &store{key: key, limit: 3, count: errors.New("secret")}, 500, `"Internal server error"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -389,7 +255,7 @@ func TestUsageStore(t *testing.T) {
 	}
 	t.Run("it is not asked for what cannot be a key", func(t *testing.T) {
 		t.Parallel()
-		s := &store{plan: plan}
+		s := &store{key: key}
 		srv := gatewaytest.New(t, gateway.WithUsagePlans(s))
 		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 		for _, value := range []string{"", "short", strings.Repeat("x", 129)} {
@@ -399,7 +265,7 @@ func TestUsageStore(t *testing.T) {
 	})
 	t.Run("two nodes count together", func(t *testing.T) {
 		t.Parallel()
-		shared := &store{plan: plan, used: map[time.Time]int{}}
+		shared := &store{key: key, limit: 3, used: map[time.Time]int{}}
 		var clients []*gatewaytest.Client
 		for range 2 {
 			srv := gatewaytest.New(t, gateway.WithUsagePlans(shared))

@@ -1,4 +1,4 @@
-package gateway_test
+package usageplan_test
 
 import (
 	"fmt"
@@ -7,16 +7,17 @@ import (
 	"net/http/httptest"
 
 	"example.com/gateway"
+	"example.com/gateway/usageplan"
 )
 
 // Each API key has its share of connects and messages. A browser cannot set the
 // header x-api-key: there the authorizer names the key.
-func ExampleWithUsagePlans() {
-	plans, err := gateway.NewUsagePlans(gateway.UsagePlan{
+func Example() {
+	plans, err := usageplan.New(usageplan.Plan{
 		ID:             "free",
 		Throttle:       gateway.Throttle{RateLimit: 10, BurstLimit: 20},
 		RouteThrottles: map[string]gateway.Throttle{"search": {RateLimit: 1, BurstLimit: 2}},
-		Quota:          gateway.UsageQuota{Limit: 10_000, Period: gateway.UsagePeriodDay},
+		Quota:          usageplan.Quota{Limit: 10_000, Period: usageplan.Day},
 		APIKeys:        map[string]string{"ann": "anns-secret-key-0123456789"},
 	})
 	if err != nil {

@@ -1,0 +1,311 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"example.com/gateway/internal/bounded"
+	"example.com/gateway/internal/limit"
+	"example.com/gateway/internal/selection"
+)
+
+// APIKey is an API key that a [UsageStore] has found, and what its usage plan allows.
+// Every key has its own share; requests are connects and the messages of a connection.
+// (API Gateway: "Usage plans and API keys for REST APIs"; "Working with routes for
+// WebSocket APIs".)
+type APIKey struct {
+	ID          string // not secret: integrations and logs may know it
+	UsagePlanID string // of the plan that gives the key this stage
+	// Throttle bounds the requests of the key.
+	Throttle Throttle
+	// RouteThrottles bounds those to a route, by route key. It is only read.
+	RouteThrottles map[string]Throttle
+	// CountRequest counts one request, made at now, against the quota of the plan. It
+	// returns false, and counts nothing, when the quota is used up. An error refuses
+	// the request with 500. nil: the plan has no quota.
+	//
+	// It runs while a client waits, and may run concurrently. ctx ends at
+	// Quotas.IntegrationTimeout.
+	CountRequest func(ctx context.Context, now time.Time) (bool, error)
+}
+
+// check returns what is wrong with the throttles of a key that a UsageStore has found.
+func (key *APIKey) check() error {
+	if err := key.Throttle.check(fmt.Sprintf("usage plan %q", key.UsagePlanID)); err != nil {
+		return err
+	}
+	for routeKey, t := range key.RouteThrottles {
+		if err := t.check(fmt.Sprintf("usage plan %q, route %q", key.UsagePlanID, routeKey)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UsageStore finds API keys: a Store of package usageplan, which keeps them in memory,
+// or one that several nodes share.
+type UsageStore interface {
+	// FindAPIKey returns the key with a value, or [ErrForbidden] when there is none,
+	// when it is disabled, or when no usage plan gives it this stage: 403. Any other
+	// error refuses the upgrade with 500. The value is a secret: compare it in constant
+	// time or by its hash, and never log it.
+	//
+	// FindAPIKey runs while a client waits, and may run concurrently. ctx ends at
+	// Quotas.IntegrationTimeout.
+	FindAPIKey(ctx context.Context, value string) (APIKey, error)
+}
+
+// The service's bounds on the value of an API key, in characters.
+const (
+	minKeyValue = 20
+	maxKeyValue = 128
+)
+
+// keyUse is the use of one API key, with its throttles. All connections with that key
+// share it. A nil keyUse is that of a client without a key.
+type keyUse struct {
+	id string
+
+	mu     sync.Mutex // guards the fields below
+	value  string     // $context.identity.apiKey
+	key    APIKey     // as it was found last
+	all    *limit.Bucket
+	routes map[string]*limit.Bucket // by route key; made once, then only replaced
+	users  int                      // connections and upgrades
+}
+
+func (k *keyUse) keyID() string {
+	if k == nil {
+		return ""
+	}
+	return k.id
+}
+
+// apiKey returns the key's value.
+func (k *keyUse) apiKey() string {
+	if k == nil {
+		return ""
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.value
+}
+
+// use is called for every upgrade: the plan may be another than last time.
+func (k *keyUse) use(value string, key *APIKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.users++
+	k.value, k.key = value, *key
+	k.all = k.all.Keep(key.Throttle.rate())
+	routes := make(map[string]*limit.Bucket, len(key.RouteThrottles))
+	for routeKey, t := range key.RouteThrottles {
+		routes[routeKey] = k.routes[routeKey].Keep(t.rate())
+	}
+	k.routes = routes
+}
+
+// throttle asks the plan's throttles.
+func (k *keyUse) throttle(routeKey string, now time.Time) error {
+	k.mu.Lock()
+	all, route := k.all, k.routes[routeKey]
+	k.mu.Unlock()
+	if !route.Allow(now) || !all.Allow(now) {
+		return errThrottled
+	}
+	return nil
+}
+
+// count counts a request against the plan's quota, if it has one.
+func (k *keyUse) count(ctx context.Context, now time.Time) error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	count := k.key.CountRequest
+	k.mu.Unlock()
+	if count == nil {
+		return nil
+	}
+	ok, err := count(ctx, now)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, k.id, err)
+	case !ok:
+		return errQuota
+	}
+	return nil
+}
+
+// release is called when an upgrade was refused, and when a connection ends.
+func (k *keyUse) release() {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.users--
+}
+
+// idle says whether k can be forgotten: it would be the same if it came anew.
+func (k *keyUse) idle(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	idle := k.users == 0 && k.all.Full(now)
+	for _, l := range k.routes {
+		idle = idle && l.Full(now)
+	}
+	return idle
+}
+
+// keyUses are the API keys in use. One that no connection has any more is kept
+// until its buckets are full again: connecting anew must not fill them.
+type keyUses struct {
+	mu    sync.Mutex // guards the fields below, not what the map holds
+	byID  map[keyUseID]*keyUse
+	sweep int // look for idle ones at this size
+}
+
+type keyUseID struct{ plan, key string }
+
+// use returns the keyUse of a key, which has one more user then.
+func (us *keyUses) use(key *APIKey, value string, now time.Time) *keyUse {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	id := keyUseID{key.UsagePlanID, key.ID}
+	k := us.byID[id]
+	if k == nil {
+		if len(us.byID) >= us.sweep {
+			maps.DeleteFunc(us.byID, func(_ keyUseID, k *keyUse) bool { return k.idle(now) })
+			us.sweep = max(64, 2*len(us.byID))
+		}
+		if us.byID == nil {
+			us.byID = map[keyUseID]*keyUse{}
+		}
+		k = &keyUse{id: key.ID}
+		us.byID[id] = k
+	}
+	k.use(value, key) // before a sweep can find it idle
+	return k
+}
+
+var (
+	errNoKey      = fmt.Errorf("%w: the upgrade request has no API key", ErrForbidden)
+	errTwoKeys    = fmt.Errorf("%w: the upgrade request has more than one x-api-key header", ErrForbidden)
+	errInvalidKey = fmt.Errorf("%w: the API key is not valid for this stage", ErrForbidden)
+	errUsageStore = errors.New("usage store")
+)
+
+// checkAPIKey finds the client's API key, where $connect requires one.
+func (u *upgrade) checkAPIKey() error {
+	if r := u.table.connect; r == nil || !r.APIKeyRequired {
+		return nil
+	}
+	value := string(u.g.apiKeySelection.Append(nil, &selection.Input{
+		RequestHeader: u.r.Header, UsageIdentifierKey: u.admission.usageKey,
+	}))
+	switch {
+	case !u.g.apiKeySelection.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
+		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
+	case value == "":
+		return invalidKey(errNoKey)
+	case len(value) < minKeyValue || len(value) > maxKeyValue:
+		return invalidKey(errInvalidKey)
+	}
+	var key APIKey
+	err := u.askStore(func(ctx context.Context) (then func(), err error) {
+		found, err := u.g.usagePlans.FindAPIKey(ctx, value)
+		switch {
+		case errors.Is(err, ErrForbidden), err == nil && found.UsagePlanID == "":
+			return nil, invalidKey(errInvalidKey)
+		case err == nil:
+			err = found.check()
+		}
+		if err != nil {
+			return nil, storeFailed(fmt.Errorf("%w: finding an API key: %w", errUsageStore, err))
+		}
+		return func() { key = found }, nil
+	})
+	if err != nil {
+		return err
+	}
+	u.admission.keyUse = u.g.keyUses.use(&key, value, u.now)
+	return nil
+}
+
+// countRequest counts the upgrade against the quota of the client's usage plan.
+func (u *upgrade) countRequest() error {
+	if u.admission.keyUse == nil {
+		return nil
+	}
+	return u.askStore(func(ctx context.Context) (func(), error) {
+		err := u.admission.keyUse.count(ctx, u.now)
+		if err != nil && err != errQuota { //nolint:errorlint // that is never wrapped, and err may be the store's
+			err = storeFailed(err)
+		}
+		return nil, err
+	})
+}
+
+// askStore asks the usage store in a time that is bounded. ask looks at what the
+// store returned, too: the methods of its error are its own code. What ask then wants
+// done is done only if it was in time.
+func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
+	a, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &storeCall{u, ask})
+	if err != nil {
+		a.err = storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))
+	}
+	var refused *refusal
+	if errors.As(a.err, &refused) && refused.answer.level == slog.LevelError {
+		u.logged = true
+		u.g.logFailure(u.ctx, "usage store failed", u.told(), refused.err)
+	}
+	if a.then != nil {
+		a.then()
+	}
+	return a.err
+}
+
+// storeCall is the attempt to ask a usage store.
+type storeCall struct {
+	u   *upgrade
+	ask func(ctx context.Context) (then func(), err error)
+}
+
+// storeAnswer is what became of it: what to do, and the answer to the upgrade.
+type storeAnswer struct {
+	then func()
+	err  error
+}
+
+func (c *storeCall) Do(ctx context.Context) (a storeAnswer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a = storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, &panicError{p, debug.Stack()}))}
+		}
+	}()
+	a.then, a.err = c.ask(ctx)
+	return a
+}
+
+func (c *storeCall) Ended() storeAnswer {
+	return storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, errGoexit))}
+}
+
+func (c *storeCall) Done(storeAnswer) {}
+
+func (c *storeCall) Late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
+
+func storeFailed(err error) *refusal {
+	return &refusal{answer: answerOf(errUsageStore), err: err}
+}
+
+func invalidKey(err error) error {
+	return &refusal{answer: answerOf(errAPIKey), err: err}
+}
