@@ -69,8 +69,11 @@ func TestCall_Do(t *testing.T) {
 		Type: "CONNECT", APIID: "api", RequestTime: at, Values: noValues{},
 		Sent: http.Header{"Connection": {"Upgrade, X-Hop"}},
 		Headers: event.Headers{
-			{Name: "X-Hop", Values: []string{"no"}}, {Name: "X-Mine", Values: []string{"yes"}}, {Name: "Sec-WebSocket-Key", Values: []string{"no"}},
-			{Name: "Proxy_Authorization", Values: []string{"no"}}, {Name: "X-Forwarded-For", Values: []string{"198.51.100.1, 203.0.113.7"}},
+			{Name: "X-Hop", Values: []string{"no"}},
+			{Name: "X-Mine", Values: []string{"yes"}},
+			{Name: "Sec-WebSocket-Key", Values: []string{"no"}},
+			{Name: "Proxy_Authorization", Values: []string{"no"}},
+			{Name: "X-Forwarded-For", Values: []string{"198.51.100.1, 203.0.113.7"}},
 		},
 		Query: map[string][]string{"own": {"2"}, "sent": {"3"}},
 	}
