@@ -10,8 +10,8 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
-	"example.com/gateway/usageplan"
 	"example.com/gateway/models"
+	"example.com/gateway/usageplan"
 )
 
 type user struct {
