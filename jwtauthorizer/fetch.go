@@ -24,13 +24,13 @@ const (
 
 var (
 	errNotIssuer = errors.New("an issuer's URL has neither a query nor a fragment")
-	errScheme    = errors.New("want an https:// URL, or http:// of a loopback address, for tests: what comes over plain HTTP anyone on the way can replace")
+	errScheme    = errors.New("want an https:// URL, or for tests http:// and a loopback address: over plain HTTP anyone on the way can replace the keys")
 	errUserInfo  = errors.New("a user and a password in a URL end up in logs: set Client to one whose Transport adds them")
 	errRedirects = errors.New("more than 5 redirects")
 	errDowngrade = errors.New("a redirect to another scheme")
 )
 
-// checkURL says whether keys from u can be trusted.
+// checkURL returns why keys from u cannot be trusted.
 func checkURL(u *url.URL) error {
 	switch {
 	case u.User != nil:
@@ -46,7 +46,7 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// fetcher asks an issuer for its keys.
+// fetcher fetches the keys of an issuer.
 type fetcher struct {
 	client     *http.Client
 	issuer     string
@@ -75,8 +75,8 @@ func newFetcher(cfg *Config, algorithms []jose.SignatureAlgorithm) *fetcher {
 	return &fetcher{client: &client, issuer: cfg.Issuer, jwksURL: cfg.JWKSURL, algorithms: algorithms}
 }
 
-// fetch returns the issuer's keys, without those that we cannot use. Where the
-// key set is, it finds out anew each time: issuers move it.
+// fetch returns the keys of the issuer that can be used. It looks up the URL of the key
+// set each time, because issuers move it.
 func (f *fetcher) fetch(ctx context.Context) ([]key, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -105,7 +105,7 @@ func (f *fetcher) fetch(ctx context.Context) ([]key, error) {
 	return keys, nil
 }
 
-// discover asks where the key set is. (OpenID Connect Discovery, section 4.)
+// discover fetches the URL of the key set. (OpenID Connect Discovery, section 4.)
 func (f *fetcher) discover(ctx context.Context) (string, error) {
 	where := strings.TrimSuffix(f.issuer, "/") + "/.well-known/openid-configuration"
 	var document struct {
@@ -128,8 +128,8 @@ func (f *fetcher) discover(ctx context.Context) (string, error) {
 	return document.JWKSURI, nil
 }
 
-// get decodes the JSON at a URL. Its errors wrap none of the client's: what its
-// Transport returns must not say how an upgrade is answered.
+// get decodes the JSON at a URL. It wraps no error of the client, because an error of its
+// Transport must not decide how an upgrade is answered.
 func (f *fetcher) get(ctx context.Context, where string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
@@ -157,8 +157,8 @@ func (f *fetcher) get(ctx context.Context, where string, into any) error {
 	return nil
 }
 
-// parseKey reads one key of a set. One that is not for signatures, or of a kind
-// that we do not know, is left out, as RFC 7517, section 5, wants. One that is not
+// parseKey reads a key of a set. It reports false for a key that is not for signatures or
+// is of an unknown kind: such keys are ignored. (RFC 7517, section 5.) A key that is not
 // public fits no algorithm.
 func parseKey(raw json.RawMessage) (key, bool) {
 	var purpose struct {

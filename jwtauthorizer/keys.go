@@ -14,15 +14,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// key is a public key that may sign tokens.
+// key is a public key that verifies tokens.
 type key struct {
 	id        string
 	algorithm jose.SignatureAlgorithm // "": any that fits its kind
 	public    any
 }
 
-// fits says whether a signature of that algorithm can be by k. A key is for
-// algorithms of its kind alone, whatever the token says: RFC 8725, section 3.1.
+// fits reports whether k can verify signatures of an algorithm. A key is used only with
+// algorithms for its own kind of key, whatever the token says. (RFC 8725, section 3.1.)
 func (k key) fits(algorithm jose.SignatureAlgorithm) bool {
 	if k.algorithm != "" && k.algorithm != algorithm {
 		return false
@@ -41,11 +41,11 @@ func (k key) fits(algorithm jose.SignatureAlgorithm) bool {
 	return false
 }
 
-// algorithmEd25519 is EdDSA with a key of Ed25519, which is all that EdDSA is here.
-// (RFC 9864, section 2.2.)
+// algorithmEd25519 is EdDSA with an Ed25519 key. EdDSA keys of other kinds are not
+// supported here. (RFC 9864, section 2.2.)
 const algorithmEd25519 jose.SignatureAlgorithm = "Ed25519"
 
-// algorithmOf returns the algorithm of a token, whichever name it has.
+// algorithmOf returns the algorithm of a token. For both names of EdDSA it returns EdDSA.
 func algorithmOf(jws *jose.JSONWebSignature) jose.SignatureAlgorithm {
 	algorithm := jose.SignatureAlgorithm(jws.Signatures[0].Protected.Algorithm)
 	if algorithm == algorithmEd25519 {
@@ -54,8 +54,8 @@ func algorithmOf(jws *jose.JSONWebSignature) jose.SignatureAlgorithm {
 	return algorithm
 }
 
-// verifier returns what go-jose verifies a token with. It does not know Ed25519 by
-// that name (v4.1.8).
+// verifier returns the key for go-jose to verify a token with. go-jose v4.1.8 does not
+// know the name Ed25519.
 func (k key) verifier(jws *jose.JSONWebSignature) any {
 	if public, ok := k.public.(ed25519.PublicKey); ok && jws.Signatures[0].Protected.Algorithm == string(algorithmEd25519) {
 		return ed25519Verifier(public)
@@ -75,16 +75,16 @@ func (v ed25519Verifier) VerifyPayload(payload, signature []byte, algorithm jose
 	return nil
 }
 
-// minRSABits is the least size of an RSA key. (RFC 7518, section 3.3.)
+// minRSABits is the smallest size of an RSA key. (RFC 7518, section 3.3.)
 const minRSABits = 2048
 
-// keySet is what we know of the issuer's keys. It never changes.
+// keySet is what is known about the issuer's keys. It never changes.
 type keySet struct {
 	keys  []key
 	until time.Time // the keys are good until then
-	tried time.Time // when they were last asked for
-	next  time.Time // when to ask again
-	err   error     // why there are no keys that are good
+	tried time.Time // when they were last fetched
+	next  time.Time // when to fetch them again
+	err   error     // why no keys are good
 }
 
 func (s *keySet) usable(now time.Time) bool { return len(s.keys) > 0 && now.Before(s.until) }
@@ -103,10 +103,10 @@ func (s *keySet) verify(jws *jose.JSONWebSignature) ([]byte, error) {
 	return nil, refused("the token's signature is wrong")
 }
 
-// find returns the keys that a token can be signed with.
+// find returns the keys that may verify a token.
 func (s *keySet) find(jws *jose.JSONWebSignature) (keys []key) {
 	id, algorithm := jws.Signatures[0].Protected.KeyID, algorithmOf(jws)
-	if id == "" && len(s.keys) != 1 { // OpenID Connect Core, section 10.1: only where there is one key
+	if id == "" && len(s.keys) != 1 { // OpenID Connect Core, section 10.1: only if there is a single key
 		return nil
 	}
 	for _, k := range s.keys {
@@ -117,23 +117,23 @@ func (s *keySet) find(jws *jose.JSONWebSignature) (keys []key) {
 	return keys
 }
 
-// maxTried bounds the keys of one ID that are tried for a token, each of which takes
-// its time. A set with so many is broken, or hostile.
+// maxTried bounds the keys that are tried for one token, because each takes time. An
+// issuer with more keys of the same ID is broken or hostile.
 const maxTried = 8
 
-// mayLack says that a newer set may have a key for a token: one that has an ID, or
-// takes the place of the only one.
+// mayLack reports whether a newer set may have the key of a token that no key fits: the
+// token has a key ID, or the only key may have been replaced.
 func (s *keySet) mayLack(jws *jose.JSONWebSignature) bool {
 	return jws.Signatures[0].Protected.KeyID != "" || len(s.keys) == 1
 }
 
-// retryInterval is how often to ask the issuer for keys when we have none.
+// retryInterval is the time between two fetches while there are no keys.
 const retryInterval = time.Second
 
 var errNoKeys = errors.New("the issuer's key set has no key that we can use")
 
-// keySource keeps the issuer's keys. It asks for them on the goroutine of a call
-// that needs them, one call at a time.
+// keySource keeps the issuer's keys. It fetches them on the goroutine of a call that
+// needs them, one call at a time.
 type keySource struct {
 	fetch           func(context.Context) ([]key, error)
 	refreshInterval time.Duration
@@ -141,7 +141,7 @@ type keySource struct {
 	maxStale        time.Duration
 	log             *slog.Logger
 
-	turn  chan struct{} // who has put the one element in it may fetch and store
+	turn  chan struct{} // a lock: whoever has put the one element into it may fetch and store
 	state atomic.Pointer[keySet]
 }
 
@@ -178,9 +178,9 @@ func (s *keySource) verify(ctx context.Context, jws *jose.JSONWebSignature) ([]b
 	return newer.verify(jws)
 }
 
-// current returns a set that is usable. Where there is none it waits for one;
-// where it is time for a new one, the first call to find out fetches it, while
-// the others go on with what there is.
+// current returns a set that is usable. If there is none, it waits for one. If it is time
+// for a new set, the first call that notices it fetches the set, and the others use the
+// present one.
 func (s *keySource) current(ctx context.Context) (*keySet, error) {
 	set := s.state.Load()
 	now := time.Now()
@@ -199,15 +199,15 @@ func (s *keySource) current(ctx context.Context) (*keySet, error) {
 		}
 	}
 	defer s.release()
-	set = s.state.Load() // another call may have had its turn
+	set = s.state.Load() // another call may have fetched it
 	if !time.Now().Before(set.next) {
 		set = s.refresh(ctx, set)
 	}
 	return set.orErr()
 }
 
-// newer returns a set that may have a key that old lacks. It is old when the
-// issuer has been asked only just.
+// newer returns a set that may have a key that old lacks. It returns old if the set was
+// fetched only a short time ago.
 func (s *keySource) newer(ctx context.Context, old *keySet) (*keySet, error) {
 	if set := s.state.Load(); set != old || time.Since(set.tried) < s.unknownInterval {
 		return set.orErr()
@@ -231,7 +231,7 @@ func (s *keySet) orErr() (*keySet, error) {
 	return nil, s.err
 }
 
-// acquire waits for our turn.
+// acquire waits until this call may fetch.
 func (s *keySource) acquire(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -243,8 +243,8 @@ func (s *keySource) acquire(ctx context.Context) error {
 
 func (s *keySource) release() { <-s.turn }
 
-// refresh asks the issuer for its keys, and keeps those of old when it does not
-// answer. It is our turn.
+// refresh fetches the issuer's keys, and keeps those of old when that fails. The caller
+// has called acquire.
 func (s *keySource) refresh(ctx context.Context, old *keySet) *keySet {
 	keys, err := s.fetch(ctx)
 	now := time.Now()
@@ -253,7 +253,7 @@ func (s *keySource) refresh(ctx context.Context, old *keySet) *keySet {
 	case err == nil && len(keys) > 0:
 		set.next = now.Add(s.refreshInterval)
 		set.until = set.next.Add(s.maxStale)
-	case err == nil: // it has withdrawn them all, so those of old are not good either
+	case err == nil: // the issuer has withdrawn all keys, so those of old are not good either
 		set.next = now.Add(retryInterval)
 	case old.usable(now):
 		set.keys, set.until = old.keys, old.until
@@ -263,7 +263,7 @@ func (s *keySource) refresh(ctx context.Context, old *keySet) *keySet {
 		set.next = now.Add(retryInterval)
 	}
 	switch {
-	case err != nil && set.keys == nil && ctx.Err() != nil: // our caller's time is over, the next one's is not
+	case err != nil && set.keys == nil && ctx.Err() != nil: // this caller's time is over, but not that of the next one
 		return &keySet{err: fmt.Errorf("fetching the issuer's keys: %w", ctx.Err())}
 	case err != nil:
 		set.err = err

@@ -23,15 +23,16 @@ const (
 	maxText     = 1000
 )
 
-// chat is the backend: one method for each route. Its methods remember nothing
-// between two frames but what is in rooms.
+// chat is the backend. It has one method for each route. All that it remembers between
+// two frames is in rooms.
 type chat struct {
 	connections gateway.ConnectionsAPI
 	rooms       *rooms
 	log         *slog.Logger
 }
 
-// frame is all that a client ever receives; Type says which fields are set.
+// frame is the only kind of message that a client receives. Type says which fields are
+// set.
 type frame struct {
 	Type         string     `json:"type"` // joined, left, members, message, help, error
 	Room         string     `json:"room,omitempty"`
@@ -69,8 +70,8 @@ func (c *chat) register(gw *gateway.Gateway) {
 	gw.HandleFunc(gateway.RouteKeyDefault, answer(c.help), gateway.WithRouteResponse())
 }
 
-// answer makes an integration from a function that returns the frame to answer
-// with, nil for none. A refusal becomes a frame of type error.
+// answer makes an integration from a function that returns the answer, or nil for none. A
+// refusal becomes a frame of type error.
 func answer(fn func(context.Context, *gateway.Request) (*frame, error)) gateway.IntegrationFunc {
 	return func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 		f, err := fn(ctx, req)
@@ -120,15 +121,15 @@ func (c *chat) join(ctx context.Context, req *gateway.Request) (*frame, error) {
 		c.pushMembers(ctx, before.room)
 	}
 	c.pushMembers(ctx, room)
-	// QueryEscape, since PathEscape leaves the = of a connection ID as it is.
+	// QueryEscape, because PathEscape does not escape the "=" of a connection ID.
 	c.log.InfoContext(ctx, "joined", "connection_id", req.ConnectionID, "post", fmt.Sprintf(
 		"curl -X POST --data 'hello from curl' 'http://%s/%s/@connections/%s'",
 		req.DomainName, req.Stage, url.QueryEscape(req.ConnectionID)))
 	return &frame{Type: "joined", Room: room, Nickname: nickname, Member: m.ID, ConnectionID: req.ConnectionID}, nil
 }
 
-// sendMessage handles {"action": "sendmessage", "text": "…"}. It answers nothing:
-// the sender receives the message as every other member does.
+// sendMessage handles {"action": "sendmessage", "text": "…"}. It sends no answer: the
+// sender receives the message like every other member.
 func (c *chat) sendMessage(ctx context.Context, req *gateway.Request) (*frame, error) {
 	var in struct{ Text string }
 	if err := json.Unmarshal(req.Body, &in); err != nil {
@@ -160,20 +161,20 @@ func (c *chat) leave(ctx context.Context, req *gateway.Request) (*frame, error) 
 	return &frame{Type: "left", Room: m.room}, nil
 }
 
-// fail is there to be tried: a client whose integration fails receives an error
-// message of the gateway, never the text of the error.
+// fail shows what happens when an integration fails: the client receives an error message
+// of the gateway, never the text of the error.
 func (c *chat) fail(context.Context, *gateway.Request) (*gateway.Response, error) {
 	return nil, errors.New("the route fail always fails")
 }
 
-// help is the $default route: it answers every frame that no other route takes
-// with what there is to say. The page also asks it for the connection ID.
+// help is the $default route. It answers every frame that no other route takes with the
+// list of routes. The page also uses it to learn the connection ID.
 func (c *chat) help(_ context.Context, req *gateway.Request) (*frame, error) {
 	return &frame{Type: "help", Routes: []string{"join", "sendmessage", "leave", "fail"}, ConnectionID: req.ConnectionID}, nil
 }
 
-// pushMembers tells the members of room who they are, again when some of them
-// turn out to be gone.
+// pushMembers sends the list of members to all members of room. If some of them have
+// gone, it removes these and sends the list again.
 func (c *chat) pushMembers(ctx context.Context, room string) {
 	for {
 		members, version := c.rooms.list(room)
@@ -183,8 +184,8 @@ func (c *chat) pushMembers(ctx context.Context, room string) {
 	}
 }
 
-// post sends f to each of members and reports whether it had to remove any
-// whose connection has gone.
+// post sends f to each member, and removes members whose connection has gone. It reports
+// whether there were any.
 func (c *chat) post(ctx context.Context, members []member, f frame) (removed bool) {
 	data, err := json.Marshal(f)
 	if err != nil {
@@ -197,14 +198,14 @@ func (c *chat) post(ctx context.Context, members []member, f frame) (removed boo
 		case errors.Is(err, gateway.ErrGone):
 			c.rooms.leave(m.connectionID)
 			removed = true
-		case err != nil: // such as a client that reads too slowly: it misses this one
+		case err != nil: // for example a client that reads too slowly: it misses this frame
 			c.log.WarnContext(ctx, "post refused", "connection_id", m.connectionID, "error", err)
 		}
 	}
 	return removed
 }
 
-// check refuses an empty or overlong value.
+// check refuses a value that is empty or too long.
 func check(name, value string, most int) error {
 	switch n := utf8.RuneCountInString(value); {
 	case n == 0:
@@ -215,5 +216,5 @@ func check(name, value string, most int) error {
 	return nil
 }
 
-// oneLine trims s and makes one space of every run of white space.
+// oneLine trims s and replaces every run of white space by one space.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

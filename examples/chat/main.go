@@ -27,7 +27,7 @@ import (
 	"example.com/gateway/examples/chat/page"
 )
 
-// stage is the stage's name and so the path of the sockets.
+// stage is the name of the stage, and so the path of the sockets.
 const stage = "chat"
 
 func main() {
@@ -42,8 +42,8 @@ func main() {
 	}
 }
 
-// run serves the chat on addr until ctx ends, then says goodbye to every
-// connection. It writes the addresses that a reader needs to out.
+// run serves the chat on addr until ctx ends, and then closes every connection. It writes
+// the addresses of the page and of the API to out.
 func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -51,12 +51,12 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 	}
 	opts := []gateway.Option{
 		gateway.WithStage(stage, nil),
-		gateway.WithAPI("chat", ln.Addr().String()), // not the Host that a client claims: it ends up in a line to be pasted
+		gateway.WithAPI("chat", ln.Addr().String()), // and not the Host that a client sends: people paste the line with this name into a shell
 		gateway.WithLogger(log),
 	}
-	// The management API is open only because a loopback address can be reached
-	// from this machine alone. On any other address calls are refused, until
-	// gateway.WithManagementAuth says who may make them.
+	// The management API is open only on a loopback address, which nobody can reach from
+	// another machine. On any other address all calls are refused: use
+	// gateway.WithManagementAuth to say who may call.
 	if bound, ok := ln.Addr().(*net.TCPAddr); ok && bound.IP.IsLoopback() {
 		opts = append(opts, gateway.WithoutManagementAuth())
 	}
@@ -70,7 +70,7 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which every way out below calls
+	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which is called on every path below
 	fmt.Fprintf(out, "page: http://%s/\n", ln.Addr())
 	fmt.Fprintf(out, "post: curl -X POST --data 'hello from curl' 'http://%s/%s/@connections/<connection ID, = as %%3D>'\n", ln.Addr(), stage)
 
@@ -80,8 +80,8 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// The gateway goes first: it refuses new clients and closes the sockets, of which
-	// the server does not know.
+	// Shut down the gateway first: it refuses new clients and closes the sockets, which the
+	// server does not know about.
 	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
 }
 

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// maxMembers bounds a room, and with it the size of a list of members.
+// maxMembers bounds the members of a room, and so the size of their list.
 const maxMembers = 100
 
-// member is one connection in a room. Other members see its ID and nickname,
-// never its connection ID: whoever knows that one can post to it.
+// member is a connection in a room. Other members see its ID and its nickname, but never
+// its connection ID, because everybody who knows that ID can post to the connection.
 type member struct {
 	ID       int    `json:"id"`
 	Nickname string `json:"nickname"`
@@ -22,7 +22,7 @@ type member struct {
 type rooms struct {
 	mu      sync.Mutex // guards the fields below; never held across a post
 	lastID  int
-	version int                 // grows with every change, so that a late list can be told from a newer one
+	version int                 // grows with every change, so that a client can ignore a list that comes late
 	members map[string]member   // by connection ID
 	byRoom  map[string][]member // in the order of joining
 }
@@ -31,8 +31,8 @@ func newRooms() *rooms {
 	return &rooms{members: make(map[string]member), byRoom: make(map[string][]member)}
 }
 
-// join puts a connection into room, out of the room it was in. It reports false
-// and changes nothing when the room is full.
+// join moves a connection from its present room, if it is in one, into room. If room is
+// full, it changes nothing and reports false.
 func (r *rooms) join(connectionID, room, nickname string) (member, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,7 +48,7 @@ func (r *rooms) join(connectionID, room, nickname string) (member, bool) {
 	return m, true
 }
 
-// leave removes a connection and returns who it was, false when it was in no room.
+// leave removes a connection and returns its member, or false if it was in no room.
 func (r *rooms) leave(connectionID string) (member, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *rooms) leaveLocked(connectionID string) (member, bool) {
 	return m, true
 }
 
-// member returns who a connection is, false when it is in no room.
+// member returns the member of a connection, or false if it is in no room.
 func (r *rooms) member(connectionID string) (member, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *rooms) member(connectionID string) (member, bool) {
 	return m, ok
 }
 
-// list returns the members of room as they are at version; the slice is the caller's.
+// list returns the members of room, and the version of the list. The slice is a copy.
 func (r *rooms) list(room string) (members []member, version int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,6 +1,6 @@
-// Command httptarget is the chat of examples/chat with its backend in Python: an
-// HTTP service that never holds a socket. The gateway keeps the connections,
-// sends each event to it as a POST, and takes its posts to connections back.
+// Command httptarget is the chat of examples/chat with a backend in Python. The backend
+// is an HTTP service that never holds a socket. The gateway keeps the connections, sends
+// each event to the backend as a POST, and takes the backend's posts to connections.
 //
 //	go run ./examples/httptarget
 //
@@ -29,7 +29,7 @@ import (
 	"example.com/gateway/examples/chat/page"
 )
 
-// stage is the stage's name and so the path of the sockets.
+// stage is the name of the stage, and so the path of the sockets.
 const stage = "chat"
 
 //go:embed backend.py
@@ -87,7 +87,7 @@ func run(ctx context.Context, addr string) error {
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which every way out below calls
+	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which is called on every path below
 	fmt.Printf("page: http://%s/\n", ln.Addr())
 	select {
 	case err = <-failed:
@@ -95,12 +95,13 @@ func run(ctx context.Context, addr string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// The gateway first: its last events need the backend, and posts of that the server.
+	// Shut down the gateway first: its last events need the backend, and the backend's posts
+	// need the server.
 	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
 }
 
-// startBackend runs the service and returns its URL. It ends when its standard
-// input does.
+// startBackend starts the service and returns its URL. The service ends when its standard
+// input ends.
 func startBackend(ctx context.Context) (url string, stop func(), err error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "python3", "-c", backend)
 	cmd.Stderr = os.Stderr

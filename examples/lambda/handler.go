@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// chat is the backend. On AWS its members would be in a table, since a function
-// has no memory of its own.
+// chat is the backend. On AWS its members would be in a table, because a function keeps
+// nothing in memory.
 type chat struct {
 	scheme string // of the management API: https on AWS
 	log    *slog.Logger
@@ -88,7 +88,7 @@ func (c *chat) handle(ctx context.Context, event lambda.WebsocketRequest) (lambd
 	return answer(event, reply{"type": "help", "connectionId": id, "routes": []string{"join", "sendmessage", "leave", "fail"}}, nil)
 }
 
-// answer makes the function's answer of a frame, or of a refusal.
+// answer makes the function's answer from a frame or a refusal.
 func answer(event lambda.WebsocketRequest, f reply, err error) (lambda.Response, error) {
 	var no refusal
 	switch {
@@ -102,7 +102,7 @@ func answer(event lambda.WebsocketRequest, f reply, err error) (lambda.Response,
 	return lambda.Response{StatusCode: http.StatusOK, Body: string(f.encode())}, nil
 }
 
-// encode puts the type first, for whoever reads along.
+// encode writes the type first, so that a frame is easy to read.
 func (f reply) encode() []byte {
 	rest := make(reply, len(f))
 	for k, v := range f {
@@ -183,7 +183,7 @@ func (c *chat) list(room string) (members []member, version int) {
 	return members, c.version
 }
 
-// pushMembers tells the members of room who they are.
+// pushMembers sends the list of members to all members of room.
 func (c *chat) pushMembers(ctx context.Context, event lambda.WebsocketRequest, room string) {
 	for {
 		members, version := c.list(room)
@@ -193,7 +193,7 @@ func (c *chat) pushMembers(ctx context.Context, event lambda.WebsocketRequest, r
 	}
 }
 
-// post sends f to each of members and reports whether any turned out to be gone.
+// post sends f to each member, and reports whether any of them has gone.
 func (c *chat) post(ctx context.Context, event lambda.WebsocketRequest, members []member, f reply) (removed bool) {
 	for _, m := range members {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.callback(event, m.connectionID), bytes.NewReader(f.encode()))
@@ -214,7 +214,7 @@ func (c *chat) post(ctx context.Context, event lambda.WebsocketRequest, members 
 	return removed
 }
 
-// callback is where a connection is posted to, as every sample for AWS builds it.
+// callback returns the URL for posts to a connection, built as in all samples for AWS.
 func (c *chat) callback(event lambda.WebsocketRequest, connectionID string) string {
 	return fmt.Sprintf("%s://%s/%s/@connections/%s", c.scheme, event.RequestContext.DomainName, event.RequestContext.Stage, url.QueryEscape(connectionID))
 }

@@ -1,6 +1,6 @@
-// Command lambda is the chat of examples/chat with its backend as a Lambda
-// handler: handler.go could be deployed to AWS as it is. It gets the service's
-// events, answers with statusCode and body, and posts to connections over HTTP.
+// Command lambda is the chat of examples/chat with a Lambda handler as its backend.
+// handler.go could be deployed to AWS unchanged: it gets the service's events, answers
+// with statusCode and body, and posts to connections over HTTP.
 //
 //	go run ./examples/lambda
 package main
@@ -24,7 +24,7 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// stage is the stage's name and so the path of the sockets.
+// stage is the name of the stage, and so the path of the sockets.
 const stage = "chat"
 
 func main() {
@@ -68,7 +68,7 @@ func run(ctx context.Context, addr string) error {
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which every way out below calls
+	wg.Go(func() { failed <- server.Serve(ln) }) // until Shutdown, which is called on every path below
 	fmt.Printf("page: http://%s/\n", ln.Addr())
 	select {
 	case err = <-failed:
@@ -76,6 +76,6 @@ func run(ctx context.Context, addr string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// The gateway first: the function's last posts need the server.
+	// Shut down the gateway first: the function's last posts need the server.
 	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
 }

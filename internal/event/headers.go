@@ -41,7 +41,7 @@ func UpgradeOf(r *http.Request, traceID string) Upgrade {
 	return up
 }
 
-// isPort says whether text is a port: net/http lets a client write more than digits
+// isPort reports whether text is a port: net/http lets a client write more than digits
 // behind the host.
 func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)

@@ -82,7 +82,7 @@ func DecodeResponse(data []byte) (Response, error) {
 	return r, nil
 }
 
-// isNull says whether a value is absent, or null, which is the same.
+// isNull reports whether a value is absent, or null, which is the same.
 func isNull(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
 
 // decodeStatusCode reads an integer, which may be in quotes: Lambda's own sample for

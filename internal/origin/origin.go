@@ -159,7 +159,7 @@ func isScheme(text string) bool {
 	})
 }
 
-// matches says whether p allows an origin: its text, and what could be read of it.
+// matches reports whether p allows an origin: its text, and what could be read of it.
 func (p *Pattern) matches(text string, o *site) bool {
 	switch {
 	case p.every:
@@ -211,7 +211,7 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// Allowed says whether a request may open a WebSocket: it has no Origin header,
+// Allowed reports whether a request may open a WebSocket: it has no Origin header,
 // since then no browser sent it, or its origin has the host of the request itself,
 // or it matches a pattern. The scheme of the server is not known behind a proxy, and
 // so not compared.
@@ -235,7 +235,7 @@ func (patterns Patterns) Allowed(r *http.Request) bool {
 	return false
 }
 
-// isOf says whether a page of o comes from the host that a Host header names.
+// isOf reports whether a page of o comes from the host that a Host header names.
 // Without a port there, it is the default port of the page's own scheme.
 func (o *site) isOf(host string) bool {
 	own := url.URL{Host: host}

@@ -80,7 +80,7 @@ func (r reference) statement(s object, variables bool) (effect string, applies, 
 		only(s, "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 }
 
-// matches says whether a list, or its negation, is about text, and whether there is
+// matches reports whether a list, or its negation, is about text, and whether there is
 // one of the two, of strings of the form.
 func matches(s object, name, form string, variables bool, flags, text string) (applies, known bool) {
 	value, has := find(s, name)

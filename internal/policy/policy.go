@@ -63,7 +63,7 @@ func Parse(raw json.RawMessage) (*Document, error) {
 	return d, nil
 }
 
-// Decide says whether d allows an action on a resource. Actions match in any
+// Decide reports whether d allows an action on a resource. Actions match in any
 // case; * stands for any text and ? for one character in both. NotAction and
 // NotResource apply where the list does not match. One statement that denies
 // overrules all that allow.
@@ -207,7 +207,7 @@ func textOrNone(raw json.RawMessage) bool {
 	return raw == nil || ok
 }
 
-// wildcard says whether pattern matches all of text: * any characters, ? one.
+// wildcard reports whether pattern matches all of text: * any characters, ? one.
 // It takes at most len(pattern) times len(text) steps.
 func wildcard(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
