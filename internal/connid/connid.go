@@ -6,11 +6,12 @@
 //
 //	4 node tag | 7 random | 2 check
 //
-// Any node can tell, without having seen an ID before, whether it was ever issued
-// (the check) and by which node (the tag). The check only finds mistakes and inventions,
-// and everybody can compute it. The 56 random bits keep an ID from being guessed. A
-// message ID ends with the last 5 bytes of its connection's ID, as in the service. It
-// gives away 24 of the random bits, so it belongs in the log only.
+// From an ID alone each node can find out whether it was ever issued (by the check) and
+// by which node (by the tag). The check finds typing mistakes and invented IDs, but it is
+// no secret: everybody can compute it. Nobody can guess an ID, because 56 bits are random.
+//
+// A message ID ends with the last 5 bytes of its connection's ID, as in the service. It
+// shows 24 of the random bits, so it belongs only into the log.
 package connid
 
 import (
@@ -27,15 +28,15 @@ const (
 	rawSize   = 13
 	// Length is the number of characters of an ID.
 	Length = 20
-	// RequestLength is the number of characters of a request ID, one "=" at the end.
+	// RequestLength is the number of characters of a request ID, with one "=" at the end.
 	RequestLength = 16
 	requestSize   = 11
-	// tailSize is how many of a connection ID's bytes its message IDs repeat.
+	// tailSize is the number of bytes of a connection ID that its message IDs repeat.
 	tailSize = 5
 )
 
-// NewTag returns a node tag. IDs that carry it do not begin with "-", which
-// command lines would take for an option.
+// NewTag returns a node tag. IDs with this tag do not begin with "-", because command
+// lines would take them for an option.
 func NewTag() uint32 {
 	const dash = 62 // its value in the alphabet
 	for {
@@ -45,7 +46,7 @@ func NewTag() uint32 {
 	}
 }
 
-// New returns a new ID that carries tag.
+// New returns a new ID with tag.
 func New(tag uint32) string {
 	var raw [rawSize]byte
 	binary.BigEndian.PutUint32(raw[:], tag)
@@ -54,8 +55,8 @@ func New(tag uint32) string {
 	return encode(raw[:])
 }
 
-// Parse returns the node tag of id. It reports false if no node ever issued id:
-// its form is wrong, or its check does not fit.
+// Parse returns the node tag of id. It reports false if no node has issued id, because its
+// form is wrong or its check does not fit.
 func Parse(id string) (tag uint32, ok bool) {
 	raw, ok := decode(id)
 	if !ok || binary.BigEndian.Uint16(raw[rawSize-checkSize:]) != check(raw[:rawSize-checkSize]) {
@@ -64,8 +65,8 @@ func Parse(id string) (tag uint32, ok bool) {
 	return binary.BigEndian.Uint32(raw[:]), true
 }
 
-// NewRequest returns an ID for one request: 11 bytes, 16 characters that end in
-// "=". It is unique enough to find a request in a log. It is not a secret.
+// NewRequest returns an ID for a request: 11 bytes in 16 characters that end in "=". It is
+// unique enough to find a request in a log. It is not a secret.
 func NewRequest() string {
 	var text [RequestLength]byte
 	putRequest(&text)
@@ -100,7 +101,7 @@ func putMessage(text *[Length]byte, tail Tail) {
 	base64.URLEncoding.Encode(text[:], raw[:])
 }
 
-// Tail is the end that all message IDs of a connection share.
+// Tail is the end that all message IDs of a connection have.
 type Tail [tailSize]byte
 
 // TailOf returns the tail of a connection ID.
@@ -109,7 +110,7 @@ func TailOf(id string) Tail {
 	return Tail(raw[rawSize-tailSize:])
 }
 
-// IDs holds the two IDs of one message, without an allocation of its own.
+// IDs has the memory for the two IDs of one message, so that they need no allocation.
 type IDs struct {
 	request [RequestLength]byte
 	message [Length]byte
@@ -123,7 +124,7 @@ func (ids *IDs) Make(tail Tail) (request, message string) {
 	return ids.Strings()
 }
 
-// Strings returns again what Make returned.
+// Strings returns the IDs that Make returned.
 func (ids *IDs) Strings() (request, message string) {
 	return unsafe.String(&ids.request[0], len(ids.request)), unsafe.String(&ids.message[0], len(ids.message))
 }
@@ -141,7 +142,7 @@ func decode(id string) (raw [rawSize]byte, ok bool) {
 	}
 	var text [Length]byte
 	copy(text[:], id)
-	var out [rawSize + 2]byte // Decode wants room for the padding
+	var out [rawSize + 2]byte // Decode needs space for the padding
 	n, err := base64.URLEncoding.Strict().Decode(out[:], text[:])
 	if err != nil || n != rawSize {
 		return raw, false
@@ -150,7 +151,7 @@ func decode(id string) (raw [rawSize]byte, ok bool) {
 	return raw, true
 }
 
-// check is CRC-16/CCITT. It finds every change of up to 16 neighbouring bits, and so
+// check is CRC-16/CCITT. It detects every change of up to 16 neighbouring bits, and so
 // every ID in which one character was changed.
 func check(b []byte) uint16 {
 	crc := uint16(0x1d0f)

@@ -9,23 +9,22 @@ import (
 	"time"
 )
 
-// TraceID returns the X-Amzn-Trace-Id of a request. It follows from the request's ID
-// and time, so that everybody who is told of the request gets the same one.
+// TraceID returns the X-Amzn-Trace-Id of a request. It is made from the request's ID and
+// time, so that everybody who sees the request gets the same trace ID.
 func TraceID(requestID string, requestTime time.Time) string {
 	h := fnv.New128a()
 	_, _ = h.Write([]byte(requestID))
 	return fmt.Sprintf("Root=1-%08x-%s", uint32(requestTime.Unix()), hex.EncodeToString(h.Sum(nil)[:12]))
 }
 
-// Answer holds the IDs that name an answer of the management API, in the service's
-// forms.
+// Answer has the IDs of an answer of the management API, in the forms of the service.
 type Answer struct {
 	Request string // see [NewRequest]
 	UUID    string // a random UUID (RFC 9562, version 4)
 	Trace   string // for X-Amzn-Trace-Id
 }
 
-// NewAnswer returns the IDs of an answer that is given now. They share one allocation.
+// NewAnswer returns the IDs for an answer at this time. They share one allocation.
 func NewAnswer(now time.Time) Answer {
 	var buf [128]byte
 	b := appendRequest(buf[:0])

@@ -1,5 +1,5 @@
-// Package deadline has a context with a deadline that costs no timer until
-// somebody waits for it: most integrations return before they look.
+// Package deadline has a context with a deadline. It starts a timer only when somebody
+// waits for it, because most integrations return before that.
 package deadline
 
 import (
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Context is a [context.Context] that ends after its timeout, with its parent, or
-// when [Context.Cancel] is called. Its timer and channel are made at the first
-// call of Done. A Context is used once and must not be copied.
+// Context is a [context.Context] that ends after its timeout, with its parent, or when
+// [Context.Cancel] is called. The first call of Done makes its timer and its channel. A
+// Context is used once, and must not be copied.
 type Context struct {
 	parent  context.Context //nolint:containedctx // this is a context
 	started time.Time
@@ -24,17 +24,17 @@ type Context struct {
 
 var _ context.Context = (*Context)(nil)
 
-// Init makes c ready: a child of parent that ends when timeout has passed since start.
-// A timeout of 0 or less is none. Init is a method, not a constructor, so that a Context can be
-// a field of another value.
+// Init makes c a child of parent that ends when timeout has passed since start. A timeout
+// of 0 or less means none. Init is a method and not a constructor, so that a Context can
+// be a field of another value.
 func (c *Context) Init(parent context.Context, start time.Time, timeout time.Duration) {
 	c.parent, c.started, c.timeout = parent, start, timeout
 }
 
-// Start returns the time that Init was given.
+// Start returns the start that Init got.
 func (c *Context) Start() time.Time { return c.started }
 
-// Cancel ends the context and frees what it holds. It may be called twice.
+// Cancel ends the context and releases its timer. It may be called more than once.
 func (c *Context) Cancel() {
 	c.mu.Lock()
 	c.canceled = true
@@ -57,7 +57,7 @@ func (c *Context) Deadline() (time.Time, bool) {
 	return until, true
 }
 
-// Until returns when the timeout will have passed, the zero time if there is none.
+// Until returns the time at which the context ends, or the zero time without a timeout.
 func (c *Context) Until() time.Time {
 	if c.timeout <= 0 {
 		return time.Time{}
@@ -86,8 +86,8 @@ func (c *Context) Err() error {
 	return nil
 }
 
-// Value implements [context.Context]. Once there is a channel, the standard
-// library finds its own context through it and needs no goroutine to watch us.
+// Value implements [context.Context]. Once there is a channel, the standard library finds
+// its own context with Value, and then starts no goroutine to watch c.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	inner := c.inner

@@ -1,6 +1,6 @@
 // Package endpoint has the HTTP client that calls the backends of a gateway. All
-// integrations of a gateway share one, whoever calls them, so that connections are
-// used again and can be closed with the gateway.
+// integrations of a gateway share one client, so that connections are reused, and are
+// closed with the gateway.
 package endpoint
 
 import (
@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	// idlePerHost is how many idle connections to a host are kept.
+	// idlePerHost is the number of idle connections that are kept for each host.
 	idlePerHost = 64
-	// headerBytes bounds the headers of an answer. An error may quote them, and then
-	// they are in the log.
+	// headerBytes bounds the headers of an answer. An error may quote them, and the log
+	// then contains them.
 	headerBytes = 64 << 10
 )
 
-// Client makes an HTTP client when it is first needed. The zero value is ready; it
-// must not be copied after its first use.
+// Client makes an HTTP client when it is first needed. The zero value is ready to use. A
+// Client must not be copied after its first use.
 type Client struct {
 	once   sync.Once // guards making client
 	client *http.Client
 }
 
-// HTTP returns the client. It follows no redirect, passes bodies on as they are, and
-// keeps idle connections for 90 seconds, or until Close.
+// HTTP returns the client. It follows no redirect, does not decompress bodies, and keeps
+// idle connections for 90 seconds or until Close.
 func (c *Client) HTTP() *http.Client {
 	c.once.Do(func() {
 		c.client = WithoutRedirects(&http.Client{Transport: &http.Transport{
@@ -45,8 +45,8 @@ func (c *Client) HTTP() *http.Client {
 	return c.client
 }
 
-// Close closes the connections that are idle, and those that become so before the
-// next call.
+// Close closes the connections that are idle, and those that become idle before the next
+// call.
 func (c *Client) Close() { c.HTTP().CloseIdleConnections() }
 
 // clientKey is the key of a Client in a context.
@@ -57,8 +57,8 @@ func NewContext(ctx context.Context, c *Client) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
 }
 
-// For returns the client that serves the integration that ctx comes from, and that
-// of otherwise for any other context.
+// For returns the client in ctx, which is the context of an integration. For any other
+// context it returns the client of otherwise.
 func For(ctx context.Context, otherwise *Client) *http.Client {
 	if c, ok := ctx.Value(clientKey{}).(*Client); ok {
 		return c.HTTP()
@@ -66,12 +66,12 @@ func For(ctx context.Context, otherwise *Client) *http.Client {
 	return otherwise.HTTP()
 }
 
-// errProxyHost is of a request whose Host header would choose the server.
+// errProxyHost refuses a request whose Host header would choose the server.
 var errProxyHost = errors.New("the Host header is not the host of the URL, and the request goes through a proxy, which would ask the server that the header names: map no Host, or exempt the host of the URL from the proxy")
 
-// CheckHost refuses a request with another Host header than its URL's host when
-// client sends it through a proxy: net/http tells the proxy the header's host alone,
-// and a client of the gateway may have chosen it.
+// CheckHost refuses a request that client sends through a proxy, if its Host header is
+// not the host of its URL. net/http tells the proxy only the host of the header, which a
+// client of the gateway may have chosen.
 func CheckHost(client *http.Client, r *http.Request) error {
 	if r.URL.Scheme != "http" || r.Host == "" || r.Host == r.URL.Host { // a proxy of https connects to the URL's host
 		return nil
@@ -85,7 +85,7 @@ func CheckHost(client *http.Client, r *http.Request) error {
 		return nil
 	}
 	proxy, err := t.Proxy(r)
-	if err == nil && proxy != nil && (proxy.Scheme == "http" || proxy.Scheme == "https") { // SOCKS gets the URL's host
+	if err == nil && proxy != nil && (proxy.Scheme == "http" || proxy.Scheme == "https") { // a SOCKS proxy gets the URL's host
 		return errProxyHost
 	}
 	return err

@@ -1,9 +1,9 @@
-// Package event writes the JSON events that the service hands to a Lambda
-// function, and reads the JSON that the function answers.
+// Package event writes the JSON events that the service passes to a Lambda function, and
+// reads the JSON with which the function answers.
 //
-// The events have exactly the keys of the service's, in its order; what is absent
-// there is absent here. They are written without reflection, so that a MESSAGE
-// costs no allocation but the growth of the buffer.
+// The events have exactly the keys of the service's events, in the same order. They are
+// written without reflection, so that a MESSAGE event needs no allocation except to extend
+// the buffer.
 package event
 
 import (
@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// Event is what any of the events is made of. A func takes the fields that its
-// event has and leaves the others alone.
+// Event has the data for all kinds of events. Each function reads the fields that its kind
+// of event has, and ignores the others.
 type Event struct {
 	RouteKey     string
 	RequestID    string
@@ -31,9 +31,9 @@ type Event struct {
 
 	StageVariables map[string]string
 
-	// Authorizer is what an authorizer returned: principalId and its context, all
-	// strings, and on CONNECT integrationLatency, an int64. nil means that there was
-	// none.
+	// Authorizer is what an authorizer returned: principalId and the context, which are
+	// strings, and on CONNECT integrationLatency, which is an int64. nil means that there
+	// is no authorizer.
 	Authorizer map[string]any
 	// Caller is the IAM identity of the client; the zero value means none.
 	Caller Caller
@@ -47,10 +47,10 @@ type Event struct {
 	MethodARN string  // the authorizer's event
 }
 
-// Caller is an IAM identity, as requestContext.identity has it.
+// Caller is an IAM identity, as in requestContext.identity.
 type Caller struct{ AccountID, PrincipalID, ARN string }
 
-// requestTimeLayout is how the service writes requestTime, in UTC.
+// requestTimeLayout is the layout of requestTime in the service, which is in UTC.
 const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
 
 // AppendConnect appends the CONNECT event.
@@ -75,8 +75,8 @@ func AppendMessage(dst []byte, e *Event) []byte {
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
 
-// AppendDisconnect appends the DISCONNECT event. Its headers are not a client's:
-// the service makes them up.
+// AppendDisconnect appends the DISCONNECT event. Its headers are not those of the client:
+// the service invents them.
 func AppendDisconnect(dst []byte, e *Event) []byte {
 	dst = appendHeaders(append(dst, '{'), Headers{
 		{"Host", []string{e.DomainName}},
@@ -90,9 +90,9 @@ func AppendDisconnect(dst []byte, e *Event) []byte {
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
 
-// AppendAuthorizer appends the event of a Lambda REQUEST authorizer. Unlike the
-// others it has the headers about the connection, empty objects where there are
-// no values, and neither body nor isBase64Encoded.
+// AppendAuthorizer appends the event of a Lambda REQUEST authorizer. Unlike the other
+// events it has the headers about the connection, it has empty objects if there are no
+// values, and it has neither body nor isBase64Encoded.
 func AppendAuthorizer(dst []byte, e *Event) []byte {
 	dst = appendString(append(dst, `{"type":"REQUEST","methodArn":`...), e.MethodARN)
 	dst = appendHeaders(append(dst, ','), e.AuthorizerHeaders())
@@ -105,7 +105,7 @@ func AppendAuthorizer(dst []byte, e *Event) []byte {
 	return append(appendContextEnd(dst, &own), '}')
 }
 
-// appendHeaders appends "headers", where the last value wins, and
+// appendHeaders appends "headers", which has the last value of each header, and
 // "multiValueHeaders", with a comma after each.
 func appendHeaders(dst []byte, fields Headers) []byte {
 	dst = append(dst, `"headers":{`...)
@@ -121,8 +121,8 @@ func appendHeaders(dst []byte, fields Headers) []byte {
 	return append(dst, `},`...)
 }
 
-// appendQuery appends both forms of the query. The last value wins, as with
-// headers.
+// appendQuery appends both forms of the query. As with headers, the first form has the
+// last value of each parameter.
 func appendQuery(dst []byte, query map[string][]string) []byte {
 	names := make([]string, 0, len(query))
 	for name, values := range query {
@@ -210,7 +210,7 @@ func appendStringMap(dst []byte, m map[string]string) []byte {
 	return append(dst, '}')
 }
 
-// appendAuthorizer appends strings and numbers, with their keys sorted.
+// appendAuthorizer appends an object of strings and numbers, sorted by their keys.
 func appendAuthorizer(dst []byte, m map[string]any) []byte {
 	var few [16]string
 	dst = append(dst, '{')
@@ -247,7 +247,7 @@ func appendStrings(dst []byte, values []string) []byte {
 	return append(dst, ']')
 }
 
-// appendKey appends the key of an object's n-th member.
+// appendKey appends the key of the n-th member of an object.
 func appendKey(dst []byte, n int, name string) []byte {
 	if n > 0 {
 		dst = append(dst, ',')
@@ -255,8 +255,8 @@ func appendKey(dst []byte, n int, name string) []byte {
 	return append(appendString(dst, name), ':')
 }
 
-// appendString appends s as a JSON string. Bytes that are not valid UTF-8 become
-// U+FFFD each. Nothing is escaped that JSON does not want escaped.
+// appendString appends s as a JSON string. Each byte that is not valid UTF-8 becomes
+// U+FFFD. Only those characters are escaped that JSON requires to be escaped.
 func appendString[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -285,7 +285,7 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 			begin = n
 			continue
 		}
-		// The conversion of so few bytes stays on the stack.
+		// The conversion of so few bytes does not allocate.
 		r, size := utf8.DecodeRuneInString(string(s[n:min(n+utf8.UTFMax, len(s))]))
 		if r == utf8.RuneError && size == 1 {
 			dst = append(dst, s[begin:n]...)
@@ -298,5 +298,5 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
-// canonical is how response headers are compared and returned.
+// canonical returns the name of a response header in the form for comparing and returning.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }

@@ -12,20 +12,19 @@ import (
 
 // Upgrade is the client's upgrade request.
 type Upgrade struct {
-	// Host is that of the request. "" means the domain name.
+	// Host is the Host of the request. "" means the domain name.
 	Host string
-	// Header has canonical names, as net/http's.
+	// Header has canonical names, as in net/http.
 	Header map[string][]string
 	Query  map[string][]string
-	// Proto and Port are where the client connected: "https", "443".
+	// Proto and Port say how the client connected: "https", "443".
 	Proto, Port string
-	// TraceID is the X-Amzn-Trace-Id, unless the client sent one itself.
+	// TraceID is the X-Amzn-Trace-Id. It is not used if the client sent one itself.
 	TraceID string
 }
 
-// UpgradeOf returns what events, templates, mappings, identity sources and HTTP
-// endpoints are told of an upgrade request. r is nil in a request that a program
-// made by hand.
+// UpgradeOf returns the data about an upgrade request for events, templates, mappings,
+// identity sources and HTTP endpoints. r is nil in a request that a program made by hand.
 func UpgradeOf(r *http.Request, traceID string) Upgrade {
 	up := Upgrade{Proto: "http", Port: "80", TraceID: traceID}
 	if r == nil {
@@ -41,24 +40,24 @@ func UpgradeOf(r *http.Request, traceID string) Upgrade {
 	return up
 }
 
-// isPort reports whether text is a port: net/http lets a client write more than digits
-// behind the host.
+// isPort reports whether text is a port. net/http lets a client write other characters
+// than digits after the host.
 func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
 }
 
-// Header is a header of the upgrade request in the service's spelling.
+// Header is a header of the upgrade request, in the spelling of the service.
 type Header struct {
 	Name   string
 	Values []string // at least one
 }
 
-// Headers are the headers of an upgrade request, as they are once the service's
-// front end has added its own, in the order of their names.
+// Headers are the headers of an upgrade request with those that the service's front end
+// adds, sorted by name.
 type Headers []Header
 
-// Values returns the values of a header, whatever the case of its name.
+// Values returns the values of a header. Upper and lower case of its name are the same.
 func (h Headers) Values(name string) []string {
 	for _, header := range h {
 		if strings.EqualFold(header.Name, name) {
@@ -68,8 +67,8 @@ func (h Headers) Values(name string) []string {
 	return nil
 }
 
-// Headers returns the headers that the integration of $connect sees: the client's,
-// except those about its connection, and the front end's. X-Forwarded-For ends with
+// Headers returns the headers for the integration of $connect: those of the client,
+// except those about its connection, and those of the front end. X-Forwarded-For ends with
 // the client's address, whatever the client sent.
 func (e *Event) Headers() Headers {
 	up := &e.Upgrade
@@ -102,8 +101,8 @@ func (e *Event) Headers() Headers {
 	))
 }
 
-// AuthorizerHeaders returns the headers that an authorizer sees: the integration's,
-// and those about the connection as the service's front end leaves them.
+// AuthorizerHeaders returns the headers for an authorizer: those for the integration, and
+// those about the connection as the service's front end changes them.
 func (e *Event) AuthorizerHeaders() Headers {
 	return sorted(append(e.Headers(),
 		Header{"Connection", []string{"upgrade"}},
@@ -117,7 +116,7 @@ func sorted(headers Headers) Headers {
 	return headers
 }
 
-// compareFold orders header names as the service does, whatever their case.
+// compareFold orders header names as the service does, without regard to case.
 func compareFold(a, b string) int {
 	for n := range min(len(a), len(b)) {
 		if x, y := lower(a[n]), lower(b[n]); x != y {
@@ -134,8 +133,8 @@ func lower(c byte) byte {
 	return c
 }
 
-// spelling undoes what net/http does to the names that begin with Sec-WebSocket.
-// Of others the client's own spelling is lost.
+// spelling returns a name that begins with Sec-Websocket in its usual spelling, which
+// net/http has changed. The client's own spelling of other names is lost.
 func spelling(name string) string {
 	if rest, ok := strings.CutPrefix(name, "Sec-Websocket-"); ok {
 		return "Sec-WebSocket-" + rest

@@ -12,31 +12,30 @@ import (
 	"unicode/utf8"
 )
 
-// ErrMalformed is wrapped by the errors about an answer that the service does not
-// understand.
+// ErrMalformed is the error for an answer that the service does not understand. Other
+// errors wrap it.
 var ErrMalformed = errors.New("malformed response")
 
-// Response is what a function answered.
+// Response is the answer of a function.
 type Response struct {
-	// None says that it answered nothing: null, or no bytes.
+	// None is true for an empty answer: null, or no bytes.
 	None bool
-	// HasStatusCode says whether there was a statusCode, which $connect requires.
+	// HasStatusCode is true if there is a statusCode. $connect requires it.
 	HasStatusCode bool
 	StatusCode    int
-	// Header has canonical names. It is nil where there are none.
+	// Header has canonical names. It is nil if there are no headers.
 	Header map[string][]string
-	// Body is decoded already. It may be part of what was read.
+	// Body is decoded. It may share memory with the text that was read.
 	Body []byte
 }
 
-// DecodeResponse reads the answer of a function to a proxy integration. It is as
-// strict as the service: another top-level key than the five that the service
-// knows, in exactly this spelling, or a value of the wrong type, is an error that
-// wraps [ErrMalformed]. Of duplicate keys the last one counts.
+// DecodeResponse reads the answer of a function to a proxy integration. It is as strict as
+// the service: a top-level key that is not one of the service's five keys, in exactly that
+// spelling, and a value of the wrong type are errors that wrap [ErrMalformed]. If a key
+// occurs twice, the last value counts.
 //
-// A statusCode may be text of digits, which Lambda's own samples write.
-// A value in headers may be a number or a boolean, which the service turns into
-// text; null is left out.
+// A statusCode may be text of digits, as in Lambda's own samples. A value in headers may
+// be a number or a boolean, which becomes text, as in the service. Null is left out.
 func DecodeResponse(data []byte) (Response, error) {
 	data = bytes.Trim(data, " \t\r\n")
 	if len(data) == 0 || string(data) == "null" {
@@ -82,7 +81,7 @@ func DecodeResponse(data []byte) (Response, error) {
 	return r, nil
 }
 
-// isNull reports whether a value is absent, or null, which is the same.
+// isNull reports whether a value is absent or null, which means the same.
 func isNull(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }
 
 // decodeStatusCode reads an integer, which may be in quotes: Lambda's own sample for
@@ -110,7 +109,8 @@ func decodeStatusCode(raw []byte) (code int, ok bool, err error) {
 	return int(f), true, nil
 }
 
-// decodeHeaders merges headers and multiValueHeaders, of which the latter wins.
+// decodeHeaders merges headers and multiValueHeaders. A header that is in both is taken
+// from multiValueHeaders.
 func decodeHeaders(single, multi []byte) (map[string][]string, error) {
 	if isNull(single) && isNull(multi) {
 		return nil, nil
@@ -195,8 +195,8 @@ func scalar(raw []byte) (text string, ok bool) {
 	return string(raw), true
 }
 
-// unquote returns the text of a valid JSON string, as valid UTF-8. It is part of
-// raw where nothing has to change.
+// unquote returns the text of a valid JSON string, as valid UTF-8. It is a part of raw if
+// nothing has to be decoded.
 func unquote(raw []byte) []byte {
 	inner := raw[1 : len(raw)-1]
 	escape := bytes.IndexByte(inner, '\\')
@@ -230,7 +230,7 @@ func unquote(raw []byte) []byte {
 		case 'u':
 			r := hex4(inner[n:])
 			n += 4
-			if utf16.IsSurrogate(r) { // the second half, or U+FFFD for one alone
+			if utf16.IsSurrogate(r) { // needs the second half, and is U+FFFD without it
 				pair := unicode.ReplacementChar
 				if bytes.HasPrefix(inner[n:], []byte(`\u`)) {
 					pair = utf16.DecodeRune(r, hex4(inner[n+2:]))
@@ -247,7 +247,7 @@ func unquote(raw []byte) []byte {
 	return toValidUTF8(out)
 }
 
-// hex4 returns what four hexadecimal digits mean.
+// hex4 returns the value of four hexadecimal digits.
 func hex4(digits []byte) (r rune) {
 	for _, c := range digits[:4] {
 		switch {
@@ -269,7 +269,7 @@ func toValidUTF8(b []byte) []byte {
 	return []byte(string([]rune(string(b))))
 }
 
-// clip bounds what an error repeats.
+// clip shortens text for an error.
 func clip(s string) string {
 	if len(s) > 64 {
 		return s[:64] + "…"

@@ -2,8 +2,8 @@ package event
 
 import "bytes"
 
-// scanner steps through the members of a JSON object or the elements of an array.
-// The text has to be valid JSON: it trusts every byte.
+// scanner reads the members of a JSON object or the elements of an array, one after the
+// other. The text must be valid JSON: it does not check it.
 type scanner struct {
 	rest   []byte
 	object bool
@@ -36,7 +36,7 @@ func (s *scanner) next() bool {
 // key returns the member's name.
 func (s *scanner) key() []byte { return unquote(s.name) }
 
-// extent returns the length of the value that text begins with.
+// extent returns the length of the value at the beginning of text.
 func extent(text []byte) int {
 	switch text[0] {
 	case '"':

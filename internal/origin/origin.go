@@ -1,5 +1,5 @@
-// Package origin decides whether the page that opens a WebSocket may do so, by
-// the Origin header of the request (RFC 6454; RFC 6455, section 10.2).
+// Package origin decides by the Origin header of a request whether a page may open a
+// WebSocket. (RFC 6454; RFC 6455, section 10.2.)
 package origin
 
 import (
@@ -13,22 +13,22 @@ import (
 	"strings"
 )
 
-// Patterns are the origins that are allowed besides the server's own. The zero
-// value has none. It is safe for concurrent use as long as nobody changes it.
+// Patterns are the origins that are allowed in addition to the server's own. The zero
+// value has none. It is safe for concurrent use as long as it is not changed.
 type Patterns []Pattern
 
 // Pattern is one origin, or a set of origins. Make it with [Parse].
 type Pattern struct {
 	every  bool   // "*"
-	opaque string // an origin without a host, in full: "null" or "file://"
+	opaque string // the whole text of an origin without a host: "null" or "file://"
 
-	scheme string // "" is any
+	scheme string // "": any
 	host   string // as hostOf returns it; "*" stands for any text
-	port   string // "" is any; never "" after a scheme that has a default port
+	port   string // "": any; never "" with a scheme that has a default port
 }
 
-// The two origins without a host that a pattern can name. Pages of a sandboxed
-// frame and of data: URLs have the first, files and Electron programs the second.
+// The two origins without a host that a pattern can name. Pages in a sandboxed frame and
+// pages of data: URLs have the first. Files and Electron programs have the second.
 const (
 	opaqueNull = "null"
 	opaqueFile = "file://"
@@ -88,8 +88,8 @@ func Parse(text string) (Pattern, error) {
 	return p, nil
 }
 
-// splitPort splits "host:port" and "[address]:port". A colon without a port is
-// left to parsePort.
+// splitPort splits "host:port" and "[address]:port". It leaves a colon without a port to
+// parsePort.
 func splitPort(text string) (host, port string, err error) {
 	if end := strings.LastIndexByte(text, ']'); strings.HasPrefix(text, "[") && end > 0 {
 		if host, port = text[:end+1], text[end+1:]; port != "" && port[0] != ':' {
@@ -107,7 +107,7 @@ func splitPort(text string) (host, port string, err error) {
 	return text[:colon], text[colon:], nil
 }
 
-// parsePort takes "", ":*" or ":" and a number.
+// parsePort reads "", ":*", or ":" with a number.
 func parsePort(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -141,7 +141,7 @@ func parseHost(text string) (string, error) {
 		return "", fmt.Errorf("%q is not ASCII: write the name as browsers send it, in Punycode (xn--…)", text)
 	case at >= 0:
 		return "", fmt.Errorf("the host %q has the character %q: want letters, digits, \"-\", \"_\", \".\" and \"*\", one pattern for each argument", text, text[at])
-	case text == ".": // Electron programs with a scheme of their own are at app://.
+	case text == ".": // as in app://., the origin of Electron programs with their own scheme
 	case text[0] == '.' || strings.Contains(text, ".."):
 		return "", fmt.Errorf("the host %q has an empty part: for all subdomains write \"*.example.com\"", text)
 	}
@@ -159,7 +159,8 @@ func isScheme(text string) bool {
 	})
 }
 
-// matches reports whether p allows an origin: its text, and what could be read of it.
+// matches reports whether p allows an origin. text is the whole origin, and o its parts as
+// far as they could be read.
 func (p *Pattern) matches(text string, o *site) bool {
 	switch {
 	case p.every:
@@ -176,8 +177,8 @@ func (p *Pattern) matches(text string, o *site) bool {
 // site is an origin with a host.
 type site struct{ scheme, host, port string }
 
-// siteOf reads the text of an Origin header. It returns the zero site when there is
-// no host in it, and false when it is not a URL.
+// siteOf reads the text of an Origin header. It returns the zero site if the text has no
+// host, and false if it is not a URL.
 func siteOf(text string) (s site, ok bool) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -193,7 +194,7 @@ func siteOf(text string) (s site, ok bool) {
 	return s, true
 }
 
-// hostOf returns a host in the form in which two of them can be compared.
+// hostOf returns a host in a form in which hosts can be compared.
 func hostOf(name string) string {
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.String()
@@ -211,10 +212,10 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// Allowed reports whether a request may open a WebSocket: it has no Origin header,
-// since then no browser sent it, or its origin has the host of the request itself,
-// or it matches a pattern. The scheme of the server is not known behind a proxy, and
-// so not compared.
+// Allowed reports whether a request may open a WebSocket. That is so if it has no Origin
+// header, because then no browser sent it; if its origin has the host of the request
+// itself; or if its origin matches a pattern. Schemes are not compared, because behind a
+// proxy the server does not know its own.
 func (patterns Patterns) Allowed(r *http.Request) bool {
 	text := r.Header.Get("Origin")
 	if text == "" {
@@ -235,8 +236,8 @@ func (patterns Patterns) Allowed(r *http.Request) bool {
 	return false
 }
 
-// isOf reports whether a page of o comes from the host that a Host header names.
-// Without a port there, it is the default port of the page's own scheme.
+// isOf reports whether o has the host and the port of a Host header. If the header has no
+// port, it means the default port of o's scheme.
 func (o *site) isOf(host string) bool {
 	own := url.URL{Host: host}
 	port := own.Port()

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Members returns the members of a JSON object. A name that comes twice is an error,
-// as other readers of the object may see another one of the two.
+// Members returns the members of a JSON object. A name that occurs twice is an error,
+// because other readers of the object may use the other value.
 func Members(raw []byte) (map[string]json.RawMessage, error) {
 	errNoObject := errors.New("it is no object")
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -37,13 +37,13 @@ func Members(raw []byte) (map[string]json.RawMessage, error) {
 		return nil, errNoObject
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errNoObject // something follows
+		return nil, errNoObject // there is text after the object
 	}
 	return members, nil
 }
 
-// known returns the members of an object that has no others than those of names, and
-// no null, which the service refuses, too.
+// known returns the members of an object. A member that is not in names is an error, and
+// so is null, as in the service.
 func known(raw []byte, names ...string) (map[string]json.RawMessage, error) {
 	members, err := Members(raw)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package policy evaluates IAM policy documents, as far as an API needs them: the
-// effect of actions and resources, with wildcards.
+// Package policy evaluates the part of IAM policy documents that an API needs: the effect
+// of statements on actions and resources, with wildcards.
 package policy
 
 import (
@@ -10,34 +10,39 @@ import (
 	"unicode/utf8"
 )
 
-// Decision is what a policy says. The zero value denies.
+// Decision is the decision of a policy. The zero value denies.
 type Decision int
 
 // The three decisions.
 const (
 	ImplicitDeny Decision = iota // no statement allows it
-	ExplicitDeny                 // a statement denies it, whatever others say
+	ExplicitDeny                 // a statement denies it, even if another allows it
 	Allow
 )
 
 // maxResource is the service's bound on a resource, in characters.
 const maxResource = 512
 
-// Document is a policy document, checked. It is safe for concurrent use.
+// Document is a policy document that has been checked. It is safe for concurrent use.
 type Document struct{ statements []statement }
 
-// Parse checks a policy document, as far as IAM's grammar is that of a policy of an
-// identity. It has a Statement, one object or an array of them, and may have a
-// Version, 2012-10-17 or 2008-10-17, and an Id. A statement has an Effect, Allow or
-// Deny, an Action or NotAction and a Resource or NotResource, strings or arrays of
-// them, and may have a Sid and an empty Condition.
+// Parse checks a policy document by IAM's grammar for policies of identities. The document
+// has a Statement, which is an object or an array of objects. It may have a Version,
+// 2012-10-17 or 2008-10-17, and an Id. A statement has an Effect, Allow or Deny, an Action
+// or NotAction, and a Resource or NotResource. Each of these is a string or an array of
+// strings. A statement may also have a Sid and an empty Condition.
 //
-// All else is an error, so that it cannot allow what it was to forbid: another
-// member or one in another case, one that comes twice or is null, a Principal, a
-// Condition, which is not evaluated, and a variable, ${…}, which is not either; with
-// Version 2008-10-17 or none that is plain text. An action is * or begins with a
-// service and a colon, a resource begins with arn: or *. (IAM: "Grammar of the IAM
-// JSON policy language"; "IAM JSON policy elements: Version".)
+// Everything else is an error, so that a policy cannot allow what it was meant to forbid:
+//
+//   - an unknown member, a member whose name has another case, that occurs twice, or that
+//     is null;
+//   - a Principal, and a Condition that is not empty, because it is not evaluated;
+//   - a variable, ${…}, because it is not evaluated. Without Version 2012-10-17 it is plain
+//     text;
+//   - an action that is neither * nor a service and a colon with a name, and a resource
+//     that begins with neither arn: nor *.
+//
+// (IAM: "Grammar of the IAM JSON policy language"; "IAM JSON policy elements: Version".)
 func Parse(raw json.RawMessage) (*Document, error) {
 	members, err := known(raw, "Version", "Id", "Statement")
 	if err != nil {
@@ -63,10 +68,10 @@ func Parse(raw json.RawMessage) (*Document, error) {
 	return d, nil
 }
 
-// Decide reports whether d allows an action on a resource. Actions match in any
-// case; * stands for any text and ? for one character in both. NotAction and
-// NotResource apply where the list does not match. One statement that denies
-// overrules all that allow.
+// Decide returns the decision about an action on a resource. Upper and lower case are the
+// same in actions. In actions and resources * stands for any text and ? for one
+// character. NotAction and NotResource apply when their list does not match. If one
+// statement denies, the decision is ExplicitDeny, even if others allow.
 func (d *Document) Decide(action, resource string) Decision {
 	decision := ImplicitDeny
 	for i := range d.statements {
@@ -81,7 +86,7 @@ func (d *Document) Decide(action, resource string) Decision {
 	return decision
 }
 
-// statement is one of a policy, checked.
+// statement is a statement that has been checked.
 type statement struct {
 	deny                   bool
 	actions, resources     []string
@@ -99,7 +104,7 @@ func (s *statement) applies(action, resource string) bool {
 	return actionMatches != s.notAction && resourceMatches != s.notResource
 }
 
-// oneOrMore returns the statements of a Statement: a single one may stand alone.
+// oneOrMore returns the statements of a Statement, which is an array or a single one.
 func oneOrMore(raw json.RawMessage) (raws []json.RawMessage, err error) {
 	switch {
 	case raw == nil:
@@ -112,7 +117,7 @@ func oneOrMore(raw json.RawMessage) (raws []json.RawMessage, err error) {
 	return raws, nil
 }
 
-// parse reads a statement. variables says that ${…} is one in it.
+// parse reads a statement. If variables is true, ${…} is a variable.
 func (s *statement) parse(raw json.RawMessage, variables bool) error {
 	members, err := known(raw, "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 	if err != nil {
@@ -142,8 +147,8 @@ func (s *statement) parse(raw json.RawMessage, variables bool) error {
 	return s.checkForms()
 }
 
-// checkForms refuses actions and resources that can match nothing: they would be
-// mistakes, and in a denial or a negation one that opens.
+// checkForms refuses actions and resources that can match nothing. They are mistakes, and
+// in a Deny, a NotAction or a NotResource such a mistake allows too much.
 func (s *statement) checkForms() error {
 	for _, action := range s.actions {
 		if service, _, ok := strings.Cut(action, ":"); action != "*" && (!ok || service == "") {
@@ -161,7 +166,7 @@ func (s *statement) checkForms() error {
 	return nil
 }
 
-// patterns returns the value of name, or of its negation, a string or an array of
+// patterns returns the value of name or of its negation. It is a string or an array of
 // strings.
 func patterns(members map[string]json.RawMessage, name string, variables bool) (list []string, not bool, err error) {
 	raw, negated := members[name], members["Not"+name]
@@ -175,14 +180,14 @@ func patterns(members map[string]json.RawMessage, name string, variables bool) (
 	}
 	raws := []json.RawMessage{raw}
 	if raw[0] == '[' {
-		_ = json.Unmarshal(raw, &raws) // it is valid, so that this cannot fail
+		_ = json.Unmarshal(raw, &raws) // cannot fail: raw is valid
 	}
 	for _, raw := range raws {
 		pattern, ok := text(raw)
 		switch {
 		case !ok:
 			return nil, false, fmt.Errorf("%s is neither a string nor an array of strings", name)
-		case strings.ContainsRune(pattern, utf8.RuneError): // for what is no UTF-8, and matches nothing
+		case strings.ContainsRune(pattern, utf8.RuneError): // it stands for bytes that are not UTF-8, which match nothing
 			return nil, false, fmt.Errorf("%s is not valid UTF-8", name)
 		case variables && strings.Contains(pattern, "${"):
 			return nil, false, fmt.Errorf("%s has a variable, ${…}, which cannot be evaluated", name)
@@ -201,7 +206,7 @@ func text(raw json.RawMessage) (s string, ok bool) {
 	return s, ok
 }
 
-// textOrNone reports whether an informational member is absent or a string.
+// textOrNone reports whether a member without effect is absent or a string.
 func textOrNone(raw json.RawMessage) bool {
 	_, ok := text(raw)
 	return raw == nil || ok
@@ -211,7 +216,7 @@ func textOrNone(raw json.RawMessage) bool {
 // It takes at most len(pattern) times len(text) steps.
 func wildcard(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
-	star, mark := -1, 0 // the last * that was met, and where in t it ends so far
+	star, mark := -1, 0 // the last * so far, and the offset in t up to which it matches
 	i := 0
 	for n := 0; n < len(t); {
 		switch {

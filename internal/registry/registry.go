@@ -1,6 +1,6 @@
-// Package registry is a map from connection ID to a value that many goroutines
-// use at once. It is cut into shards, so that a connect or a disconnect locks a
-// small part of it for a moment only.
+// Package registry has a map from connection IDs to values that many goroutines use at
+// once. The map is divided into shards, so that a connect or a disconnect locks only a
+// small part of it for a short time.
 package registry
 
 import (
@@ -32,7 +32,7 @@ func New[V any]() *Map[V] {
 	return m
 }
 
-// Add stores v under id. It reports false, and stores nothing, when id is taken.
+// Add stores v under id. If id is taken, it stores nothing and reports false.
 func (m *Map[V]) Add(id string, v V) bool {
 	s := m.shard(id)
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (m *Map[V]) Get(id string) (v V, ok bool) {
 	return v, ok
 }
 
-// Remove forgets id.
+// Remove removes id and its value.
 func (m *Map[V]) Remove(id string) {
 	s := m.shard(id)
 	s.mu.Lock()
@@ -73,9 +73,9 @@ func (m *Map[V]) Len() int {
 	return n
 }
 
-// All yields the values, in no order. It takes one shard's values at a time and
-// holds no lock while it yields, so the loop's body may call the map; a value
-// added or removed meanwhile may or may not be seen.
+// All yields the values in no particular order. It copies the values of one shard at a
+// time and holds no lock while it yields, so that the body of the loop may call methods of
+// the map. A value that is added or removed meanwhile may be yielded or not.
 func (m *Map[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		var batch []V
