@@ -24,6 +24,14 @@ type Connection struct {
 	// it; ConnectedAt before the first.
 	LastActiveAt time.Time
 	Identity     Identity
+	// PrincipalID is who the client is, as the [Authorizer] said; "" when it did not
+	// say, or when there is none. Who signed the upgrade request, for IAM
+	// authorization, is in Identity.Caller.
+	PrincipalID string
+	// Authorizer is what the [Authorizer] returned when the client connected, as in
+	// the Request.Authorizer of its messages: all strings, principalId among them. nil:
+	// there was no Authorizer. It is shared: it must not be changed.
+	Authorizer map[string]any
 }
 
 // Identity says who connected.
@@ -163,8 +171,10 @@ func (c *connection) start(handshake error) {
 }
 
 func (c *connection) snapshot() Connection {
+	principal, _ := c.authorizer[principalID].(string)
 	return Connection{
 		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
+		PrincipalID: principal, Authorizer: c.authorizer,
 		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
 	}
 }

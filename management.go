@@ -17,10 +17,12 @@ import (
 	"example.com/gateway/internal/outbox"
 )
 
-// ConnectionsAPI is what a backend can do with a connection. [Gateway] has it in
-// process; [Gateway.ManagementHandler] is the same over HTTP.
+// ConnectionsAPI is what a backend can do with connections. [Gateway] has it in
+// process; [Gateway.ManagementHandler] is the same over HTTP. The methods are described
+// at Gateway.
 type ConnectionsAPI interface {
 	PostToConnection(ctx context.Context, connectionID string, data []byte) error
+	PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error
 	GetConnection(ctx context.Context, connectionID string) (Connection, error)
 	DeleteConnection(ctx context.Context, connectionID string) error
 }
@@ -101,10 +103,11 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 // in the order of the calls that returned nil. nil means accepted, not received:
 // a connection may break off with messages still queued.
 //
-// It returns the error of a ctx that has ended; [ErrGone] when no node holds the
-// connection, or $connect has not finished; [ErrPayloadTooLarge] above Quotas.MessageBytes; [ErrLimitExceeded]
-// when the client's send buffer is full. (API Gateway: "Use @connections commands
-// in your backend service".)
+// It returns the error of a ctx that has ended; [ErrGone] when no node has the
+// connection, or $connect has not finished; [ErrPayloadTooLarge] above
+// Quotas.MessageBytes; [ErrLimitExceeded] when the client's send buffer is full. It is
+// safe for concurrent use. (API Gateway: "Use @connections commands in your backend
+// service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
 	err := g.checkPost(ctx, data)
 	if err == nil {
@@ -150,11 +153,22 @@ func (g *Gateway) checkPost(ctx context.Context, data []byte) error {
 
 // post queues data, which frame is of unless it is nil.
 func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) error {
-	c, ok := g.connections.Get(connectionID)
-	if !ok {
-		return ErrGone
+	c, err := g.locate(connectionID)
+	if err != nil {
+		return err
 	}
 	return c.post(data, frame, now)
+}
+
+// locate finds a connection, for every call that names one by its ID. It is the one
+// place that decides where a connection is: on this node, or nowhere. It returns
+// [ErrGone] when no node has it. The connection may close at any time after that.
+func (g *Gateway) locate(connectionID string) (*connection, error) {
+	c, ok := g.connections.Get(connectionID)
+	if !ok || !c.state().accepts() {
+		return nil, ErrGone
+	}
+	return c, nil
 }
 
 // posted tells the observers.
@@ -174,9 +188,9 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 	if err := ctx.Err(); err != nil {
 		return Connection{}, err
 	}
-	c, ok := g.connections.Get(connectionID)
-	if !ok || !c.state().accepts() {
-		return Connection{}, ErrGone
+	c, err := g.locate(connectionID)
+	if err != nil {
+		return Connection{}, err
 	}
 	return c.snapshot(), nil
 }
@@ -188,8 +202,11 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c, ok := g.connections.Get(connectionID)
-	if !ok || !c.delete() { //nolint:contextcheck // the caller does not wait for $disconnect
+	c, err := g.locate(connectionID)
+	if err != nil {
+		return err
+	}
+	if !c.delete() { //nolint:contextcheck // the caller does not wait for $disconnect
 		return ErrGone
 	}
 	return nil
@@ -207,6 +224,11 @@ func (g *Gateway) Connections() iter.Seq[Connection] {
 		}
 	}
 }
+
+// Len returns how many connections this node has: those that Connections yields, and
+// those that are closing, until their $disconnect has run. It is cheap enough for a
+// metric.
+func (g *Gateway) Len() int { return g.connections.Len() }
 
 // ManagementHandler returns the handler of the @connections API, for any AWS SDK
 // with its endpoint set to the URL before /@connections, or for curl:

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -324,6 +325,16 @@ func TestConnectionsAPI_InProcess(t *testing.T) {
 			require.NoError(t, api.PostToConnection(ctx, id, []byte("next")))
 			require.Equal(t, "next", c.Receive(), "a call that has ended already sends nothing")
 
+			other := srv.Dial(t)
+			require.Nil(t, api.PostToConnections(ctx, []string{id, other.ConnectionID()}, []byte("all")))
+			require.Equal(t, []string{"all", "all"}, []string{c.Receive(), other.Receive()})
+			require.NoError(t, api.DeleteConnection(ctx, other.ConnectionID()))
+			errs := api.PostToConnections(ctx, []string{other.ConnectionID(), id}, []byte("rest"))
+			require.Len(t, errs, 2)
+			require.ErrorIs(t, errs[0], gateway.ErrGone)
+			require.NoError(t, errs[1])
+			require.Equal(t, "rest", c.Receive())
+
 			require.NoError(t, api.DeleteConnection(ctx, id))
 			code, reason := c.ReceiveClose()
 			require.Equal(t, 1000, code)
@@ -341,6 +352,63 @@ func TestConnectionsAPI_InProcess(t *testing.T) {
 		require.ErrorIs(t, err, gateway.ErrGone)
 		require.ErrorIs(t, gw.PostToConnection(t.Context(), "", nil), gateway.ErrGone)
 		require.ErrorIs(t, gw.DeleteConnection(t.Context(), "x"), gateway.ErrGone)
+	})
+}
+
+// A connection tells who the client is, to whatever asks for it.
+func TestConnection_Principal(t *testing.T) {
+	t.Parallel()
+	said := make(chan gateway.Connection, 2)
+	srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
+		ConnectionOpened: func(_ context.Context, c gateway.Connection) { said <- c },
+		ConnectionClosed: func(_ context.Context, c gateway.Connection, _ int, _ string) { said <- c },
+	}))
+	srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(gateway.AuthorizerFunc(
+		func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+			who := req.Upgrade.URL.Query().Get("who")
+			return &gateway.Authorization{PrincipalID: who, Context: map[string]any{"level": 7}}, nil
+		})))
+	for _, who := range []string{"ann", ""} {
+		values := map[string]any{"level": "7"}
+		if who != "" {
+			values["principalId"] = who
+		}
+		c := srv.Dial(t, gatewaytest.Query("who", who))
+		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
+		require.NoError(t, err)
+		require.Equal(t, who, got.PrincipalID)
+		require.Equal(t, values, got.Authorizer)
+		for c := range srv.Connections() {
+			require.Equal(t, got, c)
+		}
+		require.Equal(t, got, <-said)
+		c.Close(1000, "")
+		require.Equal(t, values, (<-said).Authorizer)
+	}
+}
+
+func TestGateway_Len(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		left, leave := make(chan struct{}), make(chan struct{})
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			left <- struct{}{}
+			<-leave
+			return &gateway.Response{}, nil
+		})
+		require.Zero(t, srv.Len())
+		a := srv.Dial(t)
+		srv.Dial(t)
+		require.Equal(t, 2, srv.Len())
+		a.Close(1000, "")
+		<-left
+		require.Equal(t, 2, srv.Len(), "its $disconnect runs")
+		require.Len(t, connectionIDs(srv.Gateway), 1)
+		close(leave)
+		synctest.Wait()
+		require.Equal(t, 1, srv.Len())
+		go func() { <-left }()
 	})
 }
 

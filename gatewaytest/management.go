@@ -69,6 +69,21 @@ func (m *management) PostToConnection(ctx context.Context, connectionID string, 
 	return err
 }
 
+// PostToConnections posts to one connection after the other: the management API has no
+// call for many.
+func (m *management) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
+	var errs []error
+	for n, id := range connectionIDs {
+		if err := m.PostToConnection(ctx, id, data); err != nil {
+			if errs == nil {
+				errs = make([]error, len(connectionIDs))
+			}
+			errs[n] = err
+		}
+	}
+	return errs
+}
+
 func (m *management) GetConnection(ctx context.Context, connectionID string) (gateway.Connection, error) {
 	body, err := m.call(ctx, http.MethodGet, connectionID, nil)
 	if err != nil {
