@@ -127,7 +127,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
-	mappings, err := compileMappings(mapping.Request(isContextVariable), i.RequestParameters)
+	mappings, err := compileMappings(mapping.Request(), i.RequestParameters)
 	if err != nil {
 		return nil, err
 	}

@@ -18,23 +18,24 @@ func compileMappings(kind mapping.Kind, parameters map[string]string) ([]mapping
 	return mappings, nil
 }
 
-// resolver has the values of one event for mappings, identity sources, required
-// parameters and templates. What it has of an upgrade request is made when it is
-// first asked for.
+// resolver gives mappings, identity sources, required parameters and templates the values
+// of one event. It makes what it needs when it is first asked for.
 type resolver struct {
 	req  *Request
 	resp *Response // of the backend, for ResponseParameters
-	// asAuthorizer adds the headers about the connection, which an authorizer sees.
+	// asAuthorizer adds the headers about the connection that an authorizer sees.
 	asAuthorizer bool
 
 	upgraded bool // the two fields below are filled
 	headers  event.Headers
 	query    map[string][]string
+
+	values *mapping.Variables // nil: not yet asked for
 }
 
 var _ mapping.Resolver = (*resolver)(nil)
 
-// upgrade returns headers and query of the upgrade request: on CONNECT only.
+// upgrade returns headers and query of the upgrade request, on CONNECT only.
 func (v *resolver) upgrade() (event.Headers, map[string][]string) {
 	if v.upgraded || v.req.Upgrade == nil {
 		return v.headers, v.query
@@ -53,6 +54,14 @@ func (v *resolver) upgrade() (event.Headers, map[string][]string) {
 	return v.headers, v.query
 }
 
+// context returns the values of the $context variables.
+func (v *resolver) context() *mapping.Variables {
+	if v.values == nil {
+		v.values = v.req.context()
+	}
+	return v.values
+}
+
 // Values implements mapping.Resolver.
 func (v *resolver) Values(place mapping.Place, name string) []string {
 	switch place {
@@ -66,7 +75,7 @@ func (v *resolver) Values(place mapping.Place, name string) []string {
 		value, ok := v.req.StageVariables[name]
 		return optional(value, ok)
 	case mapping.Context:
-		return optional(v.req.contextValue(name))
+		return optional(v.context().Text(name))
 	case mapping.ResponseHeader:
 		return v.resp.Header.Values(name)
 	case mapping.RequestBody, mapping.ResponseBody: // see Body

@@ -378,11 +378,12 @@ func (t *templates) respond(answer *Response, req *Request, in *selection.Input)
 		return &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errNoResponseTemplate}
 	}
 	env := templateEnv(req, answer.Body)
+	value := env.Context
 	env.Context = func(name string) (any, bool) {
 		if name == "status" {
 			return int64(answer.StatusCode), true
 		}
-		return req.templateValue(name)
+		return value(name)
 	}
 	body, err := template.Append(nil, env)
 	if err != nil {
@@ -402,15 +403,16 @@ func (c *transformed) chooseResponse(in *selection.Input) *integrationResponse {
 	return nil
 }
 
-// templateEnv is what a mapping template can refer to.
+// templateEnv returns what a mapping template can refer to.
 func templateEnv(req *Request, body []byte) *vtl.Env {
+	in := &resolver{req: req}
 	return &vtl.Env{
 		Body:           body,
-		Context:        req.templateValue,
+		Context:        func(name string) (any, bool) { return in.context().Value(name) },
 		StageVariables: req.StageVariables,
 		Params: func() vtl.Params {
 			p := vtl.Params{Path: map[string]string{}, Querystring: map[string]string{}, Header: map[string]string{}}
-			headers, query := (&resolver{req: req}).upgrade()
+			headers, query := in.upgrade()
 			for _, h := range headers {
 				p.Header[h.Name] = h.Values[len(h.Values)-1]
 			}

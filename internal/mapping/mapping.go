@@ -2,8 +2,8 @@
 // targets, sources, identity sources, and the URI of an HTTP endpoint with its
 // placeholders. (API Gateway: "Setting up data mapping for WebSocket APIs".)
 //
-// It knows where a value comes from and where it goes, not the values: those come
-// from a [Resolver].
+// It says where a value comes from and where it goes. The values themselves come from a
+// [Resolver], and those of $context variables from a [Variables].
 package mapping
 
 import (
@@ -15,7 +15,7 @@ import (
 	"example.com/gateway/internal/jsonpath"
 )
 
-// Place is where a source has its values.
+// Place says where a source has its values.
 type Place int
 
 // The places of sources. The first two are those of the upgrade request.
@@ -31,8 +31,7 @@ const (
 
 // Resolver has the values of one event.
 type Resolver interface {
-	// Values returns all values that place has under name. None means that the
-	// source is missing.
+	// Values returns all values that place has under name, none if the source is missing.
 	Values(place Place, name string) []string
 	// Body returns the body of RequestBody or ResponseBody, and whether it is JSON.
 	Body(place Place) (body []byte, valid bool)
@@ -51,8 +50,8 @@ type Source struct {
 // String returns the text that the source was compiled from.
 func (s *Source) String() string { return s.text }
 
-// Values returns the values of the source: none where it is missing or a JSON null,
-// more than one only of a multivalue source.
+// Values returns the values of the source: none if it is missing or a JSON null, and
+// more than one only if it is a multivalue source.
 func (s *Source) Values(r Resolver) []string {
 	switch {
 	case s.fixed != nil:
@@ -75,7 +74,7 @@ func (s *Source) Values(r Resolver) []string {
 	return values[max(0, len(values)-1):]
 }
 
-// Value returns the last value of the source, "" where it is missing.
+// Value returns the last value of the source, "" if it is missing.
 func (s *Source) Value(r Resolver) string {
 	values := s.Values(r)
 	if len(values) == 0 {
@@ -132,9 +131,9 @@ var (
 	identityName   = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 )
 
-// Request returns the kind of HTTPIntegration.RequestParameters. A context
-// variable has to be known: a mistake in its name would otherwise never show.
-func Request(knownContext func(name string) bool) Kind {
+// Request returns the kind of HTTPIntegration.RequestParameters. A context variable has
+// to be one that exists: nobody would notice a mistake in its name otherwise.
+func Request() Kind {
 	return Kind{
 		target:  requestTarget,
 		targets: "integration.request.header.{name}, integration.request.querystring.{name} or integration.request.path.{name}",
@@ -149,7 +148,7 @@ func Request(knownContext func(name string) bool) Kind {
 			{prefix: "route.request.multivalueheader.", place: Header, all: true},
 			{prefix: "route.request.body", place: RequestBody},
 			{prefix: "stageVariables.", place: StageVariable},
-			{prefix: "context.", place: Context, known: knownContext},
+			{prefix: "context.", place: Context, known: IsContextVariable},
 		},
 	}
 }

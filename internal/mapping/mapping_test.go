@@ -22,8 +22,6 @@ func (v *values) Body(mapping.Place) (body []byte, valid bool) {
 	return []byte(v.body), jsonpath.Valid([]byte(v.body))
 }
 
-func known(name string) bool { return name == "connectionId" }
-
 func example() *values {
 	return &values{
 		body: `{"a":{"b":"text"},"n":1.50,"t":true,"o":{"x":[1,2]},"null":null,"empty":"","list":[null,"second"]}`,
@@ -39,7 +37,7 @@ func example() *values {
 
 func TestSource_Values(t *testing.T) {
 	t.Parallel()
-	request, response := mapping.Request(known), mapping.Response()
+	request, response := mapping.Request(), mapping.Response()
 	for _, tt := range []struct {
 		kind mapping.Kind
 		text string
@@ -102,15 +100,15 @@ func TestSource_Mistakes(t *testing.T) {
 		text string
 		want string
 	}{
-		{mapping.Request(known), "", `source "" is not one of 'literal', route.request.querystring.{name}`},
-		{mapping.Request(known), "'x", "no closing"},
-		{mapping.Request(known), "'", "no closing"},
-		{mapping.Request(known), "route.request.header.", `the name ""`},
-		{mapping.Request(known), "route.request.header.a b", `the name "a b"`},
-		{mapping.Request(known), "route.request.bodyX", "is not one of"},
-		{mapping.Request(known), "route.request.body.a[", "route.request.body.a["},
-		{mapping.Request(known), "context.connectionID", `no $context variable "connectionID"`},
-		{mapping.Request(known), "integration.response.header.X", "is not one of"},
+		{mapping.Request(), "", `source "" is not one of 'literal', route.request.querystring.{name}`},
+		{mapping.Request(), "'x", "no closing"},
+		{mapping.Request(), "'", "no closing"},
+		{mapping.Request(), "route.request.header.", `the name ""`},
+		{mapping.Request(), "route.request.header.a b", `the name "a b"`},
+		{mapping.Request(), "route.request.bodyX", "is not one of"},
+		{mapping.Request(), "route.request.body.a[", "route.request.body.a["},
+		{mapping.Request(), "context.connectionID", `no $context variable "connectionID"`},
+		{mapping.Request(), "integration.response.header.X", "is not one of"},
 		{mapping.Response(), "route.request.header.X", "is not one of"},
 		{mapping.Response(), "context.connectionId", "is not one of"},
 		{mapping.Identity(), "'literal'", `identity source "'literal'" is not one of`},
@@ -129,7 +127,7 @@ func TestSource_Mistakes(t *testing.T) {
 
 func TestKind_Compile(t *testing.T) {
 	t.Parallel()
-	mappings, err := mapping.Request(known).Compile(map[string]string{
+	mappings, err := mapping.Request().Compile(map[string]string{
 		"integration.request.querystring.b": "'2'", "integration.request.header.z": "'1'", "integration.request.path.a": "'3'", "integration.request.header.a": "'0'",
 	})
 	require.NoError(t, err)
@@ -141,7 +139,7 @@ func TestKind_Compile(t *testing.T) {
 	for key, source := range map[string]string{
 		"integration.request.header.": "'x'", "integration.request.body.x": "'x'", "method.response.header.X": "'x'", "integration.request.header.X": "x",
 	} {
-		_, err := mapping.Request(known).Compile(map[string]string{key: source})
+		_, err := mapping.Request().Compile(map[string]string{key: source})
 		require.ErrorContains(t, err, key)
 	}
 	_, err = mapping.Response().Compile(map[string]string{"method.response.header.X-A": "'x'"})
