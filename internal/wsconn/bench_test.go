@@ -23,7 +23,8 @@ func BenchmarkRead(b *testing.B) {
 		for _, size := range benchSizes {
 			b.Run(fmt.Sprintf("transport=%s/size=%s", tr.name, size.name), func(b *testing.B) {
 				c, client := tr.connect(b, wsconn.Limits{FrameBytes: 32 << 10, MessageBytes: 128 << 10})
-				// The peer keeps the socket full: this is the price of a frame, not of a round trip.
+				// The peer keeps the socket full, so this measures the cost of a
+				// frame, not of a round trip.
 				many := bytes.Repeat(text(strings.Repeat("x", size.n)), max(1, 64<<10/size.n))
 				background(b, func() {
 					for {
@@ -32,7 +33,7 @@ func BenchmarkRead(b *testing.B) {
 						}
 					}
 				})
-				b.Cleanup(c.Close) // before background's wait
+				b.Cleanup(c.Close) // before the cleanup of background, which waits
 				b.ReportAllocs()
 				b.SetBytes(int64(size.n))
 				ctl := &silent{}
@@ -108,7 +109,7 @@ func BenchmarkAppendText(b *testing.B) {
 	}
 }
 
-// TestAllocations is not parallel: what others allocate would count.
+// TestAllocations is not parallel, because it would count what other tests allocate.
 func TestAllocations(t *testing.T) {
 	ctl := &silent{}
 	for _, tc := range []struct {
@@ -123,7 +124,7 @@ func TestAllocations(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, tr := range transports() {
 				if tr.name == "tls" {
-					continue // allocates on its own
+					continue // crypto/tls itself allocates
 				}
 				c, client := tr.connect(t, wsconn.Limits{})
 				next := make(chan struct{})

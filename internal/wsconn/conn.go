@@ -17,14 +17,14 @@ type Limits struct {
 	MessageBytes int // payload of one message
 }
 
-// CloseError says why no further message can be read.
+// CloseError says why no more messages can be read.
 type CloseError struct {
-	Code   int    // of the Close frame received, or of the one to be sent
-	Reason string // likewise
-	Remote bool   // the client sent a Close frame; else it broke a rule
-	Detail string // which rule, for a log
+	Code   int    // of the Close frame that was received, or that must be sent
+	Reason string // of the same frame
+	Remote bool   // the client sent a Close frame; false: it broke a rule
+	Detail string // the rule that was broken, for a log
 
-	final bool // the client's Close frame was read: nothing follows
+	final bool // the client's Close frame was read, so nothing follows
 }
 
 // Error implements error.
@@ -46,8 +46,9 @@ func invalidUTF8() *CloseError {
 	return &CloseError{Code: CloseInvalidUTF8, Reason: "Invalid UTF-8"}
 }
 
-// Control is told of control frames that [Conn.Read] meets. Its methods run on
-// the reading goroutine and must not block; payload is valid until they return.
+// Control handles the Ping and Pong frames that [Conn.Read] reads. Its methods run on
+// the reading goroutine and must not block. A payload is valid until the method
+// returns.
 type Control interface {
 	Ping(payload []byte)
 	Pong()
@@ -57,26 +58,26 @@ type Control interface {
 // (Wait, Read, Park, BufferedMessage, Discard) and one may write (Write, TryWrite,
 // CloseWrite); the other methods are safe at any time.
 type Conn struct {
-	polled poll.Socket // after Poll; else nc is set
+	polled poll.Socket // set by Poll; until then nc is set
 	nc     *netConn
 	limits *Limits
 
-	input // of the reader
+	input // belongs to the reader
 
-	partial  *[]byte       // fragments of the message under way; nil: none
+	partial  *[]byte       // fragments of the current message; nil: none
 	progress atomic.Uint32 // see Progress
 	stuck    atomic.Bool   // a write has timed out
 
-	dlMu   sync.Mutex  // guards the fields below, and those of nc about deadlines
+	dlMu   sync.Mutex  // guards expiry, and the fields of nc about deadlines
 	expiry *time.Timer // the read deadline of a polled socket; nil: none
 }
 
-// Poll hands the waiting for the client to pool: where nothing has come, Wait
-// returns [ErrParked] from now on, and ready is called on a goroutine of the pool
-// when something has come. hungUp, if not nil, is called when the connection is
-// reset, also while nobody reads: see [poll.Socket.OnHangUp]. An error says that the
-// socket is none to be polled, and changes nothing. To be called before any other
-// method. See [poll.Pool.Adopt].
+// Poll lets pool wait for the client. From now on Wait returns [ErrParked] if nothing
+// has arrived, and a goroutine of the pool calls ready when something arrives. The
+// pool calls hungUp, if it is not nil, when the connection is reset, even if nobody
+// reads: see [poll.Socket.OnHangUp]. If Poll returns an error, the socket cannot be
+// polled, and nothing has changed. Poll must be called before any other method. See
+// [poll.Pool.Adopt].
 func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep), hungUp func()) error {
 	c.polled.OnHangUp(hungUp)
 	if err := pool.Adopt(&c.polled, c.nc.Conn, ready); err != nil {
@@ -86,16 +87,17 @@ func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep), hungUp func()) erro
 	return nil
 }
 
-// Progress returns a number that changes when bytes of a message or a frame under
-// way arrive, other than its first.
+// Progress returns a number that changes whenever bytes of a message or a frame
+// arrive, except its first bytes.
 func (c *Conn) Progress() uint32 { return c.progress.Load() }
 
-// Wait waits until Read has something to begin with. The error is [ErrParked] when
-// the reader of a polled socket has nothing to do and c may be another one's already;
-// [ErrInterrupted] after [Conn.Interrupt]; else that of the socket.
+// Wait waits until there is something for Read. Its error is [ErrParked] if nothing
+// has arrived on a polled socket: then the caller must not use c any more, as the next
+// reader may already run. It is [ErrInterrupted] after [Conn.Interrupt], else the error
+// of the socket.
 //
-// It needs little of its goroutine's stack, which is what an idle connection that
-// is not polled consists of.
+// Wait uses little stack. An idle connection that is not polled costs little more than
+// the stack of its goroutine.
 func (c *Conn) Wait() error {
 	if c.r < c.w {
 		return nil
@@ -114,9 +116,9 @@ func (c *Conn) Wait() error {
 // Waiting reports whether Wait would wait.
 func (c *Conn) Waiting() bool { return c.r == c.w }
 
-// Read returns the payload of the next text message, which the caller owns. The
-// error is a *[CloseError] when the client sent a Close frame or broke a rule,
-// else that of the socket; after an error only Discard may read on.
+// Read returns the payload of the next text message. The caller owns it. The error is
+// a *[CloseError] if the client sent a Close frame or broke a rule, else the error of
+// the socket. After an error only Discard may read.
 func (c *Conn) Read(ctl Control) ([]byte, error) {
 	for {
 		h, err := c.nextHeader()
@@ -139,28 +141,29 @@ func (c *Conn) Read(ctl Control) ([]byte, error) {
 	}
 }
 
-// BufferedMessage reports whether Read returns a message without waiting: one
-// that has been read from the socket already, in one frame or the last of several.
+// BufferedMessage reports whether Read would return a message without waiting,
+// because the rest of the message, one whole frame, has already been read from the
+// socket.
 func (c *Conn) BufferedMessage() bool {
 	h, violation := parseHeader(c.window())
 	return violation == nil && h.size > 0 && !h.control() && h.fin && uint64(len(c.window())-h.size) >= h.length
 }
 
-// Discard reads and forgets what the client still sends after our Close frame,
-// until its own Close frame, the end of the stream, or an error such as the
-// read deadline. It takes the error that ended Read.
+// Discard reads and drops what the client still sends after our Close frame, until
+// the client's own Close frame, the end of the stream, or an error such as the read
+// deadline. after is the error that ended Read.
 func (c *Conn) Discard(after error) {
 	c.partial = nil
 	var violation *CloseError
 	last := errors.As(after, &violation) && violation.final
 	for {
-		// The last frame's payload too: what is left in the socket would turn
-		// Close into a reset, which can overtake our Close frame.
+		// Read the last frame's payload as well: if bytes are left in the socket,
+		// Close becomes a reset, and the reset can overtake our Close frame.
 		if c.skip() != nil || last {
 			return
 		}
 		h, err := c.nextHeader()
-		if errors.As(err, &violation) { // no frames from here on
+		if errors.As(err, &violation) { // no valid frames from here on
 			c.discardAll()
 			return
 		}
@@ -171,8 +174,8 @@ func (c *Conn) Discard(after error) {
 	}
 }
 
-// nextHeader reads a frame's header and takes it off the input, where one that
-// breaks a rule stays.
+// nextHeader reads the header of a frame and removes it from the input. A header that
+// breaks a rule stays in the input.
 func (c *Conn) nextHeader() (header, error) {
 	for {
 		h, violation := parseHeader(c.window())
@@ -191,12 +194,12 @@ func (c *Conn) nextHeader() (header, error) {
 }
 
 func (c *Conn) readControl(h header, ctl Control) error {
-	for uint64(len(c.window())) < h.length { // at most maxControl: it fits
+	for uint64(len(c.window())) < h.length { // it is at most maxControl, so the buffer has room
 		if err := c.fill(); err != nil {
 			return unexpected(err)
 		}
 	}
-	payload := c.window()[:h.length] // stays there until the next fill
+	payload := c.window()[:h.length] // valid until the next fill
 	mask(payload, h.mask)
 	c.advance(len(payload))
 	c.unread = 0
@@ -238,7 +241,8 @@ func exceeds(length uint64, have, limit int) bool {
 	return limit > 0 && length > uint64(max(limit-have, 0))
 }
 
-// readData reads a data frame. The message is nil as long as it is not whole.
+// readData reads a data frame. It returns a nil message until the message is
+// complete.
 func (c *Conn) readData(h header) ([]byte, error) {
 	if h.fin && c.partial == nil {
 		message, err := c.readPayload(make([]byte, 0, c.room(h.length, 0)), h)
@@ -266,8 +270,8 @@ func (c *Conn) finish(message []byte, err error) ([]byte, error) {
 	return message, nil
 }
 
-// firstPayload bounds what the header of a frame alone can make us allocate. A
-// payload that is larger grows with the bytes that really arrive.
+// firstPayload bounds how much memory the header of a frame alone can make us
+// allocate. For a larger payload, the buffer grows as the bytes arrive.
 const firstPayload = 4 << 10
 
 // readPayload appends the payload of h to dst.
@@ -288,10 +292,11 @@ func (c *Conn) readPayload(dst []byte, h header) ([]byte, error) {
 	return dst, nil
 }
 
-// room returns how much room to make at a time for left bytes that are announced:
-// for firstPayload, for those that have arrived, or for three times as many as have
-// been read, whichever is most. So a client makes us hold four times what it has
-// sent, and a large frame costs few copies.
+// room returns how many bytes to make room for, when the client has announced left
+// more bytes and read bytes have been read. It is the largest of firstPayload, the
+// bytes that have already arrived, and three times the bytes read, but never more
+// than left. So a client can make us hold at most four times what it has sent, and a
+// large frame is copied only a few times.
 func (c *Conn) room(left uint64, read int) int {
 	return int(min(left, uint64(max(firstPayload, len(c.window()), 3*read))))
 }

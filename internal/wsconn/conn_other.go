@@ -7,11 +7,11 @@ import (
 	"syscall"
 )
 
-// rawConn returns nil: without a descriptor that can be tried, plain reads and
-// writes serve.
+// rawConn returns nil: there is no descriptor to try without waiting, so the caller
+// uses plain reads and writes.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-// failed returns false: nobody can tell.
+// failed returns false: on this system nobody can tell.
 func failed(net.Conn) bool { return false }
 
 func (c *Conn) readReady(uintptr) bool { return true }

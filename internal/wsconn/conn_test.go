@@ -18,11 +18,11 @@ import (
 
 func TestConn_BufferedMessage(t *testing.T) {
 	t.Parallel()
-	// Whoever corks its writes while BufferedMessage is true waits for ever if Read
-	// then waits, for a client that waits for those writes.
+	// If BufferedMessage is true but Read then waits, a caller that holds back its
+	// writes until then waits forever: the client may be waiting for those writes.
 	for _, tc := range []struct {
 		name string
-		rest []byte // what has come along with a first message
+		rest []byte // what arrived together with a first message
 		want bool
 	}{
 		{"nothing more", nil, false},
@@ -43,7 +43,7 @@ func TestConn_BufferedMessage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			// Over these transports, what is written at once is read at once.
+			// On these transports the reader sees at once what the peer has written.
 			overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 				require.False(t, c.BufferedMessage())
 				send(t, peer, append(text("a"), tc.rest...))
@@ -59,12 +59,12 @@ func TestConn_BufferedMessage(t *testing.T) {
 func TestConn_Discard(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("y", 20_000)
-	// A text whose bytes, read as frames, would be a close frame and then garbage.
+	// A text whose bytes, read as frames, would be a Close frame and then garbage.
 	lookalike := string(closing(1000, "")) + "\xff\xff\xff\xff\xff\xff\xff\xff"
 	for _, tc := range []struct {
 		name string
 		in   []byte
-		eof  bool // only the end of the stream ends it
+		eof  bool // nothing but the end of the stream ends it
 	}{
 		{"skips the rest of a refused frame", join(frame(fin|binFrame, long), closing(1000, "")), false},
 		{"skips what looks like frames within a refused frame", join(frame(fin|binFrame, lookalike), closing(1003, "ok")), false},
@@ -87,7 +87,7 @@ func TestConn_Discard(t *testing.T) {
 					defer close(sent)
 					piece := 0
 					if len(tc.in) < 200 {
-						piece = 1 // then the last byte is not read by accident
+						piece = 1 // so that the last byte is not read by chance
 					}
 					sendNow(peer, tc.in, piece)
 					if tc.eof {
@@ -100,7 +100,7 @@ func TestConn_Discard(t *testing.T) {
 				start := time.Now()
 				c.Discard(err)
 				require.Less(t, time.Since(start), patience/2, "waited for the deadline")
-				<-sent // in memory, that is so only when all was read
+				<-sent // in memory, the send ends only when all was read
 			})
 		})
 	}
@@ -210,7 +210,8 @@ func TestConn_ends(t *testing.T) {
 	})
 	t.Run("a close frame reaches a client whose bytes were refused", func(t *testing.T) {
 		t.Parallel()
-		// Closing a socket with unread bytes resets it; Discard prevents that.
+		// If a socket is closed with unread bytes, the connection is reset; Discard
+		// prevents that.
 		overTransports(t, wsconn.Limits{FrameBytes: 10}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 			big := text(strings.Repeat("x", 1<<20))
 			background(t, func() { sendNow(peer, join(big, closing(1009, strings.Repeat("r", 100))), 0) })
@@ -280,7 +281,8 @@ func TestConn_memory(t *testing.T) {
 	})
 }
 
-// TestConn_allocation is not parallel: what others allocate would count.
+// TestConn_allocation is not parallel, because it would count what other tests
+// allocate.
 func TestConn_allocation(t *testing.T) {
 	t.Run("an announcement allocates no more than the first piece", func(t *testing.T) {
 		server, client := memoryPair(t)
@@ -324,7 +326,7 @@ func TestConn_allocation(t *testing.T) {
 	})
 }
 
-// allocated returns how many bytes f allocates, and whatever else runs.
+// allocated returns how many bytes the program allocates while f runs.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// rawConn returns the descriptor of nc, so that reads and writes can be tried
-// without waiting. Only the standard library's own socket types count: a type
-// that embeds one may want to see every byte, and a TLS connection has to.
+// rawConn returns the descriptor of nc, so that the caller can try to read and write
+// without waiting. It returns nil unless nc is one of the standard library's own
+// socket types: a type that embeds a socket may want to see every byte, and a TLS
+// connection has to see every byte.
 func rawConn(nc net.Conn) syscall.RawConn {
 	var raw syscall.RawConn
 	switch nc := nc.(type) {
@@ -23,8 +24,8 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
-// failed reports whether the socket nc has an error, such as a reset by the peer. It
-// takes the error off the socket.
+// failed reports whether the socket nc has an error, such as a reset by the peer. The
+// call clears the error of the socket.
 func failed(nc net.Conn) bool {
 	raw := rawConn(nc)
 	if raw == nil {
@@ -35,8 +36,8 @@ func failed(nc net.Conn) bool {
 	return err == nil && code != 0
 }
 
-// readReady is called by the poller when bytes may be there. A buffer is taken
-// only now; false makes the poller wait on.
+// readReady is called by the poller when there may be bytes to read. It takes a
+// buffer only then. If it returns false, the poller waits again.
 func (c *Conn) readReady(fd uintptr) bool {
 	p := c.nc.into
 	if p == nil {
@@ -61,7 +62,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 	}
 }
 
-// writeReady writes what the socket takes at once.
+// writeReady writes as many bytes as the socket takes at once.
 func (a *attempt) writeReady(fd uintptr) bool {
 	for len(a.b) > 0 {
 		n, err := syscall.Write(int(fd), a.b)

@@ -13,18 +13,19 @@ import (
 
 // DialOptions say how a client connects. The zero value is usable.
 type DialOptions struct {
-	Host         string      // of the upgrade request; "": that of the URL
-	Header       http.Header // likewise, besides those of the handshake
-	Subprotocols []string    // offered, in this order
+	Host         string      // of the upgrade request; "": the host of the URL
+	Header       http.Header // of the upgrade request, besides the fields of the handshake
+	Subprotocols []string    // offered in this order
 	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Client is the client's end of a connection, by nhooyr.io/websocket. One
+// Client is the client's end of a connection, implemented by nhooyr.io/websocket. One
 // goroutine may read while others write.
 type Client struct{ ws *websocket.Conn }
 
-// Dial connects to a ws URL. The response is there whenever the server gave an
-// answer, also a refusal or a redirect, which is not followed; its body, of at most 1 KiB, can be read then.
+// Dial connects to a ws URL. It returns a response whenever the server answered, also
+// if the server refused or redirected the request. Dial does not follow redirects.
+// The caller can read up to 1 KiB of the response's body.
 func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Response, error) {
 	transport := &http.Transport{DialContext: opts.DialContext, DisableKeepAlives: true}
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
@@ -55,8 +56,8 @@ func (c *Client) Write(ctx context.Context, data []byte, text bool) error {
 	return c.ws.Write(ctx, messageType(text), data)
 }
 
-// WriteFragments sends one text message, each part as a frame of its own. The
-// package adds an empty last frame.
+// WriteFragments sends one text message with each part in a frame of its own.
+// nhooyr.io/websocket adds an empty last frame.
 func (c *Client) WriteFragments(ctx context.Context, parts ...[]byte) error {
 	w, err := c.ws.Writer(ctx, websocket.MessageText)
 	if err != nil {
@@ -70,20 +71,20 @@ func (c *Client) WriteFragments(ctx context.Context, parts ...[]byte) error {
 	return w.Close()
 }
 
-// Ping sends a Ping frame and waits for its Pong, for which another goroutine
-// has to be in Read.
+// Ping sends a Ping frame and waits for its Pong. Another goroutine must be in Read.
 func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 
-// closeWait is how long the package waits for the server's Close frame.
+// closeWait is how long nhooyr.io/websocket waits for the server's Close frame.
 const closeWait = 5 * time.Second
 
-// Close sends a Close frame and waits for the server's, five seconds at most.
+// Close sends a Close frame and waits for the server's Close frame, for five seconds
+// at most.
 func (c *Client) Close(code int, reason string) error {
 	start := time.Now()
 	err := c.ws.Close(websocket.StatusCode(code), reason)
 	if err == nil && time.Since(start) >= closeWait {
-		// At the end of its time the package closes the socket, and may take that for
-		// the server's doing.
+		// When the time is over, nhooyr.io/websocket closes the socket, and may
+		// report that as if the server had closed it.
 		return fmt.Errorf("the server's Close frame did not come within %v", closeWait)
 	}
 	return err
@@ -92,8 +93,8 @@ func (c *Client) Close(code int, reason string) error {
 // CloseNow drops the connection without a Close frame.
 func (c *Client) CloseNow() { _ = c.ws.CloseNow() }
 
-// ReceivedClose returns the code and reason of the Close frame that ended a
-// Read; ok is false when it ended in another way.
+// ReceivedClose returns the code and reason of the Close frame that ended a Read; ok
+// is false if no Close frame ended it.
 func ReceivedClose(err error) (code int, reason string, ok bool) {
 	var ce websocket.CloseError
 	if !errors.As(err, &ce) {

@@ -19,9 +19,9 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// peers is our end of a connection and an independent one, by nhooyr.io/websocket.
+// peers is our end of a connection and an independent client, nhooyr.io/websocket.
 type peers struct {
-	ctx    context.Context //nolint:containedctx // of the test
+	ctx    context.Context //nolint:containedctx // the context of the test
 	server *wsconn.Conn
 	client *wsconn.Client
 }
@@ -185,7 +185,7 @@ func TestClient(t *testing.T) {
 			}
 			require.NoError(t, p.server.Write(wsconn.AppendClose(nil, tc.code, tc.text), within(patience)))
 			start := time.Now()
-			p.server.Discard(err) // until the client's answer
+			p.server.Discard(err) // until the client answers
 			require.Less(t, time.Since(start), patience/2)
 			p.server.Close()
 			require.Equal(t, end{tc.code, tc.text, true}, <-ended)
@@ -225,13 +225,13 @@ func TestDial(t *testing.T) {
 	})
 }
 
-// A Close that nobody answers in its five seconds has failed, also when it has to
-// read for itself, since nobody else does.
+// Close fails if the server does not answer within five seconds, also if Close has to
+// read the answer itself because no other goroutine reads.
 func TestClient_CloseThatIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
-		answer []byte // of the server, 4 s after the client's Close frame
+		answer []byte // what the server sends 4 s after the client's Close frame
 		ok     bool
 		after  time.Duration
 	}{
@@ -242,7 +242,7 @@ func TestClient_CloseThatIsNotAnswered(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				for range 20 { // the package has two answers to the end of its time, and takes either
+				for range 20 { // the package reports the end of its time in one of two ways, at random
 					end, server := net.Pipe()
 					served := make(chan error, 1)
 					go func() { served <- answerClose(server, tc.answer) }()
@@ -261,8 +261,8 @@ func TestClient_CloseThatIsNotAnswered(t *testing.T) {
 	}
 }
 
-// answerClose is a server that accepts an upgrade and writes answer 4 s after the
-// client's next frame.
+// answerClose is a server that accepts an upgrade and writes answer 4 s after it has
+// received the client's next frame.
 func answerClose(nc net.Conn, answer []byte) error {
 	defer nc.Close()
 	br := bufio.NewReader(nc)
@@ -270,7 +270,7 @@ func answerClose(nc net.Conn, answer []byte) error {
 	if err != nil {
 		return err
 	}
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 has it so
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 requires SHA-1
 	if _, err := io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+
 		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n"); err != nil {
 		return err

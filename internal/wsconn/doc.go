@@ -1,12 +1,12 @@
 // Package wsconn holds the two ends of a WebSocket connection.
 //
-// The server's end is ours: nhooyr.io/websocket checks the handshake
-// ([CheckHandshake]), then [Handshake.Hijack] takes the socket over and [Conn]
-// reads and writes RFC 6455 frames on it, as API Gateway does: text messages
-// only, no extensions, a quota on frames and on messages, close codes and
-// reasons of our own. A Conn holds no buffer while nothing arrives and, polled
-// ([Conn.Poll]), no goroutine.
+// The server's end is our own code. nhooyr.io/websocket checks the handshake
+// ([CheckHandshake]). Then [Handshake.Hijack] takes over the socket, and [Conn] reads
+// and writes RFC 6455 frames on it as API Gateway does: it accepts text messages only,
+// has no extensions, limits the size of frames and messages, and uses its own close
+// codes and reasons. While nothing arrives, a Conn holds no buffer, and a polled one
+// ([Conn.Poll]) has no goroutine either.
 //
-// The client's end ([Dial]) is nhooyr.io/websocket: it makes an independent
-// peer for tests.
+// The client's end ([Dial]) is nhooyr.io/websocket, so that tests have an independent
+// peer.
 package wsconn

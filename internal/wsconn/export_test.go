@@ -8,7 +8,7 @@ import (
 // NewConn makes a Conn without a handshake.
 func NewConn(nc net.Conn, limits Limits) *Conn { return newConn(nc, &limits) }
 
-// Preload gives a Conn bytes that came with its handshake.
+// Preload gives a Conn the bytes that arrived with its handshake.
 func (c *Conn) Preload(early []byte) { c.preload(early) }
 
 // InputBuffer returns the size of the buffer that the reader holds.
@@ -19,8 +19,8 @@ func (c *Conn) InputBuffer() int {
 	return len(*c.buf)
 }
 
-// OnWait makes waiting be called on the reading goroutine whenever that is
-// about to wait for the poller.
+// OnWait makes the reading goroutine call waiting whenever it is about to wait for
+// the poller.
 func (c *Conn) OnWait(waiting func()) { c.nc.raw = spy{c.nc.raw, waiting} }
 
 type spy struct {
@@ -38,7 +38,7 @@ func (s spy) Read(f func(uintptr) bool) error {
 	})
 }
 
-// Sizes that tests need.
+// Sizes for tests.
 const (
 	InputBytes      = inputBytes
 	PlainInputBytes = plainInputBytes
@@ -46,5 +46,5 @@ const (
 	FirstPayload    = firstPayload
 )
 
-// Mask is mask.
+// Mask calls mask.
 func Mask(b []byte, key [4]byte) { mask(b, key) }

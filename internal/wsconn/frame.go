@@ -13,8 +13,8 @@ const (
 	CloseGoingAway     = 1001
 	CloseProtocolError = 1002
 	CloseUnsupported   = 1003
-	CloseNoStatus      = 1005 // never on the wire: a Close frame without a code
-	CloseAbnormal      = 1006 // never on the wire: no Close frame
+	CloseNoStatus      = 1005 // never sent: stands for a Close frame without a code
+	CloseAbnormal      = 1006 // never sent: stands for an end without a Close frame
 	CloseInvalidUTF8   = 1007
 	CloseTooBig        = 1009
 )
@@ -37,8 +37,8 @@ const (
 
 	maxHeader  = 14  // 2, up to 8 of length, 4 of mask
 	maxControl = 125 // payload bytes of a control frame (RFC 6455, section 5.5)
-	// fragmentBytes is the most payload of a frame that we send. The service
-	// cuts large messages into pieces of about this size.
+	// fragmentBytes is the largest payload of a frame that we send. The service cuts
+	// large messages into pieces of about this size.
 	fragmentBytes = 8 << 10
 )
 
@@ -53,8 +53,9 @@ type header struct {
 
 func (h *header) control() bool { return h.op >= opClose }
 
-// parseHeader reads a header at the start of b. A size of 0 says that b is too
-// short; a violation is reported as soon as the bytes that prove it are there.
+// parseHeader reads a header at the start of b. If b is too short, the size of the
+// header is 0. parseHeader reports a violation as soon as b has the bytes that prove
+// it.
 func parseHeader(b []byte) (h header, violation *CloseError) {
 	if len(b) < 2 {
 		return h, nil
@@ -95,8 +96,8 @@ func parseHeader(b []byte) (h header, violation *CloseError) {
 	return h, nil
 }
 
-// mask applies or removes the masking key of RFC 6455, section 5.3, to b, which
-// begins at the start of the payload.
+// mask applies the masking key of RFC 6455, section 5.3, to b, or removes it. b must
+// begin at the start of the payload.
 func mask(b []byte, key [4]byte) {
 	k := binary.LittleEndian.Uint32(key[:])
 	k64 := uint64(k)<<32 | uint64(k)
@@ -117,9 +118,9 @@ func mask(b []byte, key [4]byte) {
 	}
 }
 
-// AppendText appends payload to dst as one text message: one frame, or several
-// of up to 8 KiB. Bytes that are not valid UTF-8 become U+FFFD each, as in the
-// service, since a text message must not hold them.
+// AppendText appends payload to dst as one text message: one frame, or several of up
+// to 8 KiB. A text message must be valid UTF-8, so each byte that is not becomes
+// U+FFFD, as in the service.
 func AppendText(dst, payload []byte) []byte {
 	if !utf8.Valid(payload) {
 		payload = toValidUTF8(payload)
@@ -136,15 +137,16 @@ func AppendText(dst, payload []byte) []byte {
 // UTF-8, or a little more.
 func TextSize(n int) int { return n + 4*(1+n/fragmentBytes) }
 
-// AppendPing appends a Ping frame; payload is at most 125 bytes, for Pong too.
+// AppendPing appends a Ping frame. The payload of a Ping or Pong frame has at most
+// 125 bytes.
 func AppendPing(dst, payload []byte) []byte { return appendControl(dst, opPing, payload) }
 
 // AppendPong appends a Pong frame.
 func AppendPong(dst, payload []byte) []byte { return appendControl(dst, opPong, payload) }
 
-// AppendClose appends a Close frame. A reason that is too long is cut at a
-// character, one that is not valid UTF-8 is made so; with code [CloseNoStatus]
-// the frame is empty.
+// AppendClose appends a Close frame. If the reason is too long, it is cut between two
+// characters; if it is not valid UTF-8, the wrong bytes are replaced. With the code
+// [CloseNoStatus] the frame is empty.
 func AppendClose(dst []byte, code int, reason string) []byte {
 	if code == CloseNoStatus {
 		return appendControl(dst, opClose, nil)
@@ -204,8 +206,9 @@ func parseClose(payload []byte) *CloseError {
 	return &CloseError{Code: code, Reason: string(reason), Remote: true}
 }
 
-// validCloseCode says whether code may be on the wire: those that RFC 6455 and
-// the IANA registry define, those of libraries, those of applications.
+// validCloseCode reports whether a Close frame may have this code: one that RFC 6455
+// or the IANA registry defines, or one from the ranges for libraries and
+// applications.
 func validCloseCode(code int) bool {
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:

@@ -13,13 +13,13 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// serverFrame is a frame of ours, as a client sees it.
+// serverFrame is a frame of ours as a client sees it.
 type serverFrame struct {
 	first   byte
 	payload string
 }
 
-// serverFrames takes b apart, or says what is wrong with it.
+// serverFrames splits b into frames, or says what is wrong with b.
 func serverFrames(b []byte) (frames []serverFrame, err error) {
 	for len(b) > 0 {
 		if len(b) < 2 || b[1]&0x80 != 0 {
@@ -100,7 +100,7 @@ func TestAppendClose(t *testing.T) {
 		{"a longer one is cut", 4000, strings.Repeat("r", 124), "\x0f\xa0" + strings.Repeat("r", 123)},
 		{"not within a character", 4000, strings.Repeat("r", 121) + "€€", "\x0f\xa0" + strings.Repeat("r", 121)},
 		{"but behind one", 4000, strings.Repeat("r", 120) + "€€", "\x0f\xa0" + strings.Repeat("r", 120) + "€"},
-		// A client has to fail the connection when the reason is not UTF-8.
+		// A client must fail the connection if the reason is not valid UTF-8.
 		{"a reason that is not UTF-8", 4000, "a\xffb", "\x0f\xa0a�b"},
 		{"a long reason that is not UTF-8", 4000, strings.Repeat("\x80", 200), "\x0f\xa0�"},
 	} {
@@ -123,9 +123,10 @@ func TestAppendPing(t *testing.T) {
 
 func TestMask(t *testing.T) {
 	t.Parallel()
-	// Every length around the steps of the loops, against one byte at a time.
+	// Try every length around the step sizes of the loops, and compare with masking
+	// one byte at a time.
 	for n := range 100 {
-		for shift := range 8 { // the payload may lie anywhere
+		for shift := range 8 { // the payload may begin at any address
 			b := make([]byte, shift+n)
 			for i := range b {
 				b[i] = byte(i * 7)
@@ -145,7 +146,7 @@ func FuzzRoundTrip(f *testing.F) {
 		f.Add([]byte(s), uint16(1))
 		f.Add([]byte(s), uint16(wsconn.FragmentBytes))
 	}
-	// The engine is slow with large inputs, so that it has a factor.
+	// The fuzzing engine is slow with large inputs, so a small part is repeated.
 	f.Fuzz(func(t *testing.T, part []byte, times uint16) {
 		payload := bytes.Repeat(part, min(int(times), (64<<10)/(len(part)+1)))
 		b := wsconn.AppendText(nil, payload)
@@ -164,7 +165,7 @@ func FuzzRoundTrip(f *testing.F) {
 			require.LessOrEqual(t, len(fr.payload), wsconn.FragmentBytes)
 			got.WriteString(fr.payload)
 		}
-		require.Equal(t, string([]rune(string(payload))), got.String()) // Go's own replacement
+		require.Equal(t, string([]rune(string(payload))), got.String()) // as Go itself replaces them
 		if utf8.Valid(payload) {
 			require.LessOrEqual(t, len(b), wsconn.TextSize(len(payload)))
 		}

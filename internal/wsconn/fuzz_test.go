@@ -15,11 +15,11 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// FuzzRead lets a client send any bytes, in pieces of any size, and compares
-// with a decoder that is too simple to be wrong.
+// FuzzRead lets a client send any bytes, in pieces of any size, and compares with a
+// decoder that is too simple to be wrong.
 func FuzzRead(f *testing.F) {
 	for _, tc := range readCases() {
-		if len(tc.in) < 200 { // the engine is slow with large inputs
+		if len(tc.in) < 200 { // the fuzzing engine is slow with large inputs
 			f.Add(tc.in, uint16(0), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes))
 			f.Add(tc.in, uint16(1), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes))
 		}
@@ -35,7 +35,7 @@ func FuzzRead(f *testing.F) {
 		require.Equal(t, want, messages)
 		require.Equal(t, wantPings, ctl.pings)
 		require.Equal(t, wantCode, closeCode(err), "%v", err)
-		// Slack for what the fuzzing engine allocates meanwhile.
+		// Leave some room for what the fuzzing engine allocates in the meantime.
 		require.Less(t, memory, uint64(wsconn.FirstPayload+64*len(in)+(4<<20)))
 		c.Discard(err)
 	})
@@ -49,8 +49,8 @@ func closeCode(err error) int {
 	return 0
 }
 
-// reference decodes a whole stream: its messages, the pings and the final code,
-// 0 when the stream ends early.
+// reference decodes a whole stream. It returns the messages, the pings and the final
+// code, which is 0 if the stream ends early.
 func reference(in []byte, limits wsconn.Limits) (messages, pings []string, code int) {
 	var message []byte
 	started := false
@@ -132,7 +132,7 @@ func referenceClose(payload []byte) int {
 	return code
 }
 
-// byteConn is a socket from which a client's bytes come in pieces.
+// byteConn is a socket that returns a client's bytes in pieces.
 type byteConn struct {
 	net.Conn
 	rest  []byte

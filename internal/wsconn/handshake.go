@@ -13,7 +13,7 @@ import (
 	"example.com/gateway/internal/origin"
 )
 
-// Handshake is an upgrade request that was found good and not yet answered.
+// Handshake is an upgrade request that is valid and has not been answered yet.
 type Handshake struct {
 	accept string // Sec-WebSocket-Accept
 }
@@ -21,27 +21,27 @@ type Handshake struct {
 // Refusal is an upgrade request that cannot be accepted.
 type Refusal struct {
 	StatusCode int
-	Header     http.Header // that the answer must carry, e.g. Upgrade with 426
+	Header     http.Header // fields that the answer must have, such as Upgrade with 426
 	Err        error
 }
 
 // CheckHandshake checks an upgrade request by RFC 6455, section 4.2.1, and then its
-// Origin: see [origin.Patterns.Allowed]. Nothing is written.
+// Origin: see [origin.Patterns.Allowed]. It writes nothing to the client.
 func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refusal) {
-	if r.Method == "PRI" { // HTTP/2's preface (RFC 9113, section 3.4): who sends it understands no 426
+	if r.Method == "PRI" { // the preface of HTTP/2 (RFC 9113, section 3.4): such a client does not understand a 426
 		return nil, badRequest("HTTP/2 on a socket of HTTP/1.1")
 	}
-	// nhooyr.io/websocket v1.8.17 answers 101 and takes the socket in one call.
-	// It is given a writer that records and refuses the second half, so that its
-	// verdict is there before $connect runs and the 101 can wait until after.
+	// nhooyr.io/websocket v1.8.17 answers 101 and takes over the socket in one call.
+	// We give it a writer that records its answer and refuses to be hijacked. So we
+	// know the result before $connect runs, and can send the 101 after it.
 	var rec recorder
 	_, err := websocket.Accept(&rec, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // the package's check of the Origin, which package origin replaces
+		InsecureSkipVerify: true, // turns off the package's own check of the Origin; package origin does it
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	switch {
 	case errors.Is(err, errNotYet) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0):
-		// A body would be read as frames by whoever takes the socket over.
+		// Whoever takes over the socket would read the body as frames.
 		return nil, badRequest("upgrade request has a body")
 	case errors.Is(err, errNotYet) && origins.Allowed(r):
 		return &Handshake{accept: rec.header.Get("Sec-WebSocket-Accept")}, nil
@@ -54,14 +54,14 @@ func CheckHandshake(r *http.Request, origins origin.Patterns) (*Handshake, *Refu
 		header.Set("Sec-WebSocket-Version", v)
 	}
 	switch {
-	case r.ProtoMajor > 1: // RFC 9113, section 8.2.2: no such fields
-	case status == http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package forgets it for HTTP/1.0
+	case r.ProtoMajor > 1: // RFC 9113, section 8.2.2: HTTP/2 does not have these fields
+	case status == http.StatusUpgradeRequired: // RFC 9110, section 15.5.22; the package omits the field for HTTP/1.0
 		header.Set("Upgrade", "websocket")
 		header.Set("Connection", "Upgrade")
-		if r.Close || !r.ProtoAtLeast(1, 1) { // else net/http replaces it
+		if r.Close || !r.ProtoAtLeast(1, 1) { // else net/http overwrites the field
 			header.Set("Connection", "Upgrade, close")
 		}
-	case status == http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never does
+	case status == http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6; the package never sets the field
 		header.Set("Allow", http.MethodGet)
 	}
 	if err == nil || status < http.StatusBadRequest {
@@ -76,23 +76,23 @@ func badRequest(reason string) *Refusal {
 	return &Refusal{StatusCode: http.StatusBadRequest, Header: http.Header{}, Err: errors.New(reason)}
 }
 
-// reason says why a request was refused, in words that can be logged: the
-// package's own quote the request.
+// reason says why a request was refused, in words that are safe to log. The package's
+// own errors quote the request.
 func reason(status int) error {
 	switch status {
 	case http.StatusUpgradeRequired:
-		return errors.New("no upgrade to WebSocket version 13 over HTTP/1.1")
+		return errors.New("the request does not ask for WebSocket version 13 over HTTP/1.1")
 	case http.StatusMethodNotAllowed:
-		return errors.New("the method of an upgrade is GET")
+		return errors.New("the method of an upgrade must be GET")
 	case http.StatusBadRequest:
 		return errors.New("no valid Sec-WebSocket-Key")
 	}
 	return errors.New("the handshake could not be checked")
 }
 
-// Hijack takes the socket over. Nothing is written yet: the connection can be
-// made known to others first, and whatever they write waits for
-// [Conn.WriteHandshake]. Connections can share their limits.
+// Hijack takes over the socket. It writes nothing, so the caller can first tell
+// others about the connection; whatever they write waits for [Conn.WriteHandshake].
+// Several connections can share limits.
 func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error) {
 	nc, brw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -100,7 +100,7 @@ func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error)
 	}
 	_ = nc.SetDeadline(time.Time{})
 	c := newConn(nc, limits)
-	if brw == nil || brw.Reader == nil { // a writer that wraps another may give none
+	if brw == nil || brw.Reader == nil { // a writer that wraps another one may return no reader
 		return c, nil
 	}
 	if n := brw.Reader.Buffered(); n > 0 { // the client did not wait for the 101
@@ -110,9 +110,9 @@ func (h *Handshake) Hijack(w http.ResponseWriter, limits *Limits) (*Conn, error)
 	return c, nil
 }
 
-// WriteHandshake writes the 101, with header's fields and, where it is not
-// empty, the subprotocol. Fields that would change what the 101 means are left
-// out: those of the handshake, and those that announce a body.
+// WriteHandshake writes the 101 with the fields of header and, if it is not empty,
+// the subprotocol. It leaves out fields that would change what the 101 means: those
+// of the handshake, and those that announce a body.
 func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol string, timeout time.Duration) error {
 	b := bytes.NewBuffer(make([]byte, 0, handshakeBytes))
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nDate: ")
@@ -129,16 +129,16 @@ func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol stri
 	if subprotocol != "" {
 		own.Set("Sec-WebSocket-Protocol", subprotocol)
 	}
-	_ = own.Write(b) // makes line breaks spaces, leaves out names that are none
+	_ = own.Write(b) // replaces line breaks by spaces, leaves out invalid names
 	b.WriteString("\r\n")
 	return c.Write(b.Bytes(), func() time.Duration { return timeout })
 }
 
-// handshakeBytes is room enough for most.
+// handshakeBytes is enough for most answers.
 const handshakeBytes = 256
 
-// reserved names the fields of a 101 that are not the caller's to set, however
-// their names are written.
+// reserved reports whether name is a field of the 101 that the caller must not set,
+// in whatever case it is written.
 func reserved(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Connection", "Upgrade", "Date", "Content-Length", "Transfer-Encoding",

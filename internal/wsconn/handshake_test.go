@@ -18,14 +18,14 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// The key and its answer are those of RFC 6455, section 1.3.
+// The key and its answer are taken from RFC 6455, section 1.3.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// upgrade is an upgrade request. Each change replaces the line that begins with
-// the same word, or is a new one; "-Word" takes a line out.
+// upgrade is an upgrade request. Each change replaces the line that begins with the
+// same word, or adds a new line. "-Word" removes a line.
 func upgrade(changes ...string) string {
 	lines := []string{
 		"GET /path HTTP/1.1", "Host: api.example.com", "Connection: keep-alive, Upgrade", "Upgrade: websocket",
@@ -125,7 +125,7 @@ func TestCheckHandshake_overHTTP2(t *testing.T) {
 	require.Empty(t, refusal.Header, "RFC 9113, 8.2.2: HTTP/2 has no Upgrade")
 }
 
-// parse returns the patterns of texts.
+// parse parses the texts of patterns.
 func parse(t *testing.T, texts []string) (patterns origin.Patterns) {
 	t.Helper()
 	for _, text := range texts {
@@ -205,7 +205,7 @@ func TestConn_WriteHandshake(t *testing.T) {
 	}
 }
 
-// acceptor is a server whose connections come to the test.
+// acceptor is a server that passes its connections to the test.
 func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Server, conns <-chan *wsconn.Conn) {
 	t.Helper()
 	ch := make(chan *wsconn.Conn, 1)
@@ -224,7 +224,7 @@ func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Se
 		}
 		ch <- c
 	}))
-	srv.Config.ReadTimeout = patience // a deadline that Hijack has to undo
+	srv.Config.ReadTimeout = patience // Hijack has to clear this deadline
 	if secure {
 		srv.StartTLS()
 	} else {
@@ -234,7 +234,7 @@ func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Se
 	return srv, ch
 }
 
-// unbuffered is a writer whose Hijack returns a connection alone.
+// unbuffered is a writer whose Hijack returns a connection but no buffer.
 type unbuffered struct {
 	http.ResponseWriter
 	nc net.Conn
@@ -264,9 +264,9 @@ func TestHandshake_Hijack(t *testing.T) {
 				client, err := net.Dial("tcp", srv.Listener.Addr().String())
 				require.NoError(t, err)
 				if secure {
-					client = tls.Client(client, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to ourselves
+					client = tls.Client(client, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server is the test's own
 				}
-				// RFC 6455 forbids it to clients; some do it all the same.
+				// RFC 6455 forbids clients to do so; some do it anyway.
 				send(t, client, join([]byte(upgrade()), tc.early))
 				resp, err := http.ReadResponse(bufio.NewReader(client), nil)
 				require.NoError(t, err)

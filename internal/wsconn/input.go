@@ -8,29 +8,29 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// input is the reader's window on the bytes that have arrived. It holds a
-// pooled buffer only while the window is not empty or a read is under way.
+// input holds the bytes that have arrived and are not read yet: its window. It has a
+// buffer from the pool only while the window is not empty or a read is in progress.
 type input struct {
 	buf    *[]byte
 	r, w   int    // the window is buf[r:w]
-	unread uint64 // payload bytes of the frame under way that are not taken yet
+	unread uint64 // payload bytes of the current frame that have not been read yet
 }
 
 const inputBytes = 8 << 10
 
-//nolint:gochecknoglobals // a pool is shared to be of use
+//nolint:gochecknoglobals // a pool is useful only if it is shared
 var inputs = sync.Pool{New: func() any {
 	b := make([]byte, inputBytes)
 	return &b
 }}
 
-// plainInputBytes is the buffer of a connection that has to hold one while it
-// waits, since its socket cannot wake a callback.
+// plainInputBytes is the size of the buffer for a socket that cannot call us when
+// bytes arrive. Its connection has to hold a buffer while it waits.
 const plainInputBytes = 1 << 10
 
-// preload puts bytes that were read before into the window.
+// preload puts bytes that were read earlier into the window.
 func (c *Conn) preload(early []byte) {
-	b := make([]byte, max(len(early), plainInputBytes)) // not the pool's: dropped when empty
+	b := make([]byte, max(len(early), plainInputBytes)) // not from the pool: dropBuffer drops it when it is empty
 	c.buf, c.w = &b, copy(b, early)
 }
 
@@ -47,8 +47,9 @@ func (c *Conn) advance(n int) {
 	}
 }
 
-// fill waits until the window has more bytes. There is room, since it holds less
-// than a header or a control frame's payload.
+// fill waits until there are more bytes in the window. The buffer has room for them,
+// because the window holds less than a header or less than the payload of a control
+// frame.
 func (c *Conn) fill() error {
 	if c.buf != nil && c.r > 0 {
 		c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
@@ -59,7 +60,7 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// readFull fills p with payload, from the window and then from the socket.
+// readFull fills p with payload, first from the window, then from the socket.
 func (c *Conn) readFull(p []byte) error {
 	for {
 		n := copy(p, c.window())
@@ -68,7 +69,7 @@ func (c *Conn) readFull(p []byte) error {
 		if p = p[n:]; len(p) == 0 {
 			return nil
 		}
-		if len(p) < inputBytes/2 { // read ahead: the next frame may have come along
+		if len(p) < inputBytes/2 { // read ahead: the next frame may have arrived as well
 			if err := c.fill(); err != nil {
 				return unexpected(err)
 			}
@@ -90,7 +91,7 @@ func unexpected(err error) error {
 	return err
 }
 
-// skip forgets the rest of the frame under way.
+// skip drops the rest of the current frame.
 func (c *Conn) skip() error {
 	for {
 		have := min(c.unread, uint64(len(c.window())))
@@ -113,12 +114,12 @@ func (c *Conn) discardAll() {
 	}
 }
 
-// readSome reads once, into p or, where p is nil, behind the window.
+// readSome reads once: into p or, if p is nil, into the buffer behind the window.
 func (c *Conn) readSome(p []byte) (int, error) {
 	for {
 		n, err := c.readOnce(p)
 		c.progress.Add(1)
-		if n > 0 || !c.interruptedBy(err) { // not now: a frame is under way
+		if n > 0 || !c.interruptedBy(err) { // ignore an interrupt in the middle of a frame
 			return n, err
 		}
 	}
@@ -168,7 +169,7 @@ func (c *Conn) readPlain(p []byte) (int, error) {
 	return 0, err
 }
 
-// takeBuffer gives the input a buffer and returns the free part of it.
+// takeBuffer makes sure that the input has a buffer, and returns the free part of it.
 func (c *Conn) takeBuffer() []byte {
 	if c.buf == nil {
 		c.buf, _ = inputs.Get().(*[]byte)
@@ -176,12 +177,12 @@ func (c *Conn) takeBuffer() []byte {
 	return (*c.buf)[c.w:]
 }
 
-// dropBuffer gives an empty buffer back.
+// dropBuffer returns the buffer to the pool if it is empty.
 func (c *Conn) dropBuffer() {
 	if c.buf == nil || c.r != c.w {
 		return
 	}
-	if len(*c.buf) == inputBytes { // else it is that of preload
+	if len(*c.buf) == inputBytes { // else it came from preload
 		inputs.Put(c.buf)
 	}
 	c.buf, c.r, c.w = nil, 0, 0

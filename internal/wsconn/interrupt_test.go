@@ -12,8 +12,8 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// An interrupt ends a Wait, before it or during it, and nothing else: not a frame
-// under way, nor what comes later.
+// An interrupt ends a Wait that runs or the next one, and nothing else: not the read
+// of a frame that has begun, nor a later Wait.
 func TestConn_Interrupt(t *testing.T) {
 	t.Parallel()
 	over(t, waitingTransports(), wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
@@ -47,7 +47,7 @@ func TestConn_Interrupt(t *testing.T) {
 	})
 }
 
-// A deadline that is set holds, whatever interrupts came before it.
+// A deadline still works after an interrupt.
 func TestConn_InterruptKeepsTheDeadline(t *testing.T) {
 	t.Parallel()
 	over(t, waitingTransports(), wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
@@ -62,8 +62,8 @@ func TestConn_InterruptKeepsTheDeadline(t *testing.T) {
 	})
 }
 
-// waitingTransports leaves out the polled one, where an interrupt has nobody to
-// interrupt: a Wait does not wait.
+// waitingTransports are all transports but the polled one, where no goroutine waits
+// that could be interrupted.
 func waitingTransports() []transport {
 	return slices.DeleteFunc(transports(), func(tr transport) bool { return tr.polled })
 }

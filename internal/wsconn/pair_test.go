@@ -16,11 +16,12 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// patience bounds every wait of a test that should not be one.
+// patience bounds every wait that should be short.
 const patience = 20 * time.Second
 
-// transport makes the two ends of a socket. Each has a path of its own through
-// Conn: descriptor, neither descriptor nor half close, no descriptor, a poller.
+// transport makes the two ends of a socket. Each transport takes another path through
+// Conn: with a descriptor; with neither a descriptor nor a half close; without a
+// descriptor; with a poller.
 type transport struct {
 	name   string
 	pair   func(tb testing.TB) (server, client net.Conn)
@@ -35,7 +36,7 @@ func transports() []transport {
 	return all
 }
 
-// connect makes the Conn of one end, and the other one.
+// connect returns the Conn of one end, and the socket of the other end.
 func (tr transport) connect(tb testing.TB, limits wsconn.Limits) (c *wsconn.Conn, peer net.Conn) {
 	tb.Helper()
 	server, peer := tr.pair(tb)
@@ -46,7 +47,7 @@ func (tr transport) connect(tb testing.TB, limits wsconn.Limits) (c *wsconn.Conn
 	return c, peer
 }
 
-// poll has c polled until the test ends.
+// poll lets a pool poll c until the test ends.
 func poll(tb testing.TB, c *wsconn.Conn, ready func()) {
 	tb.Helper()
 	pool := new(poller.Pool)
@@ -55,8 +56,8 @@ func poll(tb testing.TB, c *wsconn.Conn, ready func()) {
 	tb.Cleanup(c.Close)
 }
 
-// overTransports runs test on each transport; the sockets are closed after it,
-// and no read waits for ever.
+// overTransports runs test on each transport. Afterwards it closes the sockets. No
+// read waits forever.
 func overTransports(t *testing.T, limits wsconn.Limits, test func(t *testing.T, c *wsconn.Conn, peer net.Conn)) {
 	t.Helper()
 	over(t, transports(), limits, test)
@@ -99,7 +100,7 @@ func tlsPair(tb testing.TB) (server, client net.Conn) {
 	tb.Helper()
 	s, c := tcpPair(tb)
 	ts := tls.Server(s, serverTLS())
-	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to ourselves
+	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server is the test's own
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = ts.Handshake() })
@@ -126,7 +127,8 @@ func closeAfter(tb testing.TB, conns ...net.Conn) {
 	})
 }
 
-// background runs f while the test goes on; the test's end waits for it.
+// background runs f while the test goes on. The test does not end before f has
+// returned.
 func background(tb testing.TB, f func()) {
 	tb.Helper()
 	var wg sync.WaitGroup
@@ -134,8 +136,8 @@ func background(tb testing.TB, f func()) {
 	tb.Cleanup(wg.Wait)
 }
 
-// send writes b without holding up the test: an in-memory socket waits for its
-// reader.
+// send writes b without blocking the test: a write to an in-memory socket waits for
+// its reader.
 func send(tb testing.TB, nc net.Conn, b []byte) {
 	tb.Helper()
 	var wg sync.WaitGroup
@@ -146,7 +148,7 @@ func send(tb testing.TB, nc net.Conn, b []byte) {
 	})
 }
 
-// sendNow writes b in pieces of n bytes, 0 for all at once, as long as it can.
+// sendNow writes b in pieces of n bytes (0: all at once) until it is done or fails.
 func sendNow(nc net.Conn, b []byte, n int) {
 	if n == 0 {
 		n = len(b)
@@ -160,7 +162,7 @@ func sendNow(nc net.Conn, b []byte, n int) {
 	}
 }
 
-// Frame heads as they are on the wire.
+// The first bytes of frames.
 const (
 	fin       = 0x80
 	contFrame = 0x0
@@ -173,7 +175,7 @@ const (
 
 var testKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// announce is the head of a client's frame of n bytes.
+// announce returns the header of a client's frame with a payload of n bytes.
 func announce(first byte, n uint64) []byte {
 	b := []byte{first}
 	switch {
@@ -210,7 +212,7 @@ func join(frames ...[]byte) []byte {
 	return all
 }
 
-// control records what Read tells of control frames.
+// control records the control frames that Read reports.
 type control struct {
 	pings []string
 	pongs int
@@ -219,8 +221,8 @@ type control struct {
 func (c *control) Ping(payload []byte) { c.pings = append(c.pings, string(payload)) }
 func (c *control) Pong()               { c.pongs++ }
 
-// within is a patience that does not change.
+// within returns a patience that does not change.
 func within(d time.Duration) poller.Patience { return func() time.Duration { return d } }
 
-// patiently is a patience without memory of its own.
+// patiently is a patience that needs no closure.
 func patiently() time.Duration { return patience }

@@ -14,7 +14,7 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// polledConn is a Conn whose ready func says so on a channel.
+// polledConn is a Conn whose ready func sends on a channel.
 type polledConn struct {
 	*wsconn.Conn
 	ready chan struct{}
@@ -28,7 +28,7 @@ func newPolledConn(tb testing.TB) (c polledConn, peer net.Conn) {
 	return c, peer
 }
 
-// called waits for the call of ready.
+// called waits until ready is called.
 func (c polledConn) called(tb testing.TB) {
 	tb.Helper()
 	select {
@@ -38,7 +38,7 @@ func (c polledConn) called(tb testing.TB) {
 	}
 }
 
-// wait is Wait, which takes as long as nothing has come.
+// wait calls Wait until something has arrived.
 func (c polledConn) wait(tb testing.TB) error {
 	tb.Helper()
 	for {
@@ -51,15 +51,15 @@ func (c polledConn) wait(tb testing.TB) error {
 	}
 }
 
-// A polled connection that waits holds no input buffer, whatever it has read.
+// A polled connection that waits holds no input buffer, whatever it has read before.
 func TestConn_Poll_memory(t *testing.T) {
 	t.Parallel()
 	c, peer := newPolledConn(t)
 	require.ErrorIs(t, c.Wait(), wsconn.ErrParked)
 	require.Zero(t, c.InputBuffer(), "before the first byte")
 	for _, in := range [][]byte{
-		text("hello"), // a short read
-		text(strings.Repeat("x", wsconn.InputBytes-8)), // one that is full
+		text("hello"), // a read that does not fill the buffer
+		text(strings.Repeat("x", wsconn.InputBytes-8)), // a read that fills the buffer
 		text(strings.Repeat("x", 50_000)),
 	} {
 		background(t, func() { sendNow(peer, in, 0) })
@@ -77,7 +77,7 @@ func TestConn_Poll_memory(t *testing.T) {
 	require.Zero(t, c.InputBuffer(), "after the end")
 }
 
-// Wherever a message is split, its reader waits for the rest of it.
+// Wherever a message is split, its reader waits for the rest.
 func TestConn_Poll_split(t *testing.T) {
 	t.Parallel()
 	c, peer := newPolledConn(t)
@@ -97,7 +97,8 @@ func TestConn_Poll_split(t *testing.T) {
 	}
 }
 
-// Park lets a reader go that has read nothing yet, unless something has come.
+// Park also releases a reader that has not read anything yet, unless something has
+// arrived.
 func TestConn_Park(t *testing.T) {
 	t.Parallel()
 	t.Run("when nothing has come", func(t *testing.T) {
@@ -123,7 +124,7 @@ func TestConn_Park(t *testing.T) {
 	})
 }
 
-// A parked connection is called for what comes from our side, too.
+// A parked connection also calls ready for a deadline or a Close of our own side.
 func TestConn_Poll_ends(t *testing.T) {
 	t.Parallel()
 	t.Run("Close", func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestConn_Poll_ends(t *testing.T) {
 		c, peer := newPolledConn(t)
 		for range 3 {
 			require.ErrorIs(t, c.Wait(), wsconn.ErrParked)
-			c.SetReadDeadline(time.Now().Add(patience)) // is replaced
+			c.SetReadDeadline(time.Now().Add(patience)) // the next call replaces it
 			c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			c.called(t)
 			require.ErrorIs(t, c.wait(t), os.ErrDeadlineExceeded)

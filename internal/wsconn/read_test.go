@@ -96,7 +96,7 @@ func readCases() []readCase {
 		remote("a close frame between fragments", 1000, "", frame(textFrame, "a"), closing(1000, "")),
 		badText("a close reason that is not UTF-8", closing(1000, "\xff")),
 	}
-	for _, n := range []int{125, 126, 127, 65535, 65536} { // where the length's form changes
+	for _, n := range []int{125, 126, 127, 65535, 65536} { // where the encoding of the length changes
 		cases = append(cases, readCase{name: "a text at a border of the length's form", in: join(text(x(n)), text("after")), messages: []string{x(n), "after"}})
 	}
 	for op := byte(0); op < 16; op++ {
@@ -121,7 +121,7 @@ func TestConn_Read(t *testing.T) {
 			t.Parallel()
 			for _, p := range pieces {
 				if p.n > 0 && len(tc.in) > 10_000 {
-					continue // nothing new, and slow
+					continue // adds nothing new, and is slow
 				}
 				t.Run(p.name, func(t *testing.T) {
 					t.Parallel()
@@ -157,7 +157,7 @@ func requireReads(t *testing.T, tc readCase, c *wsconn.Conn) {
 	require.NotEmpty(t, ce.Error())
 }
 
-// readAll reads until an error.
+// readAll reads until Read returns an error.
 func readAll(c *wsconn.Conn, ctl wsconn.Control) (messages []string, err error) {
 	for {
 		message, err := c.Read(ctl)

@@ -10,19 +10,19 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// netConn is a socket that is not polled: its reader is a goroutine that waits.
+// netConn is a socket that is not polled: a goroutine waits to read from it.
 type netConn struct {
 	net.Conn
 
-	raw    syscall.RawConn       // nil for a socket without a descriptor of its own: TLS, in memory
-	readFD func(fd uintptr) bool // what raw calls; made at the first read
-	into   []byte                // where that reads to, instead of the window
+	raw    syscall.RawConn       // nil if the socket has no descriptor of its own: TLS, in memory
+	readFD func(fd uintptr) bool // the callback of raw; made at the first read
+	into   []byte                // where readFD reads to; nil: the window
 	readN  int
 	rerr   error
 
-	watch writeWatch // of a write that waits
+	watch writeWatch // watches a write that waits
 
-	deadline    time.Time // of reading; zero: none
+	deadline    time.Time // of reads; zero: none
 	interrupted bool
 }
 
@@ -32,14 +32,14 @@ var (
 	ErrInterrupted = errors.New("interrupted")
 )
 
-// Park lets the reader of a polled socket go, unless something has come: see Wait.
-// It returns false, too, where the socket is not polled.
+// Park ends the part of the current reader of a polled socket, unless something has
+// arrived: see Wait. It also returns false if the socket is not polled.
 func (c *Conn) Park() bool { return c.nc == nil && c.Waiting() && c.polled.Park() }
 
 // Polled reports whether Poll has succeeded.
 func (c *Conn) Polled() bool { return c.nc == nil }
 
-// waitPolled is Wait of a polled socket.
+// waitPolled implements Wait for a polled socket.
 func (c *Conn) waitPolled() error {
 	for {
 		if !c.polled.Empty() {
@@ -55,18 +55,20 @@ func (c *Conn) waitPolled() error {
 	}
 }
 
-// readPolled reads what is there, into p or behind the window.
+// readPolled reads what has arrived: into p or, if p is nil, into the buffer behind
+// the window.
 func (c *Conn) readPolled(p []byte) (n int, err error) {
 	if p == nil {
 		p = c.takeBuffer()
 	}
 	if n, err = c.polled.Read(p); err != nil {
-		c.dropBuffer() // also before Await
+		c.dropBuffer() // also before Await, which may wait long
 	}
 	return n, err
 }
 
-// SetReadDeadline ends a Read or Discard that waits.
+// SetReadDeadline sets the time at which a Read or Discard that waits ends with an
+// error.
 func (c *Conn) SetReadDeadline(t time.Time) {
 	c.dlMu.Lock()
 	defer c.dlMu.Unlock()
@@ -92,15 +94,15 @@ func (c *Conn) setExpiryLocked(t time.Time) {
 	own = time.AfterFunc(time.Until(t), func() {
 		c.dlMu.Lock()
 		defer c.dlMu.Unlock()
-		if c.expiry == own { // else it was stopped too late
+		if c.expiry == own { // else the timer fired although it was stopped
 			c.polled.Expire(true)
 		}
 	})
 	c.expiry = own
 }
 
-// Interrupt makes Wait return, now or when it next waits. A polled socket has no
-// use for that: nobody waits.
+// Interrupt ends the current Wait, or the next one if nobody waits now. On a polled
+// socket it does nothing, because no goroutine waits there.
 func (c *Conn) Interrupt() {
 	if c.nc == nil {
 		return
@@ -108,11 +110,11 @@ func (c *Conn) Interrupt() {
 	c.dlMu.Lock()
 	defer c.dlMu.Unlock()
 	c.nc.interrupted = true
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // long ago
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // a time in the past ends the read now
 }
 
-// interruptedBy reports whether it was an Interrupt that ended a read with err,
-// and undoes it.
+// interruptedBy reports whether an Interrupt caused err, the error of a read. If so,
+// it undoes the Interrupt.
 func (c *Conn) interruptedBy(err error) bool {
 	if c.nc == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -127,11 +129,13 @@ func (c *Conn) interruptedBy(err error) bool {
 	return interrupted
 }
 
-// GiveUp makes Close reset the connection, as after a write that has timed out.
+// GiveUp makes Close reset the connection, as Close does after a write that timed
+// out.
 func (c *Conn) GiveUp() { c.stuck.Store(true) }
 
-// HungUp reports whether the connection was reset, where that shows without reading:
-// on sockets, also below crypto/tls. Nobody may read or write on after that.
+// HungUp reports whether the connection was reset, if that can be seen without
+// reading: on sockets, also on the socket below crypto/tls. After it has returned
+// true, nobody may read or write.
 func (c *Conn) HungUp() bool {
 	if c.nc == nil {
 		return c.polled.HungUp()
@@ -139,8 +143,9 @@ func (c *Conn) HungUp() bool {
 	return failed(innermost(c.nc.Conn))
 }
 
-// Close closes the socket, without a Close frame. A peer that did not read for as
-// long as a write may take sees a reset: it would not read the end of the stream.
+// Close closes the socket without a Close frame. If a write timed out because the
+// peer did not read, the connection is reset, because the peer would not read the end
+// of the stream either.
 func (c *Conn) Close() {
 	stuck := c.stuck.Load()
 	if c.nc == nil {
@@ -148,7 +153,7 @@ func (c *Conn) Close() {
 			c.polled.Reset()
 		}
 		c.polled.Close()
-		c.SetReadDeadline(time.Time{}) // lets the timer go
+		c.SetReadDeadline(time.Time{}) // stops the timer
 		return
 	}
 	if stuck {
@@ -157,8 +162,9 @@ func (c *Conn) Close() {
 	_ = c.nc.Close()
 }
 
-// resetOnClose has the connection reset when nc is closed. What is below crypto/tls is
-// closed now, since that would wait 5 s to say goodbye.
+// resetOnClose makes the close of nc reset the connection. It closes the socket below
+// crypto/tls itself, because crypto/tls would wait 5 s to send its close_notify
+// alert.
 func resetOnClose(nc net.Conn) {
 	inner := innermost(nc)
 	if tcp, ok := inner.(interface{ SetLinger(seconds int) error }); ok {
@@ -169,8 +175,8 @@ func resetOnClose(nc net.Conn) {
 	}
 }
 
-// innermost returns what lies below nc: the socket below crypto/tls. Where nothing
-// says so, it is nc.
+// innermost returns the socket below nc, such as the one below crypto/tls. If nc does
+// not say what is below it, innermost returns nc.
 func innermost(nc net.Conn) net.Conn {
 	for range maxLayers {
 		outer, ok := nc.(interface{ NetConn() net.Conn })
@@ -182,11 +188,12 @@ func innermost(nc net.Conn) net.Conn {
 	return nc
 }
 
-// maxLayers is more than anybody puts on a socket. A layer may name itself.
+// maxLayers is more layers than anybody puts on a socket. It ends the loop for a
+// layer that returns itself.
 const maxLayers = 8
 
-// CloseWrite tells the peer that nothing more will be sent, where the transport
-// can say so.
+// CloseWrite tells the peer that nothing more will be sent, if the transport can do
+// that.
 func (c *Conn) CloseWrite() {
 	if c.nc == nil {
 		c.polled.CloseWrite()

@@ -6,8 +6,8 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// Unsent returns how many bytes the kernel still holds for the client: it gets smaller
-// while the client takes them. It is -1 where that is not known.
+// Unsent returns how many bytes the kernel still holds for the client. The number
+// falls while the client takes them. It is -1 if the kernel does not tell.
 func (c *Conn) Unsent() int {
 	if c.nc == nil {
 		return c.polled.Unsent()
@@ -15,7 +15,7 @@ func (c *Conn) Unsent() int {
 	return unsent(c.nc.Conn)
 }
 
-// unsent is Unsent of the peer of nc, or of the socket below it.
+// unsent returns the same for nc, or for the socket below it.
 func unsent(nc net.Conn) int {
 	n, raw := -1, rawConn(innermost(nc))
 	if raw != nil {

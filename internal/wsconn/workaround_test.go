@@ -15,9 +15,9 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// TestWorkarounds holds what nhooyr.io/websocket v1.8.17 does and this package
-// works around or relies on. A failure says that the code named beside it can
-// become simpler, or has to change.
+// TestWorkarounds records how nhooyr.io/websocket v1.8.17 behaves where this package
+// relies on it or works around it. If a case fails, the code that it names can become
+// simpler or has to change.
 func TestWorkarounds(t *testing.T) {
 	t.Parallel()
 	accept := func(t *testing.T, request string) (*httptest.ResponseRecorder, error) {
@@ -32,7 +32,7 @@ func TestWorkarounds(t *testing.T) {
 	t.Run("CheckHandshake needs a recorder: Accept says 101 before it hijacks, in one call", func(t *testing.T) {
 		t.Parallel()
 		w, err := accept(t, upgrade())
-		require.ErrorIs(t, err, errHijack) // the cause stays visible
+		require.ErrorIs(t, err, errHijack) // the cause can still be found
 		require.Equal(t, http.StatusSwitchingProtocols, w.Code)
 		require.Equal(t, sampleAccept, w.Header().Get("Sec-WebSocket-Accept"))
 	})
@@ -66,7 +66,7 @@ func TestWorkarounds(t *testing.T) {
 		require.NoError(t, p.client.WriteFragments(p.ctx, []byte("a")))
 		_, err := p.server.Read(&control{})
 		require.NoError(t, err)
-		// With a quota of one byte the empty last frame is let pass.
+		// With a quota of one byte the empty last frame is still accepted.
 		p = dial(t, wsconn.Limits{FrameBytes: 1, MessageBytes: 1})
 		require.NoError(t, p.client.WriteFragments(p.ctx, []byte("a")))
 		_, err = p.server.Read(&control{})
@@ -86,7 +86,7 @@ func TestWorkarounds(t *testing.T) {
 
 var errHijack = errors.New("no socket here")
 
-// hijackable offers to hijack and fails.
+// hijackable has a Hijack method that always fails.
 type hijackable struct{ *httptest.ResponseRecorder }
 
 func (hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errHijack }

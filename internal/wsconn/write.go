@@ -9,23 +9,23 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// attempt is a write that does not wait. It is pooled, so that a connection
-// which does not write holds nothing for it.
+// attempt is a write that does not wait. Attempts come from a pool, so that a
+// connection holds no memory for them while it does not write.
 type attempt struct {
-	ready func(fd uintptr) bool // writeReady of this attempt
+	ready func(fd uintptr) bool // the method writeReady of this attempt
 	b     []byte                // not written yet
 	err   error
 }
 
-//nolint:gochecknoglobals // a pool is shared to be of use
+//nolint:gochecknoglobals // a pool is useful only if it is shared
 var attempts = sync.Pool{New: func() any {
 	a := new(attempt)
 	a.ready = a.writeReady
 	return a
 }}
 
-// TryWrite writes as much of b as goes without waiting and returns how much
-// that was: nothing, where the socket cannot tell.
+// TryWrite writes as many bytes of b as it can without waiting, and returns how many
+// it wrote. That is 0 if the socket has no way to write without waiting.
 func (c *Conn) TryWrite(b []byte) (int, error) {
 	switch {
 	case c.nc == nil:
@@ -49,10 +49,10 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes all of b. It gives up with [os.ErrDeadlineExceeded] when the client
-// has taken nothing for as long as patience says; where the kernel does not tell what
-// it has taken, when it has not taken 16 KiB by then. After an error the connection
-// cannot be written to any more.
+// Write writes all of b. It fails with [os.ErrDeadlineExceeded] when the client has
+// taken no byte for as long as patience says. If the kernel does not tell what the
+// client has taken, Write fails when the client has not taken 16 KiB in that time.
+// After an error nothing more can be written to the connection.
 func (c *Conn) Write(b []byte, patience poll.Patience) error {
 	n, err := c.TryWrite(b)
 	if err != nil || n == len(b) {
@@ -69,8 +69,9 @@ func (c *Conn) Write(b []byte, patience poll.Patience) error {
 	return err
 }
 
-// pieceBytes is how much a socket that is not polled is given at a time. Where the
-// kernel's queue cannot be seen, what the client has taken shows by whole pieces.
+// pieceBytes is how many bytes a socket that is not polled gets at a time. If the
+// kernel does not tell how much it still holds, Write sees progress only when a whole
+// piece is written.
 const pieceBytes = 16 << 10
 
 // writeAll writes b to a socket that is not polled.
@@ -90,16 +91,16 @@ func (nc *netConn) writeAll(b []byte, patience poll.Patience) error {
 	return nil
 }
 
-// writeWatch ends a write of a socket that is not polled when the client takes
-// nothing any more. A deadline alone cannot: crypto/tls fails for good when one
-// passes, however much the client has taken of a record by then.
+// writeWatch ends a write to a socket that is not polled when the client takes no
+// more bytes. A plain deadline is not enough: once a deadline has passed, crypto/tls
+// fails all later writes, even if the client has taken a part of the record.
 type writeWatch struct {
 	mu       sync.Mutex // guards the fields below
 	timer    *time.Timer
 	nc       *netConn // nil: nothing is being written
 	patience poll.Patience
 	since    time.Time // when the client last took something
-	queued   int       // what the kernel held for it then
+	queued   int       // how many bytes the kernel held for the client then
 }
 
 func (w *writeWatch) begin(nc *netConn, patience poll.Patience) {
@@ -120,14 +121,15 @@ func (w *writeWatch) end() {
 	w.timer.Stop()
 }
 
-// taken notes that the client has taken something.
+// taken records that the client has taken something.
 func (w *writeWatch) taken() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.since = time.Now()
 }
 
-// look is called while a write waits. One that is stopped too late does nothing.
+// look runs while a write waits. It does nothing if its timer fired although it was
+// stopped.
 func (w *writeWatch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -140,10 +142,10 @@ func (w *writeWatch) look() {
 		limit = w.patience()
 	}
 	switch {
-	case queued != w.queued: // the client has taken some of it (and more may have been queued since)
+	case queued != w.queued: // the client has taken some bytes (and more may have been queued since)
 		w.queued, w.since = queued, now
 	case limit > 0 && now.Sub(w.since) >= limit:
-		_ = w.nc.SetWriteDeadline(time.Unix(1, 0)) // long ago
+		_ = w.nc.SetWriteDeadline(time.Unix(1, 0)) // a time in the past ends the write now
 		return
 	}
 	w.timer.Reset(w.patience.LookAgain())

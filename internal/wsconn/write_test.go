@@ -97,7 +97,7 @@ func TestConn_Write(t *testing.T) {
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 			failed := make(chan error, 1)
 			background(t, func() { failed <- c.Write(make([]byte, 32<<20), nil) })
-			_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
+			_, err := io.ReadFull(peer, make([]byte, 100)) // the write has begun
 			require.NoError(t, err)
 			c.Close()
 			require.Error(t, <-failed)
@@ -117,7 +117,7 @@ func TestConn_Write(t *testing.T) {
 		tcp, _ := client.(*net.TCPConn)
 		require.NoError(t, tcp.SetLinger(0))
 		require.NoError(t, tcp.Close())
-		_, err := c.Read(&control{}) // the reset has arrived
+		_, err := c.Read(&control{}) // so the reset has arrived
 		require.Error(t, err)
 		require.Error(t, c.Write([]byte("x"), within(time.Second)))
 	})
@@ -130,7 +130,7 @@ func TestConn_TryWrite(t *testing.T) {
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, client net.Conn) {
 			piece := make([]byte, 64<<10)
 			total, n := 0, len(piece)
-			for n == len(piece) { // would be for ever, if it waited
+			for n == len(piece) { // the loop would never end if TryWrite waited
 				var err error
 				n, err = c.TryWrite(piece)
 				require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestConn_TryWrite(t *testing.T) {
 			require.Less(t, n, len(piece))
 			total += n
 			if _, ok := client.(*net.TCPConn); !ok {
-				return // nothing was taken, and no half close tells the peer
+				return // nothing was taken, and this transport has no half close to test
 			}
 			c.CloseWrite()
 			got, err := io.Copy(io.Discard, client)
@@ -188,7 +188,7 @@ func TestConn_CloseWrite(t *testing.T) {
 	})
 }
 
-// One goroutine reads, one writes, one closes: the race detector watches.
+// One goroutine reads, one writes, one closes. The race detector checks them.
 func TestConn_concurrently(t *testing.T) {
 	t.Parallel()
 	overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
@@ -219,13 +219,14 @@ func TestConn_concurrently(t *testing.T) {
 	})
 }
 
-// A peer that took nothing for as long as a write may last is reset: the end of
-// the stream would wait behind what it does not read.
+// If the peer has taken nothing for as long as a write may last, Close resets the
+// connection: the peer would not see the end of the stream behind bytes that it does
+// not read.
 func TestConn_StuckIsReset(t *testing.T) {
 	t.Parallel()
 	for _, tr := range transports() {
 		if tr.name == "pipe" {
-			continue // there is nothing between its ends
+			continue // nothing buffers between its two ends
 		}
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
@@ -243,8 +244,9 @@ func TestConn_StuckIsReset(t *testing.T) {
 	}
 }
 
-// layer is a net.Conn around another one, as listeners make them: it counts, and says
-// what is below. One without names itself.
+// layer is a net.Conn around another one, as listeners make them. It counts its calls
+// of Close, and NetConn returns what is below. A layer with nothing below returns
+// itself.
 type layer struct {
 	net.Conn
 	below  net.Conn
@@ -263,8 +265,8 @@ func (l layer) Close() error {
 	return l.Conn.Close()
 }
 
-// However a socket is wrapped, its outermost layer is closed, also when the peer took
-// nothing, and soon; and looking for what is below ends.
+// However a socket is wrapped, Close closes the outermost layer, and soon, even if
+// the peer took nothing. The search for the innermost socket ends.
 func TestConn_Layers(t *testing.T) {
 	t.Parallel()
 	for _, tr := range []transport{{"tcp", tcpPair, false}, {"tls", tlsPair, false}} {
@@ -292,13 +294,13 @@ func TestConn_Layers(t *testing.T) {
 	}
 }
 
-// A reset shows without reading, on any socket that has a descriptor, even when there
-// is something left to read.
+// HungUp sees a reset without reading on any socket that has a descriptor, even if
+// there are bytes left to read.
 func TestConn_HungUp(t *testing.T) {
 	t.Parallel()
 	for _, tr := range transports() {
 		if tr.name == "pipe" {
-			continue // it has none
+			continue // it has no descriptor
 		}
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
