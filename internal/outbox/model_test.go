@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// model is a queue too simple to be wrong.
+// model is a queue that is too simple to be wrong.
 type model struct {
 	limits   Limits
 	urgent   [2]string
@@ -65,14 +65,15 @@ func (m *model) fits(message string) error {
 	return nil
 }
 
-// holds returns how many messages wait or are being written, and their bytes.
+// holds returns how many messages wait or are being written, and the sum of their
+// bytes.
 func (m *model) holds() (count, bytes int) {
 	all := strings.Join(m.corked, "") + strings.Join(m.messages, "") + strings.Join(m.written, "")
 	return len(m.corked) + len(m.messages) + len(m.written), len(all)
 }
 
-// next takes what goes out in one write: as many whole messages as fit, or one
-// that does not, with the urgent frames before them and the last one behind.
+// next takes what goes out in one write: as many whole messages as fit, or one that
+// does not fit. The urgent frames come before them, the last one after them.
 func (m *model) next(size int) (string, bool) {
 	if len(m.corked) > 0 {
 		m.corked, m.written = nil, m.corked
@@ -85,7 +86,7 @@ func (m *model) next(size int) (string, bool) {
 		m.messages, m.written = m.messages[1:], append(m.written, message)
 		batch += message
 		if len(batch) > size {
-			return batch, true // by itself
+			return batch, true // a message that does not fit is written alone
 		}
 	}
 	if len(m.messages) == 0 {
@@ -102,10 +103,10 @@ func TestQueue_asModel(t *testing.T) {
 	for seed := range uint64(300) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be repeatable
+			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // must be repeatable
 			limits := Limits{Messages: rnd.IntN(6), Bytes: rnd.IntN(40)}
 			q, m := newQueue(limits), &model{limits: limits}
-			ends := seed%3 > 0 // else it lives on and on
+			ends := seed%3 > 0 // otherwise the queue is never closed
 			for step := range 400 {
 				letter := string(rune('a' + step%26))
 				claim := rnd.IntN(2) == 0
@@ -139,7 +140,7 @@ func TestQueue_asModel(t *testing.T) {
 					require.Equal(t, m.claim(), q.claim())
 				case op < 97:
 					if !m.draining {
-						break // only the drainer asks
+						break // only the drainer may call next
 					}
 					size := rnd.IntN(20)
 					want, ok := m.next(size)

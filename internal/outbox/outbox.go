@@ -1,9 +1,9 @@
-// Package outbox is the way of everything that is written to one client, from
-// "send these bytes" to the socket. Messages and control frames wait in a bounded
-// queue; whoever adds to an empty queue writes to the socket itself as long as the
-// socket takes the bytes at once, and leaves the rest to a goroutine that may wait.
-// At most one goroutine writes at a time. Replies can be held back for a moment, so
-// that many of them go out in one write.
+// Package outbox sends everything that is written to one client: it takes bytes and
+// brings them to the socket. Messages and control frames wait in a bounded queue.
+// Whoever adds to an empty queue writes to the socket itself as long as the socket
+// takes the bytes at once, and leaves the rest to a goroutine that may wait. At most
+// one goroutine writes at a time. Replies can be held back for a moment, so that many
+// of them go out in one write.
 package outbox
 
 import (
@@ -26,27 +26,27 @@ type Peer interface {
 	WriteFailed(err error)
 }
 
-// Outbox holds what is to be written to one client. It is made ready by
-// [Outbox.Open]; all methods are safe for concurrent use.
+// Outbox holds what must be written to one client. [Outbox.Open] makes it ready. All
+// methods are safe for concurrent use.
 type Outbox struct{ queue }
 
-// Open makes a new outbox ready. It writes nothing before [Outbox.Release].
+// Open makes a new outbox ready. The outbox writes nothing before [Outbox.Release].
 func (o *Outbox) Open(peer Peer) {
 	o.peer = peer
 	o.hold()
 }
 
-// Release lets the outbox write, from now on.
+// Release lets the outbox write.
 func (o *Outbox) Release() { o.drain() }
 
-// TextFrame encodes a text message, for any number of clients.
+// TextFrame encodes a text message. The result can be sent to any number of clients.
 func TextFrame(data []byte) []byte {
 	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
 }
 
-// Post sends a text message, or queues it. It does not wait: after an error,
-// [ErrFull] or [ErrClosed], nothing of the message is sent. frame is what
-// [TextFrame] made of data, or nil.
+// Post sends or queues a text message. It does not wait. If it returns an error,
+// [ErrFull] or [ErrClosed], no part of the message is sent. frame is the result of
+// [TextFrame] for data, or nil.
 func (o *Outbox) Post(data, frame []byte) error {
 	if o.sendNow(data, frame) {
 		return nil
@@ -61,11 +61,11 @@ func (o *Outbox) Post(data, frame []byte) error {
 	return err
 }
 
-// Cork queues a reply until the next Flush, Cork with flush, Post, or control
-// frame. It returns false, and does nothing, when the reply cannot be held back:
-// then the caller has to Post it, which writes what is held back first. With flush
-// it writes the reply at once, together with those that are held back, and returns
-// false when there are none.
+// Cork queues a reply and holds it back until the next Flush, Post, control frame or
+// Cork with flush. If the reply cannot be held back, Cork does nothing and returns
+// false. Then the caller must call Post, which writes the replies that are held back
+// first. With flush, Cork writes the reply at once, together with the replies that
+// are held back. If there are none, it does nothing and returns false.
 func (o *Outbox) Cork(reply []byte, flush bool) bool {
 	encode := func(dst []byte) []byte { return wsconn.AppendText(dst, reply) }
 	corked, drain := o.cork(wsconn.TextSize(len(reply)), encode, flush)
@@ -75,15 +75,16 @@ func (o *Outbox) Cork(reply []byte, flush bool) bool {
 	return corked
 }
 
-// Flush makes sure that what is held back or queued is being written.
+// Flush makes sure that everything that is held back or queued is being written.
 func (o *Outbox) Flush() {
 	if o.claim() {
 		o.drain()
 	}
 }
 
-// PostWait is [Outbox.Post] of a frame, but waits for room instead of failing with
-// [ErrFull]. Before it waits, it has written or is writing all that was held back.
+// PostWait is like [Outbox.Post] for a frame, but waits for room instead of failing
+// with [ErrFull]. Before it waits, it makes sure that everything that was held back
+// is written or being written.
 func (o *Outbox) PostWait(frame []byte) error {
 	for {
 		pushed, drain, err := o.pushWait(frame)
@@ -96,11 +97,12 @@ func (o *Outbox) PostWait(frame []byte) error {
 	}
 }
 
-// Pong sends a Pong frame before all messages. Of several that wait only the newest
-// is sent (RFC 6455, 5.5.3).
+// Pong sends a Pong frame before all messages. If several are waiting, only the
+// newest is sent (RFC 6455, 5.5.3).
 func (o *Outbox) Pong(payload []byte) { o.control(pong, wsconn.AppendPong(nil, payload)) }
 
-// Ping sends a Ping frame before all messages, the newest only.
+// Ping sends a Ping frame before all messages. If several are waiting, only the
+// newest is sent.
 func (o *Outbox) Ping() { o.control(ping, wsconn.AppendPing(nil, nil)) }
 
 func (o *Outbox) control(kind int, frame []byte) {
@@ -109,7 +111,8 @@ func (o *Outbox) control(kind int, frame []byte) {
 	}
 }
 
-// Close refuses all that comes later and sends closeFrame behind what is queued.
+// Close refuses all later messages and sends closeFrame after everything that is
+// queued.
 func (o *Outbox) Close(closeFrame []byte) {
 	if o.close(closeFrame) {
 		o.drain()
@@ -126,12 +129,12 @@ func (o *Outbox) Writing() bool {
 // Abort closes the outbox and drops what it holds, except what is being written.
 func (o *Outbox) Abort() { o.abort() }
 
-// Drained returns a channel that is closed when the closed outbox has nothing left
-// to write and nobody writes. It may be called after Close or Abort only.
+// Drained returns a channel that is closed when the closed outbox has nothing left to
+// write and no goroutine writes. Call it only after Close or Abort.
 func (o *Outbox) Drained() <-chan struct{} { return o.drained() }
 
-// sendNow writes a message past the queue if that is empty, without memory of its
-// own. It does not wait.
+// sendNow writes a message directly if the queue is empty, without allocating. It
+// does not wait.
 func (o *Outbox) sendNow(data, frame []byte) bool {
 	if !o.claimFor(wsconn.TextSize(len(data))) {
 		return false
@@ -151,18 +154,18 @@ func (o *Outbox) sendNow(data, frame []byte) bool {
 const (
 	// writeBytes is the size of the buffer that joins small frames into one write.
 	writeBytes = 16 << 10
-	// writesInline is how many writes a goroutine that came to post does for others
-	// before it goes back to its own work.
+	// writesInline is how many writes a goroutine that came to post makes, for itself
+	// and for others, before it leaves the rest to another goroutine.
 	writesInline = 16
 )
 
-//nolint:gochecknoglobals // a pool is shared to be of use
+//nolint:gochecknoglobals // a pool is useful only if it is shared
 var writeBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, writeBytes)
 	return &b
 }}
 
-// drain writes what is queued, as the drainer.
+// drain writes what is queued. The caller must be the drainer.
 func (o *Outbox) drain() {
 	buf, _ := writeBuffers.Get().(*[]byte)
 	if b, more := o.next(*buf); more {
@@ -172,8 +175,9 @@ func (o *Outbox) drain() {
 	writeBuffers.Put(buf)
 }
 
-// write writes b, which may lie in buf, and then what is queued, as the drainer. It
-// never waits: what the socket does not take at once is left to a goroutine.
+// write writes b, which may lie in buf, and then what is queued. The caller must be
+// the drainer. write never waits: if the socket does not take everything at once, a
+// goroutine writes the rest.
 func (o *Outbox) write(buf *[]byte, b []byte) {
 	for n := 1; ; n++ {
 		written, err := o.peer.TryWrite(b)
@@ -193,7 +197,7 @@ func (o *Outbox) write(buf *[]byte, b []byte) {
 	}
 }
 
-// drainWaiting is write, but waits for the socket.
+// drainWaiting is like write, but waits for the socket.
 func (o *Outbox) drainWaiting(buf, b []byte) {
 	for more := true; more; b, more = o.next(buf) {
 		if err := o.peer.Write(b); err != nil {
@@ -204,7 +208,8 @@ func (o *Outbox) drainWaiting(buf, b []byte) {
 	writeBuffers.Put(&buf)
 }
 
-// writeFailed tells the owner, which aborts the queue, and ends the drainer's part.
+// writeFailed tells the owner, which aborts the queue, and gives up the role of the
+// drainer.
 func (o *Outbox) writeFailed(err error) {
 	o.peer.WriteFailed(err)
 	o.next(nil)

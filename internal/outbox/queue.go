@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Errors of an [Outbox] that does not take a message.
+// Errors of an [Outbox] that refuses a message.
 var (
 	ErrFull   = errors.New("the outbox is full")
 	ErrClosed = errors.New("the outbox is closed")
@@ -13,47 +13,48 @@ var (
 
 // Limits bounds what an [Outbox] holds. Zero means no limit.
 type Limits struct {
-	Bytes    int // of the frames that wait or are being written
-	Messages int // likewise
+	Bytes    int // of all frames that wait or are being written
+	Messages int // that wait or are being written
 }
 
-// queue holds encoded frames, first in, first out. At most one goroutine at a
-// time writes them: the drainer. A method that returns drain true makes its caller
-// the drainer, who must call next until that returns false. The zero value is an
-// empty queue, which its peer's limits bound. All methods are safe for concurrent use.
+// queue holds encoded frames, first in, first out. At most one goroutine at a time
+// writes them: the drainer. If a method returns drain true, its caller becomes the
+// drainer, and must call next until next returns false. The zero value is an empty
+// queue; it needs a peer, which has the limits. All methods are safe for concurrent
+// use.
 type queue struct {
 	mu          sync.Mutex // guards the fields below
-	peer        Peer       // has the limits
+	peer        Peer       // for its limits
 	messages    [][]byte   // messages[head:] wait
 	head        int
 	count       int // messages that wait or are being written
-	bytes       int // of those
+	bytes       int // the sum of their bytes
 	handed      int // messages handed out by next and not yet written
 	handedBytes int
-	corked      *cork // before all messages; nil: none
-	rare        *rare // nil: as if it were empty
+	corked      *cork // goes out before all messages; nil: none
+	rare        *rare // nil: the same as an empty one
 	closed      bool
 	draining    bool
 }
 
-// rare is what the queue of an idle connection does without.
+// rare holds the fields that the queue of an idle connection does not need.
 type rare struct {
-	urgent  [2][]byte     // a Pong and a Ping: the newest of each
+	urgent  [2][]byte     // the newest Pong and the newest Ping
 	last    []byte        // the Close frame
 	room    *sync.Cond    // made when somebody waits for room
 	drained chan struct{} // made by close or abort; closed when nothing is left to write
 }
 
-// hold makes the caller the drainer of a new queue, so that what is pushed waits
-// until the caller calls next.
+// hold makes the caller the drainer of a new queue, so that everything that is pushed
+// waits until the caller calls next.
 func (q *queue) hold() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.draining = true
 }
 
-// push appends the frames of a message. After an error, [ErrFull] or [ErrClosed],
-// the queue holds nothing of the message.
+// push appends the frames of a message. If it returns an error, [ErrFull] or
+// [ErrClosed], the queue holds no part of the message.
 func (q *queue) push(message []byte) (drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -63,10 +64,11 @@ func (q *queue) push(message []byte) (drain bool, err error) {
 	return q.claimLocked(), nil
 }
 
-// pushWait is push, but does not fail with [ErrFull]. If the queue is full while
-// another goroutine drains it, pushWait waits for room. If nobody drains it, the
-// message is not pushed yet: the caller is the drainer now, makes room, and calls
-// pushWait again. So nobody ever waits for itself.
+// pushWait is like push, but does not fail with [ErrFull]. If the queue is full and
+// another goroutine drains it, pushWait waits for room. If the queue is full and
+// nobody drains it, pushWait does not push the message but makes the caller the
+// drainer: the caller must drain the queue and call pushWait again. So no goroutine
+// ever waits for itself.
 func (q *queue) pushWait(message []byte) (pushed, drain bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -89,10 +91,10 @@ func (q *queue) pushWait(message []byte) (pushed, drain bool, err error) {
 	}
 }
 
-// claimFor makes the caller the drainer of a queue that is empty, to write a
-// message of so many bytes without pushing it. The message counts until the caller
-// calls next. It returns false, and does nothing, if the queue is not empty or
-// another goroutine drains it.
+// claimFor makes the caller the drainer of an empty queue, so that it can write a
+// message of the given size without pushing it. The limits count this message until
+// the caller calls next. If the queue is not empty or another goroutine drains it,
+// claimFor does nothing and returns false.
 func (q *queue) claimFor(bytes int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,12 +106,14 @@ func (q *queue) claimFor(bytes int) bool {
 	return true
 }
 
-// cork queues a message, which encode appends, until the queue is drained next:
-// corked messages share one buffer and go out in one write. size is the expected
-// length of the message. With claim the caller wants to drain the queue, too. cork
-// returns corked false, and does nothing, when the message cannot join others in
-// the buffer: messages wait behind it, or another goroutine drains the queue, or
-// there is no room; with claim also when no message is corked.
+// cork queues a message until the queue is next drained. encode appends the message to
+// the buffer that all corked messages share, so that they go out in one write. size is
+// the expected length of the message. With claim the caller also wants to drain the
+// queue.
+//
+// If the message cannot join the buffer, cork does nothing and returns corked false. The
+// reasons are: other messages wait, another goroutine drains the queue, or there is no
+// room. With claim it also does so if no message is corked.
 func (q *queue) cork(size int, encode func(dst []byte) []byte, claim bool) (corked, drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -127,7 +131,7 @@ func (q *queue) cork(size int, encode func(dst []byte) []byte, claim bool) (cork
 	}
 	before := len(k.frames)
 	frames := encode(k.frames)
-	grown := len(frames) - before // what next will give back: not size, which is a guess
+	grown := len(frames) - before // the bytes that next will subtract: size is only a guess
 	if q.fitsLocked(grown) != nil {
 		if q.corked == nil {
 			corks.Put(k)
@@ -141,19 +145,19 @@ func (q *queue) cork(size int, encode func(dst []byte) []byte, claim bool) (cork
 	return true, claim && q.claimLocked()
 }
 
-// cork is the buffer of messages that wait for others, to go out with them.
+// cork is a buffer with messages that are held back, to go out in one write.
 type cork struct {
 	frames []byte
 	count  int
-	handed bool // by next, and being written
+	handed bool // next has returned it, and it is being written
 }
 
 const corkBytes = 4 << 10
 
-//nolint:gochecknoglobals // a pool is shared to be of use
+//nolint:gochecknoglobals // a pool is useful only if it is shared
 var corks = sync.Pool{New: func() any { return &cork{frames: make([]byte, 0, corkBytes)} }}
 
-// handOutLocked counts a message that is being written.
+// handOutLocked counts a message that the caller is going to write.
 func (q *queue) handOutLocked(bytes int) {
 	q.count, q.handed = q.count+1, q.handed+1
 	q.bytes, q.handedBytes = q.bytes+bytes, q.handedBytes+bytes
@@ -179,7 +183,7 @@ func (q *queue) pushLocked(message []byte) error {
 	if err := q.fitsLocked(len(message)); err != nil {
 		return err
 	}
-	if len(q.messages) == cap(q.messages) && q.head > 0 && q.head >= len(q.messages)/2 { // room in front: no need to grow
+	if len(q.messages) == cap(q.messages) && q.head > 0 && q.head >= len(q.messages)/2 { // there is room at the front: no need to grow
 		n := copy(q.messages, q.messages[q.head:])
 		clear(q.messages[n:])
 		q.messages, q.head = q.messages[:n], 0
@@ -196,8 +200,8 @@ const (
 	ping
 )
 
-// urgent puts a control frame before all messages. One that still waits from
-// before is dropped: the newest is the one that counts (RFC 6455, 5.5.3).
+// urgent puts a control frame before all messages. It replaces a frame of the same
+// kind that still waits, because only the newest counts (RFC 6455, 5.5.3).
 func (q *queue) urgent(kind int, frame []byte) (drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -208,8 +212,8 @@ func (q *queue) urgent(kind int, frame []byte) (drain bool) {
 	return q.claimLocked()
 }
 
-// close refuses all that comes later and puts last, a Close frame or nil, behind
-// what is queued.
+// close refuses everything that comes later and puts last after everything that is
+// queued. last is a Close frame or nil.
 func (q *queue) close(last []byte) (drain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -221,7 +225,7 @@ func (q *queue) close(last []byte) (drain bool) {
 	return q.claimLocked()
 }
 
-// abort closes the queue and drops what it holds, except what is being written.
+// abort closes the queue and drops everything in it, except what is being written.
 func (q *queue) abort() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -248,7 +252,7 @@ func (q *queue) closeLocked() {
 	}
 }
 
-// rareLocked returns q.rare to be written to.
+// rareLocked returns q.rare, and makes it if necessary.
 func (q *queue) rareLocked() *rare {
 	if q.rare == nil {
 		q.rare = new(rare)
@@ -256,16 +260,16 @@ func (q *queue) rareLocked() *rare {
 	return q.rare
 }
 
-// drained returns a channel that is closed when the closed queue has nothing left
-// to write and nobody drains it. It may be called after close or abort only.
+// drained returns a channel that is closed when the closed queue has nothing left to
+// write and nobody drains it. Call it only after close or abort.
 func (q *queue) drained() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.rare.drained
 }
 
-// claim makes the caller the drainer if there is something to write and nobody
-// writes it.
+// claim makes the caller the drainer if there is something to write and nobody drains
+// the queue.
 func (q *queue) claim() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -284,13 +288,13 @@ func (q *queue) emptyLocked() bool {
 	return q.waiting() == 0 && q.corked == nil && (q.rare == nil || q.rare.empty())
 }
 
-// empty reports that nothing of r waits to be written.
+// empty reports whether nothing in r waits to be written.
 func (r *rare) empty() bool { return r.urgent[pong] == nil && r.urgent[ping] == nil && r.last == nil }
 
-// next returns what the drainer has to write next. By calling it the drainer says
-// that what next returned before is written. Small messages are joined in buf, up
-// to its capacity, so that they go out in one write. When nothing is left, next
-// returns false, and the caller is no longer the drainer.
+// next returns what the drainer must write next. By calling next, the drainer also
+// reports that it has written what the call before returned. next joins small
+// messages in buf, up to its capacity, so that they go out in one write. If nothing
+// is left, next returns false, and the caller is no longer the drainer.
 func (q *queue) next(buf []byte) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -326,7 +330,7 @@ func (q *queue) batchLocked(batch []byte) []byte {
 		last = r.last
 	}
 	if n := q.waiting(); n > 0 && len(batch) == 0 && (n == 1 && last == nil || len(q.messages[q.head]) > size) {
-		return q.takeLocked() // as it is: nothing to join it with
+		return q.takeLocked() // without a copy, because there is nothing to join it with
 	}
 	for q.waiting() > 0 && len(batch)+len(q.messages[q.head]) <= size {
 		batch = append(batch, q.takeLocked()...)
@@ -340,11 +344,11 @@ func (q *queue) batchLocked(batch []byte) []byte {
 
 func (q *queue) waiting() int { return len(q.messages) - q.head }
 
-// keepMessages is how long a slice an empty queue keeps for its next messages.
+// keepMessages is the capacity that an empty queue keeps for its next messages.
 const keepMessages = 4
 
-// takeLocked takes the first message off the queue; it counts until it is
-// written.
+// takeLocked removes the first message from the queue. The limits count it until it
+// is written.
 func (q *queue) takeLocked() []byte {
 	message := q.messages[q.head]
 	q.messages[q.head] = nil
@@ -378,7 +382,7 @@ func (q *queue) dropCorkLocked() {
 	k := q.corked
 	k.frames, k.count, k.handed = k.frames[:0], 0, false
 	q.corked = nil
-	if cap(k.frames) <= 4*corkBytes { // one that grew larger is not kept
+	if cap(k.frames) <= 4*corkBytes { // do not keep a buffer that grew larger
 		corks.Put(k)
 	}
 }

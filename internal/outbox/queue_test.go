@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fixed is a peer of which only the limits count.
+// fixed is a peer that has only limits.
 type fixed struct {
 	Peer
 	limits *Limits
@@ -24,7 +24,7 @@ func newQueue(limits Limits) *queue {
 	return &queue{peer: fixed{limits: &limits}}
 }
 
-// push pushes without asking for the role.
+// push calls push and drops the role of the drainer.
 func push(t *testing.T, q *queue, messages ...string) {
 	t.Helper()
 	for _, m := range messages {
@@ -32,7 +32,8 @@ func push(t *testing.T, q *queue, messages ...string) {
 	}
 }
 
-// drain is what a drainer with a buffer of size bytes writes, until the end.
+// drain returns the writes of a drainer with a buffer of size bytes, until the queue
+// is empty.
 func drain(q *queue, size int) (writes []string) {
 	buf := make([]byte, 0, size)
 	for {
@@ -183,8 +184,8 @@ func TestQueue_Cork(t *testing.T) {
 	require.True(t, done(q.drained()), "what was corked is forgotten")
 }
 
-// What a message counts for is given back when it is written, whatever its size was
-// expected to be.
+// When a message is written, the queue subtracts what it has counted for it, whatever
+// size the caller expected.
 func TestQueue_Cork_counts(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -201,7 +202,7 @@ func TestQueue_Cork_counts(t *testing.T) {
 			q := newQueue(Limits{Bytes: 64, Messages: 8})
 			message := strings.Repeat("x", tc.real)
 			encode := func(dst []byte) []byte { return append(dst, message...) }
-			for range 1000 { // far more than the limits, one after the other
+			for range 1000 { // far more than the limits allow, one after the other
 				for range 2 {
 					corked, _ := q.cork(tc.expected, encode, false)
 					require.True(t, corked)
@@ -268,7 +269,7 @@ func TestQueue_limits(t *testing.T) {
 		b, _ := q.next(make([]byte, 0, 3))
 		require.Equal(t, "aaa", string(b))
 		require.ErrorIs(t, try(q, "c"), ErrFull)
-		b, _ = q.next(make([]byte, 0, 3)) // aaa is written
+		b, _ = q.next(make([]byte, 0, 3)) // so aaa is written
 		require.Equal(t, "bb", string(b))
 		push(t, q, "ccc")
 		require.ErrorIs(t, try(q, "d"), ErrFull)
@@ -302,8 +303,9 @@ func TestQueue_limits(t *testing.T) {
 	})
 }
 
-// TestQueue_growth is not parallel: what others allocate would count. A queue
-// that never runs empty must not keep the places of messages long gone.
+// TestQueue_growth is not parallel, because it would count what other tests allocate.
+// A queue that never runs empty must not keep the slots of messages that were written
+// long ago.
 func TestQueue_growth(t *testing.T) {
 	q := newQueue(Limits{Messages: 3})
 	message, buf := []byte("a"), make([]byte, 0, 1)
@@ -517,13 +519,13 @@ func TestQueue_PushWait(t *testing.T) {
 	})
 }
 
-// Many push at once; whoever gets the role drains. What a drainer touches has no
-// other guard than the role, so that the race detector sees a second one.
+// Many goroutines push at once; whoever gets the role drains. Only the role guards
+// what a drainer touches, so the race detector would see a second drainer.
 func TestQueue_concurrently(t *testing.T) {
 	t.Parallel()
 	const pushers, each = 8, 500
 	q := newQueue(Limits{Messages: 16, Bytes: 1000})
-	next := make([]int, pushers) // what must come from each: order is kept
+	next := make([]int, pushers) // the next number of each pusher: the order is kept
 	var wrong []string
 	runDrainer := func() {
 		buf := make([]byte, 0, 64)
@@ -569,7 +571,7 @@ func TestQueue_concurrently(t *testing.T) {
 	}
 }
 
-// PushOnly is Push that leaves the drainer's role to others.
+// pushOnly is push, but leaves the role of the drainer to others.
 func (q *queue) pushOnly(message []byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// A reader that waits goes on with each byte, in the order they were sent, and
-// hears of the end.
+// A reader in Await wakes for each byte, gets the bytes in the order in which they
+// were sent, and sees the end of the stream.
 func TestSocket_Await(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
@@ -36,7 +36,7 @@ func TestSocket_Await(t *testing.T) {
 			}
 		})
 		for i := range byte(100) {
-			write(t, peer, string([]byte{i, i})) // a full read, and one in vain
+			write(t, peer, string([]byte{i, i})) // a full read, and one that finds nothing
 			require.Equal(t, i, wait(t, read))
 			require.Equal(t, i, wait(t, read))
 			write(t, peer, string([]byte{i})) // a short read
@@ -48,7 +48,7 @@ func TestSocket_Await(t *testing.T) {
 	})
 }
 
-// Close, Expire and a reset wake a reader that waits, or is about to.
+// Close, Expire and a reset wake a reader that waits or is about to wait.
 func TestSocket_Await_ends(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -93,7 +93,8 @@ func TestSocket_Await_ends(t *testing.T) {
 	})
 }
 
-// Expire ends reading until it is taken back; what has come meanwhile is kept.
+// After Expire(true) every Read fails, until Expire(false). Bytes that arrive in
+// between are kept.
 func TestSocket_Expire(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
@@ -116,7 +117,7 @@ func TestSocket_Expire(t *testing.T) {
 		e.Expire(true)
 		wait(t, e.called)
 		e.Expire(false)
-		e.park(t) // as if nothing had been
+		e.park(t) // as if nothing had happened
 		write(t, peer, "x")
 		wait(t, e.called)
 		got, err := e.read(10)

@@ -16,15 +16,15 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// marked is a connection on which both sides send nothing but one byte.
+// marked is a connection on which both sides send only one byte value, its mark.
 type marked struct {
 	poll.Socket
 	mark   byte
 	faults *faults
-	ended  chan struct{} // closed when the reader has heard of Close
+	ended  chan struct{} // closed when the reader has seen Close
 }
 
-// check complains of bytes that belong to another connection.
+// check reports bytes that belong to another connection.
 func (m *marked) check(side string, p []byte) {
 	for _, b := range p {
 		if b != m.mark {
@@ -54,9 +54,9 @@ func (m *marked) serve(*poll.Keep) {
 	}
 }
 
-// Close while the socket is read, written and served takes no descriptor from
-// under them: it would be another connection's by then, whose peer read what is
-// not meant for it.
+// Close may run while others read, write and serve the socket. It must not close the
+// descriptor while they use it: its number could already belong to another
+// connection, whose peer would then read bytes that are not for it.
 func TestSocket_Close_hammered(t *testing.T) {
 	t.Parallel()
 	const churners, rounds = 6, 60
@@ -64,7 +64,7 @@ func TestSocket_Close_hammered(t *testing.T) {
 	l, err := net.Listen("unix", t.TempDir()+"/s")
 	require.NoError(t, err)
 	defer l.Close()
-	var accepting sync.Mutex // so that both ends are of one connection
+	var accepting sync.Mutex // so that both ends belong to one connection
 	connect := func() (server, client net.Conn, err error) {
 		accepting.Lock()
 		defer accepting.Unlock()
@@ -116,7 +116,7 @@ func TestSocket_Close_hammered(t *testing.T) {
 				seen.add(unlessGone(err))
 				break
 			}
-			if read += n; read > int(m.mark)<<10 { // sooner or later
+			if read += n; read > int(m.mark)<<10 { // at some point, different for each connection
 				once.Do(func() { wg.Go(m.Close); wg.Go(m.Close) })
 			}
 		}
@@ -136,7 +136,7 @@ func TestSocket_Close_hammered(t *testing.T) {
 	seen.require(t)
 }
 
-// unlessGone returns err unless it says that the other side has closed.
+// unlessGone returns nil if err says that the other side has closed, else err.
 func unlessGone(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 		return nil
@@ -144,17 +144,17 @@ func unlessGone(err error) error {
 	return err
 }
 
-// A place in the loop's table is given to the next socket, who hears nothing of
-// what still happens to the one before.
+// The place of a closed socket goes to the next socket. That one must not get events
+// of the socket before it.
 func TestSocket_Close_lateEvents(t *testing.T) {
 	t.Parallel()
-	const sockets = 8 // some in each loop
+	const sockets = 8 // so that each loop has some
 	p := newPool(t)
 	ends := func() (ends []*end, peers []net.Conn) {
 		for range sockets {
 			server, peer := tcpPair(t)
 			tcp, _ := server.(*net.TCPConn)
-			kept, err := tcp.File() // while this is open, the kernel tells of the socket though it is closed
+			kept, err := tcp.File() // while this is open, the kernel still reports events of the socket, although it is closed
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = kept.Close() })
 			ends, peers = append(ends, adopt(t, p, server)), append(peers, peer)
@@ -175,7 +175,7 @@ func TestSocket_Close_lateEvents(t *testing.T) {
 		for _, peer := range late {
 			write(t, peer, "late")
 		}
-		for i, w := range witnesses { // whoever is told of later bytes proves that the loop knows of the late ones
+		for i, w := range witnesses { // a witness that is called for later bytes proves that its loop has handled the late events
 			w.park(t)
 			write(t, heard[i], "x")
 			wait(t, w.called)
@@ -191,7 +191,7 @@ func TestSocket_Close_lateEvents(t *testing.T) {
 	}
 }
 
-// Places are used again and again: a socket that was closed has none.
+// Places are used again: a closed socket holds none.
 func TestSocket_Close_churn(t *testing.T) {
 	t.Parallel()
 	p := newPool(t)
@@ -201,7 +201,7 @@ func TestSocket_Close_churn(t *testing.T) {
 		e.park(t)
 		write(t, peer, "x")
 		if round%2 == 0 {
-			wait(t, e.called) // else Close comes together with the byte
+			wait(t, e.called) // otherwise Close could come together with the byte
 		}
 		e.Close()
 		_, err := e.readToEnd(t, 1)

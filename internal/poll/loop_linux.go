@@ -7,39 +7,39 @@ import (
 	"syscall"
 )
 
-// loop is one epoll instance. Its poller is a goroutine that the runtime's own
-// poller wakes, as an epoll descriptor can be waited for like any other. What is
-// ready goes into a queue, which runners serve.
+// loop is one epoll instance. Its poller is a goroutine that waits for the epoll
+// descriptor in the runtime's own poller, which can wait for any descriptor. The
+// poller puts sockets that are ready into a queue, which runners serve.
 //
-// A runner that takes a socket from the queue while more wait wakes another one
-// first. As long as ready funcs do not block, that one comes to an empty queue: one
-// wake-up for all sockets that were ready together. If one blocks, the next runner
-// goes on at once; with cores to spare, they share the queue.
+// If a runner takes a socket from the queue and more are waiting, it first wakes another
+// runner. As long as ready funcs do not block, that runner finds the queue empty: so one
+// wake-up serves all sockets that were ready together. If a ready func blocks, the next
+// runner continues at once. If there are free cores, the runners share the queue.
 type loop struct {
 	epfd   int
-	file   *os.File // epfd, in the runtime's poller
+	file   *os.File // epfd, registered in the runtime's poller
 	events []syscall.EpollEvent
 	ended  sync.WaitGroup // the poller and the runners
 
 	mu     sync.Mutex // guards the fields below
 	places []place
-	free   []int32 // places
+	free   []int32 // free places
 	head   *Socket // the queue
 	tail   *Socket
-	idle   []chan struct{} // runners that wait for work, the last first
-	waking bool            // a runner is on its way to the queue
+	idle   []chan struct{} // runners that wait for work, most recent last
+	waking bool            // a runner has been woken and has not reached the queue yet
 	closed bool
 }
 
-// place is what an event names: the socket, and how many it has had before, so that
-// an event that comes late is none of the next one's.
+// place is what an event names: a socket, and how many sockets the place has had
+// before. So an event that arrives late is not taken for an event of the next socket.
 type place struct {
 	s   *Socket
 	gen int32
 }
 
 const (
-	// eventsAtOnce is how many events one look at the kernel brings.
+	// eventsAtOnce is how many events one call to the kernel returns.
 	eventsAtOnce = 128
 	// idleRunners is how many runners stay when there is nothing to do.
 	idleRunners = 64
@@ -50,7 +50,7 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := syscall.SetNonblock(epfd, true); err != nil { // else os.NewFile does not poll it
+	if err := syscall.SetNonblock(epfd, true); err != nil { // else os.NewFile does not add it to the poller
 		_ = syscall.Close(epfd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
@@ -64,7 +64,7 @@ func newLoop() (*loop, error) {
 	return l, nil
 }
 
-// close ends the loop, whose sockets are closed.
+// close ends the loop. Its sockets must already be closed.
 func (l *loop) close() {
 	_ = l.file.Close()
 	l.mu.Lock()
@@ -77,8 +77,9 @@ func (l *loop) close() {
 	l.ended.Wait()
 }
 
-// collect queues what is ready. The runtime calls it whenever epfd has events, and
-// waits when it returns false; events of the time between bring it back at once.
+// collect queues the sockets that are ready. The runtime calls it whenever epfd has
+// events. If collect returns false, the runtime waits for more events; if some
+// arrived during the call, it calls collect again at once.
 func (l *loop) collect(epfd uintptr) (done bool) {
 	for {
 		n, err := pending(epfd, l.events)
@@ -103,9 +104,9 @@ func (l *loop) collect(epfd uintptr) (done bool) {
 const (
 	readable = syscall.EPOLLIN | suspect
 	suspect  = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR | syscall.EPOLLPRI
-	failed   = syscall.EPOLLERR // not EPOLLHUP: a Unix socket has that, too, when its peer has closed in order
+	failed   = syscall.EPOLLERR // not EPOLLHUP: a Unix socket also has EPOLLHUP after its peer has closed normally
 	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
-	edge     = 1 << 31 // EPOLLET, whose constant is negative
+	edge     = 1 << 31 // EPOLLET; the constant in package syscall is negative
 )
 
 func (l *loop) happenedLocked(e *syscall.EpollEvent) {
@@ -115,10 +116,10 @@ func (l *loop) happenedLocked(e *syscall.EpollEvent) {
 		return
 	}
 	if e.Events&suspect != 0 {
-		s.suspect.Store(true) // before notice, so that whoever is told sees it
+		s.suspect.Store(true) // before notice, so that the reader sees it
 	}
 	if e.Events&failed != 0 {
-		s.broken.Store(true) // before hungUp, so that whoever misses the call sees it
+		s.broken.Store(true) // before hungUp, so that a caller of HungUp that missed the call sees it
 		if s.hungUp != nil {
 			s.hungUp()
 		}
@@ -131,7 +132,7 @@ func (l *loop) happenedLocked(e *syscall.EpollEvent) {
 	}
 }
 
-// add has the socket watched.
+// add makes the loop watch the socket.
 func (l *loop) add(s *Socket) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,7 +152,7 @@ func (l *loop) add(s *Socket) error {
 	return nil
 }
 
-// remove forgets the socket; closing it tells the kernel.
+// remove makes the loop forget the socket. The kernel forgets it when it is closed.
 func (l *loop) remove(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,11 +162,11 @@ func (l *loop) remove(s *Socket) {
 	l.free = append(l.free, s.place)
 }
 
-// queue has a socket served.
+// queue puts a socket into the queue, to be served.
 func (l *loop) queue(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed { // nobody would come, nor be waited for
+	if l.closed { // no runner would serve it, and close would not wait for one
 		return
 	}
 	l.pushLocked(s)
@@ -189,24 +190,24 @@ func (l *loop) popLocked() *Socket {
 	return s
 }
 
-// wakeLocked sends a runner to the queue, unless one is on its way.
+// wakeLocked wakes a runner, unless one is already on its way to the queue.
 func (l *loop) wakeLocked() {
 	if l.head == nil || l.waking {
 		return
 	}
 	l.waking = true
 	if last := len(l.idle) - 1; last >= 0 {
-		l.idle[last] <- struct{}{} // has room
+		l.idle[last] <- struct{}{} // does not block: the channel has room
 		l.idle = l.idle[:last]
 		return
 	}
-	l.ended.Go(l.run) // ends with too many idle ones, or with the loop
+	l.ended.Go(l.run) // ends when there are too many idle runners, or with the loop
 }
 
-// run is a runner.
+// run is the loop of a runner.
 func (l *loop) run() {
 	var keep Keep
-	defer func() { // also when a ready func ends this goroutine
+	defer func() { // deferred, because a ready func may end this goroutine
 		if keep != nil {
 			keep.End()
 		}

@@ -15,7 +15,7 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// patience bounds every wait of a test that should not be one.
+// patience bounds every wait that should be short.
 const patience = 20 * time.Second
 
 // network makes the two ends of a socket.
@@ -24,11 +24,12 @@ type network struct {
 	pair func(tb testing.TB) (server, client net.Conn)
 }
 
-// networks are what a pool takes. After a short read a TCP socket is known to be
-// empty, a Unix socket is not.
+// networks are the kinds of sockets that a pool takes. After a short read a TCP
+// socket is known to be empty, a Unix socket is not.
 func networks() []network { return []network{{"tcp", tcpPair}, {"unix", unixPair}} }
 
-// overNetworks runs test with the end of a pool and its peer, on each network.
+// overNetworks runs test on each network, with the pool's end of a connection and its
+// peer.
 func overNetworks(t *testing.T, test func(t *testing.T, e *end, peer net.Conn)) {
 	t.Helper()
 	for _, nw := range networks() {
@@ -60,7 +61,7 @@ func tlsPair(tb testing.TB) (server, client net.Conn) {
 	srv := httptest.NewTLSServer(nil)
 	defer srv.Close()
 	ts := tls.Server(s, &tls.Config{Certificates: srv.TLS.Certificates})
-	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to ourselves
+	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server is the test's own
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = ts.Handshake() })
@@ -86,7 +87,7 @@ func pairOf(tb testing.TB, l net.Listener) (server, client net.Conn) {
 	return server, client
 }
 
-// newPool returns a pool that is closed after the sockets of the test.
+// newPool returns a pool that is closed after the test's sockets.
 func newPool(tb testing.TB) *poll.Pool {
 	tb.Helper()
 	p := new(poll.Pool)
@@ -94,17 +95,17 @@ func newPool(tb testing.TB) *poll.Pool {
 	return p
 }
 
-// end is a pool's end of a connection. Whoever takes the call of its ready func
-// from the channel is the next reader.
+// end is the pool's end of a connection. Its ready func sends on called. Whoever
+// receives from called is the next reader.
 type end struct {
 	poll.Socket
 	called chan struct{}
-	hungUp chan struct{} // has one after a hang-up
+	hungUp chan struct{} // gets a value at a hang-up
 }
 
 func adopt(tb testing.TB, p *poll.Pool, nc net.Conn) *end {
 	tb.Helper()
-	e := &end{called: make(chan struct{}, 1), hungUp: make(chan struct{}, 1)} // called has room for the one call that a Park can bring
+	e := &end{called: make(chan struct{}, 1), hungUp: make(chan struct{}, 1)} // called has room for the one call that a Park can cause
 	e.OnHangUp(func() {
 		select {
 		case e.hungUp <- struct{}{}:
@@ -116,7 +117,8 @@ func adopt(tb testing.TB, p *poll.Pool, nc net.Conn) *end {
 	return e
 }
 
-// read reads what is there, piece bytes at a time, and returns why it ended.
+// read reads what has arrived, piece bytes at a time, and returns the error that
+// ended it.
 func (e *end) read(piece int) (got []byte, err error) {
 	for {
 		p := make([]byte, piece)
@@ -128,7 +130,8 @@ func (e *end) read(piece int) (got []byte, err error) {
 	}
 }
 
-// readToEnd reads until the stream ends, parked whenever nothing is there.
+// readToEnd reads until the stream ends. It parks the socket whenever nothing has
+// arrived.
 func (e *end) readToEnd(tb testing.TB, piece int) (got []byte, err error) {
 	tb.Helper()
 	for {
@@ -142,7 +145,7 @@ func (e *end) readToEnd(tb testing.TB, piece int) (got []byte, err error) {
 	}
 }
 
-// park parks the socket, of which nothing is left to read.
+// park parks the socket, which must be empty.
 func (e *end) park(tb testing.TB) {
 	tb.Helper()
 	for !e.Park() {
@@ -151,7 +154,7 @@ func (e *end) park(tb testing.TB) {
 	}
 }
 
-// wait returns what comes out of ch, which must not take long.
+// wait returns the next value from ch, which must come soon.
 func wait[T any](tb testing.TB, ch <-chan T) (v T) {
 	tb.Helper()
 	select {
@@ -162,14 +165,14 @@ func wait[T any](tb testing.TB, ch <-chan T) (v T) {
 	return v
 }
 
-// write has the peer send s.
+// write makes the peer send s.
 func write(tb testing.TB, peer net.Conn, s string) {
 	tb.Helper()
 	_, err := peer.Write([]byte(s))
 	require.NoError(tb, err)
 }
 
-// reset has the peer end the connection with a reset.
+// reset makes the peer reset the connection.
 func reset(tb testing.TB, peer net.Conn) {
 	tb.Helper()
 	tcp, _ := peer.(*net.TCPConn)
@@ -177,7 +180,8 @@ func reset(tb testing.TB, peer net.Conn) {
 	require.NoError(tb, tcp.Close())
 }
 
-// background runs f while the test goes on; the test's end waits for it.
+// background runs f while the test goes on. The test does not end before f has
+// returned.
 func background(tb testing.TB, f func()) {
 	tb.Helper()
 	var wg sync.WaitGroup
@@ -185,7 +189,7 @@ func background(tb testing.TB, f func()) {
 	tb.Cleanup(wg.Wait)
 }
 
-// faults are what goroutines other than the test's have to complain of.
+// faults collects the errors of goroutines other than the test's own.
 type faults struct {
 	mu   sync.Mutex // guards the field below
 	seen []error
@@ -206,5 +210,5 @@ func (f *faults) require(tb testing.TB) {
 	require.NoError(tb, errors.Join(f.seen...))
 }
 
-// within is a patience that does not change.
+// within returns a patience that does not change.
 func within(d time.Duration) poll.Patience { return func() time.Duration { return d } }

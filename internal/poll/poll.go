@@ -1,13 +1,13 @@
-// Package poll waits for many sockets on few goroutines: one for a socket only
-// while there is something to read from it. A socket that waits costs its place in
-// a table, no goroutine and no stack.
+// Package poll waits for many sockets with few goroutines. A socket occupies a
+// goroutine only while there is something to read from it. A socket that waits costs a
+// place in a table, but no goroutine and no stack.
 //
-// [Pool.Adopt] takes a TCP or Unix socket out of the Go runtime's poller. From then
-// on a reader reads it until [Socket.Read] finds nothing more, and leaves with
-// [Socket.Park]; when bytes or the end of the stream arrive, the socket's ready
-// func runs on a goroutine of the pool, the next reader. It may block: others take
-// over what waits behind it. A reader in the middle of a message waits with
-// [Socket.Await] instead.
+// [Pool.Adopt] takes a TCP or Unix socket out of the Go runtime's poller. From then on a
+// reader reads the socket until [Socket.Read] finds nothing more, and leaves with
+// [Socket.Park]. When bytes or the end of the stream arrive, a goroutine of the pool
+// calls the socket's ready func, which is the next reader. The ready func may block: other
+// goroutines then serve the sockets that wait behind it. A reader in the middle of a
+// message waits with [Socket.Await] instead.
 package poll
 
 import (
@@ -18,16 +18,17 @@ import (
 	"time"
 )
 
-// ErrUnsupported is what Adopt returns for a connection without a socket of its own,
+// ErrUnsupported is what Adopt returns for a connection that is not a plain socket,
 // such as TLS, and on systems without epoll.
 var ErrUnsupported = errors.New("not a socket that can be polled")
 
-// Keep is what a ready func leaves with its goroutine for the next one, of whichever
-// socket: memory that is warm. End is called when that goroutine ends.
+// Keep is what a ready func leaves on its goroutine for the next ready func there, of
+// any socket: memory that is still in the processor's cache. End is called when the
+// goroutine ends.
 type Keep interface{ End() }
 
-// Patience says how long a write may wait for a peer that takes nothing. Zero, or a
-// nil Patience, is no limit. It must not block.
+// Patience says how long a write may wait for a peer that takes no bytes. Zero, or a
+// nil Patience, means no limit. A Patience must not block.
 type Patience func() time.Duration
 
 func (p Patience) limit() time.Duration {
@@ -37,8 +38,8 @@ func (p Patience) limit() time.Duration {
 	return p()
 }
 
-// LookAgain returns how long a write that waits may sleep before it looks whether
-// the peer has taken something, and whether its patience has changed.
+// LookAgain returns how long a waiting write may sleep before it checks whether the
+// peer has taken something, and whether the patience has changed.
 func (p Patience) LookAgain() time.Duration {
 	if limit := p.limit(); limit > 0 {
 		return min(max(limit/4, time.Millisecond), time.Second)
@@ -46,19 +47,20 @@ func (p Patience) LookAgain() time.Duration {
 	return time.Second
 }
 
-// ErrAgain says that there is nothing to read, or no room to write, for now.
+// ErrAgain says that there is nothing to read now, or no room to write.
 var ErrAgain = errors.New("not ready")
 
-// Pool spreads sockets over loops, so that many cores do not wait for each other.
-// The zero value is ready to use; it starts with the first socket.
+// Pool spreads sockets over several loops, so that cores rarely wait for each other's
+// lock. The zero value is ready to use. A pool starts its loops with its first
+// socket.
 type Pool struct {
 	mu    sync.Mutex // guards the field below
 	loops []*loop
 	next  atomic.Uint32
 }
 
-// coresPerLoop is how many cores share a loop: its lock is taken for about a tenth
-// of a microsecond for each message.
+// coresPerLoop is how many cores share a loop. Each message holds the loop's lock for
+// about a tenth of a microsecond.
 const coresPerLoop = 4
 
 // pick returns the loop for the next socket.
@@ -78,8 +80,8 @@ func (p *Pool) pick() (*loop, error) {
 	return p.loops[p.next.Add(1)%uint32(len(p.loops))], nil
 }
 
-// Close ends the goroutines of the pool, whose sockets must be closed, and waits
-// for what they still run.
+// Close ends the goroutines of the pool and waits for the ready funcs that still run.
+// The sockets of the pool must already be closed.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

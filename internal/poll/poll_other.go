@@ -13,7 +13,7 @@ func newLoop() (*loop, error) { return nil, ErrUnsupported }
 
 func (*loop) close() {}
 
-// Unsent returns -1: what the peer has taken is not known on this system.
+// Unsent returns -1: this system does not tell what the peer has taken.
 func Unsent(uintptr) int { return -1 }
 
 // Adopt returns [ErrUnsupported].

@@ -18,14 +18,15 @@ import (
 // many is more than the runners that stay when there is nothing to do.
 const many = 100
 
-// Ready funcs that block keep nobody from being served, however many there are.
+// Ready funcs that block do not keep other sockets from being served, however many of
+// them there are.
 func TestPool_blocked(t *testing.T) {
 	t.Parallel()
 	requireServedBesideBlocked(t)
 }
 
-// TestPool_oneCore is not parallel: it changes how many cores all have. With one,
-// all sockets are ready before the first is served.
+// TestPool_oneCore is not parallel, because it changes how many cores all tests have.
+// With one core, all sockets are ready before the first is served.
 func TestPool_oneCore(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for range 10 {
@@ -59,9 +60,9 @@ func requireServedBesideBlocked(t *testing.T) {
 	for _, half := range []int{0, 1} {
 		for i := half * many; i < (half+1)*many; i++ {
 			if i%2 == 0 {
-				write(t, peers[i], "x") // many may be found ready at once
+				write(t, peers[i], "x") // so that many can be ready in one call to the kernel
 			} else {
-				blocked[i].Close() // queued without a look at the kernel
+				blocked[i].Close() // queues the socket without an event from the kernel
 			}
 		}
 		for range many {
@@ -74,7 +75,7 @@ func requireServedBesideBlocked(t *testing.T) {
 	}
 }
 
-// kept counts how often it was found, and tells of its end.
+// kept counts how often a ready func found it, and reports its end.
 type kept struct {
 	found int
 	ended chan struct{}
@@ -82,8 +83,8 @@ type kept struct {
 
 func (k *kept) End() { close(k.ended) }
 
-// What a ready func keeps is there for the next one on its goroutine, until that
-// ends: with the pool, or by itself.
+// The next ready func on the same goroutine finds what the one before has kept, until
+// the goroutine ends: with the pool, or on its own.
 func TestPool_keep(t *testing.T) {
 	t.Parallel()
 	for _, goexit := range []bool{false, true} {
@@ -112,7 +113,7 @@ func TestPool_keep(t *testing.T) {
 			}))
 			t.Cleanup(s.Close)
 			require.True(t, s.Park())
-			idle := func() { // else the next one may be another goroutine's
+			idle := func() { // otherwise the next ready func may run on another goroutine
 				require.Eventually(t, func() bool { return p.Idle() == 1 }, patience, time.Millisecond)
 			}
 			for n := range rounds {
@@ -133,7 +134,7 @@ func TestPool_keep(t *testing.T) {
 	}
 }
 
-// A ready func that ends its goroutine takes nobody with it.
+// A ready func that ends its goroutine does not stop the others.
 func TestPool_Goexit(t *testing.T) {
 	t.Parallel()
 	requireServedBesideGoexit(t)
@@ -172,11 +173,11 @@ func requireServedBesideGoexit(t *testing.T) {
 	wait(t, e.called)
 }
 
-// Close waits for ready funcs that run, and the pool can be used again after it.
+// Close waits for ready funcs that still run. Afterwards the pool can be used again.
 func TestPool_Close(t *testing.T) {
 	t.Parallel()
 	var p poll.Pool
-	p.Close() // of one that has not started
+	p.Close() // a pool that has not started
 	for range 3 {
 		server, peer := tcpPair(t)
 		var s poll.Socket
@@ -196,16 +197,16 @@ func TestPool_Close(t *testing.T) {
 			p.Close()
 			closed <- finished.Load()
 		}()
-		for range 100 { // lets Close come as far as it may
+		for range 100 { // gives Close time to get as far as it can
 			runtime.Gosched()
 		}
 		close(release)
 		require.True(t, wait(t, closed))
-		p.Close() // no harm
+		p.Close() // a second Close does nothing
 	}
 }
 
-// TestPool_descriptors is not parallel: what others open would count.
+// TestPool_descriptors is not parallel, because it would count what other tests open.
 func TestPool_descriptors(t *testing.T) {
 	descriptors := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
@@ -225,7 +226,7 @@ func TestPool_descriptors(t *testing.T) {
 			}
 		}
 	}
-	t.Run("first", round) // the runtime's own poller opens, too
+	t.Run("first", round) // the first round also opens the runtime's own poller
 	before := descriptors()
 	t.Run("second", round)
 	require.Equal(t, before, descriptors())

@@ -16,12 +16,12 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// counter is a pool's end whose peer sends 0, 1, 2 and so on, and has each byte
-// sent back.
+// counter is the pool's end of a connection. Its peer sends 0, 1, 2 and so on;
+// counter checks each byte and sends it back.
 type counter struct {
 	poll.Socket
 	piece  int         // bytes read at a time
-	busy   atomic.Bool // somebody reads
+	busy   atomic.Bool // a reader is running
 	next   byte
 	faults *faults
 	ended  *sync.WaitGroup // done when the stream has ended
@@ -48,10 +48,10 @@ func (c *counter) serve(*poll.Keep) {
 		if errors.Is(err, poll.ErrAgain) {
 			c.busy.Store(false)
 			if c.Park() {
-				return // the next one may be at it
+				return // the next reader may already run
 			}
 			if c.busy.Swap(true) {
-				c.faults.add(errors.New("two readers after a Park in vain"))
+				c.faults.add(errors.New("two readers after a Park that returned false"))
 			}
 			continue
 		}
@@ -65,7 +65,7 @@ func (c *counter) serve(*poll.Keep) {
 	}
 }
 
-// count sends n bytes from next on.
+// count sends n bytes: next, next+1 and so on.
 func count(nc net.Conn, next byte, n int) error {
 	p := make([]byte, n)
 	for i := range p {
@@ -75,7 +75,7 @@ func count(nc net.Conn, next byte, n int) error {
 	return err
 }
 
-// counted reads n bytes that count from next on.
+// counted reads n bytes and checks that they are next, next+1 and so on.
 func counted(nc net.Conn, next byte, n int) error {
 	p := make([]byte, n)
 	if _, err := io.ReadFull(nc, p); err != nil {
@@ -89,7 +89,7 @@ func counted(nc net.Conn, next byte, n int) error {
 	return nil
 }
 
-// counters makes n of them, and their peers.
+// counters makes n counters and returns their peers.
 func counters(t *testing.T, nw network, n int) (peers []net.Conn, seen *faults, ended *sync.WaitGroup) {
 	t.Helper()
 	p := newPool(t)
@@ -106,8 +106,8 @@ func counters(t *testing.T, nw network, n int) (peers []net.Conn, seen *faults, 
 	return peers, seen, ended
 }
 
-// A thousand sockets answer a few clients at once: nothing is lost, nothing comes
-// twice, and each has one reader at a time.
+// A thousand sockets answer a few clients at once: no byte is lost or read twice, and
+// each socket has one reader at a time.
 func TestPool_pingPong(t *testing.T) {
 	t.Parallel()
 	const sockets, clients, rounds = 1000, 4, 5
@@ -138,8 +138,8 @@ func TestPool_pingPong(t *testing.T) {
 	faults.require(t)
 }
 
-// Bytes that come while others are read or the reader is about to park are not
-// forgotten, up to the end that comes right behind them.
+// Bytes are not forgotten when they arrive while the reader reads others or is about
+// to park. Nor is the end of the stream right behind them.
 func TestPool_stream(t *testing.T) {
 	t.Parallel()
 	for _, nw := range networks() {
@@ -168,7 +168,7 @@ func TestPool_stream(t *testing.T) {
 	}
 }
 
-// One byte back and forth over each of some sockets.
+// BenchmarkPingPong sends one byte back and forth on each of several sockets.
 func BenchmarkPingPong(b *testing.B) {
 	for _, sockets := range []int{1, 100} {
 		b.Run(fmt.Sprintf("sockets=%d", sockets), func(b *testing.B) {

@@ -9,48 +9,48 @@ import (
 	"time"
 )
 
-// Socket is a socket of a pool. One goroutine at a time may read (Read, Park,
-// Await), one may write (Write, WriteAll); Close, Expire and CloseWrite are safe
-// at any time.
+// Socket is a socket of a pool. One goroutine at a time may read (Read, Park, Await),
+// and one may write (Write, WriteAll). Close, Expire and CloseWrite are safe at any
+// time.
 type Socket struct {
 	loop   *loop
 	ready  func(*Keep)
-	hungUp func()  // nil: nobody wants to know
+	hungUp func()  // see OnHangUp; may be nil
 	next   *Socket // in the loop's queue
 
 	fd     int32
 	place  int32
-	users  atomic.Uint32 // calls that use fd, and closedBit
-	state  atomic.Uint32 // of the reader
-	stream bool          // less than was asked for means that no more is there
-	empty  bool          // nothing is there to read, and nothing has been noticed since; the reader's
+	users  atomic.Uint32 // how many calls use fd, and closedBit
+	state  atomic.Uint32 // the state of the reader
+	stream bool          // a short read means that nothing more is there
+	empty  bool          // nothing is there to read, and no event has come since; belongs to the reader
 
 	broken  atomic.Bool // the connection was reset
-	suspect atomic.Bool // the stream has ended, or failed, or has urgent data: what is left must be read to its end
+	suspect atomic.Bool // the stream has ended or failed, or has urgent data: what is left must be read up to the end
 	expired atomic.Bool
-	full    atomic.Bool   // the writer waits
-	bytes   chan struct{} // to wake the reader in Await; made by the first
-	room    chan struct{} // to wake the writer in WriteAll; made by the first
+	full    atomic.Bool   // a writer waits
+	bytes   chan struct{} // wakes the reader in Await, which makes it
+	room    chan struct{} // wakes the writer in WriteAll, which makes it
 }
 
 // States of a reader.
 const (
 	reading  = iota // a reader runs
-	noticed         // a reader runs, and since it began to read something has come
+	noticed         // a reader runs, and something has arrived since it began to read
 	parked          // no reader runs
 	awaiting        // a reader waits in Await
 )
 
 const closedBit = 1 << 31
 
-// Adopt makes s the socket of nc, which is closed: s, new, is all that is left of
-// it. ready is called, on a goroutine of the pool, whenever s was parked and
-// something has come; not before the first Park. What it finds in keep, and leaves
-// there, is its goroutine's. After an error nc is as it was.
+// Adopt moves the socket of nc into s, which must be new, and closes nc. Whenever s
+// is parked and something arrives, a goroutine of the pool calls ready; it does not
+// call ready before the first Park. What ready finds in its argument, and leaves
+// there, belongs to that goroutine. If Adopt returns an error, nc has not changed.
 func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 	var raw syscall.RawConn
 	var err error
-	switch nc := nc.(type) { // only these: a type that embeds one may want to see every byte
+	switch nc := nc.(type) { // no other type: a type that embeds a socket may want to see every byte
 	case *net.TCPConn:
 		raw, err = nc.SyscallConn()
 	case *net.UnixConn:
@@ -75,14 +75,14 @@ func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 		*s = Socket{hungUp: s.hungUp}
 		return err
 	}
-	_ = nc.Close() // its descriptor; the socket lives on in ours
+	_ = nc.Close() // closes its descriptor; the socket stays open in ours
 	return nil
 }
 
-// OnHangUp sets what is called when the connection is reset, even if nobody reads. A
-// peer that has only closed may have sent something before, which is to be read. It
-// runs under a lock of the pool: it must not block, nor call the pool or the socket.
-// It is to be set before Adopt.
+// OnHangUp sets a func that is called when the connection is reset, even if nobody
+// reads. It is not called when the peer has only closed the connection: there may be
+// bytes left to read. f runs under a lock of the pool: it must not block, and must
+// not call the pool or the socket. OnHangUp must be called before Adopt.
 func (s *Socket) OnHangUp(f func()) { s.hungUp = f }
 
 // HungUp reports whether the connection was reset.
@@ -101,8 +101,8 @@ func duplicate(raw syscall.RawConn) (fd int, err error) {
 	return fd, err
 }
 
-// isTCP tells plain TCP from all else, also from Multipath TCP, which hides behind
-// the same type.
+// isTCP tells plain TCP from other protocols, also from Multipath TCP, which uses the
+// same Go type.
 func isTCP(fd int) bool {
 	const soProtocol = 0x26
 	protocol, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, soProtocol)
@@ -112,9 +112,9 @@ func isTCP(fd int) bool {
 // Adopted reports whether s is a socket of a pool.
 func (s *Socket) Adopted() bool { return s.loop != nil }
 
-// Read reads what is there into p, which is not empty. The error is [ErrAgain] when
-// there is nothing, io.EOF at the stream's end, [os.ErrDeadlineExceeded] after
-// Expire, [net.ErrClosed] after Close.
+// Read reads what has arrived into p, which must not be empty. The error is
+// [ErrAgain] if nothing has arrived, io.EOF at the end of the stream,
+// [os.ErrDeadlineExceeded] after Expire, and [net.ErrClosed] after Close.
 func (s *Socket) Read(p []byte) (int, error) {
 	if s.expired.Load() {
 		return 0, os.ErrDeadlineExceeded
@@ -139,19 +139,21 @@ func (s *Socket) Read(p []byte) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	// Less than asked for: nothing is left, and what comes later is noticed (epoll(7),
-	// question 9). But an end that came together with these bytes is not.
+	// A short read means that nothing is left, and an event will come for later bytes
+	// (epoll(7), question 9). But if the end of the stream came together with these
+	// bytes, there is no further event.
 	s.empty = n < len(p) && s.stream && !s.suspect.Load()
 	return n, nil
 }
 
-// Empty reports whether Read would return ErrAgain for sure.
+// Empty reports whether Read would certainly return ErrAgain.
 func (s *Socket) Empty() bool { return s.empty }
 
-// Park ends the reader's part where nothing is left to read: when it returns true, the next reader
-// may run already. It returns false when something has come: read on.
+// Park ends the current reader's part when nothing is left to read. If it returns
+// true, the next reader may already run. If it returns false, something has arrived,
+// and the caller must go on reading.
 func (s *Socket) Park() bool {
-	s.empty = false // for the next reader, who is told of something
+	s.empty = false // the next reader starts only when something has arrived
 	if s.state.CompareAndSwap(reading, parked) {
 		return true
 	}
@@ -159,7 +161,7 @@ func (s *Socket) Park() bool {
 	return false
 }
 
-// Await waits, after ErrAgain, until reading on may bring something.
+// Await waits, after ErrAgain, until there may be something to read.
 func (s *Socket) Await() {
 	s.empty = false
 	if s.bytes == nil {
@@ -172,8 +174,8 @@ func (s *Socket) Await() {
 	s.state.Store(reading)
 }
 
-// notice tells the reader that something has come. It returns true when there is
-// none, and s has to be queued.
+// notice tells the reader that something has arrived. It returns true if no reader
+// runs, and s must be queued.
 func (s *Socket) notice() (queue bool) {
 	for {
 		switch state := s.state.Load(); state {
@@ -189,22 +191,22 @@ func (s *Socket) notice() (queue bool) {
 			}
 		case awaiting:
 			if s.state.CompareAndSwap(awaiting, reading) {
-				s.bytes <- struct{}{} // has room: one wake-up for each wait
+				s.bytes <- struct{}{} // does not block: there is one wake-up for each wait
 				return false
 			}
 		}
 	}
 }
 
-// wake has the reader look again.
+// wake makes the reader look again.
 func (s *Socket) wake() {
 	if s.notice() {
 		s.loop.queue(s)
 	}
 }
 
-// Write writes as much of b as the socket takes and returns how much that was. The
-// error is [ErrAgain] when that is not all.
+// Write writes as many bytes of b as the socket takes, and returns how many. If that
+// is not all, the error is [ErrAgain].
 func (s *Socket) Write(b []byte) (written int, err error) {
 	if !s.use() {
 		return 0, net.ErrClosed
@@ -225,23 +227,23 @@ func (s *Socket) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
-// WriteAll writes all of b. It gives up with [os.ErrDeadlineExceeded] when the socket
-// has taken nothing for as long as patience says. That is asked again and again: it
-// may change, also for a WriteAll that waits already.
+// WriteAll writes all of b. It fails with [os.ErrDeadlineExceeded] when the socket has
+// taken no byte for as long as patience says. WriteAll calls patience again and again, so
+// its value may change while WriteAll waits.
 //
-// The kernel says that there is room only when a third of its buffer is free. A peer
-// that reads slowly makes room for a few bytes long before, so WriteAll also tries
-// without being told.
+// The kernel reports room only when a third of its buffer is free. A peer that reads
+// slowly makes room for a few bytes long before that, so WriteAll also tries from time to
+// time.
 func (s *Socket) WriteAll(b []byte, patience Patience) error {
 	if s.room == nil {
 		s.room = make(chan struct{}, 1)
 	}
-	s.full.Store(true) // before the attempt: the room that comes after it is noticed
+	s.full.Store(true) // before the attempt, so that room that appears after it wakes the writer
 	defer s.full.Store(false)
 	var timer *time.Timer
 	for taken := time.Now(); ; {
 		n, err := s.Write(b)
-		if err != ErrAgain { //nolint:errorlint // our own
+		if err != ErrAgain { //nolint:errorlint // Write returns it unwrapped
 			return err
 		}
 		limit, now := patience.limit(), time.Now()
@@ -271,7 +273,8 @@ func (s *Socket) wakeWriter() {
 	}
 }
 
-// Expire ends all reading, now and later, or with false lets it go on.
+// With true, Expire ends the current read and all later ones; with false, it allows
+// reading again.
 func (s *Socket) Expire(expired bool) {
 	s.expired.Store(expired)
 	if expired {
@@ -287,8 +290,8 @@ func (s *Socket) CloseWrite() {
 	}
 }
 
-// Reset has Close reset the connection: what the peer has not taken by then is
-// forgotten, where the kernel would go on offering it for minutes.
+// Reset makes Close reset the connection. The kernel then drops the bytes that the
+// peer has not taken; otherwise it would offer them to the peer for minutes.
 func (s *Socket) Reset() {
 	if s.use() {
 		_ = syscall.SetsockoptLinger(int(s.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
@@ -296,8 +299,8 @@ func (s *Socket) Reset() {
 	}
 }
 
-// Close closes the socket. A reader and a writer that wait are told, and a parked
-// one is queued a last time.
+// Close closes the socket. It wakes a reader and a writer that wait. If no reader
+// runs, it queues the socket a last time.
 func (s *Socket) Close() {
 	for {
 		users := s.users.Load()
@@ -318,8 +321,8 @@ func (s *Socket) Close() {
 	s.wake()
 }
 
-// use keeps fd open until unuse. Closed by one goroutine while another one writes,
-// its number could be that of somebody else's socket by then.
+// use keeps fd open until unuse. Otherwise one goroutine could close fd while another
+// writes to it, and the number could already belong to another socket.
 func (s *Socket) use() bool {
 	for {
 		users := s.users.Load()
@@ -334,6 +337,6 @@ func (s *Socket) use() bool {
 
 func (s *Socket) unuse() {
 	if s.users.Add(^uint32(0)) == closedBit {
-		_ = syscall.Close(int(s.fd)) // Close left it to the last user
+		_ = syscall.Close(int(s.fd)) // Close has left this to the last user
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// A parked socket is called when bytes come, as often as it is parked.
+// A parked socket is called when bytes arrive, each time it has been parked.
 func TestSocket_Park(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
-		for _, piece := range []int{1, 5, 100} { // several reads, one that is full, a short one
+		for _, piece := range []int{1, 5, 100} { // several reads, one full read, one short read
 			e.park(t)
 			require.Empty(t, e.called)
 			write(t, peer, "hello")
@@ -30,7 +30,7 @@ func TestSocket_Park(t *testing.T) {
 	})
 }
 
-// A short read of TCP says that nothing is left, without another look.
+// After a short read of TCP, Empty is true without another system call.
 func TestSocket_Empty(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
@@ -59,10 +59,11 @@ func TestSocket_Empty(t *testing.T) {
 	})
 }
 
-// moments are when a stream ends, with a first byte before that or not.
+// moments are the states of the reader in which a stream can end, with a first byte
+// before the end or without.
 var moments = []struct {
 	name  string
-	until func(t *testing.T, e *end, peer net.Conn) // brings the reader there
+	until func(t *testing.T, e *end, peer net.Conn) // brings the reader into this state
 }{
 	{"before it is parked", func(*testing.T, *end, net.Conn) {}},
 	{"while it is parked", func(t *testing.T, e *end, _ net.Conn) { t.Helper(); e.park(t) }},
@@ -83,13 +84,13 @@ var moments = []struct {
 	}},
 }
 
-// endings are how a stream ends.
+// endings are the ways in which a stream can end.
 var endings = []struct {
 	name string
-	tcp  bool // only there
+	tcp  bool // only TCP can end like this
 	end  func(t *testing.T, e *end, peer net.Conn)
 	err  error
-	all  bool // what was sent before it is read
+	all  bool // the reader gets all that was sent before
 }{
 	{"the peer's end", false, func(t *testing.T, _ *end, peer net.Conn) { t.Helper(); require.NoError(t, peer.Close()) }, io.EOF, true},
 	{"the peer's half close", false, func(t *testing.T, _ *end, peer net.Conn) {
@@ -102,7 +103,7 @@ var endings = []struct {
 	{"Expire", false, func(_ *testing.T, e *end, _ net.Conn) { e.Expire(true) }, os.ErrDeadlineExceeded, false},
 }
 
-// A reader hears of the stream's end, whenever it comes and whatever comes with it.
+// A reader sees the end of the stream, whenever it comes and whatever comes with it.
 func TestSocket_end(t *testing.T) {
 	t.Parallel()
 	for _, nw := range networks() {
@@ -131,7 +132,7 @@ func TestSocket_end(t *testing.T) {
 							require.Contains(t, []string{last, "f" + last}, string(got))
 						}
 						_, err = e.Read(make([]byte, 1))
-						require.Error(t, err, "and it stays so")
+						require.Error(t, err, "and at the next Read")
 						require.NotErrorIs(t, err, poll.ErrAgain)
 					})
 				}
@@ -140,7 +141,7 @@ func TestSocket_end(t *testing.T) {
 	}
 }
 
-// cork has a TCP peer's last bytes and its end leave in one segment.
+// cork makes a TCP peer send its last bytes and its end in one segment.
 func cork(tb testing.TB, peer net.Conn) {
 	tb.Helper()
 	tcp, ok := peer.(*net.TCPConn)
@@ -155,8 +156,8 @@ func cork(tb testing.TB, peer net.Conn) {
 	require.NoError(tb, err)
 }
 
-// An end that lies behind the last bytes when the socket is adopted brings one
-// event with both: the short read of the bytes must not hide it.
+// If the last bytes and the end of the stream are there when the socket is adopted,
+// one event reports both. The short read of the bytes must not hide the end.
 func TestSocket_endBehindAShortRead(t *testing.T) {
 	t.Parallel()
 	for _, nw := range networks() {
@@ -176,7 +177,8 @@ func TestSocket_endBehindAShortRead(t *testing.T) {
 	}
 }
 
-// Urgent data ends a read in the middle: what lies behind it is read all the same.
+// Urgent data stops a read in the middle. The bytes behind it must be read all the
+// same.
 func TestSocket_urgentData(t *testing.T) {
 	t.Parallel()
 	server, peer := tcpPair(t)
@@ -200,7 +202,7 @@ func TestSocket_urgentData(t *testing.T) {
 	require.Equal(t, "beforebehind", string(got))
 }
 
-// Adopt takes a socket over without its peer seeing anything of it.
+// Adopt takes over a socket, and its peer does not notice.
 func TestPool_Adopt(t *testing.T) {
 	t.Parallel()
 	for _, nw := range networks() {
@@ -227,8 +229,8 @@ func TestPool_Adopt(t *testing.T) {
 	}
 }
 
-// What has no socket of its own, or may want to see every byte, is refused and
-// stays as it was.
+// Adopt refuses a connection that has no socket of its own, or that may want to see
+// every byte. It does not change such a connection.
 func TestPool_Adopt_refuses(t *testing.T) {
 	t.Parallel()
 	type embedding struct{ *net.TCPConn }

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// The socket's own calls are about a twentieth cheaper than read and write, which
-// find out first what kind of file it is. None raises SIGPIPE.
+// recv and send are about a twentieth cheaper than read and write, which first look
+// up what kind of file the descriptor is. None of them raises SIGPIPE.
 
 func recv(fd int32, p []byte) (int, syscall.Errno) {
 	return result(syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0))

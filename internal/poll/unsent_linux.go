@@ -6,7 +6,7 @@ import (
 )
 
 // Unsent returns how many bytes the kernel holds that the peer of a socket has not
-// taken, -1 if it does not say.
+// taken, or -1 if the kernel does not tell.
 func Unsent(fd uintptr) int {
 	var n int32
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
@@ -16,7 +16,7 @@ func Unsent(fd uintptr) int {
 	return int(n)
 }
 
-// Unsent is [Unsent] of s.
+// Unsent calls [Unsent] for s.
 func (s *Socket) Unsent() int {
 	if !s.use() {
 		return -1

@@ -14,15 +14,15 @@ import (
 	"example.com/gateway/internal/poll"
 )
 
-// huge is more than the buffers of a socket take.
+// huge is larger than the buffers of any socket.
 const huge = 32 << 20
 
-// pattern is n bytes, which repeat out of step with any buffer.
+// pattern returns n bytes. Their period does not divide the size of any buffer.
 func pattern(n int) []byte {
 	return bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ"), n/63+1)[:n]
 }
 
-// fill writes until there is no room, and returns what was written.
+// fill writes until there is no room, and returns what it has written.
 func (e *end) fill(tb testing.TB) []byte {
 	tb.Helper()
 	all := pattern(huge)
@@ -51,7 +51,7 @@ func TestSocket_Write(t *testing.T) {
 	})
 }
 
-// WriteAll waits for room, as often as it takes.
+// WriteAll waits for room as often as necessary.
 func TestSocket_WriteAll(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
@@ -68,8 +68,8 @@ func TestSocket_WriteAll(t *testing.T) {
 	})
 }
 
-// A peer that takes little at a time, but takes it, is waited for: long before the
-// kernel says that there is room, there is room for a little.
+// WriteAll waits for a peer that takes little at a time. There is room for a little
+// long before the kernel reports room.
 func TestSocket_WriteAll_slowReader(t *testing.T) {
 	t.Parallel()
 	overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
@@ -90,8 +90,7 @@ func TestSocket_WriteAll_slowReader(t *testing.T) {
 	})
 }
 
-// A patience that becomes shorter counts for a write that waits already, however long
-// it was.
+// A patience that becomes shorter also shortens a WriteAll that already waits.
 func TestSocket_WriteAll_changedPatience(t *testing.T) {
 	t.Parallel()
 	for _, before := range []time.Duration{0, time.Second, time.Hour} {
@@ -115,7 +114,7 @@ func TestSocket_WriteAll_changedPatience(t *testing.T) {
 	}
 }
 
-// A reset is told at once, also while nobody reads, and stays known.
+// A reset is reported at once, also while nobody reads, and HungUp stays true.
 func TestSocket_OnHangUp(t *testing.T) {
 	t.Parallel()
 	t.Run("a reset", func(t *testing.T) {
@@ -125,7 +124,7 @@ func TestSocket_OnHangUp(t *testing.T) {
 			if tcp, ok := peer.(*net.TCPConn); ok {
 				require.NoError(t, tcp.SetLinger(0))
 			} else {
-				e.fill(t) // a Unix socket is reset by closing it with something unread
+				e.fill(t) // a Unix socket is reset when its peer closes with unread bytes
 			}
 			require.NoError(t, peer.Close())
 			wait(t, e.hungUp)
@@ -156,7 +155,7 @@ func TestSocket_OnHangUp(t *testing.T) {
 	})
 }
 
-// A WriteAll ends without the peer's help, too.
+// A WriteAll also ends without the peer's help.
 func TestSocket_WriteAll_ends(t *testing.T) {
 	t.Parallel()
 	t.Run("with its timeout, and another one can follow", func(t *testing.T) {
@@ -181,7 +180,7 @@ func TestSocket_WriteAll_ends(t *testing.T) {
 			overNetworks(t, func(t *testing.T, e *end, peer net.Conn) {
 				failed := make(chan error, 1)
 				background(t, func() { failed <- e.WriteAll(make([]byte, huge), within(patience)) })
-				_, err := io.ReadFull(peer, make([]byte, 100)) // it is under way
+				_, err := io.ReadFull(peer, make([]byte, 100)) // so WriteAll has begun
 				require.NoError(t, err)
 				tc.end(t, e, peer)
 				err = wait(t, failed)
@@ -194,7 +193,7 @@ func TestSocket_WriteAll_ends(t *testing.T) {
 		t.Parallel()
 		overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
 			e.Close()
-			e.Close() // no harm
+			e.Close() // a second Close does nothing
 			e.CloseWrite()
 			require.ErrorIs(t, e.WriteAll([]byte("x"), nil), net.ErrClosed)
 			_, err := e.Write([]byte("x"))

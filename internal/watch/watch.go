@@ -1,9 +1,10 @@
-// Package watch notices when a goroutine that reads a client's messages is kept too
-// long by a call of the program's code, and has it relieved.
+// Package watch notices when a goroutine that reads a client's messages spends too long
+// in a call of the program's code, and asks for another goroutine to take over the
+// reading.
 //
-// Most calls return at once, so the goroutine that reads makes them itself, and no
-// call costs a timer: one goroutine watches over all of them. It runs while there are
-// calls and a little longer.
+// Most calls return at once. So the reading goroutine makes the calls itself, and no call
+// needs a timer: one goroutine watches all of them. It runs while there are calls, and a
+// little longer.
 package watch
 
 import (
@@ -15,55 +16,57 @@ import (
 )
 
 const (
-	// After is how long a call may take before its worker is relieved, at most about
-	// twice that.
+	// After is how long a call may take before its worker's TakeOver is called. The
+	// call of TakeOver comes after at most about twice this time.
 	After = time.Millisecond
-	// every is how often the watch looks at up to many workers. It looks less often if
-	// there are more, so that it never takes much of a processor.
+	// every is how often the watch looks at its workers if there are no more than
+	// many. If there are more, it looks less often, so that it uses little processor
+	// time.
 	every = After
 	many  = 50_000
-	// idle is after how many looks that found no call the watch's goroutine ends.
+	// idle is the number of looks without any call after which the goroutine of the
+	// watch ends.
 	idle = 50
-	// chunk is for how many workers the watch makes room at a time.
+	// chunk is how many workers the watch makes room for at a time.
 	chunk = 64
 )
 
 // Worker makes calls that are watched.
 type Worker interface {
-	// TakeOver is called when a call lasts longer than [After]: once for each such call,
-	// on the watch's goroutine, which it must not block. The call does not end before
-	// TakeOver has returned: see [Entry.End].
+	// TakeOver is called when a call lasts longer than [After], once for each such
+	// call. It runs on the goroutine of the watch and must not block it. The call
+	// does not end before TakeOver has returned: see [Entry.End].
 	TakeOver()
 }
 
-// Watch watches over the calls of workers. It is made by [New] and safe for
-// concurrent use.
+// Watch watches the calls of workers. Make it with [New]. It is safe for concurrent
+// use.
 type Watch struct {
 	clock   clock.Clock
-	running atomic.Bool // its goroutine
+	running atomic.Bool // its goroutine runs
 	ended   sync.WaitGroup
-	over    chan struct{} // closed when no call will come any more
+	over    chan struct{} // closed when no more calls will come
 
 	mu      sync.Mutex             // guards the fields below
-	started []*[chunk]atomic.Int64 // when the entries' calls began; closely packed, since each look reads all
-	entries []*Entry               // in the same order; nil: the place is free
-	free    []int                  // places
+	started []*[chunk]atomic.Int64 // when the call of each entry began; in chunks, because each look reads all of them
+	entries []*Entry               // in the same order; nil: the slot is free
+	free    []int                  // free slots
 }
 
-// New returns a watch whose calls are timed by c.
+// New returns a watch that measures calls with c.
 func New(c clock.Clock) *Watch { return &Watch{clock: c, over: make(chan struct{})} }
 
-// Entry is a worker's entry in a watch. The zero value is in none. It is a field of
-// its worker, so that it costs no allocation, and must not be copied.
+// Entry is a worker's entry in a watch. The zero value is in no watch. It is a field
+// of its worker, so that it needs no allocation of its own. It must not be copied.
 type Entry struct {
 	watch   *Watch
 	worker  Worker
-	started *atomic.Int64 // when the call under way began, an instant; 0: there is none, or it was taken over
+	started *atomic.Int64 // when the current call began, an instant; 0: there is no call, or TakeOver was called for it
 	place   int
-	taking  sync.Mutex // held while TakeOver runs, and to remove the entry
+	taking  sync.Mutex // held while TakeOver runs, and while the entry is removed
 }
 
-// Add enters a worker, which has e as a field and is in no watch.
+// Add adds a worker to the watch. e is a field of the worker and must be in no watch.
 func (wt *Watch) Add(e *Entry, w Worker) {
 	e.watch, e.worker = wt, w
 	wt.mu.Lock()
@@ -82,13 +85,13 @@ func (wt *Watch) Add(e *Entry, w Worker) {
 	e.started = &wt.started[e.place/chunk][e.place%chunk]
 }
 
-// Remove takes e out of its watch. No call may be under way. It does nothing if e is
-// in no watch.
+// Remove removes e from its watch. No call may be running. If e is in no watch,
+// Remove does nothing.
 func (e *Entry) Remove() {
 	if e.started == nil {
 		return
 	}
-	e.taking.Lock() // a watch that has just looked at e is done with it then
+	e.taking.Lock() // a watch that has just looked at e must finish first
 	defer e.taking.Unlock()
 	wt := e.watch
 	wt.mu.Lock()
@@ -104,16 +107,16 @@ func (e *Entry) Remove() {
 // Watched reports whether e is in a watch.
 func (e *Entry) Watched() bool { return e.started != nil }
 
-// Begin notes that a call begins now. From then on, until [Entry.End], TakeOver may be
-// called.
+// Begin records that a call begins now. From then on, until [Entry.End], TakeOver may
+// be called.
 func (e *Entry) Begin(now clock.Instant) {
 	e.started.Store(int64(now))
 	e.watch.wake()
 }
 
-// End notes the end of the call that began at that instant. It returns true if nobody
-// has taken over, and nobody will. Otherwise it waits until TakeOver has returned.
-// Without a watch it returns false.
+// End records the end of the call that began at that instant. It returns true if
+// TakeOver was not called, and will not be called. Otherwise it waits until TakeOver
+// has returned, and returns false. Without a watch it returns false.
 func (e *Entry) End(began clock.Instant) bool {
 	if e.started == nil {
 		return false
@@ -122,19 +125,19 @@ func (e *Entry) End(began clock.Instant) bool {
 		return true
 	}
 	e.taking.Lock()
-	e.taking.Unlock() //nolint:staticcheck // an empty section: to wait
+	e.taking.Unlock() //nolint:staticcheck // the empty section only waits
 	return false
 }
 
-// Drop makes the watch forget the call under way, if there is one.
+// Drop makes the watch forget the current call, if there is one.
 func (e *Entry) Drop() {
 	if e.started != nil {
 		e.started.Store(0)
 	}
 }
 
-// takeOver has the worker relieved, if the call that began at that instant is still
-// under way.
+// takeOver calls the worker's TakeOver if the call that began at that instant is
+// still running.
 func (e *Entry) takeOver(began int64) {
 	e.taking.Lock()
 	defer e.taking.Unlock()
@@ -150,14 +153,15 @@ func (wt *Watch) Len() int {
 	return len(wt.entries) - len(wt.free)
 }
 
-// Close ends the watch, after the last call. It waits for its goroutine.
+// Close ends the watch and waits for its goroutine. No calls may come afterwards.
 func (wt *Watch) Close() {
 	close(wt.over)
 	wt.ended.Wait()
 }
 
-// wake starts the watch's goroutine, unless it runs. The call was noted before. So if
-// the goroutine is about to end, either it sees the call, or wake sees that it ended.
+// wake starts the goroutine of the watch, unless it runs. The call was recorded
+// before. So if the goroutine is about to end, it either sees the call, or wake sees
+// that the goroutine has ended.
 func (wt *Watch) wake() {
 	if !wt.running.Load() && wt.running.CompareAndSwap(false, true) {
 		wt.ended.Go(wt.run) // ends when there are no calls, or with Close, which waits for it
@@ -188,8 +192,8 @@ func (wt *Watch) run() {
 	}
 }
 
-// look relieves the workers of all calls that have lasted too long. It returns how
-// many calls it saw and for how many entries there is room.
+// look calls TakeOver for all calls that have lasted too long. It returns how many
+// calls it saw, and how many entries the watch has room for.
 func (wt *Watch) look(now clock.Instant) (calls, entries int) {
 	late := int64(now.Add(-After))
 	type slow struct {

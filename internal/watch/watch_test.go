@@ -13,7 +13,7 @@ import (
 	"example.com/gateway/internal/watch"
 )
 
-// worker counts how often it was relieved.
+// worker counts how often its TakeOver was called.
 type worker struct {
 	entry    watch.Entry
 	takeOver func()
@@ -27,7 +27,7 @@ func (w *worker) TakeOver() {
 	w.taken.Add(1)
 }
 
-// bundle is a watch on the bubble's clock, which ends with the test.
+// bundle returns a watch on the bubble's clock. The watch ends with the test.
 func bundle(t *testing.T) (*watch.Watch, clock.Clock) {
 	t.Helper()
 	c := clock.New()
@@ -72,8 +72,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A call that ends while its worker is being relieved waits for that. It runs in real
-// time: to wait for a mutex does not let a bubble's clock go on.
+// A call that ends while TakeOver runs waits for it. The test runs in real time,
+// because the clock of a bubble stands still while a goroutine waits for a mutex.
 func TestEntry_EndWaitsForTakeOver(t *testing.T) {
 	t.Parallel()
 	wt, c := bundle(t)
@@ -95,7 +95,7 @@ func TestEntry_Drop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wt, c := bundle(t)
 		w := new(worker)
-		w.entry.Drop() // of no watch: nothing happens
+		w.entry.Drop() // the entry is in no watch, so nothing happens
 		require.False(t, w.entry.End(c.Now()))
 		w.entry.Remove()
 		wt.Add(&w.entry, w)
@@ -109,7 +109,7 @@ func TestEntry_Drop(t *testing.T) {
 	})
 }
 
-// Every place is used again, and many workers at once are each watched for itself.
+// Every slot is used again, and each of many workers is watched.
 func TestWatch_Places(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
