@@ -1,6 +1,7 @@
-// Command awsclient calls @connections with the AWS SDK for Go v2: one call a line
-// on stdin, one outcome a line on stdout, both JSON. The tests of outside clients
-// drive it; it is a module of its own, so that nobody else has the SDK.
+// Command awsclient calls @connections with the AWS SDK for Go v2. It reads one call
+// a line from stdin and writes one outcome a line to stdout, both as JSON. The tests
+// of outside clients run it. It is a module of its own, so that no other module
+// depends on the SDK.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is what to do.
+// call describes a call.
 type call struct {
 	Endpoint        string `json:"endpoint"`
 	Operation       string `json:"operation"` // post, get or delete
@@ -93,7 +94,7 @@ func (c *call) do(ctx context.Context) outcome {
 	switch c.Operation {
 	case "post":
 		if c.Data == nil {
-			c.Data = []byte{} // the SDK refuses nil itself
+			c.Data = []byte{} // the SDK refuses nil
 		}
 		_, err = client.PostToConnection(ctx, &api.PostToConnectionInput{ConnectionId: &c.ConnectionID, Data: c.Data})
 	case "delete":
@@ -123,7 +124,7 @@ func (c *call) do(ctx context.Context) outcome {
 	return o
 }
 
-// typeName is the name of a type without its package.
+// typeName returns the name of v's type without its package.
 func typeName(v any) string {
 	name := fmt.Sprintf("%T", v)
 	return name[strings.LastIndex(name, ".")+1:]

@@ -1,6 +1,6 @@
-// Package clock measures how long something took or waits. Its clock does not move
-// when somebody sets the clock of the machine. What a person or a backend reads is a
-// [time.Time], not an [Instant].
+// Package clock measures how long something took or waits. Its clock does not change
+// when somebody sets the clock of the machine. Use a [time.Time] for times that a
+// person or a backend reads, and an [Instant] for everything else.
 package clock
 
 import (
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Clock counts the nanoseconds since it was made. The zero value is not usable:
-// see [New].
+// Clock counts the nanoseconds since it was made. Use [New] to make one: the zero
+// value does not work.
 type Clock struct{ epoch time.Time }
 
 // New returns a clock that starts now. None of its instants is zero.
@@ -21,7 +21,7 @@ func (c Clock) Start() time.Time { return c.epoch }
 // At returns the instant of t, which must come from [time.Now].
 func (c Clock) At(t time.Time) Instant { return Instant(t.Sub(c.epoch)) }
 
-// Now returns the present instant.
+// Now returns the current instant.
 func (c Clock) Now() Instant { return c.At(time.Now()) }
 
 // Instant is a point in time on a [Clock], in nanoseconds since the clock was made.
@@ -31,11 +31,11 @@ type Instant int64
 // Add returns the instant that is d later.
 func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
 
-// Since returns how long after then i is.
+// Since returns how much later i is than then.
 func (i Instant) Since(then Instant) time.Duration { return time.Duration(i - then) }
 
-// Latest is the latest of the instants that several goroutines report. The zero value
-// is ready to use.
+// Latest holds the latest of the instants that several goroutines report. The zero
+// value is ready to use.
 type Latest struct{ v atomic.Int64 }
 
 // Load returns the latest instant so far.

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// root is that of the repository.
+// root is the root of the repository.
 const root = "../.."
 
 var (
@@ -29,11 +29,11 @@ var (
 	anchor   = regexp.MustCompile(`<a id="([^"]+)"`)
 	// notInAnchor is what GitHub leaves out of the name of a heading.
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
-	// machinePath is a path that only some machine has.
+	// machinePath matches a path that exists on some machine only.
 	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
 )
 
-// Every test that a document names is there.
+// Every test that a document names exists.
 func TestProofs(t *testing.T) {
 	t.Parallel()
 	tests := map[string]testFile{} // by file
@@ -77,7 +77,7 @@ func TestProofs_withoutLinks(t *testing.T) {
 // testFile is what a Go file declares and says.
 type testFile struct {
 	funcs map[string]bool
-	names map[string]bool // its string literals, as names of subtests
+	names map[string]bool // its string literals, written as names of subtests
 }
 
 func parse(t *testing.T, file string) testFile {
@@ -99,7 +99,7 @@ func parse(t *testing.T, file string) testFile {
 	return found
 }
 
-// Every link leads to a file that is there, and to a place in it.
+// Every link leads to a file that exists, and to an anchor in it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	places := map[string]map[string]bool{} // by file
@@ -129,8 +129,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// anchors returns the places of a document that a link can name: its headings, as
-// GitHub names them, and its <a id="…">.
+// anchors returns the anchors of a document: its headings, as GitHub names them, and
+// its <a id="…">.
 func anchors(text string) map[string]bool {
 	found, fenced := map[string]bool{}, false
 	for line := range strings.SplitSeq(text, "\n") {

@@ -15,7 +15,7 @@ import (
 const (
 	fidelity = "docs/fidelity"
 	header   = "| Rule | Source | Here | Proof |"
-	none     = "–" // in the column Proof
+	none     = "–" // what the column Proof holds if there is no test
 )
 
 var (
@@ -25,26 +25,26 @@ var (
 	name = regexp.MustCompile(`^<a id="([^"]+)"></a>`)
 )
 
-// rule is a row of a topic.
+// rule is a row of a topic's table.
 type rule struct {
-	at                        string // its file and line, for errors
+	at                        string // its file and line, for error messages
 	id                        string // its anchor, if it has one
 	rule, source, here, proof string
 }
 
-// differs reports whether the row belongs into the table of differences.
+// differs reports whether the row belongs to the table of differences.
 func (r *rule) differs() bool {
 	return !strings.HasPrefix(r.here, "same") && !strings.HasPrefix(r.here, "our choice")
 }
 
-// chosen reports whether at least a part of the row is our choice, since nobody
-// could tell what the service does.
+// chosen reports whether at least a part of the row is our choice, because it is not
+// known what the service does.
 func (r *rule) chosen() bool {
 	text := r.source + r.here
 	return !r.differs() && (strings.Contains(text, "our choice") || strings.Contains(text, "unconfirmed"))
 }
 
-// Every row has its four cells, and a test proves what it claims.
+// Every row has four cells and names a test that proves it.
 func TestFidelity(t *testing.T) {
 	t.Parallel()
 	rows := 0
@@ -71,7 +71,7 @@ func TestFidelity(t *testing.T) {
 	require.Greater(t, rows, 300, "the tables have been found")
 }
 
-// The index has every topic, difference and choice, in the words of their rows.
+// The index has every topic, difference and choice, in the words of the rows.
 func TestFidelity_index(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(fidelity, "README.md")

@@ -1,4 +1,4 @@
-// Package limit has what bounds how much clients may do: token buckets, and counts of
+// Package limit bounds how much clients may do. It has token buckets, and it counts
 // connections for each source address.
 package limit
 
@@ -14,8 +14,8 @@ import (
 
 // Rate is how fast a [Bucket] fills and how many tokens it holds.
 type Rate struct {
-	PerSecond float64 // zero, less or infinite is no limit
-	Burst     int     // zero is as many as a second brings, at least one
+	PerSecond float64 // zero, negative or infinite: no limit
+	Burst     int     // zero: the tokens of one second, but at least one
 }
 
 // maxBurst is the largest burst that the service's API can express.
@@ -45,12 +45,12 @@ type Bucket struct {
 	tokens *rate.Limiter
 
 	mu     sync.Mutex // guards the field below
-	latest time.Time  // at which somebody asked
+	latest time.Time  // latest time that was passed to Allow
 }
 
-// NewBucket returns a full bucket, or nil where r is no limit.
+// NewBucket returns a full bucket, or nil if r means no limit.
 func NewBucket(r Rate) *Bucket {
-	if !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 1) { // also what is not a number
+	if !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 1) { // written so that NaN counts as no limit
 		return nil
 	}
 	burst := r.Burst
@@ -60,8 +60,8 @@ func NewBucket(r Rate) *Bucket {
 	return &Bucket{rate: r, tokens: rate.NewLimiter(rate.Limit(r.PerSecond), burst)}
 }
 
-// Keep returns b, its tokens as they are, when it is of rate r, and else a new one: a
-// deployment that leaves a throttle alone does not fill its bucket.
+// Keep returns b with its present tokens if its rate is r, else a new bucket. So a
+// deployment that does not change a throttle does not refill its bucket.
 func (b *Bucket) Keep(r Rate) *Bucket {
 	if b != nil && b.rate == r {
 		return b
@@ -69,9 +69,10 @@ func (b *Bucket) Keep(r Rate) *Bucket {
 	return NewBucket(r)
 }
 
-// Allow takes a token, if there is one. A request may ask late, since an authorizer or
-// a slow body kept it: it counts at the time of the latest. Package rate would set its
-// clock back, and fill the bucket again with what the time since then brings.
+// Allow takes a token if there is one. now may be earlier than in an earlier call,
+// because an authorizer or a slow body delayed the request. Then Allow uses the
+// latest time so far. Otherwise package rate would set its clock back, and add the
+// tokens for the time since then a second time.
 func (b *Bucket) Allow(now time.Time) bool {
 	if b == nil {
 		return true
@@ -85,7 +86,7 @@ func (b *Bucket) Allow(now time.Time) bool {
 	return b.tokens.AllowN(now, 1)
 }
 
-// Full says whether no token is missing.
+// Full reports whether the bucket is full.
 func (b *Bucket) Full(now time.Time) bool {
 	return b == nil || b.tokens.TokensAt(now) >= float64(b.tokens.Burst())
 }

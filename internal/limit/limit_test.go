@@ -18,7 +18,7 @@ func TestBucket_Rates(t *testing.T) {
 	at := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		rate        limit.Rate
-		now, second int // of 100 requests at once, and of 100 a second later
+		now, second int // how many are allowed of 100 requests at once, and of 100 more a second later
 	}{
 		{limit.Rate{}, 100, 100},
 		{limit.Rate{PerSecond: -1, Burst: 1}, 100, 100},
@@ -29,7 +29,7 @@ func TestBucket_Rates(t *testing.T) {
 		{limit.Rate{PerSecond: 0.5}, 1, 0},
 		{limit.Rate{PerSecond: 1e-300, Burst: 3}, 3, 0},
 		{limit.Rate{PerSecond: math.SmallestNonzeroFloat64, Burst: 3}, 3, 0},
-		{limit.Rate{PerSecond: 1e300, Burst: 2}, 100, 100}, // more than one a nanosecond
+		{limit.Rate{PerSecond: 1e300, Burst: 2}, 100, 100}, // more than one token a nanosecond
 		{limit.Rate{PerSecond: 1e300}, 100, 100},
 		{limit.Rate{PerSecond: 1, Burst: math.MaxInt}, 100, 100},
 	} {

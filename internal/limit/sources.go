@@ -6,17 +6,18 @@ import (
 	"sync"
 )
 
-// What [Sources.Add] refuses.
+// Errors of [Sources.Add].
 var (
 	ErrAll    = errors.New("the limit of all connections is reached")
 	ErrSource = errors.New("the limit of the source's connections is reached")
 )
 
-// Sources counts connections and upgrades under way, in all and for each source
-// address: one client shall not take the node. An IPv6 source is its /64 network,
-// since a host has all of that to choose from. It is safe for concurrent use.
+// Sources counts connections and upgrades in progress, in total and for each source
+// address, so that one client cannot use up the node. An IPv6 source is its /64
+// network, because one host can use all addresses of its /64. Sources is safe for
+// concurrent use.
 type Sources struct {
-	limit          int // of all; zero is no limit
+	limit          int // of all sources together; zero: no limit
 	limitPerSource int
 
 	mu       sync.Mutex // guards the fields below
@@ -24,15 +25,15 @@ type Sources struct {
 	bySource map[netip.Prefix]int
 }
 
-// NewSources returns counts with limits. A limit of zero is none.
+// NewSources returns a Sources with limits. Zero means no limit.
 func NewSources(all, perSource int) *Sources {
 	return &Sources{limit: all, limitPerSource: perSource, bySource: map[netip.Prefix]int{}}
 }
 
 func (s *Sources) limited() bool { return s.limit > 0 || s.limitPerSource > 0 }
 
-// Add counts one more, unless that is above a limit: then it returns [ErrAll] or
-// [ErrSource].
+// Add counts one more connection. If that would exceed a limit, it counts nothing and
+// returns [ErrAll] or [ErrSource].
 func (s *Sources) Add(address string) error {
 	if !s.limited() {
 		return nil
@@ -51,7 +52,7 @@ func (s *Sources) Add(address string) error {
 	return nil
 }
 
-// Remove undoes one Add of an address that returned nil.
+// Remove undoes one Add of the same address that returned nil.
 func (s *Sources) Remove(address string) {
 	if !s.limited() {
 		return
@@ -65,8 +66,9 @@ func (s *Sources) Remove(address string) {
 	}
 }
 
-// sourceOf returns the network that an address counts for. Text that is no IP
-// address, which a server over another transport may have, counts together.
+// sourceOf returns the network for which an address is counted. All texts that are
+// not an IP address are counted as one source; a server over another transport may
+// have such addresses.
 func sourceOf(address string) netip.Prefix {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
@@ -77,6 +79,6 @@ func sourceOf(address string) netip.Prefix {
 	if addr.Is6() {
 		bits = 64
 	}
-	prefix, _ := addr.WithZone("").Prefix(bits) // fits
+	prefix, _ := addr.WithZone("").Prefix(bits) // cannot fail: the address has at least that many bits
 	return prefix
 }

@@ -1,7 +1,7 @@
-// Package tap is how package gatewaytest listens to a gateway that it did not make.
-// A [Tap] travels in the context of an upgrade request. The gateway that gets the
-// request calls it, and so offers itself to be observed. Nobody outside this module
-// can make a Tap.
+// Package tap lets package gatewaytest observe a gateway that gatewaytest did not
+// make. A [Tap] travels in the context of an upgrade request. The gateway that gets
+// the request calls the Tap and so offers itself for observation. Nobody outside this
+// module can make a Tap.
 package tap
 
 import (
@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// Tap is called by each gateway that gets an upgrade request, before it answers. O
-// is the gateway's type of observer. Several requests may call a Tap at once.
+// Tap is a func that each gateway calls when it gets an upgrade request, before it
+// answers. O is the gateway's type of observer. Several requests may call a Tap at
+// once.
 type Tap[O any] func(g Gateway[O])
 
-// Gateway is what a gateway offers to a Tap. Two are equal when they are the same
-// gateway.
+// Gateway is what a gateway offers to a Tap. Two Gateways are equal if they stand for
+// the same gateway.
 type Gateway[O any] interface {
 	// Observe adds an observer, for as long as the gateway lives.
 	Observe(o O)

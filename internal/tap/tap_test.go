@@ -17,8 +17,8 @@ func (gateway[O]) HasDisconnect() bool { return false }
 func (gateway[O]) Made() time.Time     { return time.Time{} }
 func (gateway[O]) Close() error        { return nil }
 
-// A tap is offered the gateways of its own type of observer, each time, and a context
-// without a tap is no error.
+// Offer passes a gateway to a tap for the same type of observer, each time it is
+// called. Without such a tap it does nothing.
 func TestOffer(t *testing.T) {
 	t.Parallel()
 	var offered []tap.Gateway[string]
