@@ -1,5 +1,5 @@
-# Tools are pinned in internal/pins and built once into a cache folder outside
-# the repository. `work` is every module of the workspace, or the only one.
+# Tools are pinned in internal/pins and built once, in a cache folder outside the
+# repository. `work` stands for all modules of the workspace, or for the only module.
 GO    ?= go
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gateway
 KEY   := $(shell $(GO) env GOVERSION)-$(word 1,$(shell cat internal/pins/go.mod internal/pins/go.sum | cksum))
@@ -47,7 +47,7 @@ e2e: ## the tests of outside clients, which must all be there
 bench: ## COUNT=10 make bench > new.txt, then benchstat old.txt new.txt
 	@$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) work
 
-$(TOOLS): # its name changes with what internal/pins lists, so it is never stale
+$(TOOLS): # the name changes with the list in internal/pins, so the folder is never out of date
 	rm -rf $@.new
 	cd internal/pins && GOWORK=off GOBIN=$@.new $(GO) install tool
 	mv $@.new $@

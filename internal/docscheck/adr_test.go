@@ -18,7 +18,7 @@ var (
 	rootFile    = regexp.MustCompile("(?m)^\\| `([^`]+\\.go)` \\|")
 )
 
-// The index of the records has each of them with its title.
+// The index of the decision records lists each record with its title.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	text := read(t, filepath.Join(records, "README.md"))
@@ -38,8 +38,8 @@ func TestRecords(t *testing.T) {
 	require.Greater(t, found, 20, "the records have been found")
 }
 
-// The index of the records says how many Go files the root package has, and what
-// each of them is for, so that a new one needs a reason.
+// The index of the decision records says how many Go files the root package has, and
+// what each of them is for. So a new file needs a reason.
 func TestRecords_rootFiles(t *testing.T) {
 	t.Parallel()
 	entries, err := os.ReadDir(root)

@@ -19,15 +19,17 @@ import (
 const root = "../.."
 
 var (
-	// proof is a link whose text is a test, as in [`TestA/its_subtest`](../a_test.go).
+	// proof matches a link whose text is a test, as in
+	// [`TestA/its_subtest`](../a_test.go).
 	proof = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
 	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
-	// named is a test in backquotes, declared one in its file.
+	// named matches a test in backquotes, declared matches its declaration.
 	named    = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)[`/]")
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	heading  = regexp.MustCompile(`^#{1,6} +`)
 	anchor   = regexp.MustCompile(`<a id="([^"]+)"`)
-	// notInAnchor is what GitHub leaves out of the name of a heading.
+	// notInAnchor matches the characters that GitHub leaves out of the anchor of a
+	// heading.
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	// machinePath matches a path that exists on some machine only.
 	machinePath = regexp.MustCompile(`(?:^|[^\w./:~-])(?:(?:/(?:home|Users|root|work|tmp|mnt|var|opt)|[A-Za-z]:\\Users)[/\\][\w.-]|file://)`)
@@ -54,8 +56,8 @@ func TestProofs(t *testing.T) {
 	require.Greater(t, len(tests), 20, "the proofs have been found")
 }
 
-// A test that a document names without a link is there, too. The changelog may
-// name tests that have gone since.
+// A test that a document names without a link exists, too. Only the changelog may
+// name tests that no longer exist.
 func TestProofs_withoutLinks(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
@@ -74,7 +76,8 @@ func TestProofs_withoutLinks(t *testing.T) {
 	}
 }
 
-// testFile is what a Go file declares and says.
+// testFile holds what TestProofs needs to know of a Go file: the tests that it
+// declares, and the names that subtests may have.
 type testFile struct {
 	funcs map[string]bool
 	names map[string]bool // its string literals, written as names of subtests
@@ -153,8 +156,8 @@ func markdown(t *testing.T) []string {
 	return filesWith(t, ".md")
 }
 
-// filesWith returns the files of the repository whose names end so, without those
-// of others and of tools.
+// filesWith returns the files of the repository whose names have this ending, except
+// those of dependencies and tools.
 func filesWith(t *testing.T, end string) (files []string) {
 	t.Helper()
 	require.NoError(t, fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {

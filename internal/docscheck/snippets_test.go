@@ -45,8 +45,8 @@ func snippetsOf(text string) []snippet {
 	return found
 }
 
-// Programs of the README stand in files that are compiled and run. In other documents
-// those do that name their file.
+// Each program in the README is part of a file that is compiled and run. A program in
+// another document must be so, too, if it names its file.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
 	checked := 0
@@ -71,8 +71,8 @@ func TestSnippets(t *testing.T) {
 	require.Greater(t, checked, 10)
 }
 
-// checkImports requires the file to import what the snippet begins with, and returns
-// the rest of the snippet.
+// checkImports requires that the file imports what the snippet imports at its start.
+// It returns the rest of the snippet.
 func checkImports(t *testing.T, s snippet, source string) string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), path.Base(s.from), source, parser.ImportsOnly)
@@ -97,8 +97,8 @@ func checkImports(t *testing.T, s snippet, source string) string {
 	}
 }
 
-// dedented is text without the blanks at the beginning of its lines, so that the
-// depth of a snippet in its file does not count.
+// dedented removes the blanks at the start of each line of text, so that the
+// indentation of a snippet in its file does not matter.
 func dedented(text string) string {
 	lines := strings.Split(text, "\n")
 	for n := range lines {

@@ -21,7 +21,7 @@ type Rate struct {
 // maxBurst is the largest burst that the service's API can express.
 const maxBurst = math.MaxInt32
 
-// Check returns what is wrong with a rate that somebody has set, and what to do.
+// Check returns what is wrong with a rate that a user has set, and how to correct it.
 func (r Rate) Check() error {
 	switch {
 	case math.IsNaN(r.PerSecond):
@@ -38,8 +38,8 @@ func (r Rate) Check() error {
 	return nil
 }
 
-// Bucket is a token bucket. It begins full. A nil Bucket is no limit. It is safe for
-// concurrent use.
+// Bucket is a token bucket. It begins full. A nil Bucket means no limit. A Bucket is
+// safe for concurrent use.
 type Bucket struct {
 	rate   Rate
 	tokens *rate.Limiter

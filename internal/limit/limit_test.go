@@ -74,8 +74,8 @@ func TestRate_Check(t *testing.T) {
 	}
 }
 
-// In whatever order requests of whatever times ask, a bucket gives no more than it
-// held at first and what the time between brings.
+// In whatever order requests with whatever times come, a bucket gives no more tokens
+// than it held at first plus those of the time that passed.
 func TestBucket_GivesNoMoreThanTimeBrings(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

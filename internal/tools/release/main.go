@@ -1,18 +1,18 @@
-// Command release prepares a release, and tries it. Run it in the root of the
-// repository:
+// Command release prepares a release, and tries it. Run it in the root of the repository:
 //
 //	go run ./internal/tools/release -try               # would a release work?
 //	go run ./internal/tools/release -version v0.1.0    # writes the version into the go.mod files
 //
-// A nested module such as jwtauthorizer requires the root module. In the
-// repository a replace directive and go.work lead to the root beside it, so that
-// the required version does not matter. Who imports the nested module gets the
-// version that it requires: -version writes it, and prints the tags to set.
+// A nested module such as jwtauthorizer requires the root module. In the repository, a
+// replace directive and go.work replace the required version by the root folder, so it
+// does not matter. A program that imports the nested module gets the required version.
+// So -version writes the version, and prints the tags to set.
 //
-// With -try the command does the same in a copy, puts every released module
-// into a module proxy made of files, and uses each in a fresh module, with go
-// get and without replace, as a stranger would. modules.txt says which modules
-// are released. docs/releasing.md has all steps of a release.
+// With -try the command does the same in a copy of the repository. It puts every released
+// module into a module proxy made of files, and uses each in a new module, with go get
+// and without replace, as a user would.
+// modules.txt says which modules are released. docs/releasing.md has all steps of a
+// release.
 package main
 
 import (

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// checkVersion says what is wrong with the version of a release of a module.
+// checkVersion reports what is wrong with a version for a release of a module.
 func checkVersion(modulePath, version string) error {
 	switch {
 	case version == "":
@@ -31,8 +31,9 @@ func checkVersion(modulePath, version string) error {
 	return nil
 }
 
-// prepare writes into every go.mod the version of the released modules that it
-// requires. It writes nothing on an error in a go.mod or in the version.
+// prepare writes the version of the release into every go.mod that requires a
+// released module. If there is an error in the version or in a go.mod, it writes
+// nothing.
 func (r *repository) prepare(version string, out io.Writer) error {
 	if err := checkVersion(r.released()[0].path(), version); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (r *repository) prepare(version string, out io.Writer) error {
 	return nil
 }
 
-// printTags says how the commit that was prepared becomes a release.
+// printTags prints how to publish the commit that was prepared.
 func (r *repository) printTags(version string, out io.Writer) {
 	var tags []string
 	_, _ = fmt.Fprintf(out, "\nCommit this, let CI pass, then set and push the tags:\n\n")

@@ -132,7 +132,7 @@ func TestLoad_Errors(t *testing.T) {
 	}
 }
 
-// What the repository itself releases, in the order of the tags.
+// The modules that the repository itself releases, in the order of their tags.
 func TestLoad_Repository(t *testing.T) {
 	t.Parallel()
 	r, err := load("../../..")
@@ -145,8 +145,8 @@ func TestLoad_Repository(t *testing.T) {
 	require.Contains(t, tags, "jwtauthorizer/v1.2.3")
 }
 
-// Strangers have no network in these tests: what they get comes from the proxy of
-// files alone.
+// The users in these tests have no network: they get everything from the proxy made
+// of files.
 func TestTry(t *testing.T) {
 	t.Parallel()
 	env := append(os.Environ(), "GOPROXY=off", "GOFLAGS=")

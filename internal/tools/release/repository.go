@@ -16,13 +16,13 @@ import (
 
 const (
 	listFile   = "internal/tools/release/modules.txt"
-	outsideDir = "internal/tools/release/testdata/outside" // a folder for each released module
+	outsideDir = "internal/tools/release/testdata/outside" // has a folder for each released module
 )
 
-// repository is what the release of a repository has to know.
+// repository holds what is needed to release a repository.
 type repository struct {
 	dir     string
-	modules []*mod // the required before those that require them
+	modules []*mod // a module comes after those that it requires
 }
 
 // mod is a module of the repository.
@@ -34,10 +34,10 @@ type mod struct {
 
 func (m *mod) path() string { return m.file.Module.Mod.Path }
 
-// tag is the name of the tag that publishes a version of the module.
+// tag returns the name of the tag that publishes a version of the module.
 func (m *mod) tag(version string) string { return path.Join(m.dir, version) }
 
-// outside is the folder with the program that uses the module from outside.
+// outside returns the folder with the program that uses the module from outside.
 func (m *mod) outside() string {
 	if m.dir == "." {
 		return path.Join(outsideDir, "root")
@@ -45,8 +45,8 @@ func (m *mod) outside() string {
 	return path.Join(outsideDir, m.dir)
 }
 
-// load finds the modules of the repository in dir, and checks that each can be
-// released if it is to be.
+// load finds the modules of the repository in dir, and checks that each module that
+// is to be released can be released.
 func load(dir string) (*repository, error) {
 	list, err := readList(dir)
 	if err != nil {
@@ -86,7 +86,7 @@ func load(dir string) (*repository, error) {
 	return r, r.sort()
 }
 
-// readList reads which modules there are, by folder, and whether each is released.
+// readList returns the folders of the modules, and whether each module is released.
 func readList(dir string) (map[string]bool, error) {
 	text, err := os.ReadFile(filepath.Join(dir, listFile))
 	if err != nil {
@@ -109,7 +109,7 @@ func readList(dir string) (map[string]bool, error) {
 	return list, nil
 }
 
-// sort puts each module behind those that it requires.
+// sort puts each module after those that it requires.
 func (r *repository) sort() error {
 	var sorted []*mod
 	for len(sorted) < len(r.modules) {
@@ -131,7 +131,7 @@ func (r *repository) sort() error {
 	return nil
 }
 
-// module returns the module of the repository with a module path, or nil.
+// module returns the module with this path, or nil.
 func (r *repository) module(modulePath string) *mod {
 	for _, m := range r.modules {
 		if m.path() == modulePath {
@@ -150,7 +150,8 @@ func (r *repository) released() (list []*mod) {
 	return list
 }
 
-// check says what would keep a released module from working outside.
+// check reports what would keep a released module from working outside the
+// repository.
 func (r *repository) check(files []string) error {
 	i := slices.IndexFunc(r.modules, func(m *mod) bool { return m.dir == "." })
 	if i < 0 || !r.modules[i].released {

@@ -21,10 +21,10 @@ import (
 	"example.com/gateway/internal/tools/tree"
 )
 
-// try prepares a release of the repository in dir, in a copy, and uses each
-// released module from outside: a fresh module gets it from a proxy, builds and
-// tests a small program with it, and builds all its packages. What the modules
-// depend on comes from where env says, or from the module cache.
+// try prepares a release of the repository in dir, in a copy, and uses each released
+// module from outside. For each, a new module gets it from a proxy, builds and tests
+// a small program with it, and builds all its packages. Dependencies come from where
+// env says, or from the module cache.
 func try(ctx context.Context, dir, version string, env []string, out io.Writer) error {
 	work, err := os.MkdirTemp("", "gateway-release-")
 	if err != nil {
@@ -65,8 +65,8 @@ func try(ctx context.Context, dir, version string, env []string, out io.Writer) 
 	return nil
 }
 
-// publish writes a version of a module into a proxy, laid out as the go command
-// wants it (https://go.dev/ref/mod#goproxy-protocol).
+// publish writes a version of a module into a proxy, in the layout that the go
+// command expects (https://go.dev/ref/mod#goproxy-protocol).
 func (r *repository) publish(m *mod, version, proxy string) error {
 	escaped, err := module.EscapePath(m.path())
 	if err != nil {
@@ -102,7 +102,7 @@ func (r *repository) publish(m *mod, version, proxy string) error {
 	return nil
 }
 
-// addLicense gives a nested module the license of the root, as the go command
+// addLicense copies the license of the root into a nested module, as the go command
 // does when it reads a module from a repository.
 func addLicense(dir, root string) error {
 	license, err := os.ReadFile(filepath.Join(root, "LICENSE"))
@@ -115,10 +115,10 @@ func addLicense(dir, root string) error {
 	return os.WriteFile(filepath.Join(dir, "LICENSE"), license, 0o644)
 }
 
-// outsideEnv returns the environment of a stranger's go command, who gets our
-// modules from the proxy. Its module cache is a new one, because a version in the
-// user's own would stay there for ever, but it reads that one as a proxy, too, so
-// that the network is asked for nothing that is there.
+// outsideEnv returns the environment for the go command of a user who gets our
+// modules from the proxy. It has a new module cache, because a version in the present
+// user's cache would stay there forever. It uses the present user's cache as a second
+// proxy, so that nothing in it is asked for over the network.
 func outsideEnv(ctx context.Context, work, root string, env []string) ([]string, error) {
 	text, err := goCommand(ctx, work, env, "env", "-json", "GOPROXY", "GOMODCACHE", "GOSUMDB", "GONOSUMDB", "GOTOOLCHAIN")
 	if err != nil {
@@ -133,10 +133,10 @@ func outsideEnv(ctx context.Context, work, root string, env []string) ([]string,
 		"GOPROXY="+strings.Join(proxies, ","),
 		"GOMODCACHE="+filepath.Join(work, "cache"),
 		"GOSUMDB="+now.GOSUMDB, "GOTOOLCHAIN="+now.GOTOOLCHAIN,
-		"GONOSUMDB="+strings.TrimSuffix(root+","+now.GONOSUMDB, ","), // the checksum database does not know our versions
-		"GOENV=off", "GOPRIVATE=", "GONOPROXY=", // not even "none": the go command would then look into its cache first
+		"GONOSUMDB="+strings.TrimSuffix(root+","+now.GONOSUMDB, ","), // the checksum database does not have our versions
+		"GOENV=off", "GOPRIVATE=", "GONOPROXY=", // not even "none": then the go command would look into its cache first
 		"GOWORK=off",
-		"GOFLAGS=-modcacherw -trimpath", // so the build cache is good for the next run, which has another folder
+		"GOFLAGS=-modcacherw -trimpath", // so that the next run, in another folder, can use the build cache
 	), nil
 }
 
@@ -144,7 +144,7 @@ func fileURL(path string) string {
 	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(path), "/")}).String()
 }
 
-// use does in a fresh module what a user of a released module does.
+// use does what a user of a released module does, in a new module.
 func (r *repository) use(ctx context.Context, m *mod, version, outside string, env []string) error {
 	dir := filepath.Join(outside, strings.ReplaceAll(m.dir, "/", "-"), "program")
 	if err := tree.Copy(dir, filepath.Join(r.dir, m.outside())); err != nil {
@@ -160,7 +160,7 @@ func (r *repository) use(ctx context.Context, m *mod, version, outside string, e
 		{"build", "-o", os.DevNull, "./..."},
 		{"vet", "./..."},
 		{"test", "./..."},
-		// All that the module publishes, not only what the program imports.
+		// All packages of the module, not only those that the program imports.
 		{"get", m.path() + "/...@" + version},
 		{"build", m.path() + "/..."},
 	} {
@@ -171,8 +171,8 @@ func (r *repository) use(ctx context.Context, m *mod, version, outside string, e
 	return nil
 }
 
-// writeSums writes the checksums that the released modules know, so that what
-// they depend on is checked even where the checksum database is out of reach.
+// writeSums writes the checksums that the released modules have, so that dependencies
+// are checked even if the checksum database cannot be reached.
 func (r *repository) writeSums(file string) error {
 	var sums []byte
 	for _, m := range r.released() {
@@ -185,7 +185,7 @@ func (r *repository) writeSums(file string) error {
 	return os.WriteFile(file, sums, fs.FileMode(0o644))
 }
 
-// goCommand runs the go command and returns what it prints.
+// goCommand runs the go command and returns its output.
 func goCommand(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = dir, env

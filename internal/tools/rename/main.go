@@ -52,7 +52,7 @@ func run(dir string, args []string, out, usage io.Writer) error {
 	return nil
 }
 
-// report says what the plan changes and what it leaves alone.
+// report prints what the plan changes and what it leaves alone.
 func (p *plan) report(out io.Writer, dryRun bool) {
 	places := 0
 	for _, e := range p.edits {

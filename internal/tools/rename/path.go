@@ -9,7 +9,7 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// checkTo says what is wrong with a new module path, and how to mend it.
+// checkTo reports what is wrong with a new module path, and how to correct it.
 func checkTo(to string) error {
 	if to == "" {
 		return errors.New("the new module path is missing: write -to host/owner/gateway")

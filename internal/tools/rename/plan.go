@@ -17,22 +17,23 @@ import (
 	"example.com/gateway/internal/tools/tree"
 )
 
-// plan is everything that a renaming changes, known before it changes anything.
+// plan is everything that a renaming changes. It is complete before anything is
+// changed.
 type plan struct {
 	dir, from, to string
 	edits         []edit
-	left          []string // file:line: text of the places that look like from and are not
+	left          []string // file:line: text of the places that look like from but are something else
 }
 
 type edit struct {
-	name          string // of the file, from the root
+	name          string // the path of the file, relative to the root
 	perm          fs.FileMode
 	places        int
 	before, after []byte
 }
 
-// newPlan plans to move the repository in dir from one module path to another.
-// If from is empty it is the path in the root's go.mod.
+// newPlan plans to move the repository in dir from one module path to another. If
+// from is empty, newPlan uses the path in the root's go.mod.
 func newPlan(dir, from, to string) (*plan, error) {
 	if err := checkTo(to); err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func newPlan(dir, from, to string) (*plan, error) {
 	return p, nil
 }
 
-// add plans what changes in a file.
+// add plans the changes in a file.
 func (p *plan) add(name string) error {
 	file := filepath.Join(p.dir, name)
 	before, err := os.ReadFile(file)
@@ -76,10 +77,10 @@ func (p *plan) add(name string) error {
 		return err
 	}
 	if bytes.IndexByte(before, 0) >= 0 {
-		return nil // not a text
+		return nil // not a text file
 	}
 	after, places, left := replace(before, p.from, p.to)
-	after, escaped, leftEscaped := replace(after, regexp.QuoteMeta(p.from), regexp.QuoteMeta(p.to)) // in a regular expression
+	after, escaped, leftEscaped := replace(after, regexp.QuoteMeta(p.from), regexp.QuoteMeta(p.to)) // as in a regular expression
 	places += escaped
 	for _, line := range append(left, leftEscaped...) {
 		p.left = append(p.left, fmt.Sprintf("%s:%d: %s", name, line, textOf(before, line)))
@@ -98,9 +99,9 @@ func (p *plan) add(name string) error {
 	return nil
 }
 
-// replace replaces each module path from in a text, and counts them. A place
-// that has the letters of from, but is the host of a URL or a part of a longer
-// name, stays; left has its line.
+// replace replaces the module path from in a text, and counts the places. It leaves a
+// place alone if the letters of from are the host of a URL or a part of a longer
+// name; left has the lines of these places.
 func replace(text []byte, from, to string) (out []byte, places int, left []int) {
 	for at := 0; ; {
 		i := bytes.Index(text[at:], []byte(from))
@@ -127,9 +128,9 @@ var (
 	nameAfter    = regexp.MustCompile(`^[\w~-]`)
 )
 
-// isPath says whether what stands between before and after is a whole module
-// path: the start of the path of a package, too, but not a part of a host or of
-// a longer name.
+// isPath reports whether the text between before and after is a whole module path. It
+// may begin the path of a package, but must not be a part of a host or of a longer
+// name.
 func isPath(before, after []byte) bool {
 	before = before[max(0, len(before)-3):]
 	switch {
@@ -146,14 +147,14 @@ func textOf(text []byte, line int) string {
 	return string(bytes.TrimSpace(bytes.Split(text, []byte("\n"))[line-1]))
 }
 
-// tidy brings what the new path unsettles into the order that the tools want:
-// the alignment and the imports of a Go file, the requirements of a go.mod.
+// tidy restores the order that the tools require after a change of the path: the
+// alignment and the imports of a Go file, and the requirements of a go.mod.
 func tidy(name string, before, after []byte) ([]byte, error) {
 	switch {
 	case path.Ext(name) == ".go":
 		if formatted, _ := format.Source(before); bytes.Equal(formatted, before) {
 			return format.Source(after)
-		} // else it never was in order, which a test may want
+		} // else it was not in order before; a test may need that
 	case path.Base(name) == "go.mod":
 		f, err := modfile.Parse(name, after, nil)
 		if err != nil {
@@ -165,8 +166,8 @@ func tidy(name string, before, after []byte) ([]byte, error) {
 	return after, nil
 }
 
-// apply writes the files. If one cannot be written, those before it get their
-// old text back.
+// apply writes the files. If it cannot write one, it restores those that it has
+// written.
 func (p *plan) apply(write func(file string, data []byte, perm fs.FileMode) error) error {
 	for i, e := range p.edits {
 		err := write(filepath.Join(p.dir, e.name), e.after, e.perm)

@@ -16,8 +16,8 @@ import (
 	"example.com/gateway/internal/tools/tree"
 )
 
-// The paths of these tests are not those of the repository, so that renaming the
-// repository leaves the tests as they are.
+// These paths are not the repository's own, so that renaming the repository does not
+// change the tests.
 const (
 	from = "old.example/thing"
 	to   = "zoo.example/Team/thing"
@@ -93,7 +93,7 @@ func TestCheckTo(t *testing.T) {
 	}
 }
 
-// small is a repository of two modules.
+// small makes a repository of two modules.
 func small(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -153,7 +153,7 @@ func TestRun_SmallTree(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o755), info.Mode().Perm())
 
-	// Again: where it is now is read from go.mod.
+	// Once more: now the old path is read from go.mod.
 	require.NoError(t, run(dir, []string{"-to", from}, io.Discard, io.Discard))
 	require.Equal(t, before, contents(t, dir), "and back again")
 }
@@ -162,7 +162,7 @@ func TestRun_Errors(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		args  []string
-		spoil string // a file that gets a text that is not what it should be
+		spoil string // a file that gets a wrong text
 		want  string
 	}{
 		"no -to":             {nil, "", "write -to host/owner/gateway"},
@@ -191,7 +191,7 @@ func TestRun_Errors(t *testing.T) {
 	require.ErrorContains(t, run(t.TempDir(), []string{"-to", to}, io.Discard, io.Discard), "in the root of the repository")
 }
 
-// A file that cannot be written leaves all others as they were.
+// If one file cannot be written, all others stay as they were.
 func TestPlan_FailedWrite(t *testing.T) {
 	t.Parallel()
 	dir := small(t)
@@ -211,14 +211,14 @@ func TestPlan_FailedWrite(t *testing.T) {
 	require.Equal(t, before, contents(t, dir))
 }
 
-// The repository itself, there and back.
+// Renames the repository itself, and back.
 func TestRun_Repository(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, tree.Copy(dir, "../../.."))
 	before := contents(t, dir)
 	home := modfile.ModulePath([]byte(before["go.mod"]))
-	away := "zz.example/" + "Some/where" // in two parts, so that the way back leaves it alone
+	away := "zz.example/" + "Some/where" // in two parts, so that renaming back does not change this line
 
 	require.NoError(t, run(dir, []string{"-to", away}, io.Discard, io.Discard))
 	after := contents(t, dir)

@@ -11,8 +11,8 @@ import (
 )
 
 // Files returns the regular files below a folder, as sorted paths with slashes,
-// relative to it. It leaves out what is not the project's own: .git and
-// node_modules. It does not ask git, because a copy of the tree has no .git.
+// relative to the folder. It leaves out .git and node_modules, which are not the
+// project's own. It does not use git, because a copy of the tree has no .git.
 func Files(dir string) ([]string, error) {
 	var files []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
@@ -31,8 +31,8 @@ func Files(dir string) ([]string, error) {
 	return files, err
 }
 
-// GoMods returns the go.mod files among the files: one for each module. Those
-// in a testdata folder belong to no module of the repository.
+// GoMods returns the go.mod files among files, one for each module. It leaves out
+// those in a testdata folder, which are not modules of the repository.
 func GoMods(files []string) (mods []string) {
 	for _, name := range files {
 		if path.Base(name) == "go.mod" && !strings.Contains("/"+name, "/testdata/") {
