@@ -122,18 +122,29 @@ func WithOriginPatterns(patterns ...string) Option {
 	})
 }
 
-// WithLogger sets the logger; the default discards. Frames are logged at debug,
-// start and stop at info, clients that break a rule at warn, failed integrations and
-// other callbacks at error: ten lines a second, and 100 at once, above that at debug,
-// since a client may find a message that makes one fail. What clients and callers do wrong, refused upgrades, messages and
-// management calls included, is logged at warn as long as it is little: one line a
-// second, and 100 at once, of the whole Gateway. Above that, and for all that a
-// throttle or a quota refuses, it is logged at debug, so that no client can fill the
-// log; an [Observer] sees each refusal. A body, header or query value is never logged.
+// WithLogger sets the logger, which gets records of every level. By default it is
+// [slog.Default] as it is when [New] is called, and it gets only warnings and errors.
+// To log nothing, pass slog.New(slog.DiscardHandler). The levels are:
+//
+//   - error: the program has to mend something. An integration, an authorizer, a usage
+//     store or another callback failed or panicked, or a middleware hides
+//     [net/http.Hijacker].
+//   - warn: a client or a caller did something wrong: a refused upgrade, a rejected
+//     message, a refused call of @connections, a broken rule of the protocol. Or a setting
+//     may be missing: an origin was refused, or an integration returned a body on a route
+//     without a route response, which is said once for each route of a deployment.
+//   - info: the gateway was deployed or shuts down.
+//   - debug: connections open and close; upgrades, messages and calls are refused because
+//     of a throttle, a quota, a shutdown, or a connection that is gone.
+//
+// Nobody can fill the log: a Gateway logs at most 10 errors and one warning a second,
+// with bursts of 100 each, and what is above that at debug. An [Observer] sees
+// everything. A body, a header or a query value is never logged, except the Origin of an
+// upgrade that is refused for it.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
 		if l == nil {
-			return fmt.Errorf("%w: the logger is nil: leave WithLogger out to discard", ErrInvalidOption)
+			return fmt.Errorf("%w: the logger is nil: leave WithLogger out to use slog.Default(), or pass slog.New(slog.DiscardHandler) to log nothing", ErrInvalidOption)
 		}
 		c.log = l
 		return nil
