@@ -1,6 +1,9 @@
 package gateway
 
-import "unsafe"
+import (
+	"log/slog"
+	"unsafe"
+)
 
 // ConnectionBytes is the size of the gateway's struct for one connection.
 const ConnectionBytes = unsafe.Sizeof(connection{})
@@ -14,3 +17,19 @@ func (g *Gateway) KeysHeld() int {
 
 // Watched returns how many workers g watches.
 func (g *Gateway) Watched() int { return g.watch.Len() }
+
+// ErrorAnswer is a row of the table of errors.
+type ErrorAnswer struct {
+	Status           int
+	Name, Text, Kind string
+	Level            slog.Level
+}
+
+// ErrorAnswers returns the table, by the text of the error.
+func ErrorAnswers() map[string]ErrorAnswer {
+	rows := map[string]ErrorAnswer{}
+	for _, row := range answers {
+		rows[row.err.Error()] = ErrorAnswer{row.status, row.name, row.text, row.kind, row.level}
+	}
+	return rows
+}

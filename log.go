@@ -107,8 +107,8 @@ func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 }
 
 // logRefused logs a call of @connections that gets answer.
-func (m *managementAnswer) logRefused(answer errorAnswer, err error) {
-	m.g.logBounded(m.r.Context(), answer.level, m.now, "management call refused", func() []slog.Attr {
+func (m *managementAnswer) logRefused(ctx context.Context, answer errorAnswer, err error) {
+	m.g.logBounded(ctx, answer.level, m.now, "management call refused", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
 			slog.Int("status", answer.status), slog.Any("error", err),

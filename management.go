@@ -258,35 +258,35 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	ids := connid.NewAnswer(now)
 	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
-	answer := managementAnswer{g: g, w: w, r: r, now: now, requestID: ids.Request}
+	answer := managementAnswer{g: g, w: w, now: now, requestID: ids.Request}
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
 	if g.managementAuth == nil {
-		answer.fail(errNoManagementAuth)
+		answer.fail(r.Context(), errNoManagementAuth)
 		return
 	}
 	action, id, err := parseManagementCall(r)
 	if err != nil {
-		answer.fail(err)
+		answer.fail(r.Context(), err)
 		return
 	}
 	body, err := answer.readBody(r)
 	if err != nil {
-		answer.fail(err)
+		answer.fail(r.Context(), err)
 		return
 	}
 	if _, issued := connid.Parse(id); !issued {
 		row := answerOf(errConnectionID)
-		answer.failWith(row.withText(row.text+": "+id), errConnectionID)
+		answer.failWith(r.Context(), row.withText(row.text+": "+id), errConnectionID)
 		return
 	}
 	if refused := g.authorizeManagement(r, action, id, body); refused != nil {
-		answer.failWith(refused.answer, refused.err)
+		answer.failWith(r.Context(), refused.answer, refused.err)
 		return
 	}
 	if err := g.throttleManagement(now); err != nil {
-		answer.fail(err)
+		answer.fail(r.Context(), err)
 		return
 	}
 	header["X-Amzn-Trace-Id"] = fields[2:3:3]
@@ -338,7 +338,6 @@ func refusedManagement(err error) errorAnswer {
 type managementAnswer struct {
 	g         *Gateway
 	w         http.ResponseWriter
-	r         *http.Request
 	now       time.Time
 	requestID string
 }
@@ -381,30 +380,30 @@ func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id s
 	switch action {
 	case ActionPostToConnection:
 		if err := m.g.PostToConnection(ctx, id, body); err != nil {
-			m.fail(err)
+			m.fail(ctx, err)
 			return
 		}
 		m.w.WriteHeader(http.StatusOK)
 	case ActionGetConnection:
 		c, err := m.g.GetConnection(ctx, id)
 		if err != nil {
-			m.fail(err)
+			m.fail(ctx, err)
 			return
 		}
 		_, _ = m.w.Write(appendConnectionJSON(c))
 	case ActionDeleteConnection:
 		if err := m.g.DeleteConnection(ctx, id); err != nil {
-			m.fail(err)
+			m.fail(ctx, err)
 			return
 		}
 		m.w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-func (m *managementAnswer) fail(err error) { m.failWith(answerOf(err), err) }
+func (m *managementAnswer) fail(ctx context.Context, err error) { m.failWith(ctx, answerOf(err), err) }
 
 // failWith answers with a, for err.
-func (m *managementAnswer) failWith(a errorAnswer, err error) {
+func (m *managementAnswer) failWith(ctx context.Context, a errorAnswer, err error) {
 	header := m.w.Header()
 	if a.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")
@@ -423,7 +422,7 @@ func (m *managementAnswer) failWith(a errorAnswer, err error) {
 		body := appendJSONString([]byte(`{"`+key+`":`), a.text)
 		_, _ = m.w.Write(append(body, '}'))
 	}
-	m.logRefused(a, err)
+	m.logRefused(ctx, a, err)
 }
 
 // parseManagementCall returns what a request asks for. The connection ID is the one path
