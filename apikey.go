@@ -207,11 +207,11 @@ func (u *upgrade) checkAPIKey() error {
 	if r := u.table.connect; r == nil || !r.APIKeyRequired {
 		return nil
 	}
-	value := string(u.g.apiKeySelection.Append(nil, &selection.Input{
+	value := string(u.table.apiKey.Append(nil, &selection.Input{
 		RequestHeader: u.r.Header, UsageIdentifierKey: u.admission.usageKey,
 	}))
 	switch {
-	case !u.g.apiKeySelection.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
+	case !u.table.apiKey.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
 		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
 	case value == "":
 		return invalidKey(errNoKey)

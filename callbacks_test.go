@@ -154,7 +154,7 @@ func (m *misbehaving) handle(srv *gatewaytest.Server) {
 	})
 	srv.Handle("$connect", integration, gateway.WithAuthorizer(authorizer), gateway.WithAPIKeyRequired())
 	srv.Handle("$disconnect", integration)
-	srv.Handle("echo", integration, gateway.WithRouteResponse(), gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": m}))
+	srv.Handle("echo", integration, gateway.WithRouteResponse(), gateway.WithRequestModel(m))
 	srv.Handle("fail", integration, gateway.WithRouteResponse())
 }
 

@@ -44,3 +44,28 @@ func ExampleGateway_Deploy() {
 	// hello from v1
 	// hello from v2
 }
+
+// Deployment gives back what is deployed, to look at it or to deploy it with a change.
+func ExampleGateway_Deployment() {
+	gw, err := gateway.New(gateway.WithStage("prod", map[string]string{"version": "v1"}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	gw.Handle("greet", &gateway.MockIntegration{})
+	gw.Handle(gateway.RouteKeyDefault, &gateway.MockIntegration{})
+
+	d := gw.Deployment()
+	d.StageVariables["version"] = "v2"
+	if err := gw.Deploy(d); err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range gw.Deployment().Routes {
+		fmt.Println(r.RouteKey)
+	}
+	fmt.Println(gw.Deployment().StageVariables["version"])
+	// Output:
+	// $default
+	// greet
+	// v2
+}

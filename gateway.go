@@ -102,7 +102,8 @@ func New(opts ...Option) (*Gateway, error) {
 	}
 	g.watch = watch.New(g.clock)
 	table, err := g.newRouteTable(Deployment{
-		RouteSelectionExpression: c.selection, StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
+		RouteSelectionExpression: c.selection, APIKeySelectionExpression: c.apiKeySelection,
+		StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,
 	})
 	if err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"example.com/gateway/internal/origin"
-	"example.com/gateway/internal/selection"
 )
 
 // Option configures a [Gateway]. Options are applied in order; of two that set
@@ -234,11 +233,7 @@ func WithUsagePlans(s UsageStore) Option {
 // (API Gateway: "WebSocket selection expressions in API Gateway".)
 func WithAPIKeySelectionExpression(expression string) Option {
 	return optionFunc(func(c *config) error {
-		compiled, err := compileSelection(selection.APIKey, expression)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidOption, err)
-		}
-		c.apiKeySelection = compiled
+		c.apiKeySelection = expression
 		return nil
 	})
 }
@@ -345,17 +340,16 @@ type config struct {
 	defaultThrottle Throttle
 	account         *AccountThrottle
 	usagePlans      UsageStore
-	apiKeySelection *selection.Expression
+	apiKeySelection string
 }
 
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
-		selection: "$request.body.action",
-		stage:     "local",
-		apiID:     "local",
-		quotas:    Quotas{}.withDefaults(),
+		selection: "$request.body.action", apiKeySelection: "$request.header.x-api-key",
+		stage:  "local",
+		apiID:  "local",
+		quotas: Quotas{}.withDefaults(),
 	}
-	c.apiKeySelection, _ = compileSelection(selection.APIKey, "$request.header.x-api-key") // it is valid
 	for _, o := range opts {
 		if o == nil {
 			return nil, fmt.Errorf("%w: an Option is nil", ErrInvalidOption)

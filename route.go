@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -80,7 +81,16 @@ func WithRequestParameters(required map[string]bool) RouteOption {
 	return func(r *Route) { r.RequestParameters = required }
 }
 
-// WithRequestModels sets Route.ModelSelectionExpression and Route.RequestModels.
+// WithRequestModel makes every message of the route fit m: it sets
+// Route.ModelSelectionExpression to \$default and Route.RequestModels to m alone. The
+// client of a message that does not fit gets the error frame "Invalid request body".
+func WithRequestModel(m Model) RouteOption {
+	return WithRequestModels(`\`+defaultModel, map[string]Model{defaultModel: m})
+}
+
+// WithRequestModels sets Route.ModelSelectionExpression and Route.RequestModels, for a
+// route whose messages differ. Where all have to fit the same model, WithRequestModel
+// is shorter.
 func WithRequestModels(modelSelectionExpression string, models map[string]Model) RouteOption {
 	return func(r *Route) { r.ModelSelectionExpression, r.RequestModels = modelSelectionExpression, models }
 }
@@ -115,7 +125,10 @@ type Deployment struct {
 	// RouteSelectionExpression is as for [WithRouteSelectionExpression]; "" means
 	// the gateway's.
 	RouteSelectionExpression string
-	Routes                   []Route
+	// APIKeySelectionExpression is as for [WithAPIKeySelectionExpression]; "" means
+	// the gateway's.
+	APIKeySelectionExpression string
+	Routes                    []Route
 	// StageVariables replaces the stage variables; nil means the gateway's.
 	StageVariables map[string]string
 	// DefaultThrottle is as for [WithDefaultThrottle]; the zero value means the
@@ -132,6 +145,9 @@ func (g *Gateway) Deploy(d Deployment) error {
 	if d.RouteSelectionExpression == "" {
 		d.RouteSelectionExpression = g.selection
 	}
+	if d.APIKeySelectionExpression == "" {
+		d.APIKeySelectionExpression = g.apiKeySelection
+	}
 	if d.StageVariables == nil {
 		d.StageVariables = g.stageVariables
 	}
@@ -143,6 +159,36 @@ func (g *Gateway) Deploy(d Deployment) error {
 	}
 	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes)) // without the lock: a log may block
 	return nil
+}
+
+// Deployment returns what is deployed: what New and Deploy were given, and the routes of
+// Handle since then. Deploy of the same value changes nothing. Nothing is left out that
+// was the gateway's default. The routes are in the order of their keys.
+//
+// It is a copy, which the caller may change and deploy; only the Integrations, the
+// Authorizer and the Models are those of the routes themselves. Middleware, which
+// belongs to the Gateway, is not part of it. It is safe for concurrent use.
+func (g *Gateway) Deployment() Deployment {
+	t := g.routes.Load()
+	d := t.deployed
+	d.StageVariables = maps.Clone(d.StageVariables)
+	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback} {
+		if r != nil {
+			d.Routes = append(d.Routes, r.clone())
+		}
+	}
+	for _, r := range t.messages {
+		d.Routes = append(d.Routes, r.clone())
+	}
+	slices.SortFunc(d.Routes, func(a, b Route) int { return strings.Compare(a.RouteKey, b.RouteKey) })
+	return d
+}
+
+// clone returns a copy of the route that shares no map with it.
+func (r *Route) clone() Route {
+	c := *r
+	c.RequestParameters, c.RequestModels = maps.Clone(r.RequestParameters), maps.Clone(r.RequestModels)
+	return c
 }
 
 func (g *Gateway) deploy(d Deployment) error {
@@ -169,7 +215,9 @@ func (g *Gateway) addRoute(r Route, where string) error {
 
 // routeTable is a deployment, ready to be used. Once stored it never changes.
 type routeTable struct {
+	deployed       Deployment // all of it but the routes
 	selection      *selection.Expression
+	apiKey         *selection.Expression
 	stageVariables map[string]string
 	connect        *route
 	disconnect     *route
@@ -199,6 +247,10 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
+	apiKey, err := compileSelection(selection.APIKey, d.APIKeySelectionExpression)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+	}
 	if err := d.DefaultThrottle.check("the default throttle"); err != nil {
 		return nil, err
 	}
@@ -206,9 +258,15 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 	if before == nil {
 		before = &routeTable{}
 	}
+	variables := maps.Clone(d.StageVariables)
 	t := &routeTable{
+		deployed: Deployment{
+			RouteSelectionExpression: d.RouteSelectionExpression, APIKeySelectionExpression: d.APIKeySelectionExpression,
+			StageVariables: variables, DefaultThrottle: d.DefaultThrottle,
+		},
 		selection:      expression,
-		stageVariables: maps.Clone(d.StageVariables),
+		apiKey:         apiKey,
+		stageVariables: variables,
 		messages:       map[string]*route{},
 		bucket:         before.bucket.Keep(d.DefaultThrottle.rate()),
 		management:     before.management.Keep(d.DefaultThrottle.rate()),
@@ -252,13 +310,13 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	case taken != nil:
 		return fmt.Errorf("%w: route %q is registered already, at %s", ErrInvalidOption, key, taken.where)
 	}
-	if err := r.checkAdmission(c); err != nil {
+	if err := r.checkAdmission(c, t.apiKey); err != nil {
 		return err
 	}
 	if err := validate(fmt.Sprintf("route %q", key), r.Integration); err != nil {
 		return err
 	}
-	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
+	added := &route{Route: r.clone(), handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
 		added.bucket = before.bucket
 	}
@@ -284,7 +342,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 }
 
 // checkAdmission checks what the route asks of a client.
-func (r *Route) checkAdmission(c *config) error {
+func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 	connect := r.RouteKey == RouteKeyConnect
 	switch {
 	case r.Authorizer != nil && isNil(r.Authorizer):
@@ -295,7 +353,7 @@ func (r *Route) checkAdmission(c *config) error {
 		return fmt.Errorf("%w: route %q requires an API key: only $connect can, a message brings none", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && c.usagePlans == nil:
 		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsagePlans to New", ErrInvalidOption, r.RouteKey)
-	case r.APIKeyRequired && r.Authorizer == nil && c.apiKeySelection.UsesAuthorizerKey():
+	case r.APIKeyRequired && r.Authorizer == nil && apiKey.UsesAuthorizerKey():
 		return fmt.Errorf("%w: route %q takes its API key from the authorizer, and there is none: set Route.Authorizer", ErrInvalidOption, r.RouteKey)
 	}
 	where := fmt.Sprintf("route %q", r.RouteKey)

@@ -88,7 +88,7 @@ func TestValidation_Detail(t *testing.T) {
 				rejected <- err
 			}
 		}}))
-	srv.Handle("m", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": wants("apple")}))
+	srv.Handle("m", &gateway.MockIntegration{}, gateway.WithRequestModel(wants("apple")))
 	c := srv.Dial(t)
 	c.Send(`{"action":"m","password":"hidden"}`)
 	require.NotContains(t, c.Receive(), "apple")

@@ -18,7 +18,7 @@ func TestModel_OfARoute(t *testing.T) {
 	order := models.MustCompile(`{"type":"object","required":["item"],"properties":{"item":{"type":"string"}}}`)
 	srv := gatewaytest.New(t)
 	srv.Handle("order", &gateway.MockIntegration{Body: []byte("ordered")}, gateway.WithRouteResponse(),
-		gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": order}))
+		gateway.WithRequestModel(order))
 	c := srv.Dial(t)
 	c.Send(`{"action":"order","item":"tea"}`)
 	require.Equal(t, "ordered", c.Receive())

@@ -89,7 +89,7 @@ func TestModel(t *testing.T) {
 	})
 
 	order := models.MustCompile(`{"type": "object", "required": ["item"], "properties": {"item": {"type": "string"}}}`)
-	gw.Handle("order", orders, gateway.WithRouteResponse(), gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": order}))
+	gw.Handle("order", orders, gateway.WithRouteResponse(), gateway.WithRequestModel(order))
 
 	c := srv.Dial(t)
 	c.Send(`{"action":"order"}`)

@@ -78,7 +78,7 @@ func bombed(t *testing.T) (s *server, around []string) {
 		s.HandleFunc(key, ok, gateway.WithRouteResponse())
 	}
 	s.HandleFunc("model", ok, gateway.WithRouteResponse(),
-		gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": recursive}))
+		gateway.WithRequestModel(recursive))
 	s.Handle("template", template, gateway.WithRouteResponse())
 	return s, []string{
 		`%s`, `{"action":"route","x":%s}`, `{"x":%s,"action":"route"}`, `{"action":%s}`,

@@ -1,0 +1,163 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/gatewaytest"
+	"example.com/gateway/usageplan"
+)
+
+// deployed is a gateway of which everything that a deployment has is set, some of it
+// by options and by Handle.
+func deployed(t *testing.T) *gatewaytest.Server {
+	t.Helper()
+	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
+	require.NoError(t, err)
+	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans), gateway.WithDefaultThrottle(100, 200),
+		gateway.WithStage("prod", map[string]string{"of": "the option"}))
+	require.NoError(t, srv.Deploy(gateway.Deployment{
+		RouteSelectionExpression:  "$request.body.do",
+		APIKeySelectionExpression: "$context.authorizer.usageIdentifierKey",
+		StageVariables:            map[string]string{"of": "the deployment"},
+		Routes: []gateway.Route{
+			{
+				RouteKey: "order", Integration: &gateway.MockIntegration{Body: []byte("ordered")}, RouteResponse: true,
+				Throttle:                 gateway.Throttle{RateLimit: 5, BurstLimit: 7},
+				ModelSelectionExpression: "$request.body.kind", RequestModels: map[string]gateway.Model{"fruit": &needs{"apple"}},
+			},
+			{
+				RouteKey: "$connect", Integration: &gateway.MockIntegration{}, APIKeyRequired: true,
+				Authorizer: &gateway.RequestAuthorizer{
+					Authorizer:     &keyNamer{key: annsKey},
+					IdentitySource: []string{"route.request.header.X-Token"},
+				},
+				RequestParameters: map[string]bool{"route.request.querystring.room": true},
+			},
+		},
+	}))
+	srv.Handle("$default", &gateway.MockIntegration{Body: []byte("unknown")}, gateway.WithRouteResponse())
+	srv.Handle("begin", &gateway.MockIntegration{Body: []byte("begun")}, gateway.WithRouteResponse())
+	return srv
+}
+
+// keyNamer is an Authorizer that names everybody's API key.
+type keyNamer struct{ key string }
+
+func (k *keyNamer) Authorize(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+	return &gateway.Authorization{PrincipalID: "ann", UsageIdentifierKey: k.key}, nil
+}
+
+// needs is a Model of messages that have a word.
+type needs struct{ word string }
+
+func (n *needs) Validate(body []byte) error {
+	if !strings.Contains(string(body), n.word) {
+		return errors.New("the word is missing")
+	}
+	return nil
+}
+
+// What Deployment returns is all that Deploy needs to do the same again.
+func TestGateway_DeploymentRoundTrip(t *testing.T) {
+	t.Parallel()
+	srv := deployed(t)
+	d := srv.Deployment()
+	require.Equal(t, "$request.body.do", d.RouteSelectionExpression)
+	require.Equal(t, "$context.authorizer.usageIdentifierKey", d.APIKeySelectionExpression)
+	require.Equal(t, map[string]string{"of": "the deployment"}, d.StageVariables)
+	require.Equal(t, gateway.Throttle{RateLimit: 100, BurstLimit: 200}, d.DefaultThrottle)
+	var keys []string
+	for _, r := range d.Routes {
+		keys = append(keys, r.RouteKey)
+	}
+	require.Equal(t, []string{"$connect", "$default", "begin", "order"}, keys, "those of Handle too")
+
+	other := deployed(t)
+	require.NoError(t, other.Deploy(gateway.Deployment{}))
+	require.NoError(t, other.Deploy(d))
+	for name, again := range map[string]*gatewaytest.Server{"as it was": srv, "deployed again": other} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, d, again.Deployment())
+			_, refused := again.TryDial(t, gatewaytest.Query("room", "1"))
+			require.Equal(t, 401, refused.StatusCode)
+			_, refused = again.TryDial(t, gatewaytest.Header("X-Token", "x"))
+			require.Equal(t, 400, refused.StatusCode)
+			c := again.Dial(t, gatewaytest.Header("X-Token", "x"), gatewaytest.Query("room", "1"))
+			require.Equal(t, "ann", again.Events()[len(again.Events())-1].Identity.APIKeyID)
+			for message, answer := range map[string]string{
+				`{"do":"begin"}`: "begun", `{"do":"x"}`: "unknown", `{"do":"order"}`: `{"message": "Invalid request body"`,
+				`{"do":"order","kind":"fruit","apple":1}`: "ordered",
+			} {
+				c.Send(message)
+				require.Contains(t, c.Receive(), answer)
+			}
+		})
+	}
+}
+
+// The copy is the caller's: whatever it does to it reaches no event.
+func TestGateway_DeploymentIsACopy(t *testing.T) {
+	t.Parallel()
+	srv := deployed(t)
+	want := fmt.Sprintf("%+v", srv.Deployment())
+	d := srv.Deployment()
+	d.StageVariables["of"] = "nobody"
+	for _, r := range d.Routes {
+		clear(r.RequestModels)
+		clear(r.RequestParameters)
+	}
+	clear(d.Routes)
+	require.Equal(t, want, fmt.Sprintf("%+v", srv.Deployment()))
+
+	models := map[string]gateway.Model{"$default": &needs{"apple"}}
+	srv.Handle("models", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, models))
+	clear(models) // nor does what Handle was given
+	require.Len(t, srv.Deployment().Routes[3].RequestModels, 1)
+}
+
+// A gateway that has no variables, or whose deployment has taken them away, keeps none.
+func TestGateway_DeploymentWithoutVariables(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"a": "1"}))
+	require.Equal(t, gateway.Deployment{
+		RouteSelectionExpression: "$request.body.action", APIKeySelectionExpression: "$request.header.x-api-key",
+		StageVariables: map[string]string{"a": "1"},
+	}, srv.Deployment(), "before the first deployment, what New was given")
+	require.NoError(t, srv.Deploy(gateway.Deployment{StageVariables: map[string]string{}}))
+	d := srv.Deployment()
+	require.Empty(t, d.StageVariables)
+	require.NoError(t, srv.Deploy(d))
+	require.Empty(t, srv.Deployment().StageVariables)
+}
+
+// A redeploy may take the API key from elsewhere.
+func TestGateway_DeployAPIKeySelection(t *testing.T) {
+	t.Parallel()
+	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey, "bob": bobsKey}})
+	require.NoError(t, err)
+	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
+	connect := gateway.Route{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, APIKeyRequired: true}
+	const ofAuthorizer = "$context.authorizer.usageIdentifierKey"
+	require.ErrorIs(t, srv.Deploy(gateway.Deployment{
+		APIKeySelectionExpression: ofAuthorizer, Routes: []gateway.Route{connect},
+	}), gateway.ErrInvalidOption, "there is no authorizer")
+	connect.Authorizer = &keyNamer{key: bobsKey}
+	for _, tt := range []struct{ expression, keyID string }{
+		{"", "ann"}, {ofAuthorizer, "bob"}, {"$request.header.x-api-key", "ann"}, {"", "ann"},
+	} {
+		require.NoError(t, srv.Deploy(gateway.Deployment{APIKeySelectionExpression: tt.expression, Routes: []gateway.Route{connect}}))
+		c := srv.Dial(t, apiKey(annsKey))
+		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
+		require.NoError(t, err)
+		require.Equal(t, tt.keyID, got.Identity.APIKeyID)
+	}
+	require.ErrorContains(t, srv.Deploy(gateway.Deployment{APIKeySelectionExpression: "$request.querystring.key"}), "API key selection expression")
+}
