@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/usageplan"
 )
 
@@ -183,12 +184,12 @@ func TestAPIKey_TwoHeaders(t *testing.T) {
 	t.Parallel()
 	srv, _ := keyed(t, usageplan.Plan{})
 	for _, second := range []string{bobsKey, annsKey, ""} {
-		w := wireTo(t, srv)
-		r := w.ask(upgradeText("x-api-key: "+annsKey, "X-API-Key: "+second))
+		w := wiretest.Dial(t, srv.HTTPClient())
+		r := w.MustAsk(wiretest.Upgrade("/test", "x-api-key: "+annsKey, "X-API-Key: "+second))
 		requireOwnError(t, r, 403, "Forbidden")
 	}
 	require.Empty(t, srv.Events())
-	require.Equal(t, 101, wireTo(t, srv).ask(upgradeText("x-api-key: "+annsKey)).status)
+	require.Equal(t, 101, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test", "x-api-key: "+annsKey)).Status)
 }
 
 // store is a shared UsageStore.

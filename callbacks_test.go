@@ -16,6 +16,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // ways are how a callback can misbehave.
@@ -212,6 +213,7 @@ func TestCallbacks_misbehave(t *testing.T) {
 					for range 3 {
 						everything(t, srv)
 					}
+					synctest.Wait() // until the last $disconnect runs
 					require.True(t, m.wasCalled())
 					m.arm(false)
 					other := srv.Dial(t, gatewaytest.Header("x-api-key", keyOfTest))
@@ -254,14 +256,15 @@ func TestCallbacks_endAGoroutineTwice(t *testing.T) {
 		runtime.Goexit()
 		return nil, nil
 	})
-	for _, dial := range socketKinds() {
+	for _, dial := range wiretest.Sockets() {
 		c := dial(t, gw.Handler())
-		failed := c.send("one", "two", "three")
+		c.MustOpen()
+		failed := c.SendAhead("one", "two", "three")
 		for range 3 {
-			require.Contains(t, c.receive(t), "Internal server error")
+			require.Contains(t, c.Receive(), "Internal server error")
 		}
 		require.NoError(t, <-failed)
-		require.NoError(t, c.nc.Close())
+		require.NoError(t, c.Close())
 	}
 	require.NoError(t, gw.Shutdown(t.Context()))
 	require.Zero(t, gw.Watched())

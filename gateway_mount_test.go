@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // unwrapping is a ResponseWriter as middleware makes them.
@@ -41,10 +42,10 @@ func TestUpgrade_Mounted(t *testing.T) {
 			t.Parallel()
 			gw := newGateway(t)
 			gw.HandleFunc("$default", answer("on"), gateway.WithRouteResponse())
-			w := wireToHandler(t, tc.wrap(gw.Handler()))
-			require.Equal(t, 101, w.ask(upgradeText()).status)
-			w.send(textFrame(strings.Repeat("x", 100)))
-			require.Equal(t, "on", w.receive())
+			w := wiretest.Serve(t, tc.wrap(gw.Handler()))
+			require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status)
+			w.MustSend(wiretest.Text, strings.Repeat("x", 100))
+			require.Equal(t, "on", w.Receive())
 		})
 	}
 }
@@ -55,12 +56,12 @@ func TestUpgrade_WriterThatCannotHijack(t *testing.T) {
 	gw := newGateway(t, gateway.WithObserver(&gateway.Observer{
 		UpgradeRejected: func(_ context.Context, _ *gateway.Request, status int, _ error) { rejected <- status },
 	}))
-	w := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		gw.Handler().ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 	}))
-	r := w.ask(upgradeText())
-	require.Equal(t, 500, r.status)
-	require.Regexp(t, `^\{"message": "Internal server error", "connectionId":"[^"]{20}", "requestId":"[^"]{16}"\}$`, r.body)
+	r := w.MustAsk(wiretest.Upgrade("/test"))
+	require.Equal(t, 500, r.Status)
+	require.Regexp(t, `^\{"message": "Internal server error", "connectionId":"[^"]{20}", "requestId":"[^"]{16}"\}$`, r.Body)
 	require.Equal(t, 500, <-rejected)
 	require.Empty(t, connectionIDs(gw))
 }
@@ -86,12 +87,12 @@ func TestUpgrade_OverTLS(t *testing.T) {
 			}
 			nc, err := tls.Dial("tcp", srv.Listener.Addr().String(), config)
 			require.NoError(t, err)
-			w := newWire(t, nc)
-			w.send(upgradeText() + textFrame("early"))
-			require.Equal(t, 101, w.reply().status)
-			require.Equal(t, "on", w.receive())
-			w.send(textFrame("late"))
-			require.Equal(t, "on", w.receive())
+			w := wiretest.New(t, nc)
+			w.MustWriteString(wiretest.Upgrade("/test") + textFrame("early"))
+			require.Equal(t, 101, w.MustReadAnswer().Status)
+			require.Equal(t, "on", w.Receive())
+			w.MustSend(wiretest.Text, "late")
+			require.Equal(t, "on", w.Receive())
 		})
 	}
 }

@@ -1,14 +1,9 @@
 package gateway_test
 
 import (
-	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -20,40 +15,8 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
-
-// wire is the client's end of a connection, without a client: what is tested are
-// the bytes.
-type wire struct {
-	tb testing.TB
-	nc net.Conn
-	br *bufio.Reader
-}
-
-// wireTo connects to srv.
-func wireTo(tb testing.TB, srv *gatewaytest.Server) *wire {
-	tb.Helper()
-	transport, ok := srv.HTTPClient().Transport.(*http.Transport)
-	require.True(tb, ok)
-	nc, err := transport.DialContext(context.Background(), "tcp", "gateway.test:80")
-	require.NoError(tb, err)
-	return newWire(tb, nc)
-}
-
-// wireToHandler connects to h on a server over TCP.
-func wireToHandler(tb testing.TB, h http.Handler) *wire {
-	tb.Helper()
-	srv := httptest.NewServer(h)
-	tb.Cleanup(srv.Close)
-	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
-	require.NoError(tb, err)
-	return newWire(tb, nc)
-}
-
-func newWire(tb testing.TB, nc net.Conn) *wire {
-	tb.Cleanup(func() { _ = nc.Close() })
-	return &wire{tb: tb, nc: nc, br: bufio.NewReader(nc)}
-}
 
 // newGateway is gateway.New for a server of the test's own.
 func newGateway(tb testing.TB, opts ...gateway.Option) *gateway.Gateway {
@@ -64,143 +27,8 @@ func newGateway(tb testing.TB, opts ...gateway.Option) *gateway.Gateway {
 	return gw
 }
 
-// sampleKey is that of RFC 6455, section 1.3, and sampleAccept its answer.
-const (
-	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
-	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-)
-
-// upgradeText is an upgrade request, with more header lines.
-func upgradeText(lines ...string) string {
-	return httpText("GET /test HTTP/1.1", append([]string{
-		"Host: gateway.test", "Connection: Upgrade", "Upgrade: websocket",
-		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + sampleKey,
-	}, lines...)...)
-}
-
-// httpText is a request without a body.
-func httpText(first string, lines ...string) string {
-	return first + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
-}
-
-func (w *wire) send(text string) {
-	w.tb.Helper()
-	_, err := io.WriteString(w.nc, text)
-	require.NoError(w.tb, err)
-}
-
-// reply is a response as it came.
-type reply struct {
-	line   string   // the status line
-	status int      // of it
-	fields []string // the header's lines, sorted by nobody
-	body   string
-}
-
-func (w *wire) reply() reply {
-	w.tb.Helper()
-	tp := textproto.NewReader(w.br)
-	line, err := tp.ReadLine()
-	require.NoError(w.tb, err)
-	r := reply{line: line}
-	require.Regexp(w.tb, `^HTTP/1\.[01] [1-5]\d\d `, line)
-	r.status, _ = strconv.Atoi(line[9:12])
-	for {
-		field, err := tp.ReadLine()
-		require.NoError(w.tb, err)
-		if field == "" {
-			break
-		}
-		r.fields = append(r.fields, field)
-	}
-	switch {
-	case r.status == 101 || r.status == 204 || r.status == 304:
-	case r.get("Transfer-Encoding") == "chunked":
-		r.body = w.readAll(httputil.NewChunkedReader(w.br))
-		_, err = tp.ReadLine() // behind the last chunk
-		require.NoError(w.tb, err)
-	default:
-		n, err := strconv.ParseInt(r.get("Content-Length"), 10, 64)
-		require.NoError(w.tb, err)
-		r.body = w.readAll(io.LimitReader(w.br, n))
-	}
-	return r
-}
-
-func (w *wire) readAll(r io.Reader) string {
-	w.tb.Helper()
-	b, err := io.ReadAll(r)
-	require.NoError(w.tb, err)
-	return string(b)
-}
-
-// ask sends a request and returns the answer.
-func (w *wire) ask(text string) reply {
-	w.tb.Helper()
-	w.send(text)
-	return w.reply()
-}
-
-// names returns the names of the fields, spelt as they came.
-func (r reply) names() []string {
-	names := make([]string, len(r.fields))
-	for n, f := range r.fields {
-		names[n], _, _ = strings.Cut(f, ":")
-	}
-	return names
-}
-
-// get returns the value of the field that is spelt exactly so, "" if there is
-// none.
-func (r reply) get(name string) string {
-	for _, f := range r.fields {
-		if v, ok := strings.CutPrefix(f, name+": "); ok {
-			return v
-		}
-	}
-	return ""
-}
-
-// count returns how many fields have a name, however it is spelt.
-func (r reply) count(name string) (n int) {
-	for _, f := range r.names() {
-		if strings.EqualFold(f, name) {
-			n++
-		}
-	}
-	return n
-}
-
-// textFrame is a client's text message of less than 64 KiB, masked with zeros.
-func textFrame(text string) string {
-	head := []byte{0x81, 0x80}
-	if n := len(text); n < 126 {
-		head[1] |= byte(n)
-	} else {
-		head = append(head[:1], 0x80|126, byte(n>>8), byte(n))
-	}
-	return string(head) + "\x00\x00\x00\x00" + text
-}
-
-// frame reads a server's frame of less than 126 bytes.
-func (w *wire) frame() (opcode byte, payload string) {
-	w.tb.Helper()
-	var head [2]byte
-	_, err := io.ReadFull(w.br, head[:])
-	require.NoError(w.tb, err)
-	require.Less(w.tb, head[1], byte(126), "not masked, and short")
-	b := make([]byte, head[1])
-	_, err = io.ReadFull(w.br, b)
-	require.NoError(w.tb, err)
-	return head[0] & 0xf, string(b)
-}
-
-func (w *wire) receive() string {
-	w.tb.Helper()
-	opcode, payload := w.frame()
-	require.Equal(w.tb, byte(1), opcode, "a text frame")
-	return payload
-}
+// textFrame is a client's text message.
+func textFrame(text string) string { return string(wiretest.Frame(wiretest.Text, text)) }
 
 // respond returns an integration that always answers resp.
 func respond(resp *gateway.Response) gateway.IntegrationFunc {
@@ -215,18 +43,18 @@ func TestUpgrade_SwitchingProtocols(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			srv := gatewaytest.New(t)
-			r := wireTo(t, srv).ask(upgradeText())
-			require.Equal(t, "HTTP/1.1 101 Switching Protocols", r.line)
+			r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test"))
+			require.Equal(t, "HTTP/1.1 101 Switching Protocols", r.Line)
 			require.ElementsMatch(t, []string{
-				"Connection: upgrade", "Upgrade: websocket", "Sec-Websocket-Accept: " + sampleAccept,
+				"Connection: upgrade", "Upgrade: websocket", "Sec-Websocket-Accept: " + wiretest.SampleAccept,
 				"Date: Sat, 01 Jan 2000 00:00:00 GMT",
-			}, r.fields)
+			}, r.Fields)
 		})
 	})
 	t.Run("and what an outer middleware has set", func(t *testing.T) {
 		t.Parallel()
 		gw := newGateway(t)
-		w := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("X-Frame-Options", "deny")
 			h.Add("Set-Cookie", "a=1")
@@ -235,25 +63,25 @@ func TestUpgrade_SwitchingProtocols(t *testing.T) {
 			h.Set("Content-Length", "7")
 			gw.Handler().ServeHTTP(w, r)
 		}))
-		r := w.ask(upgradeText())
-		require.Equal(t, 101, r.status)
-		require.Equal(t, "deny", r.get("X-Frame-Options"))
-		require.Contains(t, r.fields, "Set-Cookie: a=1")
-		require.Contains(t, r.fields, "Set-Cookie: b=2")
-		require.Len(t, r.fields, 4+3)
+		r := w.MustAsk(wiretest.Upgrade("/test"))
+		require.Equal(t, 101, r.Status)
+		require.Equal(t, "deny", r.Get("X-Frame-Options"))
+		require.Contains(t, r.Fields, "Set-Cookie: a=1")
+		require.Contains(t, r.Fields, "Set-Cookie: b=2")
+		require.Len(t, r.Fields, 4+3)
 	})
 	t.Run("no extension is negotiated", func(t *testing.T) {
 		t.Parallel()
-		r := wireTo(t, gatewaytest.New(t)).ask(upgradeText("Sec-WebSocket-Extensions: permessage-deflate"))
-		require.Equal(t, 101, r.status)
-		require.Zero(t, r.count("Sec-WebSocket-Extensions"))
+		r := wiretest.Dial(t, gatewaytest.New(t).HTTPClient()).MustAsk(wiretest.Upgrade("/test", "Sec-WebSocket-Extensions: permessage-deflate"))
+		require.Equal(t, 101, r.Status)
+		require.Empty(t, r.Values("Sec-WebSocket-Extensions"))
 	})
 	t.Run("any path, any query, tokens in any case", func(t *testing.T) {
 		t.Parallel()
 		for _, first := range []string{"GET / HTTP/1.1", "GET /a/b?c=%00 HTTP/1.1", "GET //x HTTP/1.1"} {
-			r := wireToHandler(t, newGateway(t).Handler()).ask(httpText(first, "Host: x", "Connection: keep-alive, uPgrade",
-				"Upgrade: WebSocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: "+sampleKey))
-			require.Equal(t, 101, r.status, first)
+			r := wiretest.Serve(t, newGateway(t).Handler()).MustAsk(wiretest.Request(first, "Host: x", "Connection: keep-alive, uPgrade",
+				"Upgrade: WebSocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: "+wiretest.SampleKey))
+			require.Equal(t, 101, r.Status, first)
 		}
 	})
 }
@@ -269,12 +97,12 @@ func TestUpgrade_WaitsForConnect(t *testing.T) {
 				return nil, nil
 			})
 			start := time.Now()
-			w := wireTo(t, srv)
-			w.send(upgradeText())
-			_, err := w.br.Peek(1)
+			w := wiretest.Dial(t, srv.HTTPClient())
+			w.MustWriteString(wiretest.Upgrade("/test"))
+			err := w.Peek()
 			require.NoError(t, err)
 			require.Equal(t, 20*time.Second, time.Since(start), "until then not one byte")
-			require.Equal(t, 101, w.reply().status)
+			require.Equal(t, 101, w.MustReadAnswer().Status)
 		})
 	})
 	t.Run("without a $connect route a connection is accepted without a call", func(t *testing.T) {
@@ -303,12 +131,12 @@ func TestUpgrade_WaitsForConnect(t *testing.T) {
 			srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 				return &gateway.Response{Body: append([]byte("got "), req.Body...)}, nil
 			}, gateway.WithRouteResponse())
-			w := wireTo(t, srv)
-			w.send(upgradeText() + textFrame("one") + textFrame("two"))
-			go func() { _, _ = io.WriteString(w.nc, textFrame("three")) }() // $connect runs
-			require.Equal(t, 101, w.reply().status)
+			w := wiretest.Dial(t, srv.HTTPClient())
+			w.MustWriteString(wiretest.Upgrade("/test") + textFrame("one") + textFrame("two"))
+			go func() { _, _ = io.WriteString(w, textFrame("three")) }() // $connect runs
+			require.Equal(t, 101, w.MustReadAnswer().Status)
 			for _, want := range []string{"got one", "got two", "got three"} {
-				require.Equal(t, want, w.receive())
+				require.Equal(t, want, w.Receive())
 			}
 		})
 	})
@@ -318,11 +146,11 @@ func TestUpgrade_WaitsForConnect(t *testing.T) {
 		gw.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 			return &gateway.Response{Body: []byte(strconv.Itoa(len(req.Body)))}, nil
 		}, gateway.WithRouteResponse())
-		w := wireToHandler(t, gw.Handler())
-		w.send(upgradeText() + textFrame(strings.Repeat("x", 20_000)) + textFrame("12345"))
-		require.Equal(t, 101, w.reply().status)
-		require.Equal(t, "20000", w.receive())
-		require.Equal(t, "5", w.receive())
+		w := wiretest.Serve(t, gw.Handler())
+		w.MustWriteString(wiretest.Upgrade("/test") + textFrame(strings.Repeat("x", 20_000)) + textFrame("12345"))
+		require.Equal(t, 101, w.MustReadAnswer().Status)
+		require.Equal(t, "20000", w.Receive())
+		require.Equal(t, "5", w.Receive())
 	})
 }
 
@@ -358,21 +186,21 @@ func TestUpgrade_ConnectAccepts(t *testing.T) {
 			srv := gatewaytest.New(t)
 			srv.Handle("$connect", respond(tc.resp))
 			srv.HandleFunc("$default", answer("on"), gateway.WithRouteResponse())
-			w := wireTo(t, srv)
+			w := wiretest.Dial(t, srv.HTTPClient())
 			var lines []string
 			if tc.offered != "" {
 				lines = append(lines, "Sec-WebSocket-Protocol: "+tc.offered)
 			}
-			r := w.ask(upgradeText(lines...))
-			require.Equal(t, 101, r.status, "%v", r)
+			r := w.MustAsk(wiretest.Upgrade("/test", lines...))
+			require.Equal(t, 101, r.Status, "%v", r)
 			want := []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Date"}
 			if tc.protocol != "" {
 				want = append(want, "Sec-Websocket-Protocol")
 			}
-			require.ElementsMatch(t, want, r.names(), "no other header of the integration's reaches the client")
-			require.Equal(t, tc.protocol, r.get("Sec-Websocket-Protocol"))
-			w.send(textFrame("x"))
-			require.Equal(t, "on", w.receive(), "the stream goes on with frames")
+			require.ElementsMatch(t, want, r.Names(), "no other header of the integration's reaches the client")
+			require.Equal(t, tc.protocol, r.Get("Sec-Websocket-Protocol"))
+			w.MustSend(wiretest.Text, "x")
+			require.Equal(t, "on", w.Receive(), "the stream goes on with frames")
 		})
 	}
 }
@@ -432,8 +260,8 @@ func TestUpgrade_ConnectRequestDefaults(t *testing.T) {
 	srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 		return &gateway.Response{Header: http.Header{"Sec-Websocket-Protocol": {req.Upgrade.Header.Get("Sec-WebSocket-Protocol")}}}, nil
 	})
-	r := wireTo(t, srv).ask(strings.Replace(upgradeText("Sec-WebSocket-Protocol: a,  b"), "gateway.test", "Chat.example.com:8443", 1))
-	require.Equal(t, "a,  b", r.get("Sec-Websocket-Protocol"), "the offer arrives as it was sent")
+	r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(strings.Replace(wiretest.Upgrade("/test", "Sec-WebSocket-Protocol: a,  b"), "gateway.test", "Chat.example.com:8443", 1))
+	require.Equal(t, "a,  b", r.Get("Sec-Websocket-Protocol"), "the offer arrives as it was sent")
 	e := srv.WaitEvent(isConnect)
 	require.Equal(t, "local", e.APIID)
 	require.Equal(t, "local", e.Stage)
@@ -459,14 +287,14 @@ func TestUpgrade_IntegrationContext(t *testing.T) {
 				return nil, nil
 			})
 		}
-		w := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			gw.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), valueKey{}, "user-1")))
 		}))
-		require.Equal(t, 101, w.ask(upgradeText()).status)
-		w.send(textFrame("x"))
+		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status)
+		w.MustSend(wiretest.Text, "x")
 		require.Equal(t, "user-1", <-values)
 		require.Equal(t, "user-1", <-values)
-		require.NoError(t, w.nc.Close())
+		require.NoError(t, w.Close())
 		require.Equal(t, "user-1", <-values)
 	})
 	t.Run("a client that leaves during $connect does not cancel it", func(t *testing.T) {
@@ -480,10 +308,10 @@ func TestUpgrade_IntegrationContext(t *testing.T) {
 				return nil, nil
 			})
 			srv.HandleFunc("$disconnect", answerNothing)
-			w := wireTo(t, srv)
-			w.send(upgradeText())
+			w := wiretest.Dial(t, srv.HTTPClient())
+			w.MustWriteString(wiretest.Upgrade("/test"))
 			synctest.Wait()
-			require.NoError(t, w.nc.Close())
+			require.NoError(t, w.Close())
 			e := srv.WaitEvent(isDisconnect)
 			require.NoError(t, after)
 			require.Equal(t, 1006, e.DisconnectStatusCode, "$connect accepted it, so $disconnect tells of its end")
@@ -538,13 +366,13 @@ func TestUpgrade_WhenItCanBePostedTo(t *testing.T) {
 			},
 		}))
 		for range 50 {
-			w := wireTo(t, srv)
+			w := wiretest.Dial(t, srv.HTTPClient())
 			posted := make(chan error, 1)
 			go func() { posted <- srv.PostToConnection(context.Background(), <-opened, []byte("second")) }()
-			r := w.ask(upgradeText())
-			require.Equal(t, 101, r.status)
-			require.Equal(t, "first", w.receive())
-			require.Equal(t, "second", w.receive())
+			r := w.MustAsk(wiretest.Upgrade("/test"))
+			require.Equal(t, 101, r.Status)
+			require.Equal(t, "first", w.Receive())
+			require.Equal(t, "second", w.Receive())
 			require.NoError(t, <-posted)
 			require.NoError(t, own)
 		}

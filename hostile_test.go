@@ -11,6 +11,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // TestUpgrade_Hostile is the table of docs/handshakes.md: what an upgrade gets
@@ -18,7 +19,7 @@ import (
 func TestUpgrade_Hostile(t *testing.T) {
 	t.Parallel()
 	const get = "GET /test HTTP/1.1"
-	with := func(lines ...string) string { return upgradeText(lines...) }
+	with := func(lines ...string) string { return wiretest.Upgrade("/test", lines...) }
 	// sized returns an upgrade request whose headers have n bytes on the wire.
 	sized := func(n int) string {
 		text := with("X-Pad: ")
@@ -38,7 +39,7 @@ func TestUpgrade_Hostile(t *testing.T) {
 		{"two Host headers", with("Host: evil.example"), 400, ""},
 		{"two Upgrade headers, one of something else", with("Upgrade: h2c"), 101, ""},
 		{"two versions", with("Sec-WebSocket-Version: 8"), 101, ""},
-		{"two keys", with("Sec-WebSocket-Key: " + sampleKey), 400, "Bad Request"},
+		{"two keys", with("Sec-WebSocket-Key: " + wiretest.SampleKey), 400, "Bad Request"},
 		{"headers of 10,240 bytes", sized(10_240), 101, ""},
 		{"headers of one byte more", sized(10_241), 431, "Request Header Fields Too Large"},
 		{"headers above net/http's bound", sized(2 << 20), 431, ""},
@@ -85,18 +86,18 @@ func TestUpgrade_Hostile(t *testing.T) {
 				integrations++
 				return nil, nil
 			})
-			w := wireToHandler(t, gw.Handler())
-			w.send(tt.text)
-			line, err := w.br.ReadString('\n')
+			w := wiretest.Serve(t, gw.Handler())
+			w.MustWriteString(tt.text)
+			head, err := w.ReadHead()
 			require.NoError(t, err)
-			require.Contains(t, line, " "+http.StatusText(tt.status), line)
+			require.Contains(t, head.Line, " "+http.StatusText(tt.status))
 			switch {
 			case tt.status == http.StatusSwitchingProtocols:
 				require.Equal(t, 1, integrations)
 				return
 			case tt.own != "":
 				rest := make([]byte, 4<<10)
-				n, _ := w.br.Read(rest)
+				n, _ := w.Read(rest)
 				require.Contains(t, string(rest[:n]), `{"message": "`+tt.own+`", "connectionId":"`)
 			}
 			require.Zero(t, integrations, "no integration is asked")

@@ -15,6 +15,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // A header that frames the request, or belongs to the connection, is not a
@@ -104,13 +105,13 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	e := newEndpoint(t, ok)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
-	w := wireTo(t, srv)
-	w.send(upgradeText("Connection: X-Hop, x-forwarded-for, X-Forwarded-Proto", "X-Hop: 1", "Connection: X-Hop-Too", "X-Hop-Too: 1", "Proxy-Authorization: Basic x", "Expect: ",
+	w := wiretest.Dial(t, srv.HTTPClient())
+	w.MustWriteString(wiretest.Upgrade("/test", "Connection: X-Hop, x-forwarded-for, X-Forwarded-Proto", "X-Hop: 1", "Connection: X-Hop-Too", "X-Hop-Too: 1", "Proxy-Authorization: Basic x", "Expect: ",
 		"Range: bytes=0-1", "If-None-Match: *", "If-Match: x", "If-Modified-Since: x", "If-Unmodified-Since: x", "If-Range: x", "Content-Encoding: gzip",
 		"Content-Range: bytes 0-1/2", "HTTP2-Settings: x", "TE: trailers", "Keep-Alive: 1", "Proxy-Connection: close", "Accept-Encoding: br", "X-Kept: 1"))
-	line, err := w.br.ReadString('\n')
+	head, err := w.ReadHead()
 	require.NoError(t, err)
-	require.Contains(t, line, "101")
+	require.Contains(t, head.Line, "101")
 	header := e.last(t).Header
 	for _, name := range []string{
 		"X-Hop", "X-Hop-Too", "Proxy-Authorization", "Expect", "Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
@@ -166,12 +167,12 @@ func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, CallbackURL: "http://gateway.internal", RequestParameters: map[string]string{
 		"integration.request.header.X-User-Id": "context.connectionId", "integration.request.header.x-absent": "stageVariables.none", "integration.request.header.x_own_name": "'own'",
 	}})
-	w := wireTo(t, srv)
-	w.send(upgradeText("X_User_Id: admin", "X-User_id: admin", "X_ABSENT: 1", "X-Own-Name: forged", "X_Forwarded_For: 198.51.100.1", "X-Forwarded_Proto: https", "User_Agent: x",
+	w := wiretest.Dial(t, srv.HTTPClient())
+	w.MustWriteString(wiretest.Upgrade("/test", "X_User_Id: admin", "X-User_id: admin", "X_ABSENT: 1", "X-Own-Name: forged", "X_Forwarded_For: 198.51.100.1", "X-Forwarded_Proto: https", "User_Agent: x",
 		"X_Amzn_Apigateway_Api_Id: x", "X_Amzn_Trace_Id: x", "Transfer_Encoding: chunked", "Content_Length: 7", "Accept_Encoding: br", "X_Kept: 1"))
-	line, err := w.br.ReadString('\n')
+	head, err := w.ReadHead()
 	require.NoError(t, err)
-	require.Contains(t, line, "101")
+	require.Contains(t, head.Line, "101")
 	for name := range e.last(t).Header {
 		if strings.Contains(name, "_") {
 			require.Contains(t, []string{"X_kept", "X_own_name"}, name)

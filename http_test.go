@@ -25,6 +25,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // endpoint is an HTTP backend that records what it gets.
@@ -455,13 +456,13 @@ func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 418 No\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n"+
 		"Keep-Alive: 5\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nno")})
-	r := wireTo(t, srv).ask(upgradeText())
-	require.Equal(t, 418, r.status)
-	require.Equal(t, "no", r.body)
-	require.Equal(t, "1", r.get("X-Kept"))
-	require.Empty(t, r.get("X-Hop"))
-	require.Empty(t, r.get("Keep-Alive"))
-	require.Empty(t, r.get("Connection"))
+	r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test"))
+	require.Equal(t, 418, r.Status)
+	require.Equal(t, "no", r.Body)
+	require.Equal(t, "1", r.Get("X-Kept"))
+	require.Empty(t, r.Get("X-Hop"))
+	require.Empty(t, r.Get("Keep-Alive"))
+	require.Empty(t, r.Get("Connection"))
 }
 
 // Headers without end are as bad as a body without end, and a line of them that is no

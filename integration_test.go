@@ -10,6 +10,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 func TestMockIntegration(t *testing.T) {
@@ -59,7 +60,7 @@ func TestUpgrade_LogsASubprotocolThatWasNotOffered(t *testing.T) {
 // dialWithProtocol dials by bytes: the client package refuses what was not offered.
 func dialWithProtocol(t *testing.T, srv *gatewaytest.Server, offered string) *gatewaytest.Server {
 	t.Helper()
-	opened := dialRaw(t, srv, "Sec-WebSocket-Protocol: "+offered+"\r\n")
-	require.Equal(t, "chat.v9", opened.header.Get("Sec-WebSocket-Protocol"))
+	answer := wiretest.Dial(t, srv.HTTPClient()).MustOpen("Sec-WebSocket-Protocol: " + offered)
+	require.Equal(t, []string{"chat.v9"}, answer.Values("Sec-WebSocket-Protocol"))
 	return srv
 }

@@ -24,6 +24,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // A client that resets its connection is missed at once, or within seconds where its
@@ -62,10 +63,11 @@ func resetWhileTheInboxIsFull(t *testing.T, socket string, after time.Duration) 
 		disconnected <- req
 		return nil, nil
 	})
-	c := socketKinds()[socket](t, gw.Handler())
-	require.NoError(t, <-c.send(slices.Repeat([]string{"message"}, sent)...))
+	c := wiretest.Sockets()[socket](t, gw.Handler())
+	c.MustOpen()
+	require.NoError(t, <-c.SendAhead(slices.Repeat([]string{"message"}, sent)...))
 	<-running
-	nc := c.nc
+	nc := c.Conn.Conn
 	if secure, ok := nc.(*tls.Conn); ok {
 		nc = secure.NetConn()
 	}
@@ -90,7 +92,7 @@ func resetWhileTheInboxIsFull(t *testing.T, socket string, after time.Duration) 
 // it sent before is served, however slow the integrations are, over any socket.
 func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 	t.Parallel()
-	for socket, dial := range socketKinds() {
+	for socket, dial := range wiretest.Sockets() {
 		t.Run(socket, func(t *testing.T) {
 			t.Parallel()
 			const sent = 40
@@ -109,11 +111,12 @@ func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 				return nil, nil
 			})
 			c := dial(t, gw.Handler())
-			require.NoError(t, <-c.send(slices.Repeat([]string{"message"}, sent)...))
-			_, err = c.nc.Write(frame(0x88, "\x03\xe8"))
+			c.MustOpen()
+			require.NoError(t, <-c.SendAhead(slices.Repeat([]string{"message"}, sent)...))
+			err = c.Send(wiretest.Close, "\x03\xe8")
 			require.NoError(t, err)
 			<-time.After(toWait)
-			require.NoError(t, c.nc.Close())
+			require.NoError(t, c.Close())
 			<-time.After(toWait)
 			close(left)
 			select {
@@ -131,7 +134,7 @@ func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 // long: the ping lies behind that in the kernel. One that takes nothing is.
 func TestConnection_pingBehindALongQueue(t *testing.T) {
 	t.Parallel()
-	for socket, dial := range socketKinds() {
+	for socket, dial := range wiretest.Sockets() {
 		t.Run(socket, func(t *testing.T) {
 			t.Parallel()
 			const interval, messages, size = 500 * time.Millisecond, 30, 100 << 10
@@ -146,6 +149,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 				return nil, nil
 			})
 			c := dial(t, gw.Handler())
+			c.MustOpen()
 			for _, id := range connectionIDs(gw) {
 				for range messages {
 					require.NoError(t, gw.PostToConnection(t.Context(), id, make([]byte, size)))
@@ -156,7 +160,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 			defer ticker.Stop()
 			for range steps {
 				<-ticker.C
-				_, err := io.CopyN(io.Discard, c.br, messages*size/steps/2)
+				_, err := io.CopyN(io.Discard, c, messages*size/steps/2)
 				require.NoError(t, err)
 			}
 			select {
@@ -425,10 +429,10 @@ func TestClose_whileAConnectionBegins(t *testing.T) {
 		defer client.Close()
 		go func() { // ends with the connection
 			_, _ = http.ReadResponse(bufio.NewReader(client), nil) //nolint:bodyclose // a 101 has none
-			_, _ = client.Write(frame(finText, "hello"))
+			_, _ = client.Write(wiretest.Frame(wiretest.Text, "hello"))
 		}()
 		closed := make(chan error, 1)
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(upgradeText())))
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wiretest.Upgrade("/test"))))
 		require.NoError(t, err)
 		gw.Handler().ServeHTTP(hijackLate{httptest.NewRecorder(), server, func() {
 			go func() { closed <- gw.Close() }() // ends with the gateway
@@ -555,7 +559,7 @@ func TestClose_beforeConnectRuns(t *testing.T) {
 			return nil, nil
 		})
 		closed := make(chan error, 1)
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(upgradeText())))
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wiretest.Upgrade("/test"))))
 		require.NoError(t, err)
 		answer := httptest.NewRecorder()
 		gw.Handler().ServeHTTP(unwrapLate{plainWriter{answer}, hijackLate{answer, nil, func() {}}, func() {
@@ -586,7 +590,7 @@ func TestConnection_clientThatTakesLittleAtTheEnd(t *testing.T) {
 				var reader sync.WaitGroup
 				reader.Go(func() { // ends with the connection
 					for {
-						if _, err := io.CopyN(io.Discard, p.br, 16<<10); err != nil {
+						if _, err := io.CopyN(io.Discard, p, 16<<10); err != nil {
 							return
 						}
 						time.Sleep(4 * time.Second) //nolint:forbidigo // in a bubble

@@ -14,6 +14,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // newLogged returns an option that logs all levels, and the log.
@@ -36,7 +37,7 @@ func ask(h http.Handler, method, target string, header ...string) *httptest.Resp
 // handshake are the headers of an upgrade.
 func handshake(more ...string) []string {
 	return append([]string{
-		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", sampleKey,
+		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", wiretest.SampleKey,
 	}, more...)
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // field returns the only value of a field that is spelt exactly so.
@@ -181,7 +182,7 @@ func TestManagement_OrderOfChecks(t *testing.T) {
 		{"nothing amiss", true, open, "", 200, 1},
 	} {
 		admit, asked = tc.admit, 0
-		require.Equal(t, tc.status, call(t, srv, "POST", tc.id, tc.body).status, tc.name)
+		require.Equal(t, tc.status, call(t, srv, "POST", tc.id, tc.body).Status, tc.name)
 		require.Equal(t, tc.asked, asked, tc.name)
 	}
 }
@@ -213,13 +214,13 @@ func TestManagement_BodyThatIsMalformed(t *testing.T) {
 			t.Parallel()
 			srv := gatewaytest.New(t)
 			c := srv.Dial(t)
-			w := wireTo(t, srv)
-			text := httpText("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + body
-			go func() { _, _ = w.nc.Write([]byte(text)) }() // the rest may never be read
-			r := w.reply()
-			require.Equal(t, 400, r.status)
-			require.Equal(t, "BadRequestException", r.get("x-amzn-ErrorType"))
-			require.Equal(t, `{"message":"The request body cannot be read"}`, r.body)
+			w := wiretest.Dial(t, srv.HTTPClient())
+			text := wiretest.Request("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + body
+			go func() { _, _ = w.Write([]byte(text)) }() // the rest may never be read
+			r := w.MustReadAnswer()
+			require.Equal(t, 400, r.Status)
+			require.Equal(t, "BadRequestException", r.Get("x-amzn-ErrorType"))
+			require.Equal(t, `{"message":"The request body cannot be read"}`, r.Body)
 			require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("next")))
 			require.Equal(t, "next", c.Receive(), "nothing of it was sent")
 		})

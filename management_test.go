@@ -19,18 +19,19 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // managementText is a management call as an AWS SDK sends it.
 func managementText(method, connectionID, body string, lines ...string) string {
 	lines = append([]string{"Host: gateway.test", fmt.Sprintf("Content-Length: %d", len(body))}, lines...)
-	return httpText(method+" /prod/@connections/"+url.QueryEscape(connectionID)+" HTTP/1.1", lines...) + body
+	return wiretest.Request(method+" /prod/@connections/"+url.QueryEscape(connectionID)+" HTTP/1.1", lines...) + body
 }
 
 // call makes a management call on a connection of its own.
-func call(tb testing.TB, srv *gatewaytest.Server, method, connectionID, body string) reply {
+func call(tb testing.TB, srv *gatewaytest.Server, method, connectionID, body string) wiretest.Answer {
 	tb.Helper()
-	return wireTo(tb, srv).ask(managementText(method, connectionID, body))
+	return wiretest.Dial(tb, srv.HTTPClient()).MustAsk(managementText(method, connectionID, body))
 }
 
 // operations are the methods of the three calls.
@@ -42,42 +43,42 @@ const (
 )
 
 // requireManagement checks what all answers but the bare 413 have in common.
-func requireManagement(t *testing.T, r reply, status int, name, body string) {
+func requireManagement(t *testing.T, r wiretest.Answer, status int, name, body string) {
 	t.Helper()
-	require.Equal(t, status, r.status, "%v", r)
-	require.Equal(t, body, r.body)
-	require.Equal(t, name, r.get("x-amzn-ErrorType"))
-	require.Equal(t, "application/json", r.get("Content-Type"))
-	require.Regexp(t, uuidPattern, r.get("x-amzn-RequestId"))
-	require.Regexp(t, requestPattern, r.get("x-amz-apigw-id"))
-	require.Equal(t, 1, r.count("Date"))
+	require.Equal(t, status, r.Status, "%v", r)
+	require.Equal(t, body, r.Body)
+	require.Equal(t, name, r.Get("x-amzn-ErrorType"))
+	require.Equal(t, "application/json", r.Get("Content-Type"))
+	require.Regexp(t, uuidPattern, r.Get("x-amzn-RequestId"))
+	require.Regexp(t, requestPattern, r.Get("x-amz-apigw-id"))
+	require.Len(t, r.Values("Date"), 1)
 	names := []string{"Date", "Content-Type", "x-amzn-RequestId", "x-amz-apigw-id"}
 	if status != 204 {
 		names = append(names, "Content-Length")
-		require.Equal(t, fmt.Sprint(len(body)), r.get("Content-Length"))
+		require.Equal(t, fmt.Sprint(len(body)), r.Get("Content-Length"))
 	}
 	if name != "" {
 		names = append(names, "x-amzn-ErrorType")
 	}
 	if status == 200 || status == 204 || status == 410 || status == 429 {
 		names = append(names, "X-Amzn-Trace-Id")
-		require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, r.get("X-Amzn-Trace-Id"))
+		require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, r.Get("X-Amzn-Trace-Id"))
 	}
-	require.ElementsMatch(t, names, r.names(), "these, spelt so, and no other")
+	require.ElementsMatch(t, names, r.Names(), "these, spelt so, and no other")
 }
 
-func requireGone(t *testing.T, r reply) {
+func requireGone(t *testing.T, r wiretest.Answer) {
 	t.Helper()
 	requireManagement(t, r, 410, "GoneException", "")
 }
 
-func requireBare413(t *testing.T, r reply) {
+func requireBare413(t *testing.T, r wiretest.Answer) {
 	t.Helper()
-	require.Equal(t, 413, r.status)
-	require.Empty(t, r.body)
-	require.Equal(t, "0", r.get("Content-Length"))
+	require.Equal(t, 413, r.Status)
+	require.Empty(t, r.Body)
+	require.Equal(t, "0", r.Get("Content-Length"))
 	for _, name := range []string{"x-amzn-RequestId", "x-amz-apigw-id", "x-amzn-ErrorType", "X-Amzn-Trace-Id", "Content-Type"} {
-		require.Zero(t, r.count(name), name)
+		require.Empty(t, r.Values(name), name)
 	}
 }
 
@@ -93,19 +94,19 @@ func TestManagement_ThreeCalls(t *testing.T) {
 		post := call(t, srv, "POST", id, "hello")
 		requireManagement(t, post, 200, "", "")
 		require.Equal(t, "hello", c.Receive())
-		require.True(t, strings.HasPrefix(post.get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%08x-", time.Now().Unix())))
+		require.True(t, strings.HasPrefix(post.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%08x-", time.Now().Unix())))
 
 		get := call(t, srv, "GET", id, "")
-		requireManagement(t, get, 200, "", get.body)
+		requireManagement(t, get, 200, "", get.Body)
 		var v any
-		require.NoError(t, json.Unmarshal([]byte(get.body), &v))
+		require.NoError(t, json.Unmarshal([]byte(get.Body), &v))
 		require.Equal(t, map[string]any{
 			"connectedAt":  "2000-01-01T00:00:00.000Z",
 			"lastActiveAt": "2000-01-01T00:00:09.761Z",
 			"identity":     map[string]any{"sourceIp": "192.0.2.1", "userAgent": `agent "1" <x>`},
 		}, v)
-		require.NotEqual(t, post.get("x-amzn-RequestId"), get.get("x-amzn-RequestId"))
-		require.NotEqual(t, post.get("x-amz-apigw-id"), get.get("x-amz-apigw-id"))
+		require.NotEqual(t, post.Get("x-amzn-RequestId"), get.Get("x-amzn-RequestId"))
+		require.NotEqual(t, post.Get("x-amz-apigw-id"), get.Get("x-amz-apigw-id"))
 
 		requireManagement(t, call(t, srv, "DELETE", id, ""), 204, "", "")
 		for _, method := range operations() {
@@ -176,17 +177,17 @@ func TestManagement_InventedIDs(t *testing.T) {
 	}
 	for _, id := range ids {
 		for _, method := range operations() {
-			w := wireTo(t, srv)
-			w.send(httpText(method+" /prod/@connections/"+url.PathEscape(id)+" HTTP/1.1", "Host: x", "Content-Length: 0"))
-			r := w.reply()
-			require.Equal(t, 400, r.status, "%s %q", method, id)
-			requireManagement(t, r, 400, "BadRequestException", r.body)
+			w := wiretest.Dial(t, srv.HTTPClient())
+			w.MustWriteString(wiretest.Request(method+" /prod/@connections/"+url.PathEscape(id)+" HTTP/1.1", "Host: x", "Content-Length: 0"))
+			r := w.MustReadAnswer()
+			require.Equal(t, 400, r.Status, "%s %q", method, id)
+			requireManagement(t, r, 400, "BadRequestException", r.Body)
 			var message map[string]string
-			require.NoError(t, json.Unmarshal([]byte(r.body), &message))
+			require.NoError(t, json.Unmarshal([]byte(r.Body), &message))
 			require.Equal(t, map[string]string{"message": "Invalid connectionId: " + id}, message)
 		}
 	}
-	require.Equal(t, `{"message":"Invalid connectionId: AAAAAAAAAAAAAAA="}`, call(t, srv, "GET", "AAAAAAAAAAAAAAA=", "").body)
+	require.Equal(t, `{"message":"Invalid connectionId: AAAAAAAAAAAAAAA="}`, call(t, srv, "GET", "AAAAAAAAAAAAAAA=", "").Body)
 	requireManagement(t, call(t, srv, "POST", id, ""), 200, "", "")
 }
 
@@ -270,12 +271,12 @@ func TestManagement_Identity(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t)
-		w := wireTo(t, srv) // sends no User-Agent
-		require.Equal(t, 101, w.ask(upgradeText("X-Forwarded-For: 198.51.100.1")).status)
+		w := wiretest.Dial(t, srv.HTTPClient()) // sends no User-Agent
+		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test", "X-Forwarded-For: 198.51.100.1")).Status)
 		id := connectionIDs(srv.Gateway)[0]
 		r := call(t, srv, "GET", id, "")
 		require.JSONEq(t, `{"connectedAt":"2000-01-01T00:00:00.000Z","lastActiveAt":"2000-01-01T00:00:00.000Z",
-			"identity":{"sourceIp":"127.0.0.1"}}`, r.body, "userAgent is absent, not empty")
+			"identity":{"sourceIp":"127.0.0.1"}}`, r.Body, "userAgent is absent, not empty")
 	})
 }
 
@@ -309,10 +310,10 @@ func TestManagement_LastActiveAt(t *testing.T) {
 		step("a post", true, func() { requireManagement(t, call(t, srv, "POST", id, "x"), 200, "", "") })
 		step("an empty post", true, func() { requireManagement(t, call(t, srv, "POST", id, ""), 200, "", "") })
 		step("a post in process", true, func() { require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("x"))) })
-		step("a GET", false, func() { requireManagement(t, call(t, srv, "GET", id, ""), 200, "", call(t, srv, "GET", id, "").body) })
+		step("a GET", false, func() { requireManagement(t, call(t, srv, "GET", id, ""), 200, "", call(t, srv, "GET", id, "").Body) })
 		step("a post that is too large", false, func() { requireBare413(t, call(t, srv, "POST", id, strings.Repeat("x", 131073))) })
 		step("a post to another", false, func() {
-			require.Equal(t, 400, call(t, srv, "POST", invented(id, 3), "x").status)
+			require.Equal(t, 400, call(t, srv, "POST", invented(id, 3), "x").Status)
 		})
 		step("a ping of the client", false, c.Ping)
 		step("nothing", false, func() {})
@@ -380,16 +381,16 @@ func TestManagement_TooLarge(t *testing.T) {
 				c := srv.Dial(t)
 				before, err := srv.GetConnection(t.Context(), c.ConnectionID())
 				require.NoError(t, err)
-				w := wireTo(t, srv)
-				request := httpText("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body
-				go func() { _, _ = w.nc.Write([]byte(request)) }() // the rest may never be read
-				requireBare413(t, w.reply())
+				w := wiretest.Dial(t, srv.HTTPClient())
+				request := wiretest.Request("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body
+				go func() { _, _ = w.Write([]byte(request)) }() // the rest may never be read
+				requireBare413(t, w.MustReadAnswer())
 				after, err := srv.GetConnection(t.Context(), c.ConnectionID())
 				require.NoError(t, err)
 				require.Equal(t, before, after, "the connection is unaffected")
 				requireManagement(t, call(t, srv, "POST", c.ConnectionID(), "next"), 200, "", "")
 				require.Equal(t, "next", c.Receive())
-				_ = w.nc.Close()
+				_ = w.Close()
 				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble: net/http waits before it closes
 			})
 		})
@@ -414,9 +415,9 @@ func TestManagement_Requests(t *testing.T) {
 			t.Parallel()
 			srv := gatewaytest.New(t)
 			c := srv.Dial(t)
-			w := wireTo(t, srv)
+			w := wiretest.Dial(t, srv.HTTPClient())
 			for range 2 { // on a connection that stays open
-				r := w.ask(httpText("POST /prod/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body)
+				r := w.MustAsk(wiretest.Request("POST /prod/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body)
 				requireManagement(t, r, 200, "", "")
 				require.Equal(t, "hello", c.Receive())
 			}
@@ -428,11 +429,11 @@ func TestManagement_SequentialPostsStayInOrder(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.NewTCP(t)
 	c := srv.Dial(t)
-	w := wireTo(t, srv)
+	w := wiretest.Dial(t, srv.HTTPClient())
 	for n := range 200 {
 		var err error
 		if n%2 == 0 {
-			requireManagement(t, w.ask(managementText("POST", c.ConnectionID(), fmt.Sprint(n))), 200, "", "")
+			requireManagement(t, w.MustAsk(managementText("POST", c.ConnectionID(), fmt.Sprint(n))), 200, "", "")
 		} else {
 			err = srv.PostToConnection(t.Context(), c.ConnectionID(), []byte(fmt.Sprint(n)))
 		}
@@ -475,7 +476,7 @@ func TestManagement_SlowClient(t *testing.T) {
 				start := time.Now()
 				body := func(n int) string { return fmt.Sprint(n) + strings.Repeat("x", tc.bytes-1) }
 				for n := range tc.accepted {
-					require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), body(n)).status)
+					require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), body(n)).Status)
 					synctest.Wait()
 				}
 				for range 2 {
@@ -484,16 +485,16 @@ func TestManagement_SlowClient(t *testing.T) {
 				}
 				require.ErrorIs(t, srv.PostToConnection(t.Context(), slow.ConnectionID(), []byte(body(9))), gateway.ErrLimitExceeded)
 
-				require.Equal(t, 200, call(t, srv, "POST", quick.ConnectionID(), "quick").status)
+				require.Equal(t, 200, call(t, srv, "POST", quick.ConnectionID(), "quick").Status)
 				require.Equal(t, "quick", quick.Receive())
-				require.Equal(t, 200, call(t, srv, "GET", slow.ConnectionID(), "").status)
+				require.Equal(t, 200, call(t, srv, "GET", slow.ConnectionID(), "").Status)
 				require.Equal(t, start, time.Now(), "nobody waited")
 
 				slow.Resume()
 				for n := range tc.accepted {
 					require.Equal(t, body(n), slow.Receive())
 				}
-				require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), "again").status)
+				require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), "again").Status)
 				require.Equal(t, "again", slow.Receive(), "what was refused never comes")
 			})
 		})
@@ -510,7 +511,7 @@ func TestManagement_RefusedPostIsNoActivity(t *testing.T) {
 		synctest.Wait()
 		last := time.Now()
 		time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
-		require.Equal(t, 429, call(t, srv, http.MethodPost, c.ConnectionID(), "x").status)
+		require.Equal(t, 429, call(t, srv, http.MethodPost, c.ConnectionID(), "x").Status)
 		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
 		require.NoError(t, err)
 		require.True(t, got.LastActiveAt.Equal(last))

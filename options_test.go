@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/usageplan"
 )
 
@@ -169,13 +170,10 @@ func TestOptions_Defaults(t *testing.T) {
 		require.Equal(t, 1, atOnce(t, srv, 5))
 	})
 	bubble("no pings", func(t *testing.T, srv *gatewaytest.Server) {
-		w := wireTo(t, srv)
-		require.Equal(t, 101, w.ask(upgradeText()).status)
-		opcode, payload := w.frame()
-		require.Equal(t, byte(8), opcode, "the first frame is the Close of the idle timeout")
-		require.Equal(t, "\x03\xe9Going away", payload)
+		w := dialRaw(t, srv)
+		w.ExpectClose(1001, "Going away") // the first frame is that of the idle timeout
 		require.Equal(t, 10*time.Minute, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)))
-		require.NoError(t, w.nc.Close())
+		require.NoError(t, w.Close())
 	})
 	bubble("500 new connections at once, and 500 a second", func(t *testing.T, srv *gatewaytest.Server) {
 		require.Equal(t, 500, admitted(t, srv, 510))
@@ -290,10 +288,9 @@ func TestOptions_NegativeIsNone(t *testing.T) {
 		}
 		srv.HandleFunc("$connect", slow)
 		srv.HandleFunc("$default", slow, gateway.WithRouteResponse())
-		w := wireTo(t, srv)
-		require.Equal(t, 101, w.ask(upgradeText()).status)
-		w.send(textFrame("x"))
-		require.Equal(t, "false", w.receive())
+		w := dialRaw(t, srv)
+		w.MustSend(wiretest.Text, "x")
+		require.Equal(t, "false", w.Receive())
 		require.Equal(t, "false", string(srv.Events()[0].Response.Body))
 	})
 	bubble("WriteTimeout", gateway.Quotas{WriteTimeout: -1}, func(t *testing.T, srv *gatewaytest.Server) {
@@ -372,7 +369,7 @@ func TestOptions_TheLastOneWins(t *testing.T) {
 	require.Equal(t, "api2", e.APIID)
 	require.Equal(t, "gateway.test", e.DomainName)
 	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), make([]byte, 128<<10)), "the quotas as a whole")
-	require.Equal(t, 403, call(t, srv, "GET", c.ConnectionID(), "").status)
+	require.Equal(t, 403, call(t, srv, "GET", c.ConnectionID(), "").Status)
 	require.NoError(t, srv.Shutdown(t.Context()))
 	require.Empty(t, first.String())
 	require.Contains(t, second.String(), "shutting down")

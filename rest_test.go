@@ -23,16 +23,15 @@ func TestConnection_Rests(t *testing.T) {
 				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionDuration: -1}))
 				echoRoutes(srv, "m")
 				srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
-				w := wireTo(t, srv)
-				require.Equal(t, 101, w.ask(upgradeText()).status)
+				w := dialRaw(t, srv)
 				for split := range len(frame) {
-					w.send(frame[:split])
+					w.MustWriteString(frame[:split])
 					time.Sleep(pause) //nolint:forbidigo // virtual time
-					w.send(frame[split:])
-					require.Equal(t, "served", w.receive())
+					w.MustWriteString(frame[split:])
+					require.Equal(t, "served", w.Receive())
 					time.Sleep(pause) //nolint:forbidigo // virtual time
 				}
-				_ = w.nc.Close()
+				_ = w.Close()
 				e := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect })
 				require.Equal(t, 1006, e.DisconnectStatusCode)
 				require.Len(t, srv.Events(), len(frame)+1)

@@ -30,6 +30,7 @@ import (
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/iam"
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/lambda"
 	"example.com/gateway/sigv4"
 )
@@ -217,9 +218,9 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 		{"X-Amz-Security-Token: " + marked + "m"},
 		{"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/us-east-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date;x-secret, Signature=" + strings.Repeat("0", 64), "X-Amz-Date: 20200101T000000Z", "X-Secret: " + marked + "m"},
 	} {
-		w := wireTo(t, srv)
-		w.send(httpText("POST /prod/@connections/"+url.PathEscape(id)+"?X-Secret="+marked+"q HTTP/1.1", append(lines, "Host: x", fmt.Sprintf("Content-Length: %d", len(marked)))...) + marked)
-		require.Equal(t, 403, w.reply().status)
+		w := wiretest.Dial(t, srv.HTTPClient())
+		w.MustWriteString(wiretest.Request("POST /prod/@connections/"+url.PathEscape(id)+"?X-Secret="+marked+"q HTTP/1.1", append(lines, "Host: x", fmt.Sprintf("Content-Length: %d", len(marked)))...) + marked)
+		require.Equal(t, 403, w.MustReadAnswer().Status)
 	}
 	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte(marked)))
 	require.Equal(t, marked, c.Receive())
@@ -259,10 +260,10 @@ func TestThreat_LogInjection(t *testing.T) {
 					"X-Amz-SignedHeaders": {"host"}, "X-Amz-Expires": {"60"}, "X-Amz-Signature": {strings.Repeat("0", 64)},
 				}
 				values.Set(query, values.Get(query)+forged)
-				r := wireTo(t, srv).ask(httpText("GET /prod/@connections/"+url.PathEscape(id)+"?"+values.Encode()+" HTTP/1.1", "Host: x"))
-				require.Equal(t, 403, r.status, query)
+				r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Request("GET /prod/@connections/"+url.PathEscape(id)+"?"+values.Encode()+" HTTP/1.1", "Host: x"))
+				require.Equal(t, 403, r.Status, query)
 			}
-			require.Equal(t, 400, wireTo(t, srv).ask(httpText("GET /prod/@connections/"+url.PathEscape(forged)+" HTTP/1.1", "Host: x")).status)
+			require.Equal(t, 400, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Request("GET /prod/@connections/"+url.PathEscape(forged)+" HTTP/1.1", "Host: x")).Status)
 			c.Close(1000, "reason"+forged)
 			srv.WaitDisconnect(id)
 			require.NoError(t, srv.Shutdown(t.Context()))
@@ -307,14 +308,14 @@ func TestThreat_NoClientWritesTheRequestContext(t *testing.T) {
 	} {
 		lines = append(lines, name+": evil")
 	}
-	text := strings.Replace(upgradeText(lines...), "Host: gateway.test", "Host: evil.example", 1)
+	text := strings.Replace(wiretest.Upgrade("/test", lines...), "Host: gateway.test", "Host: evil.example", 1)
 	text = strings.Replace(text, "/test", "/evil?requestContext="+url.QueryEscape(context)+"&stageVariables.v=evil&connectionId=evil", 1)
-	w := wireTo(t, srv)
-	require.Equal(t, 101, w.ask(text).status)
-	w.send(textFrame(context))
+	w := wiretest.Dial(t, srv.HTTPClient())
+	require.Equal(t, 101, w.MustAsk(text).Status)
+	w.MustSend(wiretest.Text, context)
 	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
 	id := connectionIDs(srv.Gateway)[0]
-	require.NoError(t, w.nc.Close())
+	require.NoError(t, w.Close())
 	srv.WaitDisconnect(id)
 	mu.Lock()
 	defer mu.Unlock()
@@ -368,7 +369,7 @@ func TestThreat_GuessedConnectionIDs(t *testing.T) {
 			if guess == id {
 				continue
 			}
-			require.Contains(t, []int{400, 410}, call(t, srv, operations()[r.IntN(3)], guess, "evil").status, guess)
+			require.Contains(t, []int{400, 410}, call(t, srv, operations()[r.IntN(3)], guess, "evil").Status, guess)
 		}
 	}
 	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("first")))
@@ -402,21 +403,21 @@ func TestThreat_PanicsOfUserCode(t *testing.T) {
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.Start()
 	t.Cleanup(srv.Close)
-	dial := func() *wire {
+	dial := func() *wiretest.Peer {
 		nc, err := net.Dial("tcp", srv.Listener.Addr().String())
 		require.NoError(t, err)
-		return newWire(t, nc)
+		return wiretest.New(t, nc)
 	}
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	gw.HandleFunc(gateway.RouteKeyDefault, serve, gateway.WithRouteResponse())
-	for _, text := range []string{upgradeText("x-api-key: " + annsKey), managementText("GET", connid.New(1), "")} {
-		require.Equal(t, 500, dial().ask(text).status)
+	for _, text := range []string{wiretest.Upgrade("/test", "x-api-key: "+annsKey), managementText("GET", connid.New(1), "")} {
+		require.Equal(t, 500, dial().MustAsk(text).Status)
 	}
 	require.NoError(t, gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: gateway.RouteKeyDefault, Integration: gateway.IntegrationFunc(serve), RouteResponse: true}}}))
 	w := dial()
-	require.Equal(t, 101, w.ask(upgradeText()).status, "the only place is free again")
-	w.send(textFrame("x"))
-	require.Equal(t, "served", w.receive())
+	require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status, "the only place is free again")
+	w.MustSend(wiretest.Text, "x")
+	require.Equal(t, "served", w.Receive())
 }
 
 // What has once been otherwise, and what would be so again.

@@ -14,6 +14,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/usageplan"
 )
 
@@ -176,17 +177,17 @@ func TestThrottle_Management(t *testing.T) {
 				srv := gatewaytest.New(t, tt.opt)
 				c := srv.Dial(t)
 				for range tt.calls {
-					require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+					require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").Status)
 				}
 				refused := call(t, srv, http.MethodPost, c.ConnectionID(), "x")
-				require.Equal(t, http.StatusTooManyRequests, refused.status)
-				require.Equal(t, "TooManyRequestsException", refused.get("x-amzn-ErrorType"))
-				require.JSONEq(t, `{"message":"Too Many Requests"}`, refused.body)
+				require.Equal(t, http.StatusTooManyRequests, refused.Status)
+				require.Equal(t, "TooManyRequestsException", refused.Get("x-amzn-ErrorType"))
+				require.JSONEq(t, `{"message":"Too Many Requests"}`, refused.Body)
 				invented := call(t, srv, http.MethodGet, "AAAAAAAAAAAAAAAAAA==", "")
-				require.Equal(t, http.StatusBadRequest, invented.status, "an ID that was never issued is refused first, and costs nothing")
+				require.Equal(t, http.StatusBadRequest, invented.Status, "an ID that was never issued is refused first, and costs nothing")
 				require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("in process")))
 				time.Sleep(time.Second) //nolint:forbidigo // virtual time
-				require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+				require.Equal(t, http.StatusOK, call(t, srv, http.MethodGet, c.ConnectionID(), "").Status)
 			})
 		})
 	}
@@ -205,7 +206,7 @@ func TestThrottle_ManagementApartFromClients(t *testing.T) {
 		require.NoError(t, srv.Deploy(deployment))
 		posted := func(c *gatewaytest.Client, n int) (ok int) {
 			for range n {
-				if call(t, srv, http.MethodGet, c.ConnectionID(), "").status == http.StatusOK {
+				if call(t, srv, http.MethodGet, c.ConnectionID(), "").Status == http.StatusOK {
 					ok++
 				}
 			}
@@ -358,7 +359,7 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 		{"subprotocols that were not offered", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}})}, func(t *testing.T, srv *gatewaytest.Server) {
 			require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: respond(&gateway.Response{Header: http.Header{"Sec-Websocket-Protocol": {"chat"}}})}}}))
 			for range times {
-				require.Equal(t, 101, wireTo(t, srv).ask(upgradeText()).status)
+				require.Equal(t, 101, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test")).Status)
 			}
 		}},
 		{"upgrades above a throttle", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 1}})}, func(t *testing.T, srv *gatewaytest.Server) {
@@ -370,7 +371,7 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
 			c := srv.Dial(t)
 			for range times {
-				require.Equal(t, http.StatusForbidden, call(t, srv, http.MethodGet, c.ConnectionID(), "").status)
+				require.Equal(t, http.StatusForbidden, call(t, srv, http.MethodGet, c.ConnectionID(), "").Status)
 			}
 		}},
 	} {

@@ -21,6 +21,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // script is a socket whose client sends its bytes, then the end of its stream,
@@ -66,12 +67,12 @@ func (l scripts) Addr() net.Addr { return (*script)(nil).LocalAddr() }
 // independent reading of its header has it; what is refused costs no integration,
 // and what stands behind it reaches none. Nothing is served but upgrades.
 func FuzzUpgrade(f *testing.F) {
-	with := func(lines ...string) string { return upgradeText(lines...) }
+	with := func(lines ...string) string { return wiretest.Upgrade("/test", lines...) }
 	for _, text := range []string{
 		with(), with() + textFrame(`{"action":"x"}`), with("Origin: http://gateway.test"), with("Origin: https://evil.example"), with("Origin: null"), with("Upgrade: h2c"),
-		with("Sec-WebSocket-Key: " + sampleKey), with("Content-Length: 5") + "hello", with("Transfer-Encoding: chunked") + "0\r\n\r\n", with("Sec-WebSocket-Protocol: a, b", "Expect: 100-continue"),
+		with("Sec-WebSocket-Key: " + wiretest.SampleKey), with("Content-Length: 5") + "hello", with("Transfer-Encoding: chunked") + "0\r\n\r\n", with("Sec-WebSocket-Protocol: a, b", "Expect: 100-continue"),
 		strings.Replace(with(), "Version: 13", "Version: 12", 1) + with(), strings.Replace(with(), "/test", "http://evil.example/test", 1), strings.Replace(with(), "1.1", "1.0", 1),
-		strings.Replace(with(), sampleKey, "short", 1), strings.Replace(with(), "GET", "POST", 1) + with(), with("Authorization: a", "Authorization: b"), "GET /@connections/x HTTP/1.1\r\nHost: x\r\n\r\n",
+		strings.Replace(with(), wiretest.SampleKey, "short", 1), strings.Replace(with(), "GET", "POST", 1) + with(), with("Authorization: a", "Authorization: b"), "GET /@connections/x HTTP/1.1\r\nHost: x\r\n\r\n",
 		with("X-Refuse: 1") + textFrame(`{"action":"x"}`), with("X-Refuse: 1") + with(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", "\x00",
 	} {
 		f.Add([]byte(text))
@@ -181,10 +182,10 @@ func FuzzClose(f *testing.F) {
 		payload = payload[:min(len(payload), 125)]
 		srv := gatewaytest.New(t)
 		srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
-		w := wireTo(t, srv)
-		require.Equal(t, 101, w.ask(upgradeText()).status)
-		w.send("\x88" + string([]byte{0x80 | byte(len(payload))}) + "\x00\x00\x00\x00" + string(payload))
-		code, reason, answer := 1002, "Protocol error", ""
+		w := wiretest.Dial(t, srv.HTTPClient())
+		w.MustOpen()
+		w.MustSend(wiretest.Close, string(payload))
+		code, reason := 1002, "Protocol error"
 		switch sent := string(payload); {
 		case sent == "":
 			code, reason = 1005, "Client-side close frame status not set"
@@ -195,14 +196,9 @@ func FuzzClose(f *testing.F) {
 		default:
 			code, reason = int(sent[0])<<8|int(sent[1]), sent[2:]
 		}
-		opcode, answer := w.frame()
-		require.Equal(t, byte(8), opcode)
-		if code == 1005 {
-			require.Empty(t, answer)
-		} else {
-			require.Equal(t, string([]byte{byte(code >> 8), byte(code)}), answer[:2])
-		}
-		require.NoError(t, w.nc.Close())
+		answered, _ := w.ReceiveClose()
+		require.Equal(t, code, answered)
+		require.NoError(t, w.Close())
 		e := srv.WaitEvent(isDisconnect)
 		require.Equal(t, code, e.DisconnectStatusCode)
 		require.Equal(t, reason, e.DisconnectReason)

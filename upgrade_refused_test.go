@@ -15,6 +15,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // rejection is one call of Observer.UpgradeRejected.
@@ -35,22 +36,22 @@ func refusals() (option gateway.Option, rejected <-chan rejection, opened <-chan
 }
 
 // requireOwnError checks an answer that the gateway itself makes, byte by byte.
-func requireOwnError(t *testing.T, r reply, status int, text string) {
+func requireOwnError(t *testing.T, r wiretest.Answer, status int, text string) {
 	t.Helper()
-	require.Equal(t, status, r.status, "%v", r)
-	require.Regexp(t, `^\{"message": "`+text+`", "connectionId":"[A-Za-z0-9_-]{18}==", "requestId":"[A-Za-z0-9_-]{15}="\}$`, r.body)
-	require.Equal(t, "application/json", r.get("Content-Type"))
-	require.Contains(t, r.body, `"requestId":"`+r.get("x-amz-apigw-id")+`"}`)
+	require.Equal(t, status, r.Status, "%v", r)
+	require.Regexp(t, `^\{"message": "`+text+`", "connectionId":"[A-Za-z0-9_-]{18}==", "requestId":"[A-Za-z0-9_-]{15}="\}$`, r.Body)
+	require.Equal(t, "application/json", r.Get("Content-Type"))
+	require.Contains(t, r.Body, `"requestId":"`+r.Get("x-amz-apigw-id")+`"}`)
 	requireErrorHeaders(t, r)
 }
 
-func requireErrorHeaders(t *testing.T, r reply) {
+func requireErrorHeaders(t *testing.T, r wiretest.Answer) {
 	t.Helper()
-	require.Equal(t, 1, r.count("x-amz-apigw-id"))
-	require.Contains(t, r.names(), "x-amz-apigw-id", "spelt so")
-	require.Equal(t, 1, r.count("Date"))
-	require.Zero(t, r.count("x-amzn-RequestId"))
-	require.Zero(t, r.count("x-amzn-ErrorType"))
+	require.Len(t, r.Values("x-amz-apigw-id"), 1)
+	require.Contains(t, r.Names(), "x-amz-apigw-id", "spelt so")
+	require.Len(t, r.Values("Date"), 1)
+	require.Empty(t, r.Values("x-amzn-RequestId"))
+	require.Empty(t, r.Values("x-amzn-ErrorType"))
 }
 
 func TestUpgrade_ConnectRefuses(t *testing.T) {
@@ -116,22 +117,22 @@ func TestUpgrade_ConnectRefuses(t *testing.T) {
 			srv := gatewaytest.New(t, option)
 			srv.Handle("$connect", respond(&tc.resp))
 			srv.HandleFunc("$disconnect", answerNothing)
-			w := wireTo(t, srv)
+			w := wiretest.Dial(t, srv.HTTPClient())
 			for range 2 { // the socket stays open for another try
-				r := w.ask(upgradeText())
-				require.Equal(t, tc.status, r.status)
-				require.Equal(t, tc.body, r.body)
+				r := w.MustAsk(wiretest.Upgrade("/test"))
+				require.Equal(t, tc.status, r.Status)
+				require.Equal(t, tc.body, r.Body)
 				requireErrorHeaders(t, r)
 				if tc.status != 304 {
-					require.Equal(t, 1, r.count("Content-Type"))
+					require.Len(t, r.Values("Content-Type"), 1)
 				}
-				require.Zero(t, r.count("X-Evil"))
-				require.Subset(t, r.fields, tc.fields)
+				require.Empty(t, r.Values("X-Evil"))
+				require.Subset(t, r.Fields, tc.fields)
 				for _, name := range []string{"Connection", "Upgrade", "Keep-Alive", "Trailer", "Te", "Proxy-Connection", "Sec-WebSocket-Accept"} {
-					require.Zero(t, r.count(name), name)
+					require.Empty(t, r.Values(name), name)
 				}
 				e := srv.Events()[len(srv.Events())-1]
-				require.Equal(t, e.RequestID, r.get("x-amz-apigw-id"), "the ID that the integration saw")
+				require.Equal(t, e.RequestID, r.Get("x-amz-apigw-id"), "the ID that the integration saw")
 				got := <-rejected
 				require.Equal(t, tc.status, got.status)
 				require.NoError(t, got.err, "it is the integration's own choice")
@@ -201,11 +202,11 @@ func TestUpgrade_ConnectFails(t *testing.T) {
 				})
 				srv.HandleFunc("$disconnect", answerNothing)
 				start := time.Now()
-				r := wireTo(t, srv).ask(upgradeText())
+				r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test"))
 				require.Equal(t, tc.after, time.Since(start))
 				requireOwnError(t, r, tc.status, tc.text)
 				seen := <-requests
-				require.Equal(t, errorFrame(tc.text, seen.ConnectionID, seen.RequestID), r.body, "an error frame's bytes")
+				require.Equal(t, errorFrame(tc.text, seen.ConnectionID, seen.RequestID), r.Body, "an error frame's bytes")
 				got := <-rejected
 				require.Equal(t, tc.status, got.status)
 				require.Error(t, got.err)
@@ -234,7 +235,7 @@ func TestUpgrade_TimeoutWithAnErrorOfItsOwn(t *testing.T) {
 			srv := gatewaytest.New(t)
 			srv.HandleFunc("$connect", obeys)
 			for range 30 {
-				requireOwnError(t, wireTo(t, srv).ask(upgradeText()), 504, "Endpoint request timed out")
+				requireOwnError(t, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test")), 504, "Endpoint request timed out")
 			}
 		})
 	})
@@ -258,7 +259,7 @@ func fieldsWithout(names []string, more ...string) []string {
 	var kept []string
 	for _, f := range []string{
 		"Host: gateway.test", "Connection: Upgrade", "Upgrade: websocket",
-		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + sampleKey,
+		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + wiretest.SampleKey,
 	} {
 		drop := false
 		for _, name := range names {
@@ -282,33 +283,33 @@ func TestUpgrade_NoUpgrade(t *testing.T) {
 		text2  string // of the message
 		fields []string
 	}{
-		{"a plain GET", httpText(get, "Host: x"), 426, "Upgrade Required", upgrade},
-		{"a GET that upgrades to something else", httpText(get, fieldsWithout([]string{"Upgrade"}, "Upgrade: h2c")...), 426, "Upgrade Required", upgrade},
-		{"HTTP/1.0", httpText("GET /test HTTP/1.0", fieldsWithout(nil)...), 426, "Upgrade Required", upgrade[:1]},
-		{"no Connection: Upgrade", httpText(get, fieldsWithout([]string{"Connection"})...), 426, "Upgrade Required", upgrade},
-		{"a plain POST", httpText("POST /test HTTP/1.1", "Host: x", "Content-Length: 0"), 426, "Upgrade Required", upgrade},
-		{"a plain POST with a body", httpText("POST /test HTTP/1.1", "Host: x", "Content-Length: 5") + "hello", 426, "Upgrade Required", upgrade},
-		{"a plain PUT with a chunked body", httpText("PUT /test HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n\r\n", 426, "Upgrade Required", upgrade},
-		{"a POST that upgrades, with a body", httpText("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 5")...) + "hello", 405, "Method Not Allowed", []string{"Allow: GET"}},
-		{"version 8 with a body", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8", "Content-Length: 5")...) + "hello", 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
-		{"a POST that upgrades", httpText("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 0")...), 405, "Method Not Allowed", []string{"Allow: GET"}},
-		{"a body", httpText(get, fieldsWithout(nil, "Content-Length: 5")...) + "hello", 400, "Bad Request", nil},
-		{"a chunked body", httpText(get, fieldsWithout(nil, "Transfer-Encoding: chunked")...) + "5\r\nhello\r\n0\r\n\r\n", 400, "Bad Request", nil},
-		{"version 8", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8")...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
-		{"no version", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Version"})...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
-		{"no key", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"})...), 400, "Bad Request", nil},
-		{"a key that is not 16 bytes", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: c2hvcnQ=")...), 400, "Bad Request", nil},
-		{"a key that is not base64", httpText(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: %%%%%%%%%%%%%%%%%%%%%%%%")...), 400, "Bad Request", nil},
-		{"two keys", httpText(get, fieldsWithout(nil, "Sec-WebSocket-Key: "+sampleKey)...), 400, "Bad Request", nil},
+		{"a plain GET", wiretest.Request(get, "Host: x"), 426, "Upgrade Required", upgrade},
+		{"a GET that upgrades to something else", wiretest.Request(get, fieldsWithout([]string{"Upgrade"}, "Upgrade: h2c")...), 426, "Upgrade Required", upgrade},
+		{"HTTP/1.0", wiretest.Request("GET /test HTTP/1.0", fieldsWithout(nil)...), 426, "Upgrade Required", upgrade[:1]},
+		{"no Connection: Upgrade", wiretest.Request(get, fieldsWithout([]string{"Connection"})...), 426, "Upgrade Required", upgrade},
+		{"a plain POST", wiretest.Request("POST /test HTTP/1.1", "Host: x", "Content-Length: 0"), 426, "Upgrade Required", upgrade},
+		{"a plain POST with a body", wiretest.Request("POST /test HTTP/1.1", "Host: x", "Content-Length: 5") + "hello", 426, "Upgrade Required", upgrade},
+		{"a plain PUT with a chunked body", wiretest.Request("PUT /test HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n\r\n", 426, "Upgrade Required", upgrade},
+		{"a POST that upgrades, with a body", wiretest.Request("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 5")...) + "hello", 405, "Method Not Allowed", []string{"Allow: GET"}},
+		{"version 8 with a body", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8", "Content-Length: 5")...) + "hello", 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
+		{"a POST that upgrades", wiretest.Request("POST /test HTTP/1.1", fieldsWithout(nil, "Content-Length: 0")...), 405, "Method Not Allowed", []string{"Allow: GET"}},
+		{"a body", wiretest.Request(get, fieldsWithout(nil, "Content-Length: 5")...) + "hello", 400, "Bad Request", nil},
+		{"a chunked body", wiretest.Request(get, fieldsWithout(nil, "Transfer-Encoding: chunked")...) + "5\r\nhello\r\n0\r\n\r\n", 400, "Bad Request", nil},
+		{"version 8", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Version"}, "Sec-WebSocket-Version: 8")...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
+		{"no version", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Version"})...), 426, "Upgrade Required", []string{"Sec-Websocket-Version: 13"}},
+		{"no key", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Key"})...), 400, "Bad Request", nil},
+		{"a key that is not 16 bytes", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: c2hvcnQ=")...), 400, "Bad Request", nil},
+		{"a key that is not base64", wiretest.Request(get, fieldsWithout([]string{"Sec-WebSocket-Key"}, "Sec-WebSocket-Key: %%%%%%%%%%%%%%%%%%%%%%%%")...), 400, "Bad Request", nil},
+		{"two keys", wiretest.Request(get, fieldsWithout(nil, "Sec-WebSocket-Key: "+wiretest.SampleKey)...), 400, "Bad Request", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			option, rejected, opened := refusals()
 			srv := gatewaytest.New(t, option)
 			srv.HandleFunc("$connect", answerNothing)
-			r := wireTo(t, srv).ask(tc.text)
+			r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(tc.text)
 			requireOwnError(t, r, tc.status, tc.text2)
-			require.Subset(t, r.fields, tc.fields)
+			require.Subset(t, r.Fields, tc.fields)
 			got := <-rejected
 			require.Equal(t, tc.status, got.status)
 			require.Error(t, got.err)
@@ -328,24 +329,24 @@ func TestUpgrade_ContentTypeOfARefusal(t *testing.T) {
 		connect gateway.Response
 		want    string
 	}{
-		{"of our own", httpText("GET /test HTTP/1.1", "Host: x"), gateway.Response{}, "application/json"},
-		{"of the front end", upgradeText("Authorization: a", "Authorization: b"), gateway.Response{}, "text/html"},
-		{"of an integration that says nothing", upgradeText(), gateway.Response{StatusCode: 403}, "application/json"},
-		{"of an integration that says it", upgradeText(), gateway.Response{StatusCode: 403, Header: http.Header{"content-type": {"text/plain"}}}, "text/plain"},
+		{"of our own", wiretest.Request("GET /test HTTP/1.1", "Host: x"), gateway.Response{}, "application/json"},
+		{"of the front end", wiretest.Upgrade("/test", "Authorization: a", "Authorization: b"), gateway.Response{}, "text/html"},
+		{"of an integration that says nothing", wiretest.Upgrade("/test"), gateway.Response{StatusCode: 403}, "application/json"},
+		{"of an integration that says it", wiretest.Upgrade("/test"), gateway.Response{StatusCode: 403, Header: http.Header{"content-type": {"text/plain"}}}, "text/plain"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			gw := newGateway(t)
 			gw.Handle(gateway.RouteKeyConnect, respond(&tc.connect))
-			r := wireToHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 				w.Header().Set("X-Outer", "1")
 				gw.Handler().ServeHTTP(w, r)
-			})).ask(tc.request)
-			require.GreaterOrEqual(t, r.status, 400)
-			require.Equal(t, 1, r.count("Content-Type"))
-			require.Equal(t, tc.want, r.get("Content-Type"))
-			require.Equal(t, "1", r.get("X-Outer"), "another header of theirs stays")
+			})).MustAsk(tc.request)
+			require.GreaterOrEqual(t, r.Status, 400)
+			require.Len(t, r.Values("Content-Type"), 1)
+			require.Equal(t, tc.want, r.Get("Content-Type"))
+			require.Equal(t, "1", r.Get("X-Outer"), "another header of theirs stays")
 		})
 	}
 }
@@ -393,9 +394,9 @@ func TestUpgrade_Origin(t *testing.T) {
 			if tc.origin != "" {
 				lines = append(lines, "Origin: "+tc.origin)
 			}
-			r := wireTo(t, srv).ask(upgradeText(lines...))
+			r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test", lines...))
 			if tc.ok {
-				require.Equal(t, 101, r.status)
+				require.Equal(t, 101, r.Status)
 				return
 			}
 			requireOwnError(t, r, 403, "Forbidden")
@@ -413,9 +414,9 @@ func TestUpgrade_OriginWithoutHost(t *testing.T) {
 	for _, origin := range []string{"null", "file://", "data:x", "https://", "https://:443", "about:blank", "https://gateway.test"} {
 		srv := gatewaytest.New(t)
 		srv.HandleFunc("$connect", answerNothing)
-		text := strings.Replace(upgradeText("Origin: "+origin), "Host: gateway.test", "Host: ", 1)
+		text := strings.Replace(wiretest.Upgrade("/test", "Origin: "+origin), "Host: gateway.test", "Host: ", 1)
 		require.Contains(t, text, "Host: \r\n")
-		requireOwnError(t, wireTo(t, srv).ask(text), 403, "Forbidden")
+		requireOwnError(t, wiretest.Dial(t, srv.HTTPClient()).MustAsk(text), 403, "Forbidden")
 		require.Empty(t, srv.Events(), "$connect does not run")
 	}
 }
@@ -428,28 +429,28 @@ func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 			NewConnections: gateway.Throttle{RateLimit: 2, BurstLimit: 3},
 		}))
 		srv.HandleFunc("$connect", answerNothing)
-		upgrade := func() reply { return wireTo(t, srv).ask(upgradeText()) }
+		upgrade := func() wiretest.Answer { return wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test")) }
 		for range 5 {
-			require.Equal(t, 426, wireTo(t, srv).ask(httpText("GET / HTTP/1.1", "Host: x")).status)
+			require.Equal(t, 426, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Request("GET / HTTP/1.1", "Host: x")).Status)
 			<-rejected
 		}
 		for range 3 { // requests that are no upgrade took none of the burst
-			require.Equal(t, 101, upgrade().status)
+			require.Equal(t, 101, upgrade().Status)
 		}
 		requireOwnError(t, upgrade(), 429, "Too Many Requests")
 		got := <-rejected
 		require.Equal(t, 429, got.status)
 		require.Error(t, got.err)
 		time.Sleep(499 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
-		require.Equal(t, 429, upgrade().status)
+		require.Equal(t, 429, upgrade().Status)
 		time.Sleep(time.Millisecond) //nolint:forbidigo // in a synctest bubble
-		require.Equal(t, 101, upgrade().status, "two a second")
-		require.Equal(t, 429, upgrade().status)
+		require.Equal(t, 101, upgrade().Status, "two a second")
+		require.Equal(t, 429, upgrade().Status)
 		time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 		for range 3 {
-			require.Equal(t, 101, upgrade().status)
+			require.Equal(t, 101, upgrade().Status)
 		}
-		require.Equal(t, 429, upgrade().status, "the bucket holds no more than the burst")
+		require.Equal(t, 429, upgrade().Status, "the bucket holds no more than the burst")
 		require.Len(t, srv.Events(), 7, "$connect runs for none that is refused")
 	})
 }
@@ -496,13 +497,13 @@ func TestUpgrade_RejectedRequest(t *testing.T) {
 				option, rejected, _ := refusals()
 				srv := gatewaytest.New(t, option)
 				srv.Handle("$connect", tc.connect, gateway.WithAuthorizer(tc.authorizer))
-				r := wireTo(t, srv).ask(upgradeText(append(tc.lines, "User-Agent: test", "X-Tenant: blue")...))
-				require.Equal(t, tc.status, r.status)
+				r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test", append(tc.lines, "User-Agent: test", "X-Tenant: blue")...))
+				require.Equal(t, tc.status, r.Status)
 				got := <-rejected
 				require.Equal(t, tc.status, got.status)
 				require.Equal(t, []any{"$connect", gateway.EventConnect, "local", "local", "gateway.test"},
 					[]any{got.req.RouteKey, got.req.EventType, got.req.Stage, got.req.APIID, got.req.DomainName})
-				require.Equal(t, r.get("x-amz-apigw-id"), got.req.RequestID)
+				require.Equal(t, r.Get("x-amz-apigw-id"), got.req.RequestID)
 				require.Regexp(t, "==$", got.req.ConnectionID)
 				require.Equal(t, "test", got.req.Identity.UserAgent)
 				require.NotEmpty(t, got.req.Identity.SourceIP)

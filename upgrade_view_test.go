@@ -12,6 +12,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/lambda"
 )
 
@@ -172,11 +173,11 @@ func TestUpgradeRequest_OneView(t *testing.T) {
 			for who, look := range onlookers() {
 				srv := gatewaytest.New(t)
 				seen := look(t, srv, headers, nil)
-				w := wireTo(t, srv)
-				w.send(upgradeText(tt.lines...))
-				line, err := w.br.ReadString('\n')
+				w := wiretest.Dial(t, srv.HTTPClient())
+				w.MustWriteString(wiretest.Upgrade("/test", tt.lines...))
+				head, err := w.ReadHead()
 				require.NoError(t, err)
-				require.Contains(t, line, "101", who)
+				require.Contains(t, head.Line, "101", who)
 				got := seen()
 				for _, name := range headers {
 					want := tt.want[name]
@@ -243,11 +244,11 @@ func TestUpgradeRequest_OneQuery(t *testing.T) {
 			for who, look := range all {
 				srv := gatewaytest.New(t)
 				seen := look(t, srv, nil, names)
-				w := wireTo(t, srv)
-				w.send(strings.Replace(upgradeText(), "/test", "/test?"+raw, 1))
-				line, err := w.br.ReadString('\n')
+				w := wiretest.Dial(t, srv.HTTPClient())
+				w.MustWriteString(strings.Replace(wiretest.Upgrade("/test"), "/test", "/test?"+raw, 1))
+				head, err := w.ReadHead()
 				require.NoError(t, err)
-				require.Contains(t, line, "101", who)
+				require.Contains(t, head.Line, "101", who)
 				for _, name := range names {
 					want := want[name]
 					if strings.HasPrefix(who, "identity") {

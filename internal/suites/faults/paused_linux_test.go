@@ -18,6 +18,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // pausable is a server in a process of its own, which can be stopped and continued.
@@ -78,6 +79,7 @@ func (p *pausable) pause(d time.Duration) {
 // stopped: what it sent meanwhile is read first, and a ping has its time. One that
 // keeps silent still is.
 func TestPaused(t *testing.T) {
+	testutil.NeedsLong(t)
 	t.Parallel()
 	const quota = 500 * time.Millisecond
 	t.Run("pings", func(t *testing.T) {

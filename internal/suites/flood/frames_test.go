@@ -15,6 +15,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // A client that pings without end gets pongs, of which the newest counts, and
@@ -275,6 +276,7 @@ func TestFrames_Compressed(t *testing.T) {
 // A client that sends faster than it is served is held back: what it may take is
 // its send queue, the inbox and what is with integrations.
 func TestFrames_HeldBack(t *testing.T) {
+	testutil.NeedsLong(t) // WriteTimeout has to pass
 	const inbox, size = 128 << 10, 16 << 10
 	quotas := gateway.Quotas{SendBufferBytes: 1 << 20, SendBufferMessages: 256, WriteTimeout: 3 * time.Second}
 	parallel := quotas

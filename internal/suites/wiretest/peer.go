@@ -32,7 +32,7 @@ func Dial(tb testing.TB, client *http.Client) *Peer {
 	if !ok {
 		tb.Fatalf("the client's transport is a %T", client.Transport)
 	}
-	nc, err := transport.DialContext(context.Background(), "tcp", "gateway.test:80") //nolint:forbidigo // as a test does
+	nc, err := transport.DialContext(tb.Context(), "tcp", "gateway.test:80")
 	if err != nil {
 		tb.Fatalf("dial: %v", err)
 	}
@@ -115,7 +115,7 @@ func (p *Peer) MustOpen(fields ...string) Answer {
 // MustAsk sends a request and returns the answer.
 func (p *Peer) MustAsk(request string) Answer {
 	p.tb.Helper()
-	p.MustWrite([]byte(request))
+	p.MustWriteString(request)
 	return p.MustReadAnswer()
 }
 
@@ -132,6 +132,12 @@ func (p *Peer) MustWrite(b []byte) {
 	p.tb.Helper()
 	_, err := p.Write(b)
 	p.check(err)
+}
+
+// MustWriteString writes text, such as a request with a frame behind it.
+func (p *Peer) MustWriteString(s string) {
+	p.tb.Helper()
+	p.MustWrite([]byte(s))
 }
 
 // MustSend writes a frame.
