@@ -13,7 +13,7 @@ func closeCases() []testCase {
 	return append(cases, closeCodeCases()...)
 }
 
-// closeOrderCases are about what comes before and after a Close frame.
+// closeOrderCases test what comes before and after a Close frame.
 func closeOrderCases() []testCase {
 	good, bye, answer := sends(text("good"), echo("good")), closing(1000, ""), answers(1000, "")
 	big := strings.Repeat("*", 128<<10)
@@ -36,11 +36,11 @@ func closeOrderCases() []testCase {
 	}
 }
 
-// closePayloadCases are about the size of a Close frame and the text in it.
+// closePayloadCases test the size of a Close frame and the text in it.
 func closePayloadCases() []testCase {
 	const snowman = "☃"
 	reason := func(n int) string { return strings.Repeat("*", n) }
-	// 41 characters of three bytes are the 123 that a reason may have.
+	// 41 characters of three bytes are the 123 bytes that a reason may have.
 	characters := strings.Repeat(snowman, 41)
 	cases := []testCase{
 		{id: "7.3.1", title: "a close without a payload", steps: []step{sends(client(wiretest.Close, ""))}, end: answers(1005, "")},
@@ -67,9 +67,9 @@ func closePayloadCases() []testCase {
 	return cases
 }
 
-// closeCodeCases are codes that may be sent (7.7), codes that must not (7.9) and
-// those that the RFC leaves without a meaning (7.13). 1012 to 1014 are of the IANA
-// registry.
+// closeCodeCases are codes that may be sent (7.7), codes that must not be sent (7.9)
+// and codes to which the RFC gives no meaning (7.13). The IANA registry defines 1012
+// to 1014.
 func closeCodeCases() (cases []testCase) {
 	good := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999}
 	for n, code := range good {

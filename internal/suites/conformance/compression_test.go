@@ -7,7 +7,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// offers of Autobahn's chapters 12 and 13.
+// offers returns the offers of Autobahn's chapters 12 and 13.
 func offers() []string {
 	return []string{
 		"permessage-deflate",
@@ -20,10 +20,10 @@ func offers() []string {
 	}
 }
 
-// compressed is "Hello" as RFC 7692, section 7.2.3.1, has it.
+// compressed is "Hello" as in RFC 7692, section 7.2.3.1.
 const compressed = "\xf2\x48\xcd\xc9\xc9\x07\x00"
 
-// compressionCase sends a message, which is not compressed, and one that is.
+// compressionCase sends one message that is not compressed, and one that is.
 func compressionCase(id, offer string, size int) testCase {
 	payload := strings.Repeat("Hello, ", size/7+1)[:size]
 	return testCase{
@@ -37,7 +37,7 @@ func compressionCase(id, offer string, size int) testCase {
 	}
 }
 
-// agreeing is a compression case as Autobahn has it.
+// agreeing changes a compression case into what Autobahn expects.
 func agreeing(c testCase) testCase {
 	declined := c
 	c.here = func(h *testCase) { *h = declined }
@@ -63,7 +63,7 @@ func compressionOfferCases() (cases []testCase) {
 			cases = append(cases, agreeing(compressionCase(fmt.Sprintf("13.%d.%d", n+1, m+1), offer, size)))
 		}
 	}
-	for n, offer := range []string{ // to be declined, by RFC 7692, section 7, or since nobody knows it
+	for n, offer := range []string{ // to decline: RFC 7692, section 7, demands it, or nobody knows the extension
 		"permessage-deflate; server_max_window_bits=7", "permessage-deflate; server_max_window_bits=16",
 		"permessage-deflate; server_max_window_bits", "permessage-deflate; client_max_window_bits=09",
 		"permessage-deflate; server_no_context_takeover=1", "permessage-deflate; unknown_parameter",

@@ -58,7 +58,7 @@ func TestConformance(t *testing.T) {
 		}
 	})
 	if !passed {
-		return // which says enough
+		return // the failure above says enough
 	}
 	t.Run("results", func(t *testing.T) {
 		got := render(all, res)
@@ -71,8 +71,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestExceptions holds the table to what it says: each line is needed, since the
-// gateway does not do what the RFC or Autobahn wants, and has a reason.
+// TestExceptions checks the table of exceptions: each line is needed, because the
+// gateway does not do what the RFC or Autobahn expects, and each has a reason.
 func TestExceptions(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -85,7 +85,7 @@ func TestExceptions(t *testing.T) {
 			used[e.cases] = true
 			t.Run(c.id, func(t *testing.T) {
 				t.Parallel()
-				require.Error(t, run(t, c, way{}), "it does: the exception goes")
+				require.Error(t, run(t, c, way{}), "the gateway does what is wanted: remove the exception")
 			})
 		}
 	}
@@ -95,7 +95,7 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
-// TestCases holds the list itself to its form.
+// TestCases checks the form of the list of cases.
 func TestCases(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -113,7 +113,7 @@ func TestCases(t *testing.T) {
 	require.Greater(t, len(seen), 250)
 }
 
-// results counts the ways in which each case has passed.
+// results counts in how many ways each case has passed.
 type results struct {
 	mu     sync.Mutex // guards passed
 	passed map[string]int
@@ -144,9 +144,10 @@ func render(all []group, res *results) string {
 	var b strings.Builder
 	b.WriteString(`# Conformance to RFC 6455 and RFC 7692
 
-What [the suite](doc.go) saw, written by ` + "`go test ./internal/suites/conformance -update`" + ` and compared by every run. The
-numbers of groups and cases follow the case list of the Autobahn testsuite; group H, and numbers beyond that list, are
-ours. A case has passed when it did in all its runs: in memory and over TCP, its bytes whole and one by one.
+The results of [the suite](doc.go). ` + "`go test ./internal/suites/conformance -update`" + ` writes this file, and every run compares
+with it. The numbers of groups and cases follow the case list of the Autobahn testsuite; group H, and numbers beyond
+that list, are ours. A case has passed if all its runs have passed: in memory and over TCP, with its bytes whole and one
+by one.
 
 | Group | About | Cases | As the RFC wants | By exception | Failed | Runs |
 |---|---|---|---|---|---|---|
@@ -176,8 +177,8 @@ ours. A case has passed when it did in all its runs: in memory and over TCP, its
 	b.WriteString(`
 ## Exceptions
 
-Where the gateway does something else than the RFC or Autobahn wants. [` + "`exceptions`" + `](exceptions_test.go) is this
-table; a test fails when a line of it is not needed any more.
+Where the gateway behaves differently from the RFC or from Autobahn. The code of this table is
+[` + "`exceptions`" + `](exceptions_test.go); a test fails if one of its lines is not needed any more.
 
 | Cases | How many | Wanted | Here | Reason |
 |---|---|---|---|---|

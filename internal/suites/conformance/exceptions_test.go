@@ -2,7 +2,7 @@ package conformance_test
 
 import "path"
 
-// exception says why the gateway differs, on purpose, from what cases want.
+// exception says how and why the gateway deliberately differs from what cases expect.
 type exception struct {
 	cases  string // a pattern of [path.Match]
 	wanted string // by the RFC, or by Autobahn
@@ -22,52 +22,52 @@ func exceptions() []exception {
 		},
 		{
 			"5.21.*", "close 1002", "close 1003",
-			"The frame is wrong in two ways, and the RFC does not say which counts: a binary one is refused as such before its place among fragments is looked at.",
+			"The frame is wrong in two ways, and the RFC does not say which one counts. The gateway refuses a binary frame before it checks the order of fragments.",
 		},
 		{
 			"6.1.[12]", "an empty echo", "no answer",
-			"As 1.1.1.",
+			"See 1.1.1.",
 		},
 		{
 			"6.4.*", "close 1007 as soon as a byte cannot belong to UTF-8", "close 1007 at the end of the message",
-			"A message is checked once it is whole. RFC 6455, section 8.1, sets no time; Autobahn calls this non-strict.",
+			"The gateway checks a message when it is complete. RFC 6455, section 8.1, does not say when; Autobahn calls this non-strict.",
 		},
 		{
-			"9.2.*", "an echo", "close 1003", "As 1.2.*.",
+			"9.2.*", "an echo", "close 1003", "See 1.2.*.",
 		},
 		{
-			"9.4.*", "an echo", "close 1003", "As 1.2.*.",
+			"9.4.*", "an echo", "close 1003", "See 1.2.*.",
 		},
 		{
-			"9.7.1", "empty echoes", "no answers", "As 1.1.1.",
+			"9.7.1", "empty echoes", "no answers", "See 1.1.1.",
 		},
 		{
-			"9.8.*", "an echo", "close 1003", "As 1.2.*.",
+			"9.8.*", "an echo", "close 1003", "See 1.2.*.",
 		},
 		{
-			"9.12.*", "close 1002", "the frame is taken",
-			"RFC 6455, section 5.2, obliges the sender to use as few bytes as it can. The length is clear all the same, the quotas hold for it, and Autobahn has no such case.",
+			"9.12.*", "close 1002", "the frame is accepted",
+			"RFC 6455, section 5.2, requires the sender to use as few bytes as possible. But the length is clear, the quotas apply to it, and Autobahn has no such case.",
 		},
 		{
-			"12.*", "permessage-deflate is agreed on", "a 101 without it, messages as they are, RSV1 is 1002",
-			"The gateway, as far as is known of API Gateway, agrees to no extension. RFC 7692, section 5, lets a server decline; Autobahn reports the case as unimplemented.",
+			"12.*", "permessage-deflate is accepted", "a 101 without it; messages are not compressed; RSV1 closes with 1002",
+			"The gateway accepts no extension, nor does API Gateway, as far as is known. RFC 7692, section 5, lets a server decline; Autobahn reports the case as unimplemented.",
 		},
 		{
-			"13.[1-7].*", "permessage-deflate is agreed on", "as 12.*", "As 12.*.",
+			"13.[1-7].*", "permessage-deflate is accepted", "as in 12.*", "See 12.*.",
 		},
 		{
 			"H.6.*", "400", "101 without an extension",
-			"RFC 6455, section 9.1, wants the connection failed when the header is malformed. It is not read at all, since no extension is ever chosen.",
+			"RFC 6455, section 9.1, requires that the connection fails if the header is malformed. The gateway does not read this header, because it never chooses an extension.",
 		},
 		{
 			"H.7.*", "400", "101 without a subprotocol",
-			"RFC 6455, section 4.2.1, wants an error for a header that is malformed. What the client offers is for `$connect` to judge, which gets it as it is.",
+			"RFC 6455, section 4.2.1, requires an error for a malformed header. The gateway passes the header to `$connect` unchanged, and `$connect` decides.",
 		},
 	}
 }
 
-// excepted returns the case as the gateway is to do it, and its exception, if it
-// is one.
+// excepted returns the case with what the gateway does instead, and the exception, if
+// there is one for this case.
 func excepted(c testCase) (testCase, *exception) {
 	for _, e := range exceptions() {
 		if ok, err := path.Match(e.cases, c.id); ok && err == nil {

@@ -91,10 +91,10 @@ func manyFragmentCases() []testCase {
 	}
 }
 
-// times is b, n times.
+// times returns n copies of b.
 func times(n int, b []byte) []byte { return []byte(strings.Repeat(string(b), n)) }
 
-// closes1003 is the exception of a frame that is refused as a binary one.
+// closes1003 is the exception for a frame that is refused because it is binary.
 func closes1003(c *testCase) { c.end = fails(1003) }
 
 func pingedFragments(payload string) step {

@@ -48,7 +48,7 @@ func moreFramingCases() []testCase {
 	}
 }
 
-// ascii is every character of one byte.
+// ascii returns all characters that have one byte.
 func ascii() string {
 	b := make([]byte, 128)
 	for i := range b {
@@ -57,7 +57,7 @@ func ascii() string {
 	return string(b)
 }
 
-// repeat sends n texts in one write, each with its number behind payload.
+// repeat sends n texts in one write. Each is payload followed by the text's number.
 func repeat(n int, payload string) (s step) {
 	for i := range n {
 		one := fmt.Sprint(payload, i)
@@ -66,7 +66,7 @@ func repeat(n int, payload string) (s step) {
 	return s
 }
 
-// unanswered is the exception of messages without a body.
+// unanswered is the exception for messages without a body.
 func unanswered(c *testCase) {
 	steps := make([]step, len(c.steps))
 	for n, s := range c.steps {
@@ -79,7 +79,7 @@ func unanswered(c *testCase) {
 	c.steps = steps
 }
 
-// refusesBinary is the exception of binary messages.
+// refusesBinary is the exception for binary messages.
 func refusesBinary(c *testCase) {
 	c.steps, c.end = []step{{send: c.steps[0].send}}, fails(1003)
 }

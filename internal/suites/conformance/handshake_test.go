@@ -1,7 +1,7 @@
 package conformance_test
 
 import (
-	"crypto/sha1" //nolint:gosec // RFC 6455 has it
+	"crypto/sha1" //nolint:gosec // RFC 6455 requires SHA-1
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -9,7 +9,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Lines of the upgrade request that RFC 6455, section 4.2.1, demands.
+// Lines of the upgrade request that RFC 6455, section 4.2.1, requires.
 const (
 	requestLine = "GET /test HTTP/1.1"
 	host        = "Host: gateway.test"
@@ -19,12 +19,12 @@ const (
 	key         = "Sec-WebSocket-Key: " + wiretest.SampleKey
 )
 
-// with is the request with one line replaced by others.
+// with returns the request with one line replaced by others.
 func with(line string, others ...string) string {
 	return strings.Replace(upgradeRequest(), line+"\r\n", strings.Join(append(others, ""), "\r\n"), 1)
 }
 
-// variant is a request and what it gets.
+// variant is a request and its expected answer.
 type variant struct {
 	title string
 	text  string
@@ -61,8 +61,7 @@ func handshakeCases() []testCase {
 	return cases
 }
 
-// acceptCases are about Sec-WebSocket-Accept, and about a client that does not wait
-// for the 101.
+// acceptCases test Sec-WebSocket-Accept, and a client that does not wait for the 101.
 func acceptCases() (cases []testCase) {
 	for n, raw := range []string{
 		"the sample nonce", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
@@ -77,7 +76,7 @@ func acceptCases() (cases []testCase) {
 			steps:   []step{sends(text("hello"), echo("hello"))},
 		})
 	}
-	for n, size := range []int{5, 5000} { // above what net/http reads ahead, too
+	for n, size := range []int{5, 5000} { // the second is more than net/http reads ahead
 		early := strings.Repeat("*", size)
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("H.11.%d", n+1), title: fmt.Sprintf("a text of %d bytes behind the request", size),

@@ -8,7 +8,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Quotas of API Gateway, which are the gateway's by default.
+// Quotas of API Gateway, which are also the gateway's defaults.
 const (
 	frameBytes   = 32 << 10
 	messageBytes = 128 << 10
@@ -22,8 +22,9 @@ func limitCases() []testCase {
 	return append(cases, maskCases()...)
 }
 
-// largeMessageCases are Autobahn's with quotas lifted, up to 4 MiB: what is larger
-// tries the machine more than the protocol. Fragments are those of 1 MiB.
+// largeMessageCases are Autobahn's cases without quotas, up to 4 MiB: larger ones
+// test the machine rather than the protocol. The cases with fragments split a text of
+// 1 MiB.
 func largeMessageCases() (cases []testCase) {
 	for n, size := range []int{64 << 10, 256 << 10, 1 << 20, 4 << 20} {
 		payload := strings.Repeat("*", size)
@@ -105,7 +106,7 @@ func quotaCases() []testCase {
 	}
 }
 
-// lengthCases announce lengths in ways that no client has to.
+// lengthCases announce lengths in ways that clients do not need.
 func lengthCases() (cases []testCase) {
 	for n, length := range []uint64{1 << 63, math.MaxUint64, 1<<63 | 5} {
 		for m, first := range []byte{wiretest.Text, wiretest.OpText, wiretest.Binary} {
@@ -152,7 +153,7 @@ func lengthCases() (cases []testCase) {
 	return cases
 }
 
-// maskCases leave out the mask.
+// maskCases send frames without a mask.
 func maskCases() (cases []testCase) {
 	for n, send := range [][]byte{
 		unmasked(wiretest.Text, "hello"), unmasked(wiretest.Text, ""), unmasked(wiretest.OpText, "hello"), unmasked(wiretest.Binary, "hello"),
@@ -187,7 +188,7 @@ func autoFragmentCases() []testCase {
 		})
 	}
 	for n, char := range []string{"é", "€", "𤭢"} {
-		payload := "a" + strings.Repeat(char, 5000) // cut within a character, too
+		payload := "a" + strings.Repeat(char, 5000) // so that a frame also ends within a character
 		cases = append(cases, testCase{
 			id: fmt.Sprintf("10.3.%d", n+1), title: fmt.Sprintf("a reply of 5,000 characters of %d bytes", len(char)),
 			steps: []step{sends(fragments(payload, frameBytes), echo(payload))},
@@ -200,5 +201,5 @@ func autoFragmentCases() []testCase {
 	})
 }
 
-// in is a message in n frames.
+// in is a message that comes in n frames.
 func in(n int, payload string) frame { return frame{op: wiretest.OpText, payload: payload, frames: n} }

@@ -15,12 +15,12 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// patience is how long the server may take for anything. Nothing here takes
-// that long: a read that does is a hang.
+// patience bounds every wait for the server. Nothing here takes that long: a read
+// that does has hung.
 const patience = 30 * time.Second
 
-// peer is a client that writes bytes and reads well-formed frames. A goroutine of
-// its own writes, so that neither side waits for the other's reading.
+// peer is a client that writes any bytes and reads well-formed frames. It writes on a
+// goroutine of its own, so that neither side blocks because the other does not read.
 type peer struct {
 	*wiretest.Conn
 
@@ -45,10 +45,11 @@ func (p *peer) close() {
 	<-p.written
 }
 
-// send has b written. It never waits.
+// send gives b to the writer. It never waits.
 func (p *peer) send(b []byte) { p.out <- b }
 
-// halfClose, after all that was sent, ends our stream, where the transport can.
+// halfClose ends the client's stream after everything that was sent, if the transport
+// can do that.
 func (p *peer) halfClose() { p.out <- nil }
 
 func (p *peer) write() {
@@ -62,13 +63,13 @@ func (p *peer) write() {
 		}
 		for _, piece := range p.pieces(b) {
 			if _, err := p.Write(piece); err != nil {
-				break // the server is gone, which the reader finds out
+				break // the server is gone; the reader will notice
 			}
 		}
 	}
 }
 
-// pieces is b as it is written: in one, or chopped.
+// pieces returns b as it will be written: as a whole or in pieces.
 func (p *peer) pieces(b []byte) (pieces [][]byte) {
 	size := 1
 	switch {
@@ -83,8 +84,8 @@ func (p *peer) pieces(b []byte) (pieces [][]byte) {
 	return append(pieces, b)
 }
 
-// readEnd requires that the server ends the stream. To a client that goes on
-// sending after its Close frame, TCP may say so by a reset.
+// readEnd requires that the server ends the stream. If the client goes on sending
+// after its Close frame, TCP may report the end as a reset.
 func (p *peer) readEnd(orReset bool) error {
 	err := p.ReadEnd()
 	if orReset && errors.Is(err, syscall.ECONNRESET) {
@@ -93,7 +94,7 @@ func (p *peer) readEnd(orReset bool) error {
 	return err
 }
 
-// quiet requires that nothing comes for a second. It is for virtual time.
+// quiet requires that nothing comes for a second. Use it only in virtual time.
 func (p *peer) quiet() error {
 	_ = p.SetReadDeadline(time.Now().Add(time.Second))
 	err := p.Peek()
@@ -104,12 +105,12 @@ func (p *peer) quiet() error {
 	return nil
 }
 
-// expect reads until all of want has come. Data comes in this order, no matter
-// what. A Pong comes at its place or earlier, since control frames go first, and
-// the Pong of a later Ping may stand for it (RFC 6455, section 5.5.3).
+// expect reads until all of want has come. Data must come in this order. A Pong comes
+// at its place or earlier, because control frames go first, and the Pong of a later
+// Ping may replace it (RFC 6455, section 5.5.3).
 func (p *peer) expect(want []frame) error {
 	var data, pongs []frame
-	before := []int{} // how many Pongs belong before each of data
+	before := []int{} // for each entry of data, how many Pongs must have come before it
 	for _, f := range want {
 		switch {
 		case f.op == wiretest.OpPong:
@@ -126,7 +127,7 @@ func (p *peer) expect(want []frame) error {
 		case got.Op == wiretest.OpPong:
 			n := indexPayload(pongs[ponged:], got.Payload)
 			if n < 0 {
-				return fmt.Errorf("a pong of no ping: %v", got)
+				return fmt.Errorf("a pong without a ping: %v", got)
 			}
 			ponged += n + 1
 		case d == len(data), got.Op != data[d].op, got.Payload != data[d].payload:
@@ -151,8 +152,8 @@ func indexPayload(frames []frame, payload string) int {
 	return -1
 }
 
-// checkSwitching requires that a 101 has what RFC 6455, section 4.2.2, demands, and
-// the extensions agreed on, and no subprotocol, since the gateway chose none.
+// checkSwitching requires that a 101 has what RFC 6455, section 4.2.2, demands, the
+// expected extensions, and no subprotocol, because the gateway has chosen none.
 func checkSwitching(a wiretest.Answer, accept, extensions string) error {
 	for name, want := range map[string]string{"Upgrade": "websocket", "Connection": "upgrade"} {
 		if v := a.Values(name); len(v) != 1 || !strings.EqualFold(v[0], want) {

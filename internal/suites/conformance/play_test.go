@@ -15,7 +15,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// frame is a message or a control frame that the server is to send.
+// frame is a message or a control frame that the server must send.
 type frame struct {
 	op         byte
 	payload    string
@@ -28,7 +28,7 @@ func ponged(payload string) frame {
 	return frame{op: wiretest.OpPong, payload: payload}
 }
 
-// step is what the client sends, and what comes of it.
+// step is what the client sends, and what it expects.
 type step struct {
 	send  []byte
 	want  []frame
@@ -39,29 +39,30 @@ func sends(send []byte, want ...frame) step { return step{send: send, want: want
 
 // ending is how the connection ends after the last step.
 type ending struct {
-	code   int    // of the server's Close frame; 0: the client closes, with 1000
-	reason string // of an answer; the reason of a failure is the server's to choose
-	failed bool   // the server closes for a fault of the client's
-	closed bool   // which is in the client's Close frame
+	code   int    // of the server's Close frame; 0: the client closes with 1000
+	reason string // expected in an answer; if the client failed, the server chooses the reason
+	failed bool   // the server closes because of a fault of the client
+	closed bool   // the fault is in the client's Close frame
 }
 
-// fails is the end after a fault, refuses that after a Close frame with one.
+// fails is the end after a fault; refuses is the end after a Close frame with a
+// fault.
 func fails(code int) ending   { return ending{code: code, failed: true} }
 func refuses(code int) ending { return ending{code: code, failed: true, closed: true} }
 
 func answers(code int, reason string) ending { return ending{code: code, reason: reason} }
 
-// testCase is one number of the suite.
+// testCase is one numbered case of the suite.
 type testCase struct {
 	id, title string
-	request   *request // nil: an upgrade like any other
+	request   *request // nil: a normal upgrade
 	steps     []step
 	end       ending
-	here      func(*testCase) // makes an exception of it: what the gateway does instead
+	here      func(*testCase) // for an exception: changes the case into what the gateway does instead
 
 	noQuotas   bool // FrameBytes and MessageBytes do not apply
 	stepwise   bool // each step waits for what the one before it wants
-	memoryOnly bool // it needs virtual time
+	memoryOnly bool // needs virtual time
 	talksOn    bool // the client sends more after its Close frame
 	unfinished bool // what the client sends next would still belong to its last frame
 }
@@ -69,10 +70,10 @@ type testCase struct {
 // request is an upgrade request.
 type request struct {
 	text   string
-	status int               // wanted; 0: 101
-	accept string            // wanted Sec-WebSocket-Accept; "": that of wiretest.SampleKey
-	header map[string]string // of a refusal, wanted
-	agreed string            // wanted Sec-WebSocket-Extensions of the 101
+	status int               // expected; 0: 101
+	accept string            // expected Sec-WebSocket-Accept; "": the one for wiretest.SampleKey
+	header map[string]string // expected in a refusal
+	agreed string            // expected Sec-WebSocket-Extensions of the 101
 }
 
 // way is how a case is run.
@@ -97,8 +98,8 @@ func (c *testCase) ways() []way {
 	return ways
 }
 
-// run plays a case, in memory on virtual time. The error says what the gateway did
-// in another way than the case wants.
+// run plays a case; in memory it uses virtual time. The error says how the gateway
+// differs from what the case expects.
 func run(t *testing.T, c testCase, w way) (err error) {
 	t.Helper()
 	if w.tcp {
@@ -141,7 +142,7 @@ func play(t *testing.T, c testCase, w way) error {
 	return checkEvents(srv, steps, ending)
 }
 
-// newServer returns a gateway that sends every text back.
+// newServer returns a gateway that echoes every text.
 func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
 	t.Helper()
 	quotas := gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}
@@ -162,8 +163,8 @@ func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
 	return srv
 }
 
-// script returns the steps of the case and of its end. Where all goes in one write
-// they are one.
+// script returns the steps of the case and how it ends. If everything goes in one
+// write, the steps become one.
 func (c *testCase) script(joined bool) ([]step, ending) {
 	steps, end := slices.Clone(c.steps), c.end
 	if end == (ending{}) {
@@ -179,8 +180,8 @@ func (c *testCase) script(joined bool) ([]step, ending) {
 	return []step{all}, end
 }
 
-// upgrade sends the request and checks its answer. It reports whether there is a
-// connection now.
+// upgrade sends the request and checks the answer. It reports whether there is now a
+// connection.
 func (p *peer) upgrade(r *request) (bool, error) {
 	if r == nil {
 		r = &request{text: upgradeRequest()}
@@ -207,7 +208,7 @@ func (p *peer) upgrade(r *request) (bool, error) {
 	return true, checkSwitching(got, accept, r.agreed)
 }
 
-// checkRefusal requires that a refusal has these elements in its fields.
+// checkRefusal requires that the header fields of a refusal have these elements.
 func checkRefusal(got wiretest.Answer, want map[string]string) error {
 	for name, value := range want {
 		list := strings.Join(got.Values(name), ",")
@@ -218,8 +219,8 @@ func checkRefusal(got wiretest.Answer, want map[string]string) error {
 	return nil
 }
 
-// finish reads the server's Close frame, answers it unless it is an answer, and
-// reads the end of the stream.
+// finish reads the server's Close frame, answers it unless it is itself an answer,
+// and reads the end of the stream.
 func (p *peer) finish(c testCase, end ending, virtual bool) error {
 	got, err := p.ReadMessage()
 	code, reason := wiretest.ParseClose(got.Payload)
@@ -248,7 +249,8 @@ func (p *peer) finish(c testCase, end ending, virtual bool) error {
 	if err := p.readEnd(c.talksOn); err != nil {
 		return err
 	}
-	// A frame that cannot be parsed hides our Close frame, if it is in memory.
+	// In memory, our Close frame can be hidden behind a frame that the server cannot
+	// parse.
 	hidden := c.unfinished || end.code == 1002
 	if took := time.Since(start); virtual && (took > 5*time.Second || took > 0 && !hidden) {
 		return fmt.Errorf("the stream ended after %v", took)
@@ -256,7 +258,7 @@ func (p *peer) finish(c testCase, end ending, virtual bool) error {
 	return nil
 }
 
-// checkEvents requires that each message met its integration once, in order, and
+// checkEvents requires that each message reached its integration once, in order, and
 // that $disconnect was told how the connection ended.
 func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
 	gone := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect })
@@ -282,5 +284,6 @@ func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
 	return nil
 }
 
-// upgradeRequest is a request that RFC 6455 allows, with more header lines.
+// upgradeRequest returns a request that RFC 6455 allows, with additional header
+// lines.
 func upgradeRequest(lines ...string) string { return wiretest.Upgrade("/test", lines...) }

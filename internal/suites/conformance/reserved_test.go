@@ -6,8 +6,8 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// reservedBitCases set each combination of the bits in each kind of frame, after a
-// message that is good. Nothing behind the bad frame is answered.
+// reservedBitCases set each combination of the reserved bits in each kind of frame,
+// after a valid message. The server must answer nothing after the bad frame.
 func reservedBitCases() (cases []testCase) {
 	for bits := 1; bits <= 7; bits++ {
 		for n, bad := range []struct {
@@ -38,8 +38,8 @@ func reservedBitCases() (cases []testCase) {
 	return cases
 }
 
-// opcodeCases use each opcode that means nothing: 4.1 those of data, 4.2 those of
-// control frames.
+// opcodeCases use each opcode that has no meaning: group 4.1 the data opcodes, group
+// 4.2 the control opcodes.
 func opcodeCases() (cases []testCase) {
 	for n := range 5 {
 		cases = append(cases, unknownOpcode(fmt.Sprintf("4.1.%d", n+1), byte(3+n))...)

@@ -34,8 +34,8 @@ type sequences struct {
 	sequences []string
 }
 
-// utf8Sequences are the classes of Autobahn's list, most of which is Markus Kuhn's
-// UTF-8 decoder stress test.
+// utf8Sequences are the classes of Autobahn's list. Most of them come from Markus
+// Kuhn's UTF-8 decoder stress test.
 func utf8Sequences() []sequences {
 	return []sequences{
 		{"6.5", "valid", true, []string{"hello$world", "hello¢world", "hello€world", "hello𤭢world", kosme}},
@@ -69,7 +69,7 @@ func utf8Sequences() []sequences {
 	}
 }
 
-// continuationBytes are two to six of them, and all.
+// continuationBytes are runs of two to six continuation bytes, and all of them.
 func continuationBytes() (all []string) {
 	for n := 2; n <= 6; n++ {
 		all = append(all, strings.Repeat("\x80\xbf", 3)[:n])
@@ -89,8 +89,8 @@ func firstBytes(from, to int) string {
 	return b.String()
 }
 
-// truncated are the lowest and the highest of each length from two to six bytes,
-// without their last.
+// truncated are the first and the last sequence of each length from two to six bytes,
+// without the last byte.
 func truncated() []string {
 	return []string{
 		"\xc0", "\xe0\x80", "\xf0\x80\x80", "\xf8\x80\x80\x80", "\xfc\x80\x80\x80\x80",
@@ -98,7 +98,7 @@ func truncated() []string {
 	}
 }
 
-// noncharacters are the last two code points of each plane, which are valid.
+// noncharacters are the last two code points of each plane. They are valid.
 func noncharacters() (all []string) {
 	for plane := rune(0); plane <= 0x10; plane++ {
 		all = append(all, string(plane<<16|0xfffe), string(plane<<16|0xffff))
@@ -106,7 +106,8 @@ func noncharacters() (all []string) {
 	return all
 }
 
-// prefixCase is the first n bytes of kosme: UTF-8 where no character is cut.
+// prefixCase sends the first n bytes of kosme, which are valid UTF-8 if no character
+// is cut.
 func prefixCase(n int) testCase {
 	c := testCase{id: fmt.Sprintf("6.6.%d", n), title: fmt.Sprintf("the first %d bytes of a Greek word", n)}
 	switch n {
@@ -152,7 +153,8 @@ func utf8FragmentCases() []testCase {
 	}, failFastCases(kosme, bad)...)
 }
 
-// cutEverywhere sends s in two fragments, cut at each of its bytes in turn.
+// cutEverywhere sends s in two fragments, again and again, cut after each of its
+// bytes.
 func cutEverywhere(s string) (steps []step) {
 	for n := range len(s) + 1 {
 		steps = append(steps, sends(join(begin(s[:n]), last(s[n:])), echo(s)))
@@ -160,18 +162,18 @@ func cutEverywhere(s string) (steps []step) {
 	return steps
 }
 
-// failFastCases stop sending once it is clear that the text is not UTF-8: in two
-// cases between fragments, in two within a frame.
+// failFastCases stop sending as soon as it is clear that the text is not UTF-8: two
+// of them between fragments, two within a frame.
 func failFastCases(good, bad string) []testCase {
 	const rest = "edited"
-	// A ping is answered: the connection lives on. Then the message ends.
+	// The ping is answered, so the connection is still open. Then the message ends.
 	betweenFragments := func(left string) func(*testCase) {
 		return func(c *testCase) {
 			c.steps = append(append([]step{}, c.steps...), sends(ping("alive"), ponged("alive")), sends(last(left)))
 		}
 	}
 	whole := text(good + bad + rest)
-	head := len(whole) - len(rest) - len(bad) // bytes before the first that is bad
+	head := len(whole) - len(rest) - len(bad) // bytes before the first bad one
 	withinFrame := func(n int) testCase {
 		return testCase{
 			steps: []step{{send: whole[:head], quiet: true}, {send: whole[head:n]}}, end: fails(1007),

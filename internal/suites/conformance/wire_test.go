@@ -6,19 +6,20 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// The words of the scripts: what a client sends.
+// The frames that clients send in the cases.
 
-// rsv returns the reserved bits of the number n, of which RSV1 is 4.
+// rsv returns the first byte's reserved bits for the number n; RSV1 is 4.
 func rsv(n int) byte { return byte(n) << 4 }
 
 func client(first byte, payload string) []byte { return wiretest.Frame(first, payload) }
 
-// masked encodes a frame whose header announces length, whatever payload has.
+// masked encodes a frame whose header announces length, whatever the size of payload.
 func masked(first byte, length int, key, payload string) []byte {
 	return wiretest.OddFrame{First: first, Length: uint64(length), Key: key, Payload: payload}.Bytes()
 }
 
-// length16 and length64 encode the length in more bytes than client may.
+// length16 and length64 encode the length in more bytes than necessary, which clients
+// must not do.
 func length16(first byte, payload string) []byte {
 	return wiretest.OddFrame{First: first, Length: uint64(len(payload)), LengthSize: 2, Key: wiretest.MaskKey, Payload: payload}.Bytes()
 }
@@ -27,7 +28,7 @@ func length64(first byte, announced uint64, payload string) []byte {
 	return wiretest.OddFrame{First: first, Length: announced, LengthSize: 8, Key: wiretest.MaskKey, Payload: payload}.Bytes()
 }
 
-// unmasked encodes a short frame as only a server may.
+// unmasked encodes a short frame without a mask, as only a server may send it.
 func unmasked(first byte, payload string) []byte {
 	return wiretest.OddFrame{First: first, Length: uint64(len(payload)), Unmasked: true, Payload: payload}.Bytes()
 }
@@ -36,7 +37,7 @@ func text(payload string) []byte { return client(wiretest.Text, payload) }
 func ping(payload string) []byte { return client(wiretest.Ping, payload) }
 func pong(payload string) []byte { return client(wiretest.Pong, payload) }
 
-// begin, next and last are the fragments of a text.
+// begin, next and last return the fragments of a text.
 func begin(payload string) []byte { return client(wiretest.TextBegin, payload) }
 func next(payload string) []byte  { return client(wiretest.Next, payload) }
 func last(payload string) []byte  { return client(wiretest.Last, payload) }

@@ -12,23 +12,23 @@ import (
 
 // Conn is the client's end of a connection. One goroutine reads, any number write.
 type Conn struct {
-	net.Conn // Read of it is hidden: it would miss what is buffered
+	net.Conn // its Read is hidden, because it would miss what br has buffered
 
 	br       *bufio.Reader
-	partial  []byte // of the message under way
-	frames   int    // of it
+	partial  []byte // payload of the current message so far
+	frames   int    // frames of the current message so far
 	sawClose bool
 }
 
-// NewConn returns a client over nc, which it reads through a small buffer.
+// NewConn returns a client on nc. It reads through a small buffer.
 func NewConn(nc net.Conn) *Conn {
 	return &Conn{Conn: nc, br: bufio.NewReaderSize(nc, 1<<10)}
 }
 
-// Read reads what follows the last frame or answer that was read.
+// Read reads the bytes after the last frame or answer that was read.
 func (c *Conn) Read(b []byte) (int, error) { return c.br.Read(b) }
 
-// Peek waits for a byte and does not take it.
+// Peek waits for a byte, but does not read it.
 func (c *Conn) Peek() error {
 	_, err := c.br.Peek(1)
 	return err
@@ -40,29 +40,29 @@ func (c *Conn) Send(first byte, payload string) error {
 	return err
 }
 
-// SendAhead writes texts in one go, beside what is read meanwhile. The channel
-// has the outcome.
+// SendAhead writes texts in one write while the caller reads. The result is sent on
+// the channel.
 func (c *Conn) SendAhead(messages ...string) <-chan error {
 	var all []byte
 	for _, m := range messages {
 		all = append(all, Frame(Text, m)...)
 	}
 	failed := make(chan error, 1)
-	go func() { // ends when all is written, or with the connection
+	go func() { // ends when everything is written, or with the connection
 		_, err := c.Write(all)
 		failed <- err
 	}()
 	return failed
 }
 
-// longest is the longest frame that a test of the gateway can expect.
+// longest is the longest frame that a test expects from the gateway.
 const longest = 1 << 30
 
 // ReadFrame reads a frame and checks what RFC 6455, sections 5.1 to 5.5, requires of
-// one by itself. The error is io.EOF where the stream ends between two frames.
+// a single frame. The error is io.EOF if the stream ends between two frames.
 func (c *Conn) ReadFrame() (first byte, payload []byte, err error) {
 	if c.sawClose {
-		return 0, nil, errors.New("a frame is read after the server's Close frame: use ReadEnd")
+		return 0, nil, errors.New("reading a frame after the server's Close frame: use ReadEnd")
 	}
 	var head [2]byte
 	if _, err := io.ReadFull(c.br, head[:]); err != nil {
@@ -93,7 +93,7 @@ func checkHead(head [2]byte) error {
 	case head[1]&maskBit != 0:
 		return errors.New("the server's frame is masked")
 	case op > OpText && op < OpClose || op > OpPong:
-		return fmt.Errorf("opcode %#x, which is not the gateway's to send", op)
+		return fmt.Errorf("opcode %#x, which the gateway must not send", op)
 	case op >= OpClose && (head[0]&Fin == 0 || head[1] > 125):
 		return errors.New("control frame in fragments or above 125 bytes")
 	}
@@ -120,7 +120,8 @@ func (c *Conn) readLength(short byte) (uint64, error) {
 	return length, nil
 }
 
-// unexpected is err, but for the end of a stream that had more to come.
+// unexpected returns io.ErrUnexpectedEOF for io.EOF, because more bytes were
+// announced, and any other err as it is.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -128,7 +129,8 @@ func unexpected(err error) error {
 	return err
 }
 
-// checkClose requires a code that may be sent and a reason in UTF-8, or nothing.
+// checkClose requires a code that may be sent and a valid UTF-8 reason, or an empty
+// payload.
 func checkClose(payload []byte) error {
 	if len(payload) == 0 {
 		return nil
@@ -143,14 +145,14 @@ func checkClose(payload []byte) error {
 	return nil
 }
 
-// Message is a whole message or a control frame.
+// Message is a complete message or a control frame.
 type Message struct {
 	Op      byte
 	Payload string
-	Frames  int // in which it came
+	Frames  int // how many frames it had
 }
 
-// String says what it is, its payload shortened.
+// String describes the message with a shortened payload.
 func (m Message) String() string {
 	payload := fmt.Sprintf("%.40q", m.Payload)
 	if len(m.Payload) > 40 {
@@ -159,8 +161,8 @@ func (m Message) String() string {
 	return fmt.Sprintf("frame with opcode %#x: %s", m.Op, payload)
 }
 
-// ReadMessage reads the next whole message, or a control frame before its end. It
-// checks the order of fragments and that a text is UTF-8.
+// ReadMessage reads the next complete message, or a control frame that comes before
+// its end. It checks the order of fragments, and that a text is UTF-8.
 func (c *Conn) ReadMessage() (Message, error) {
 	for {
 		first, payload, err := c.ReadFrame()

@@ -1,7 +1,7 @@
-// Package wiretest is the WebSocket client of the tests that look at bytes. A
-// [Conn] writes what it is told to, right or wrong, and does nothing by itself: it
-// answers no ping and no Close frame. What it reads it checks against RFC 6455. A
-// [Peer] is a Conn that fails its test.
+// Package wiretest has the WebSocket client for tests that look at bytes. A [Conn]
+// writes what the test tells it to, valid or not. It does nothing on its own: it
+// answers no Ping and no Close frame. It checks what it reads against RFC 6455. A
+// [Peer] is a Conn that fails its test on an error.
 package wiretest
 
 import (
@@ -37,8 +37,8 @@ const (
 // MaskKey is the key of the example in RFC 6455, section 5.7.
 const MaskKey = "\x37\xfa\x21\x3d"
 
-// Frame returns a frame as a client has to send it: masked, its length in as few
-// bytes as it needs.
+// Frame returns a frame as a client must send it: masked, with the length in as few
+// bytes as possible.
 func Frame(first byte, payload string) []byte {
 	return OddFrame{First: first, Length: uint64(len(payload)), Key: MaskKey, Payload: payload}.Bytes()
 }
@@ -48,8 +48,8 @@ func AppendFrame(dst []byte, first byte, payload []byte) []byte {
 	return appendMasked(appendHeader(dst, first, uint64(len(payload)), 0), MaskKey, payload)
 }
 
-// Header returns the header of a frame that announces length bytes. Its mask key
-// is zero, so the payload follows as it is.
+// Header returns the header of a frame that announces length bytes. Its mask key is
+// zero, so the payload can follow unchanged.
 func Header(first byte, length uint64) []byte {
 	return append(appendHeader(nil, first, length, 0), 0, 0, 0, 0)
 }
@@ -65,10 +65,10 @@ func Fragments(payload string, size int) []byte {
 	return append(b, Frame(Fin|first, payload)...)
 }
 
-// NoStatus is the code that [ParseClose] returns for a Close frame without one.
+// NoStatus is the code that [ParseClose] returns for a Close frame without a code.
 const NoStatus = 1005
 
-// CloseFrame returns a Close frame with a code, whether it may be sent or not.
+// CloseFrame returns a Close frame with any code, also one that must not be sent.
 func CloseFrame(code int, reason string) []byte { return Frame(Close, ClosePayload(code, reason)) }
 
 // ClosePayload returns the payload of a Close frame.
@@ -84,17 +84,17 @@ func ParseClose[T ~string | ~[]byte](payload T) (code int, reason string) {
 	return int(payload[0])<<8 | int(payload[1]), string(payload[2:])
 }
 
-// OddFrame is a frame that need not be right.
+// OddFrame is a frame that may be invalid.
 type OddFrame struct {
 	First      byte   // Fin, reserved bits and opcode
-	Length     uint64 // announced, whatever Payload has
-	LengthSize int    // bytes of the extended length, 2 or 8; 0: as few as Length needs, which may be none
-	Unmasked   bool   // as only a server may
+	Length     uint64 // announced, whatever the size of Payload
+	LengthSize int    // bytes of the extended length, 2 or 8; 0: as few as Length needs
+	Unmasked   bool   // as only a server may send it
 	Key        string // four bytes, unless Unmasked
-	Payload    string // not masked yet
+	Payload    string // before masking
 }
 
-// Bytes returns the frame as it is sent.
+// Bytes returns the encoded frame.
 func (f OddFrame) Bytes() []byte {
 	b := appendHeader(make([]byte, 0, 14+len(f.Payload)), f.First, f.Length, f.LengthSize)
 	if f.Unmasked {

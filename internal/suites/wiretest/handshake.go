@@ -17,8 +17,7 @@ const (
 	SampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// Fields returns the header lines that an upgrade request needs, without their
-// ends.
+// Fields returns the header lines that an upgrade request needs, without line breaks.
 func Fields() []string {
 	return []string{
 		"Host: gateway.test", "Connection: Upgrade", "Upgrade: websocket",
@@ -26,24 +25,25 @@ func Fields() []string {
 	}
 }
 
-// Upgrade returns an upgrade request for a target such as "/test?a=b", with more
-// header lines.
+// Upgrade returns an upgrade request for a target such as "/test?a=b", with
+// additional header lines.
 func Upgrade(target string, fields ...string) string {
 	return Request("GET "+target+" HTTP/1.1", append(Fields(), fields...)...)
 }
 
-// Request returns a request of a first line and header lines, without a body.
+// Request returns a request with this first line and these header lines, without a
+// body.
 func Request(line string, fields ...string) string {
 	return line + "\r\n" + strings.Join(append(fields, "", ""), "\r\n")
 }
 
 var statusLine = regexp.MustCompile(`^HTTP/1\.[01] ([1-5]\d\d) `)
 
-// Answer is a response as it came: net/http would not show all of it.
+// Answer is a response exactly as it came; net/http would hide a part of it.
 type Answer struct {
 	Line   string   // the status line
-	Status int      // of it
-	Fields []string // the header's lines, in order
+	Status int      // the status code in Line
+	Fields []string // the header lines, in order
 	Body   string
 }
 
@@ -98,7 +98,7 @@ func (c *Conn) ReadHead() (a Answer, err error) {
 
 // readBody reads what RFC 9112, section 6.3, says is the body.
 func (c *Conn) readBody(a Answer) (string, error) {
-	var body io.Reader = c.br // to its end, unless the header says more
+	var body io.Reader = c.br // to the end of the stream, unless the header says otherwise
 	length := a.Get("Content-Length")
 	chunked := a.Get("Transfer-Encoding") == "chunked"
 	switch {
@@ -115,12 +115,12 @@ func (c *Conn) readBody(a Answer) (string, error) {
 	}
 	b, err := io.ReadAll(body)
 	if err == nil && chunked {
-		_, err = textproto.NewReader(c.br).ReadLine() // behind the last chunk
+		_, err = textproto.NewReader(c.br).ReadLine() // the line after the last chunk
 	}
 	return string(b), err
 }
 
-// Names returns the names of the fields, spelt as they came.
+// Names returns the names of the fields, spelled as they came.
 func (a Answer) Names() []string {
 	names := make([]string, len(a.Fields))
 	for n, f := range a.Fields {
@@ -129,7 +129,8 @@ func (a Answer) Names() []string {
 	return names
 }
 
-// Get returns the value of the field that is spelt exactly so, "" if there is none.
+// Get returns the value of the field whose name is spelled exactly so, or "" if there
+// is none.
 func (a Answer) Get(name string) string {
 	for _, f := range a.Fields {
 		if v, ok := strings.CutPrefix(f, name+": "); ok {
@@ -139,7 +140,8 @@ func (a Answer) Get(name string) string {
 	return ""
 }
 
-// Values returns the values of the fields of a name, however it is spelt.
+// Values returns the values of all fields with this name, in any spelling of upper
+// and lower case.
 func (a Answer) Values(name string) (values []string) {
 	for _, f := range a.Fields {
 		if n, v, _ := strings.Cut(f, ":"); strings.EqualFold(n, name) {

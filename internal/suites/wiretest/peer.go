@@ -10,22 +10,23 @@ import (
 	"time"
 )
 
-// Peer is a Conn whose methods fail the test. It is for the test's own goroutine.
+// Peer is a Conn whose methods fail the test on an error. Use it on the test's own
+// goroutine.
 type Peer struct {
 	*Conn
 
 	tb testing.TB
 }
 
-// New returns a client over nc, which the test closes at its end.
+// New returns a client on nc. nc is closed at the end of the test.
 func New(tb testing.TB, nc net.Conn) *Peer {
 	tb.Helper()
 	tb.Cleanup(func() { _ = nc.Close() })
 	return &Peer{NewConn(nc), tb}
 }
 
-// Dial connects to the server that all requests of client go to, as the one of
-// gatewaytest.Server.HTTPClient, with or without a network.
+// Dial connects to the server behind client, which sends all requests to one server,
+// such as gatewaytest.Server.HTTPClient; with or without a network.
 func Dial(tb testing.TB, client *http.Client) *Peer {
 	tb.Helper()
 	transport, ok := client.Transport.(*http.Transport)
@@ -45,11 +46,11 @@ func Serve(tb testing.TB, h http.Handler) *Peer {
 	return Sockets()["tcp"](tb, h)
 }
 
-// patience is how long a client over a network waits for anything.
+// patience bounds every wait of a client over a network.
 const patience = time.Minute
 
-// Sockets are the transports of a server, to which it writes in different ways.
-// Each serves a handler and connects to it.
+// Sockets are the kinds of transport. The gateway writes to each in a different way.
+// Each func serves a handler and connects to it.
 func Sockets() map[string]func(testing.TB, http.Handler) *Peer {
 	return map[string]func(testing.TB, http.Handler) *Peer{
 		"tcp": func(tb testing.TB, h http.Handler) *Peer {
@@ -62,7 +63,7 @@ func Sockets() map[string]func(testing.TB, http.Handler) *Peer {
 			tb.Helper()
 			srv := httptest.NewTLSServer(h)
 			tb.Cleanup(srv.Close)
-			return dial(tb, &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}, srv.Listener.Addr()) //nolint:gosec // to ourselves
+			return dial(tb, &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}, srv.Listener.Addr()) //nolint:gosec // the server is the test's own
 		},
 		"unix": func(tb testing.TB, h http.Handler) *Peer {
 			tb.Helper()
@@ -102,7 +103,7 @@ func (p *Peer) check(err error) {
 	}
 }
 
-// MustOpen upgrades at /test, with more header lines, and returns the 101.
+// MustOpen upgrades at /test, with additional header lines, and returns the 101.
 func (p *Peer) MustOpen(fields ...string) Answer {
 	p.tb.Helper()
 	a := p.MustAsk(Upgrade("/test", fields...))
@@ -146,7 +147,7 @@ func (p *Peer) MustSend(first byte, payload string) {
 	p.check(p.Send(first, payload))
 }
 
-// Receive returns the next message, which has to be the next that comes.
+// Receive returns the next message. It fails the test if something else comes first.
 func (p *Peer) Receive() string {
 	p.tb.Helper()
 	m := p.ReceiveAny()
@@ -164,7 +165,7 @@ func (p *Peer) ReceiveAny() Message {
 	return m
 }
 
-// Expect requires that a message or control frame comes next.
+// Expect requires that this message or control frame comes next.
 func (p *Peer) Expect(op byte, payload string) {
 	p.tb.Helper()
 	if m := p.ReceiveAny(); m.Op != op || m.Payload != payload {
@@ -172,7 +173,7 @@ func (p *Peer) Expect(op byte, payload string) {
 	}
 }
 
-// ReceiveClose returns what the Close frame has that comes next.
+// ReceiveClose returns the code and reason of the Close frame that must come next.
 func (p *Peer) ReceiveClose() (code int, reason string) {
 	p.tb.Helper()
 	m := p.ReceiveAny()
@@ -182,7 +183,7 @@ func (p *Peer) ReceiveClose() (code int, reason string) {
 	return ParseClose(m.Payload)
 }
 
-// ExpectClose requires that a Close frame comes next.
+// ExpectClose requires that this Close frame comes next.
 func (p *Peer) ExpectClose(code int, reason string) {
 	p.tb.Helper()
 	if got, why := p.ReceiveClose(); got != code || why != reason {

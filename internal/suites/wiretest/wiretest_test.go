@@ -13,13 +13,14 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// The frames of RFC 6455, section 5.7, and lengths around the borders.
+// The frames of RFC 6455, section 5.7, and lengths around the limits of each
+// encoding.
 func TestFrame(t *testing.T) {
 	t.Parallel()
 	long, longer := strings.Repeat("x", 1<<16-1), strings.Repeat("x", 1<<16)
 	for name, tc := range map[string]struct {
 		frame  []byte
-		header string // expected; of the frames whose payload is not written out
+		header string // expected, if the whole frame is not written out
 		length int
 	}{
 		"a masked text of the RFC":        {wiretest.Frame(wiretest.Text, "Hello"), "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11},
@@ -59,7 +60,7 @@ func TestParseClose(t *testing.T) {
 func served(t *testing.T, text string) *wiretest.Peer {
 	t.Helper()
 	client, server := net.Pipe()
-	go func() { // ends when all is read, or with the client
+	go func() { // ends when everything is read, or with the client
 		_, _ = io.WriteString(server, text)
 		_ = server.Close()
 	}()
@@ -84,7 +85,7 @@ func TestConn_ReadMessage(t *testing.T) {
 	p.ExpectEnd()
 }
 
-// What no server may send is an error that says so.
+// ReadMessage returns an error that explains what a server must not send.
 func TestConn_ReadMessage_errors(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ sent, want string }{
@@ -187,7 +188,7 @@ func TestAnswer_fields(t *testing.T) {
 	require.Empty(t, a.Values("d"))
 }
 
-// Every kind of socket serves the handler, and the request has the lines asked for.
+// Every kind of socket serves the handler, and the request has the expected lines.
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	for name, connect := range wiretest.Sockets() {
@@ -211,7 +212,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// hijacked answers with text, a 101 before all, and then reads to the end.
+// hijacked answers with a 101 and text, and then reads to the end.
 func hijacked(text string, read chan<- string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		nc, rw, err := http.NewResponseController(w).Hijack()
@@ -242,20 +243,20 @@ func TestPeer(t *testing.T) {
 	p.ExpectEnd()
 }
 
-// failing is a test that notes that it failed.
+// failing is a test that records that it failed.
 type failing struct {
 	testing.TB
 	failed bool
 }
 
-// failure is what ends a failing test.
+// failure is the panic value that ends a failing test.
 type failure struct{}
 
 func (f *failing) Helper()               {}
 func (f *failing) Fatal(...any)          { f.failed = true; panic(failure{}) }
 func (f *failing) Fatalf(string, ...any) { f.failed = true; panic(failure{}) }
 
-// A Peer fails its test where what comes is something else.
+// A Peer fails its test if something unexpected comes.
 func TestPeer_fails(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
