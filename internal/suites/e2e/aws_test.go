@@ -24,7 +24,7 @@ import (
 	"example.com/gateway/sigv4"
 )
 
-// neverIssued returns an ID that differs from an issued one in its first character.
+// neverIssued returns an ID that differs from an issued ID in its first character.
 func neverIssued(connectionID string) string {
 	if connectionID[0] == 'A' {
 		return "B" + connectionID[1:]
@@ -32,7 +32,7 @@ func neverIssued(connectionID string) string {
 	return "A" + connectionID[1:]
 }
 
-// connectionJSON is what get-connection shows.
+// connectionJSON is the output of get-connection.
 type connectionJSON struct {
 	ConnectedAt  time.Time `json:"connectedAt"`
 	LastActiveAt time.Time `json:"lastActiveAt"`
@@ -49,17 +49,17 @@ func (c connectionJSON) require(t *testing.T, since time.Time) {
 	require.WithinRange(t, c.LastActiveAt, c.ConnectedAt, time.Now())
 }
 
-// The keys of the callers.
+// The access keys of the callers.
 const (
 	awsSecret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 	awsToken  = "a-session-token/+=0123456789"
-	allowed   = "AKIDALLOWED"   // may do all
-	temporary = "ASIATEMPORARY" // likewise, with awsToken
+	allowed   = "AKIDALLOWED"   // may do everything
+	temporary = "ASIATEMPORARY" // may do everything, with awsToken
 	denied    = "AKIDDENIED"    // may do nothing
 )
 
-// awsServer is a gateway whose management API only takes signatures, and who
-// notes how it answers.
+// awsServer is a gateway whose management API requires a signature. It records its
+// answers.
 type awsServer struct {
 	gw  *gateway.Gateway
 	url string
@@ -67,7 +67,7 @@ type awsServer struct {
 	mu       sync.Mutex // guards the fields below
 	clock    time.Duration
 	statuses []int
-	onceFull func() // runs before the next 429 goes out
+	onceFull func() // runs before the next 429 is sent
 }
 
 func startAWSServer(t *testing.T) *awsServer {
@@ -101,8 +101,8 @@ func startAWSServer(t *testing.T) *awsServer {
 	return s
 }
 
-// smallBuffers is a listener of sockets that take little for a client that does
-// not read, so that its queue is full when it looks so.
+// smallBuffers is a listener whose sockets have small buffers, so that the queue of a
+// client that does not read fills soon.
 type smallBuffers struct{ net.Listener }
 
 const socketBuffer = 8 << 10
@@ -115,7 +115,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return nc, err
 }
 
-// dialSmall is the other end of that.
+// dialSmall connects the client's end with a small buffer.
 func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
 	nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if tcp, ok := nc.(*net.TCPConn); ok {
@@ -165,7 +165,7 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// now is the server's clock, which can be wrong.
+// now is the server's clock, which may be wrong.
 func (s *awsServer) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +178,7 @@ func (s *awsServer) setClock(wrong time.Duration) {
 	s.clock = wrong
 }
 
-// taken returns how the calls since the last taken were answered: one entry for
-// each attempt.
+// taken returns the statuses of the calls since the last taken, one for each attempt.
 func (s *awsServer) taken() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +187,7 @@ func (s *awsServer) taken() []int {
 	return statuses
 }
 
-// awsPeer is a client of the gateway's sockets.
+// awsPeer is a WebSocket client of the gateway.
 type awsPeer struct {
 	ws *wsconn.Client
 	id string
@@ -202,7 +201,7 @@ func (s *awsServer) dial(t *testing.T) *awsPeer {
 	}
 	p := &awsPeer{}
 	var err error
-	p.ws, _, err = wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/prod", wsconn.DialOptions{DialContext: dialSmall}) //nolint:bodyclose // held in memory
+	p.ws, _, err = wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/prod", wsconn.DialOptions{DialContext: dialSmall}) //nolint:bodyclose // the body is in memory
 	require.NoError(t, err)
 	t.Cleanup(p.ws.CloseNow)
 	for c := range s.gw.Connections() {
@@ -224,18 +223,18 @@ func (p *awsPeer) receive(t *testing.T) string {
 	return string(data)
 }
 
-// awsCase is one of the matrix: a call, and what comes of it.
+// awsCase is a call and its expected result.
 type awsCase struct {
 	name    string
-	call    awsCall // without endpoint and ID; the default key is the allowed one's
+	call    awsCall // without endpoint and ID; the default is the allowed key
 	prepare func(t *testing.T, s *awsServer, p *awsPeer, c *awsCall)
 	status  int    // of the answer
 	code    string // "": success
-	message string // that the error has among others
+	message string // a part of the error's message
 	after   func(t *testing.T, s *awsServer, p *awsPeer, o awsOutcome)
 }
 
-// noCode is what the clients call an error whose answer has no name.
+// noCode is what the clients report if the error in the answer has no name.
 const noCode = "no name"
 
 func noNames() map[string]string {
@@ -310,9 +309,8 @@ func awsCases() []awsCase {
 	}
 }
 
-// TestAWSClients is the matrix of docs/clients.md: the published clients, each
-// signing for real, and what their callers see. How often they try is counted at
-// the server.
+// TestAWSClients runs the matrix of docs/clients.md: the published clients, each with
+// its real signer, and what their callers see. The server counts how often they try.
 func TestAWSClients(t *testing.T) {
 	outside(t)
 	for name, startClient := range awsClients() {
@@ -341,7 +339,7 @@ func TestAWSClients(t *testing.T) {
 				if name != "AWS CLI" {
 					require.Equal(t, tt.status, o.Status, tt.name)
 				}
-				if !strings.HasPrefix(tt.name, "the clock") || name != "AWS SDK for JS, v3" { // which corrects its clock, and tries again
+				if !strings.HasPrefix(tt.name, "the clock") || name != "AWS SDK for JS, v3" { // that client corrects its clock, and tries again
 					require.Len(t, tried, 1, tt.name)
 				}
 				if tt.after != nil {
@@ -352,7 +350,7 @@ func TestAWSClients(t *testing.T) {
 	}
 }
 
-// expect returns the error's code for a client.
+// expect returns the expected error code for a client.
 func (c *awsCase) expect(client string) string {
 	if c.code == noCode {
 		return noNames()[client]
@@ -360,9 +358,9 @@ func (c *awsCase) expect(client string) string {
 	return c.code
 }
 
-// TestAWSClients_SlowReader lets a client's own retries meet a connection that
-// takes nothing: in vain, and until it takes something again. Then the message is
-// there once.
+// TestAWSClients_SlowReader tests a client's own retries while a connection takes no
+// bytes. At first all retries fail; then the connection takes bytes again, and the
+// message arrives once.
 func TestAWSClients_SlowReader(t *testing.T) {
 	testutil.NeedsLong(t)
 	outside(t)
@@ -373,7 +371,7 @@ func TestAWSClients_SlowReader(t *testing.T) {
 			client := startClient(t)
 			s := startAWSServer(t)
 			p := s.dial(t)
-			fill := make([]byte, 128<<10) // more than the sockets take
+			fill := make([]byte, 128<<10) // more than the sockets' buffers
 			for full := false; !full; {
 				full = errors.Is(s.gw.PostToConnection(t.Context(), p.id, fill), gateway.ErrLimitExceeded)
 			}
@@ -383,7 +381,7 @@ func TestAWSClients_SlowReader(t *testing.T) {
 			require.Equal(t, slices.Repeat([]int{429}, attempts[name]), s.taken())
 
 			received := make(chan string, 100)
-			s.onceFull = func() { // the peer reads all
+			s.onceFull = func() { // now the peer reads everything
 				go p.receiveAll(received)
 				s.postAnyhow(p.id, "there is room")
 				for text := range received {
@@ -414,7 +412,7 @@ func (p *awsPeer) receiveAll(into chan<- string) {
 	}
 }
 
-// postAnyhow posts as soon as there is room.
+// postAnyhow posts, again and again, until there is room.
 func (s *awsServer) postAnyhow(id, text string) {
 	for errors.Is(s.gw.PostToConnection(context.Background(), id, []byte(text)), gateway.ErrLimitExceeded) {
 		runtime.Gosched()

@@ -1,5 +1,5 @@
-// Drives Chromium for the Go tests: one request a line on stdin, one answer a
-// line on stdout, in order. It ends, browser included, when stdin does.
+// Controls Chromium for the Go tests: reads one request a line from stdin, writes one
+// answer a line to stdout, in order. Closes the browser and ends when stdin ends.
 //
 //   node browser.mjs <path of the browser> <folder for screenshots>
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 const pages = new Map();
-const problems = []; // what must not happen in any page
+const problems = []; // faults that no page may have
 
 const operations = {
   async open({ page: name, url, width, height, dark }) {
@@ -32,7 +32,7 @@ const operations = {
     page.on("pageerror", (error) => problems.push(`${name}: ${error.message}`));
     page.on("dialog", (dialog) => problems.push(`${name}: dialog ${dialog.message()}`) && dialog.dismiss());
     page.on("console", (message) => {
-      // A server that is away is part of the tests.
+      // Some tests stop the server.
       const expected = /WebSocket connection to .* failed/.test(message.text());
       if (["error", "warning"].includes(message.type()) && !expected) problems.push(`${name}: ${message.text()}`);
     });

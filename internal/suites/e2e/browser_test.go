@@ -16,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browser is a headless Chromium behind browser.mjs.
+// browser is a headless Chromium, controlled through browser.mjs.
 type browser struct {
 	*process
 	stdin   io.Writer
 	answers int    // how many have been read
-	prefix  string // of the names of screenshots
+	prefix  string // of the file names of screenshots
 }
 
-// startBrowser starts Chromium with a profile of its own, which goes with it.
+// startBrowser starts Chromium with a new profile, which is removed at the end.
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	node := findTool(t, "install Node.js 20 or newer", "node")
@@ -33,7 +33,7 @@ func startBrowser(t *testing.T) *browser {
 	folder := os.Getenv("GATEWAY_ARTIFACTS")
 	if folder == "" {
 		var err error
-		folder, err = os.MkdirTemp("", "gateway-e2e-") //nolint:usetesting // t.TempDir would remove what is there to be looked at
+		folder, err = os.MkdirTemp("", "gateway-e2e-") //nolint:usetesting // t.TempDir would remove files that somebody wants to look at
 		require.NoError(t, err)
 	}
 	require.NoError(t, os.MkdirAll(folder, 0o755))
@@ -41,11 +41,11 @@ func startBrowser(t *testing.T) *browser {
 	cmd := exec.CommandContext(t.Context(), node, "browser.mjs", chromium, folder)
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
-	cmd.Cancel = stdin.Close // it closes the browser and ends
+	cmd.Cancel = stdin.Close // then browser.mjs closes the browser and ends
 	return &browser{process: start(t, cmd), stdin: stdin}
 }
 
-// step is one request to browser.mjs, see its operations.
+// step is one request to browser.mjs; the operations are described there.
 type step struct {
 	Op       string `json:"op"`
 	Page     string `json:"page"`
@@ -66,7 +66,7 @@ func (b *browser) do(t *testing.T, s step) string {
 	return answer.Value
 }
 
-// tab is one page, of a user who shares nothing with the others.
+// tab is one page. Its user shares nothing with the other users.
 type tab struct {
 	browser *browser
 	name    string
@@ -80,7 +80,7 @@ func (b *browser) open(t *testing.T, name, url string, width, height int, dark b
 	return p
 }
 
-// What the tests look at and use, by the names that a screen reader tells.
+// What the tests look at and use, by the names that a screen reader reads out.
 const (
 	status     = `role=status`
 	alert      = `role=alert`
@@ -125,14 +125,14 @@ func (p *tab) get(t *testing.T, op, selector string) string {
 	return p.browser.do(t, step{Op: op, Page: p.name, Selector: selector})
 }
 
-// shot takes a screenshot, and makes sure that nothing sticks out sideways.
+// shot takes a screenshot, and checks that nothing is wider than the page.
 func (p *tab) shot(t *testing.T, file string) {
 	t.Helper()
 	p.browser.do(t, step{Op: "shot", Page: p.name, Text: p.browser.prefix + file})
 	require.Equal(t, "0", p.browser.do(t, step{Op: "overflow", Page: p.name}), "the page %s is wider than its window", p.name)
 }
 
-// join joins the room that all of them meet in.
+// join joins the room where all users meet.
 func (p *tab) join(t *testing.T, name string) {
 	t.Helper()
 	p.fill(t, nickname, name)
@@ -148,7 +148,7 @@ func (p *tab) say(t *testing.T, text string) {
 	p.see(t, messages, text)
 }
 
-// The same chat, whatever its backend is: Go funcs, an HTTP service in Python, a
+// The same chat with each of its backends: Go funcs, an HTTP service in Python, a
 // Lambda handler.
 func TestBrowser(t *testing.T) {
 	outside(t)
@@ -179,7 +179,7 @@ func testBrowser(t *testing.T, example string) {
 	cleo.shot(t, "3-welcome-narrow")
 	cleo.join(t, "Cleo de Mérode")
 
-	// They see each other, and what each writes.
+	// They see each other, and what each of them writes.
 	for _, p := range []*tab{ann, ben, cleo} {
 		for _, name := range []string{"Ann", "Ben", "Cleo de Mérode"} {
 			p.see(t, members, name)
@@ -199,7 +199,8 @@ func testBrowser(t *testing.T, example string) {
 		require.Equal(t, "4", p.get(t, "count", messages))
 	}
 
-	// A raw frame without a route is $default's; one that fails is answered by the gateway.
+	// A raw frame without a route goes to $default. The gateway answers one that
+	// fails.
 	ann.fill(t, rawFrame, `{"action": "dance"}`)
 	ann.click(t, sendFrame)
 	ann.see(t, frames, `{"type":"help"`)
@@ -208,7 +209,7 @@ func testBrowser(t *testing.T, example string) {
 	ann.see(t, alert, "Internal server error")
 	ann.see(t, alert, "Request ID ")
 
-	// The curl line of the page is the one that the server logs, and works.
+	// The curl command on the page is the one that the server logs, and it works.
 	address := regexp.MustCompile(`'(http://[^']+)'`).FindStringSubmatch(ann.get(t, "text", curl))
 	require.Len(t, address, 2)
 	chat.stderr.contains(t, "joined", address[0])
@@ -225,7 +226,7 @@ func testBrowser(t *testing.T, example string) {
 	cleo.click(t, "summary")
 	ann.click(t, dismiss)
 
-	// One closes the window, one leaves: the other sees both go.
+	// One user closes the window, another leaves: the third sees both go.
 	ben.get(t, "close", "")
 	ann.see(t, events, "Ben left")
 	ann.gone(t, members, "Ben")
@@ -237,7 +238,7 @@ func testBrowser(t *testing.T, example string) {
 	cleo.join(t, "Cleo")
 	ann.see(t, events, "Cleo joined")
 
-	// The server goes away and comes back; the pages find it and their room.
+	// The server stops and comes back; the pages connect again and enter their room.
 	require.Zero(t, chat.terminate(t))
 	ann.see(t, status, "Reconnecting")
 	ann.see(t, events, "Connection lost")
@@ -253,7 +254,7 @@ func testBrowser(t *testing.T, example string) {
 	cleo.see(t, messages, "written while away")
 	ann.shot(t, "9-back-light")
 
-	// The server may also throw a single connection out.
+	// The server may also close a single connection.
 	address = regexp.MustCompile(`'(http://[^']+)'`).FindStringSubmatch(ann.get(t, "text", curl))
 	require.Len(t, address, 2)
 	request(t, http.MethodDelete, address[1], "", http.StatusNoContent)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chatServer is a running examples/chat, or one of the examples that are the same
-// chat with another backend.
+// chatServer is a running examples/chat, or one of the examples with the same chat
+// and another backend.
 type chatServer struct {
 	*process
 	binary string
@@ -35,7 +35,7 @@ func startChat(t *testing.T, example string) *chatServer {
 	return startBinary(t, binary, "127.0.0.1:0")
 }
 
-// restart starts the same program on the same address once more.
+// restart starts the same program again on the same address.
 func (s *chatServer) restart(t *testing.T) *chatServer {
 	t.Helper()
 	return startBinary(t, s.binary, s.addr)
@@ -59,8 +59,8 @@ type socket struct {
 	connectionID string
 }
 
-// dial opens a connection with wscat, which sends frames and prints, a line
-// each, the messages it receives. The first frame asks for the connection ID.
+// dial opens a connection with wscat. wscat sends frames, and prints each message
+// that it receives as a line. The first frame asks for the connection ID.
 func (s *chatServer) dial(t *testing.T, frames ...string) *socket {
 	t.Helper()
 	node := findTool(t, "install Node.js 20 or newer", "node")

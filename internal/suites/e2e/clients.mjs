@@ -1,5 +1,5 @@
-// Calls @connections with the AWS SDK for JavaScript v3: one call a line on stdin,
-// one outcome a line on stdout, both JSON, as connections.py does.
+// Calls @connections with the AWS SDK for JavaScript v3. Reads one call a line from
+// stdin and writes one outcome a line to stdout, both as JSON, like connections.py.
 
 import { createInterface } from "node:readline";
 import * as api from "@aws-sdk/client-apigatewaymanagementapi";

@@ -29,14 +29,14 @@ type awsCall struct {
 
 // awsOutcome is what the caller sees.
 type awsOutcome struct {
-	Status     int             `json:"status"` // 0: the client does not say
+	Status     int             `json:"status"` // 0: the client does not report it
 	Class      string          `json:"class"`  // of the error, in the client's language
 	Code       string          `json:"code"`
 	Message    string          `json:"message"`
 	Connection *connectionJSON `json:"connection"`
 }
 
-// awsClient is one of the published clients, unmodified.
+// awsClient calls one of the published clients, unmodified.
 type awsClient func(t *testing.T, c awsCall) awsOutcome
 
 // awsClients returns how to start each of them.
@@ -49,7 +49,8 @@ func awsClients() map[string]func(t *testing.T) awsClient {
 	}
 }
 
-// awsEnvironment keeps the clients from any configuration and network but ours.
+// awsEnvironment returns an environment that keeps the clients from using any other
+// configuration or network.
 func awsEnvironment(t *testing.T, more ...string) []string {
 	t.Helper()
 	empty := t.TempDir() + "/none"
@@ -85,8 +86,8 @@ func startSDKForGo(t *testing.T) awsClient {
 	return startDriver(t, exec.CommandContext(t.Context(), binary))
 }
 
-// startDriver starts a program that takes a call a line and answers with an
-// outcome a line.
+// startDriver starts a program that reads a call a line and answers with an outcome a
+// line.
 func startDriver(t *testing.T, cmd *exec.Cmd) awsClient {
 	t.Helper()
 	cmd.Env = awsEnvironment(t)
@@ -102,7 +103,7 @@ func startDriver(t *testing.T, cmd *exec.Cmd) awsClient {
 	}
 }
 
-// cliError is how the AWS CLI prints an error of a service.
+// cliError matches the AWS CLI's output for an error of a service.
 var cliError = regexp.MustCompile(`An error occurred \(([^)]+)\) when calling the \w+ operation(?: \(reached max retries: \d+\))?: ?(?s)(.*)`)
 
 // startCLI returns the AWS CLI, which is started for each call.

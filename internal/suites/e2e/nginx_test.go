@@ -21,8 +21,8 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// nginxConfig serves the paths that the test's URIs have, and says where a request
-// that has left its place came to.
+// nginxConfig serves the paths in the test's URIs. For any other request, it reports
+// where that request went.
 const nginxConfig = `
 daemon off;
 master_process off;
@@ -46,24 +46,24 @@ http {
 }
 `
 
-// startNginx runs nginx, and returns its URL once it listens.
+// startNginx runs nginx. It returns nginx's URL once nginx listens.
 func startNginx(t *testing.T) string {
 	t.Helper()
 	path := findTool(t, "apt-get install nginx", "/usr/sbin/nginx", "nginx")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, l.Close()) // nginx has to bind the port itself
+	require.NoError(t, l.Close()) // nginx must bind the port itself
 	dir := t.TempDir()
 	config := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, l.Addr()), 0o600))
 	cmd := exec.CommandContext(t.Context(), path, "-e", "stderr", "-p", dir, "-c", config)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	start(t, cmd).stderr.contains(t, "event method") // which it tells after it has bound the port
+	start(t, cmd).stderr.contains(t, "event method") // nginx logs this after it has bound the port
 	return "http://" + l.Addr().String()
 }
 
-// hostileValues are values of a client that would like to be elsewhere, and random
-// ones of the same pieces.
+// hostileValues are values of a client that tries to reach another place, and random
+// values made of the same pieces.
 func hostileValues() []string {
 	values := []string{
 		"7", "x", "..", ".", "...", "../admin", "../../admin", "/admin", "a/b", "//", `..\admin`, `\`, "%2e%2e", "%2E", "%2F", "%5c", "..%2fadmin", "%252e", "..;", ".;x=1", "..%00", "\x00", "a\x00/..",
@@ -81,8 +81,8 @@ func hostileValues() []string {
 	return values
 }
 
-// A real server sees each value of a client in the segment or parameter that the URI
-// of the integration has it in, or no request at all.
+// A real server sees each value of a client in the segment or parameter where the URI
+// of the integration has it, or the server gets no request at all.
 func TestNginx_ClientValuesStayInPlace(t *testing.T) {
 	outside(t)
 	server := startNginx(t)

@@ -1,5 +1,5 @@
-// Opens a WebSocket with a URL or headers that a published signer made: one call a
-// line on stdin, one outcome a line on stdout, both JSON.
+// Opens a WebSocket with a URL or headers that a published signer made. Reads one
+// call a line from stdin and writes one outcome a line to stdout, both as JSON.
 
 import { createInterface } from "node:readline";
 import { Signer } from "@aws-amplify/core/internals/utils";
@@ -9,7 +9,7 @@ import WebSocket from "ws";
 
 const scope = { service: "execute-api", region: "us-east-1" };
 
-// The signers return what to open.
+// Each signer returns what to open.
 const signers = {
   "aws4fetch, query": async (call) => {
     const signed = await new AwsV4Signer({ ...call, ...scope, signQuery: true }).sign();

@@ -18,8 +18,8 @@ import (
 	"example.com/gateway/sigv4"
 )
 
-// startConnectServer returns the URL of a gateway whose $connect wants a signature.
-// Its route "room" answers with the room that the query of the upgrade named.
+// startConnectServer returns the URL of a gateway whose $connect requires a
+// signature. Its route "room" answers with the room in the query of the upgrade.
 func startConnectServer(t *testing.T) string {
 	t.Helper()
 	session := sigv4.Key{SecretAccessKey: awsSecret, SessionToken: awsToken}
@@ -50,8 +50,8 @@ func startConnectServer(t *testing.T) string {
 	return strings.Replace(server.URL, "http", "ws", 1) + "/prod"
 }
 
-// The signers that browsers and programs use open a WebSocket whose $connect has
-// authorization AWS_IAM, with what they make: none of them writes X-Amz-Expires,
+// Browsers and programs open a WebSocket with the URLs and headers of these signers,
+// on a $connect with AWS_IAM authorization. None of the signers writes X-Amz-Expires,
 // and some write a blank as "+" and sign it as "%20".
 func TestPresigned(t *testing.T) {
 	outside(t)

@@ -18,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a single expectation may take to come true.
+// patience is how long a test waits for each single thing that it expects.
 const patience = 15 * time.Second
 
-// missing ends the test for want of a tool: a failure where all tools have to
-// be there, else a skip that says how to get it.
+// missing ends the test because a tool is missing: with a failure if all tools must
+// be there, else with a skip that says how to install the tool.
 func missing(t *testing.T, tool, install string) {
 	t.Helper()
 	if os.Getenv("GATEWAY_E2E") == "1" {
@@ -31,8 +31,8 @@ func missing(t *testing.T, tool, install string) {
 	t.Skipf("%s is missing: %s", tool, install)
 }
 
-// outside marks a test that starts programs other than ours: none for -short,
-// unless GATEWAY_E2E=1 asks for all of them.
+// outside marks a test that starts programs that are not ours. With -short such a
+// test is skipped, unless GATEWAY_E2E=1 asks for all tests.
 func outside(t *testing.T) {
 	t.Helper()
 	if testing.Short() && os.Getenv("GATEWAY_E2E") != "1" {
@@ -41,7 +41,7 @@ func outside(t *testing.T) {
 	t.Parallel()
 }
 
-// findTool returns the first of candidates that is there, as a path or by PATH.
+// findTool returns the first of candidates that exists, as a path or on PATH.
 func findTool(t *testing.T, install string, candidates ...string) string {
 	t.Helper()
 	for _, c := range candidates {
@@ -53,7 +53,7 @@ func findTool(t *testing.T, install string, candidates ...string) string {
 	return ""
 }
 
-// findModule returns the path of a file that npm installs beside this one.
+// findModule returns the path of a file that npm has installed beside this file.
 func findModule(t *testing.T, file string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("node_modules", file))
@@ -72,8 +72,8 @@ type process struct {
 	ended  chan struct{} // closed when the program has ended and been waited for
 }
 
-// start runs cmd. At the end of the test the program gets its chance to end by
-// itself through cmd.Cancel, is killed where it does not, and waited for.
+// start runs cmd. At the end of the test, cmd.Cancel asks the program to end; if it
+// does not, it is killed. Then start's cleanup waits for it.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
@@ -81,13 +81,13 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	cmd.WaitDelay = 5 * time.Second
 	require.NoError(t, cmd.Start())
 	var wg sync.WaitGroup
-	wg.Go(func() { // until the program ends, which the end of the test brings about
+	wg.Go(func() { // until the program ends, at the latest with the test
 		defer close(p.ended)
 		_ = cmd.Wait() // the exit status is in cmd.ProcessState
 		p.stdout.end()
 		p.stderr.end()
 	})
-	t.Cleanup(func() { // the context of the test, and so of cmd, has ended by now
+	t.Cleanup(func() { // the test's context, and so cmd's, has ended by now
 		wg.Wait()
 		if t.Failed() {
 			t.Logf("%s wrote:\n%s%s", filepath.Base(cmd.Path), p.stdout, p.stderr)
@@ -125,7 +125,7 @@ func (p *process) line(t *testing.T, index int) string {
 	return found
 }
 
-// next is the line of stdout after the read ones, which it then counts among them.
+// next returns the line of stdout after those that were read, and counts it as read.
 func (p *process) next(t *testing.T, read *int) string {
 	t.Helper()
 	*read++
@@ -139,7 +139,7 @@ func (p *process) terminate(t *testing.T) int {
 	return p.waitEnd(t)
 }
 
-// output keeps what a program writes and lets tests wait for a line.
+// output keeps what a program writes. Tests can wait for a line in it.
 type output struct {
 	mu      sync.Mutex // guards the fields below
 	data    bytes.Buffer
@@ -200,7 +200,7 @@ func containsAll(line string, parts []string) bool {
 	return true
 }
 
-// wait returns when done is true of the complete lines written so far.
+// wait returns when done is true for the complete lines written so far.
 func (o *output) wait(ctx context.Context, done func(lines []string) bool) error {
 	for {
 		o.mu.Lock()

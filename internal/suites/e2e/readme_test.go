@@ -22,14 +22,14 @@ import (
 	"example.com/gateway/sigv4"
 )
 
-// ownAddress is an address of this machine alone that no other test uses: on Linux
-// all of 127.0.0.0/8 is the loopback interface.
+// ownAddress returns an address of this machine that no other test uses: on Linux all
+// of 127.0.0.0/8 is the loopback interface.
 func ownAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d:8080", 1+rand.IntN(254), rand.IntN(255), 1+rand.IntN(254))
 }
 
-// The first program of the README does what the README says, and ends in the right
-// order: every client is told.
+// The first program of the README does what the README says, and shuts down in the
+// right order: every client gets a Close frame.
 func TestREADME_FirstProgram(t *testing.T) {
 	outside(t)
 	binary := filepath.Join(t.TempDir(), "quickstart")
@@ -44,10 +44,10 @@ func TestREADME_FirstProgram(t *testing.T) {
 	page := getRetrying(t, "http://"+addr+"/")
 	require.Equal(t, "The WebSocket API is at ws://"+addr+"/prod\n", page)
 	pageOrigin := wsconn.DialOptions{Header: http.Header{"Origin": {"http://" + addr}}}
-	ann, _, err := wsconn.Dial(t.Context(), "ws://"+addr+"/prod", pageOrigin) //nolint:bodyclose // held in memory
+	ann, _, err := wsconn.Dial(t.Context(), "ws://"+addr+"/prod", pageOrigin) //nolint:bodyclose // the body is in memory
 	require.NoError(t, err)
 	defer ann.CloseNow()
-	bob, _, err := wsconn.Dial(t.Context(), "ws://"+addr+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+	bob, _, err := wsconn.Dial(t.Context(), "ws://"+addr+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
 	require.NoError(t, err)
 	defer bob.CloseNow()
 
@@ -74,7 +74,7 @@ func getRetrying(t *testing.T, url string) string {
 	t.Helper()
 	var body string
 	require.Eventually(t, func() bool {
-		resp, err := http.Get(url) //nolint:noctx // it has patience
+		resp, err := http.Get(url) //nolint:noctx // require.Eventually bounds the wait
 		if err != nil {
 			return false
 		}
@@ -86,8 +86,8 @@ func getRetrying(t *testing.T, url string) string {
 	return body
 }
 
-// The Python snippet of the README works as it stands. Its endpoint is
-// localhost:8080, so the server is the client's proxy.
+// The Python snippet of the README works unchanged. Its endpoint is localhost:8080,
+// so the test makes its server the client's proxy.
 func TestREADME_Python(t *testing.T) {
 	outside(t)
 	python := findTool(t, "apt-get install python3", "/usr/bin/python3", "python3")
@@ -107,7 +107,7 @@ func TestREADME_Python(t *testing.T) {
 		_ = gw.Close()
 		server.Close()
 	})
-	client, _, err := wsconn.Dial(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+	client, _, err := wsconn.Dial(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
 	require.NoError(t, err)
 	defer client.CloseNow()
 	var id string
