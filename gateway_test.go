@@ -2,11 +2,15 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,363 +22,378 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// newGateway is gateway.New for a server of the test's own.
-func newGateway(tb testing.TB, opts ...gateway.Option) *gateway.Gateway {
-	tb.Helper()
-	gw, err := gateway.New(opts...)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, gw.Close()) })
-	return gw
-}
+// unwrapping is a ResponseWriter as middleware makes them.
+type unwrapping struct{ http.ResponseWriter }
 
-// textFrame is a client's text message.
-func textFrame(text string) string { return string(wiretest.Frame(wiretest.Text, text)) }
+func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
-// respond returns an integration that always answers resp.
-func respond(resp *gateway.Response) gateway.IntegrationFunc {
-	return func(context.Context, *gateway.Request) (*gateway.Response, error) { return resp, nil }
-}
-
-func isConnect(e gatewaytest.Event) bool { return e.EventType == gateway.EventConnect }
-
-func TestUpgrade_SwitchingProtocols(t *testing.T) {
+func TestUpgrade_Mounted(t *testing.T) {
 	t.Parallel()
-	t.Run("the 101 has the fields of the handshake and a date, nothing else", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			srv := gatewaytest.New(t)
-			r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test"))
-			require.Equal(t, "HTTP/1.1 101 Switching Protocols", r.Line)
-			require.ElementsMatch(t, []string{
-				"Connection: upgrade", "Upgrade: websocket", "Sec-Websocket-Accept: " + wiretest.SampleAccept,
-				"Date: Sat, 01 Jan 2000 00:00:00 GMT",
-			}, r.Fields)
-		})
-	})
-	t.Run("and what an outer middleware has set", func(t *testing.T) {
-		t.Parallel()
-		gw := newGateway(t)
-		w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Set("X-Frame-Options", "deny")
-			h.Add("Set-Cookie", "a=1")
-			h.Add("Set-Cookie", "b=2")
-			h.Set("Sec-WebSocket-Extensions", "permessage-deflate") // would change what follows
-			h.Set("Content-Length", "7")
-			gw.Handler().ServeHTTP(w, r)
-		}))
-		r := w.MustAsk(wiretest.Upgrade("/test"))
-		require.Equal(t, 101, r.Status)
-		require.Equal(t, "deny", r.Get("X-Frame-Options"))
-		require.Contains(t, r.Fields, "Set-Cookie: a=1")
-		require.Contains(t, r.Fields, "Set-Cookie: b=2")
-		require.Len(t, r.Fields, 4+3)
-	})
-	t.Run("no extension is negotiated", func(t *testing.T) {
-		t.Parallel()
-		r := wiretest.Dial(t, gatewaytest.New(t).HTTPClient()).MustAsk(wiretest.Upgrade("/test", "Sec-WebSocket-Extensions: permessage-deflate"))
-		require.Equal(t, 101, r.Status)
-		require.Empty(t, r.Values("Sec-WebSocket-Extensions"))
-	})
-	t.Run("any path, any query, tokens in any case", func(t *testing.T) {
-		t.Parallel()
-		for _, first := range []string{"GET / HTTP/1.1", "GET /a/b?c=%00 HTTP/1.1", "GET //x HTTP/1.1"} {
-			r := wiretest.Serve(t, newGateway(t).Handler()).MustAsk(wiretest.Request(first, "Host: x", "Connection: keep-alive, uPgrade",
-				"Upgrade: WebSocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: "+wiretest.SampleKey))
-			require.Equal(t, 101, r.Status, first)
-		}
-	})
-}
-
-func TestUpgrade_WaitsForConnect(t *testing.T) {
-	t.Parallel()
-	t.Run("the 101 is withheld until $connect has returned", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			srv := gatewaytest.New(t)
-			srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
-				time.Sleep(20 * time.Second) //nolint:forbidigo // in a synctest bubble
-				return nil, nil
-			})
-			start := time.Now()
-			w := wiretest.Dial(t, srv.HTTPClient())
-			w.MustWriteString(wiretest.Upgrade("/test"))
-			err := w.Peek()
-			require.NoError(t, err)
-			require.Equal(t, 20*time.Second, time.Since(start), "until then not one byte")
-			require.Equal(t, 101, w.MustReadAnswer().Status)
-		})
-	})
-	t.Run("without a $connect route a connection is accepted without a call", func(t *testing.T) {
-		t.Parallel()
-		called := make(chan string, 1)
-		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
-			IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
-				called <- req.RouteKey
-			},
-		}))
-		srv.HandleFunc("$default", answer("hello"), gateway.WithRouteResponse())
-		c := srv.Dial(t)
-		require.Empty(t, called)
-		c.Send("x")
-		require.Equal(t, "hello", c.Receive())
-		require.Equal(t, "$default", <-called)
-	})
-	t.Run("messages sent before the 101 are processed, in order", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			srv := gatewaytest.New(t)
-			srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
-				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
-				return nil, nil
-			})
-			srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-				return &gateway.Response{Body: append([]byte("got "), req.Body...)}, nil
-			}, gateway.WithRouteResponse())
-			w := wiretest.Dial(t, srv.HTTPClient())
-			w.MustWriteString(wiretest.Upgrade("/test") + textFrame("one") + textFrame("two"))
-			go func() { _, _ = io.WriteString(w, textFrame("three")) }() // $connect runs
-			require.Equal(t, 101, w.MustReadAnswer().Status)
-			for _, want := range []string{"got one", "got two", "got three"} {
-				require.Equal(t, want, w.Receive())
-			}
-		})
-	})
-	t.Run("also more of them than a buffer holds, over TCP", func(t *testing.T) {
-		t.Parallel()
-		gw := newGateway(t)
-		gw.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-			return &gateway.Response{Body: []byte(strconv.Itoa(len(req.Body)))}, nil
-		}, gateway.WithRouteResponse())
-		w := wiretest.Serve(t, gw.Handler())
-		w.MustWriteString(wiretest.Upgrade("/test") + textFrame(strings.Repeat("x", 20_000)) + textFrame("12345"))
-		require.Equal(t, 101, w.MustReadAnswer().Status)
-		require.Equal(t, "20000", w.Receive())
-		require.Equal(t, "5", w.Receive())
-	})
-}
-
-func TestUpgrade_ConnectAccepts(t *testing.T) {
-	t.Parallel()
-	header := func(name, value string) http.Header { return http.Header{name: {value}} }
 	for _, tc := range []struct {
-		name     string
-		resp     *gateway.Response
-		offered  string
-		protocol string
+		name string
+		wrap func(http.Handler) http.Handler
 	}{
-		{"no response", nil, "", ""},
-		{"the zero response", &gateway.Response{}, "", ""},
-		{"200", &gateway.Response{StatusCode: 200}, "", ""},
-		{"299", &gateway.Response{StatusCode: 299}, "", ""},
-		{"204, whose body and headers are dropped", &gateway.Response{
-			StatusCode: 204, Body: []byte("dropped"), Header: http.Header{"X-Dropped": {"1"}, "Set-Cookie": {"a=1"}, "Content-Type": {"text/x"}},
-		}, "", ""},
-		{"a subprotocol that was offered", &gateway.Response{Header: header("Sec-Websocket-Protocol", "b")}, "a, b", "b"},
-		{"one that was not offered", &gateway.Response{Header: header("Sec-Websocket-Protocol", "c")}, "a, b", "c"},
-		{"one, where none was offered", &gateway.Response{Header: header("Sec-Websocket-Protocol", "c")}, "", "c"},
-		{"none returned, though some were offered", &gateway.Response{}, "a, b", ""},
-		{"an empty one", &gateway.Response{Header: header("Sec-Websocket-Protocol", "")}, "a", ""},
-		{"its header in lower case", &gateway.Response{Header: header("sec-websocket-protocol", "a")}, "a", "a"},
-		{"its header as the RFC writes it", &gateway.Response{Header: header("Sec-WebSocket-Protocol", "a")}, "a", "a"},
-		{"a line break in it splits nothing", &gateway.Response{
-			Header: header("Sec-Websocket-Protocol", "a\r\nX-Evil: 1\r\n\r\nbody"),
-		}, "a", "a  X-Evil: 1    body"},
+		{"behind http.StripPrefix", func(h http.Handler) http.Handler { return http.StripPrefix("/test", h) }},
+		{"behind a mux", func(h http.Handler) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("GET /test", h)
+			return mux
+		}},
+		{"behind a writer with Unwrap", func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(unwrapping{unwrapping{w}}, r) })
+		}},
+		{"behind http.MaxBytesHandler", func(h http.Handler) http.Handler { return http.MaxBytesHandler(h, 10) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			srv := gatewaytest.New(t)
-			srv.Handle("$connect", respond(tc.resp))
-			srv.HandleFunc("$default", answer("on"), gateway.WithRouteResponse())
-			w := wiretest.Dial(t, srv.HTTPClient())
-			var lines []string
-			if tc.offered != "" {
-				lines = append(lines, "Sec-WebSocket-Protocol: "+tc.offered)
-			}
-			r := w.MustAsk(wiretest.Upgrade("/test", lines...))
-			require.Equal(t, 101, r.Status, "%v", r)
-			want := []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Date"}
-			if tc.protocol != "" {
-				want = append(want, "Sec-Websocket-Protocol")
-			}
-			require.ElementsMatch(t, want, r.Names(), "no other header of the integration's reaches the client")
-			require.Equal(t, tc.protocol, r.Get("Sec-Websocket-Protocol"))
-			w.MustSend(wiretest.Text, "x")
-			require.Equal(t, "on", w.Receive(), "the stream goes on with frames")
+			gw := newGateway(t)
+			gw.HandleFunc("$default", answer("on"), gateway.WithRouteResponse())
+			w := wiretest.Serve(t, tc.wrap(gw.Handler()))
+			require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status)
+			w.MustSend(wiretest.Text, strings.Repeat("x", 100))
+			require.Equal(t, "on", w.Receive())
 		})
 	}
 }
 
-func TestUpgrade_ConnectRequest(t *testing.T) {
+func TestUpgrade_WriterThatCannotHijack(t *testing.T) {
+	t.Parallel()
+	rejected := make(chan int, 1)
+	gw := newGateway(t, gateway.WithObserver(&gateway.Observer{
+		UpgradeRejected: func(_ context.Context, _ *gateway.Request, status int, _ error) { rejected <- status },
+	}))
+	w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gw.Handler().ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+	}))
+	r := w.MustAsk(wiretest.Upgrade("/test"))
+	require.Equal(t, 500, r.Status)
+	require.Regexp(t, `^\{"message": "Internal server error", "connectionId":"[^"]{20}", "requestId":"[^"]{16}"\}$`, r.Body)
+	require.Equal(t, 500, <-rejected)
+	require.Empty(t, connectionIDs(gw))
+}
+
+func TestUpgrade_OverTLS(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"", "http/1.1"} {
+		t.Run("ALPN "+protocol, func(t *testing.T) {
+			t.Parallel()
+			gw := newGateway(t)
+			gw.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+				if req.Upgrade.TLS == nil {
+					return &gateway.Response{StatusCode: 403}, nil
+				}
+				return nil, nil
+			})
+			gw.HandleFunc("$default", answer("on"), gateway.WithRouteResponse())
+			srv := serveTLS(t, gw.Handler())
+			config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com", MinVersion: tls.VersionTLS12}
+			config.RootCAs.AddCert(srv.Certificate())
+			if protocol != "" {
+				config.NextProtos = []string{protocol}
+			}
+			nc, err := tls.Dial("tcp", srv.Listener.Addr().String(), config)
+			require.NoError(t, err)
+			w := wiretest.New(t, nc)
+			w.MustWriteString(wiretest.Upgrade("/test") + textFrame("early"))
+			require.Equal(t, 101, w.MustReadAnswer().Status)
+			require.Equal(t, "on", w.Receive())
+			w.MustSend(wiretest.Text, "late")
+			require.Equal(t, "on", w.Receive())
+		})
+	}
+}
+
+func serveTLS(tb testing.TB, h http.Handler) *httptest.Server {
+	tb.Helper()
+	srv := httptest.NewUnstartedServer(h)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	tb.Cleanup(srv.Close)
+	return srv
+}
+
+func TestUpgrade_OverHTTP2(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	gw.HandleFunc("$connect", answerNothing)
+	srv := serveTLS(t, gw.Handler())
+	resp, err := srv.Client().Get(srv.URL)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 2, resp.ProtoMajor)
+	require.Equal(t, http.StatusUpgradeRequired, resp.StatusCode)
+	require.Contains(t, string(body), `{"message": "Upgrade Required", "connectionId":"`)
+	require.NotEmpty(t, resp.Header.Get("x-amz-apigw-id"))
+	for _, name := range []string{"Connection", "Upgrade", "Keep-Alive", "Transfer-Encoding"} {
+		require.Empty(t, resp.Header.Values(name), "RFC 9113, 8.2.2: no %s in HTTP/2; strict clients drop the response", name)
+	}
+}
+
+// hang is an integration that obeys nobody for an hour.
+func hang(context.Context, *gateway.Request) (*gateway.Response, error) {
+	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+	return nil, nil
+}
+
+func TestShutdown_EndsEveryConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var header http.Header
-		var query url.Values
-		var deadline time.Time
-		connect := func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-			deadline, _ = ctx.Deadline()
-			header, query = req.Upgrade.Header.Clone(), req.Upgrade.URL.Query()
-			return nil, nil
-		}
-		srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"table": "t"}), gateway.WithAPI("a1b2c3d4e5", "api.example.com"))
-		srv.HandleFunc("$connect", connect)
-		time.Sleep(1234567 * time.Microsecond) //nolint:forbidigo // in a synctest bubble
-		now := time.Now()
-		c := srv.Dial(t, gatewaytest.SourceIP("2001:db8::7"), gatewaytest.Header("User-Agent", "agent/1"),
-			gatewaytest.Header("X-Two", "a"), gatewaytest.Header("X-Two", "b"), gatewaytest.Header("Cookie", "session=s"),
-			gatewaytest.Header("X-Forwarded-For", "198.51.100.1"), gatewaytest.Query("token", "a b&c"), gatewaytest.Query("token", "d"))
-		e := srv.WaitEvent(isConnect)
-		require.Equal(t, "$connect", e.RouteKey)
-		require.Equal(t, gateway.EventConnect, e.EventType)
-		require.Equal(t, c.ConnectionID(), e.ConnectionID)
-		require.Regexp(t, `^[A-Za-z0-9_-]{18}==$`, e.ConnectionID)
-		require.Regexp(t, `^[A-Za-z0-9_-]{15}=$`, e.RequestID)
-		require.Empty(t, e.MessageID)
-		require.Nil(t, e.Body)
-		require.Equal(t, gateway.Identity{SourceIP: "2001:db8::7", UserAgent: "agent/1"}, e.Identity,
-			"the peer of the socket, whatever X-Forwarded-For says")
-		require.Equal(t, "a1b2c3d4e5", e.APIID)
-		require.Equal(t, "prod", e.Stage)
-		require.Equal(t, "api.example.com", e.DomainName)
-		require.Equal(t, map[string]string{"table": "t"}, e.StageVariables)
-		require.Equal(t, now, e.ConnectedAt)
-		require.Equal(t, now, e.RequestTime)
-		require.Zero(t, e.DisconnectStatusCode)
-		require.Empty(t, e.DisconnectReason)
-		require.Equal(t, []string{"a", "b"}, header["X-Two"])
-		require.Equal(t, "session=s", header.Get("Cookie"))
-		require.Equal(t, "13", header.Get("Sec-WebSocket-Version"))
-		require.Equal(t, "198.51.100.1", header.Get("X-Forwarded-For"))
-		require.Equal(t, url.Values{"token": {"a b&c", "d"}}, query)
-		require.Equal(t, now.Add(29*time.Second), deadline)
-		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
-		require.NoError(t, err)
-		require.Equal(t, e.ConnectedAt, got.ConnectedAt)
-		require.Equal(t, e.Identity, got.Identity)
-	})
-}
-
-func TestUpgrade_ConnectRequestDefaults(t *testing.T) {
-	t.Parallel()
-	srv := gatewaytest.New(t)
-	srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-		return &gateway.Response{Header: http.Header{"Sec-Websocket-Protocol": {req.Upgrade.Header.Get("Sec-WebSocket-Protocol")}}}, nil
-	})
-	r := wiretest.Dial(t, srv.HTTPClient()).MustAsk(strings.Replace(wiretest.Upgrade("/test", "Sec-WebSocket-Protocol: a,  b"), "gateway.test", "Chat.example.com:8443", 1))
-	require.Equal(t, "a,  b", r.Get("Sec-Websocket-Protocol"), "the offer arrives as it was sent")
-	e := srv.WaitEvent(isConnect)
-	require.Equal(t, "local", e.APIID)
-	require.Equal(t, "local", e.Stage)
-	require.Equal(t, "Chat.example.com:8443", e.DomainName, "the Host of the request")
-	require.Empty(t, e.StageVariables)
-	require.Equal(t, gateway.Identity{SourceIP: "127.0.0.1"}, e.Identity, "no User-Agent was sent")
-	other := srv.Dial(t)
-	require.NotEqual(t, e.ConnectionID, other.ConnectionID())
-	require.NotEqual(t, e.RequestID, srv.Events()[1].RequestID)
-}
-
-type valueKey struct{}
-
-func TestUpgrade_IntegrationContext(t *testing.T) {
-	t.Parallel()
-	t.Run("it carries the values of the upgrade request, for every event", func(t *testing.T) {
-		t.Parallel()
-		gw := newGateway(t)
-		values := make(chan any, 3)
-		for _, key := range []string{"$connect", "$default", "$disconnect"} {
-			gw.HandleFunc(key, func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
-				values <- ctx.Value(valueKey{})
-				return nil, nil
-			})
-		}
-		w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			gw.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), valueKey{}, "user-1")))
-		}))
-		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status)
-		w.MustSend(wiretest.Text, "x")
-		require.Equal(t, "user-1", <-values)
-		require.Equal(t, "user-1", <-values)
-		require.NoError(t, w.Close())
-		require.Equal(t, "user-1", <-values)
-	})
-	t.Run("a client that leaves during $connect does not cancel it", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			srv := gatewaytest.New(t)
-			var after error
-			srv.HandleFunc("$connect", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
-				time.Sleep(10 * time.Second) //nolint:forbidigo // in a synctest bubble
-				after = ctx.Err()
-				return nil, nil
-			})
-			srv.HandleFunc("$disconnect", answerNothing)
-			w := wiretest.Dial(t, srv.HTTPClient())
-			w.MustWriteString(wiretest.Upgrade("/test"))
-			synctest.Wait()
-			require.NoError(t, w.Close())
-			e := srv.WaitEvent(isDisconnect)
-			require.NoError(t, after)
-			require.Equal(t, 1006, e.DisconnectStatusCode, "$connect accepted it, so $disconnect tells of its end")
-			require.Empty(t, connectionIDs(srv.Gateway))
-		})
-	})
-}
-
-func connectionIDs(gw *gateway.Gateway) (ids []string) {
-	for c := range gw.Connections() {
-		ids = append(ids, c.ID)
-	}
-	return ids
-}
-
-func TestUpgrade_WhenItCanBePostedTo(t *testing.T) {
-	t.Parallel()
-	t.Run("not during $connect: it is gone", func(t *testing.T) {
-		t.Parallel()
 		srv := gatewaytest.New(t)
-		var errs []error
-		srv.HandleFunc("$connect", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-			for _, api := range []gateway.ConnectionsAPI{srv.Gateway, srv.Management()} {
-				_, err := api.GetConnection(ctx, req.ConnectionID)
-				errs = append(errs, api.PostToConnection(ctx, req.ConnectionID, []byte("x")), err, api.DeleteConnection(ctx, req.ConnectionID))
-			}
-			for c := range srv.Connections() {
-				errs = append(errs, gateway.ErrForbidden, &gateway.IntegrationError{RouteKey: c.ID})
+		var disconnected atomic.Int32
+		srv.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			if req.DisconnectStatusCode == 1001 && req.DisconnectReason == "Going away" {
+				disconnected.Add(1)
 			}
 			return nil, nil
 		})
-		c := srv.Dial(t)
-		require.Len(t, errs, 6)
-		for _, err := range errs {
-			require.ErrorIs(t, err, gateway.ErrGone)
+		clients := make([]*gatewaytest.Client, 300)
+		for n := range clients {
+			clients[n] = srv.Dial(t)
+			for m := range 3 {
+				require.NoError(t, srv.PostToConnection(t.Context(), clients[n].ConnectionID(), []byte(strconv.Itoa(m))))
+			}
 		}
-		var over *gatewaytest.ManagementError
-		require.ErrorAs(t, errs[3], &over)
-		require.Equal(t, gatewaytest.ManagementError{StatusCode: 410, Type: "GoneException"}, *over)
-		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("now")))
-		require.Equal(t, "now", c.Receive(), "nothing else was queued")
-	})
-	t.Run("from ConnectionOpened on, behind the 101", func(t *testing.T) {
-		t.Parallel()
-		opened := make(chan string, 1)
-		var srv *gatewaytest.Server
-		var own error
-		srv = gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
-			ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
-				own = srv.PostToConnection(ctx, c.ID, []byte("first"))
-				opened <- c.ID
-			},
-		}))
-		for range 50 {
-			w := wiretest.Dial(t, srv.HTTPClient())
-			posted := make(chan error, 1)
-			go func() { posted <- srv.PostToConnection(context.Background(), <-opened, []byte("second")) }()
-			r := w.MustAsk(wiretest.Upgrade("/test"))
-			require.Equal(t, 101, r.Status)
-			require.Equal(t, "first", w.Receive())
-			require.Equal(t, "second", w.Receive())
-			require.NoError(t, <-posted)
-			require.NoError(t, own)
+		start := time.Now()
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Equal(t, int32(300), disconnected.Load(), "every $disconnect has run when Shutdown returns")
+		require.Equal(t, 3*time.Second, time.Since(start), "300 connections, 128 at a time, a second each")
+		for _, c := range clients {
+			for m := range 3 {
+				require.Equal(t, strconv.Itoa(m), c.Receive(), "what was queued has been sent")
+			}
+			code, reason := c.ReceiveClose()
+			require.Equal(t, 1001, code)
+			require.Equal(t, "Going away", reason)
 		}
+		for range srv.Connections() {
+			require.Fail(t, "a connection is left")
+		}
+		require.ErrorIs(t, srv.PostToConnection(t.Context(), clients[0].ConnectionID(), nil), gateway.ErrGone)
 	})
 }
+
+func TestShutdown_RefusesUpgrades(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		refused := make(chan error, 1)
+		srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
+			UpgradeRejected: func(_ context.Context, _ *gateway.Request, _ int, err error) { refused <- err },
+		}))
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		srv.Dial(t)
+		done := make(chan error)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		c, r := srv.TryDial(t)
+		require.Nil(t, c)
+		require.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
+		require.Equal(t, "1", r.Header.Get("Retry-After"))
+		require.Contains(t, r.Body, `{"message": "Service Unavailable", "connectionId":"`)
+		require.ErrorIs(t, <-refused, gateway.ErrClosed)
+		require.NoError(t, <-done)
+	})
+}
+
+func TestShutdown_LetsRunningIntegrationsAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return &gateway.Response{Body: req.Body}, nil
+		}, gateway.WithRouteResponse())
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		for n := range 3 {
+			c.Send(strconv.Itoa(n))
+		}
+		synctest.Wait()
+		require.NoError(t, srv.Shutdown(t.Context()))
+		for n := range 3 {
+			require.Equal(t, strconv.Itoa(n), c.Receive())
+		}
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+	})
+}
+
+// A $connect that is under way when the shutdown begins is not lost: its
+// connection opens, is closed with 1001, and has its $disconnect.
+func TestShutdown_DuringConnect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		srv.HandleFunc("$disconnect", answerNothing)
+		done := make(chan error)
+		go func() {
+			time.Sleep(time.Second / 2) //nolint:forbidigo // in a synctest bubble
+			done <- srv.Shutdown(context.Background())
+		}()
+		c := srv.Dial(t)
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.NoError(t, <-done)
+		require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+	})
+}
+
+func TestShutdown_CutsWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name       string
+		message    gateway.IntegrationFunc
+		disconnect gateway.IntegrationFunc
+		took       time.Duration
+	}{
+		{"integrations that obey their context", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, answerNothing, 2 * time.Second},
+		{"integrations that do not", hang, answerNothing, 3 * time.Second},
+		{"a $disconnect that hangs", answerNothing, hang, 3 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.Handle("$default", tc.message)
+				srv.Handle("$disconnect", tc.disconnect)
+				c := srv.Dial(t)
+				c.Send("x")
+				synctest.Wait()
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				err := srv.Shutdown(ctx)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.EqualError(t, err, "gateway: shutdown cut 1 connections: context deadline exceeded")
+				require.Equal(t, tc.took, time.Since(start))
+				c.ReceiveClose()
+				srv.WaitDisconnect(c.ConnectionID())
+				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
+				require.Equal(t, 1, disconnects(srv, c.ConnectionID()))
+			})
+		})
+	}
+}
+
+func TestClose_EndsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$disconnect", answerNothing)
+		c := srv.Dial(t)
+		c.Pause() // not even a client that reads nothing holds it up
+		start := time.Now()
+		require.NoError(t, srv.Close())
+		require.Zero(t, time.Since(start))
+		e := srv.WaitDisconnect(c.ConnectionID())
+		require.Equal(t, 1001, e.DisconnectStatusCode)
+		require.NoError(t, srv.Close())
+		require.NoError(t, srv.Shutdown(t.Context()))
+	})
+}
+
+func TestShutdown_TwiceAndAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			return nil, nil
+		})
+		for range 10 {
+			srv.Dial(t)
+		}
+		start := time.Now()
+		var wg sync.WaitGroup
+		errs := make(chan error, 8)
+		for range 8 {
+			wg.Go(func() { errs <- srv.Shutdown(context.Background()) })
+		}
+		wg.Wait()
+		for range 8 {
+			require.NoError(t, <-errs)
+		}
+		require.Equal(t, time.Second, time.Since(start), "each call waits for the end")
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.NoError(t, srv.Close())
+		n := 0
+		for _, e := range srv.Events() {
+			if isDisconnect(e) {
+				n++
+			}
+		}
+		require.Equal(t, 10, n)
+	})
+}
+
+func TestShutdown_OfAGatewayThatNeverRan(t *testing.T) {
+	t.Parallel()
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	require.NoError(t, gw.Shutdown(t.Context()))
+	require.NoError(t, gw.Close())
+}
+
+// Connects, messages, posts and deletes while the gateway shuts down: whatever
+// opened is closed, once.
+func TestShutdown_UnderLoad(t *testing.T) {
+	t.Parallel()
+	var opened, closed atomic.Int32
+	srv := gatewaytest.NewTCP(t, gateway.WithObserver(&gateway.Observer{
+		ConnectionOpened: func(context.Context, gateway.Connection) { opened.Add(1) },
+		ConnectionClosed: func(context.Context, gateway.Connection, int, string) { closed.Add(1) },
+	}))
+	srv.HandleFunc("$default", answer("x"), gateway.WithRouteResponse())
+	srv.HandleFunc("$disconnect", answerNothing)
+	var wg sync.WaitGroup
+	started := make(chan struct{}, 100)
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				c, refused := srv.TryDial(quiet{t})
+				if refused != nil {
+					return
+				}
+				_ = srv.PostToConnection(context.Background(), c.ConnectionID(), []byte("post"))
+				started <- struct{}{}
+			}
+		})
+	}
+	for range 20 {
+		<-started
+	}
+	go func() {
+		for range started { // until it is closed
+		}
+	}()
+	require.NoError(t, srv.Shutdown(t.Context()))
+	wg.Wait()
+	close(started)
+	require.Equal(t, opened.Load(), closed.Load())
+	n := int32(0)
+	for _, e := range srv.Events() {
+		if isDisconnect(e) {
+			n++
+		}
+	}
+	require.Equal(t, opened.Load(), n)
+}
+
+// quiet is a testing.TB for goroutines that are not the test's: what fails ends
+// in Error, not in the end of the goroutine.
+type quiet struct{ *testing.T }
+
+func (q quiet) Fatalf(format string, args ...any) { q.Errorf(format, args...) }
