@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// compareStrings orders two JSON strings by the code points they decode to. It
-// reads no further than the first difference.
+// compareStrings orders two JSON strings by the code points they decode to. It stops
+// reading at the first difference.
 func compareStrings(a, b []byte) int {
 	a, b = unquote(a), unquote(b)
 	if bytes.IndexByte(a, '\\') < 0 && bytes.IndexByte(b, '\\') < 0 {
@@ -33,8 +33,8 @@ func decodeChar(s []byte) (r rune, size int) {
 	return r, max(size, 1)
 }
 
-// compareNumbers orders two JSON numbers by their exact values, except that
-// exponents beyond ±10^15 are all the same.
+// compareNumbers orders two JSON numbers by their exact values. Only exponents beyond
+// ±10^15 are all treated as equal.
 func compareNumbers(a, b []byte) int {
 	x, y := parseDecimal(a), parseDecimal(b)
 	switch {
@@ -51,8 +51,8 @@ func compareNumbers(a, b []byte) int {
 	return 0
 }
 
-// decimal is sign × 0.d1d2… × 10^exponent, where d1 is not zero; zero has the
-// sign and the exponent 0.
+// decimal is sign × 0.d1d2… × 10^exponent, where d1 is not zero. The number zero has the
+// sign 0 and the exponent 0.
 type decimal struct {
 	sign            int
 	whole, fraction []byte // d1d2…, cut where the point was

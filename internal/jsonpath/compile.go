@@ -20,7 +20,7 @@ type parser struct {
 	pos    int
 	steps  []step
 	parts  int
-	levels int // that are open at pos; above zero inside a filter
+	levels int // open levels at pos; above zero inside a filter
 }
 
 func (p *parser) parse() error {
@@ -43,7 +43,7 @@ func (p *parser) parse() error {
 	return nil
 }
 
-// step parses ".name", ".*", "[...]" or ".[...]", with one more dot or not.
+// step parses ".name", ".*", "[...]" or ".[...]". One more dot may stand before it.
 func (p *parser) step() error {
 	start := p.pos
 	dots := 0
@@ -98,7 +98,7 @@ func (p *parser) name(descend bool) error {
 	return p.addStep(start, descend, selector{kind: selectMember, name: p.text[start:p.pos]})
 }
 
-// atNameEnd reports whether r, or the end of the text where r is 0, ends a name.
+// atNameEnd reports whether r ends a name. r is 0 at the end of the text.
 func (p *parser) atNameEnd(r rune) bool {
 	if r == '.' || r == '[' {
 		return true
@@ -196,7 +196,7 @@ func (p *parser) indices() (s selector, err error) {
 	return s, err
 }
 
-// colon takes a colon and the blanks around it.
+// colon reads a colon and the blanks around it.
 func (p *parser) colon() bool {
 	p.blanks()
 	found := p.take(':')
@@ -255,7 +255,7 @@ func (p *parser) quoted(quote byte) (string, error) {
 	}
 }
 
-// escape decodes the escape at p.pos. The size is 0 where there is none.
+// escape decodes the escape at p.pos. The size is 0 if there is none.
 func (p *parser) escape() (r rune, size int) {
 	rest := p.text[p.pos:]
 	if strings.HasPrefix(rest, `\'`) {

@@ -2,28 +2,28 @@ package jsonpath
 
 import "regexp"
 
-// condition is what stands in a filter.
+// condition is the condition of a filter.
 type condition interface {
 	// holds reports whether node n meets the condition.
 	holds(e *evaluation, n int32) bool
 }
 
 type (
-	// anyOf holds if one of its conditions does: "||".
+	// anyOf holds if one of its conditions holds: "||".
 	anyOf []condition
-	// allOf holds if all of its conditions do: "&&".
+	// allOf holds if all its conditions hold: "&&".
 	allOf []condition
-	// not holds if its condition does not.
+	// not holds if its condition does not hold.
 	not struct{ condition condition }
-	// exists holds if its path leads somewhere.
+	// exists holds if its path leads to a value.
 	exists struct{ path operand }
-	// comparison holds if its operator does.
+	// comparison holds if its operator is true for its operands.
 	comparison struct {
 		left     operand
 		operator string
 		right    operand
 	}
-	// match holds if the whole of a text matches: "=~".
+	// match holds if a whole text matches: "=~".
 	match struct {
 		left    operand
 		pattern *regexp.Regexp
@@ -119,8 +119,8 @@ func (c *match) matches(e *evaluation, v Value) bool {
 	}
 }
 
-// equal reports whether two values are of the same kind and say the same. A
-// missing value is equal to nothing.
+// equal reports whether two values have the same kind and are equal. A missing value is
+// equal to no value.
 func (e *evaluation) equal(a, b Value) bool {
 	if a.Kind != b.Kind {
 		return false
@@ -168,7 +168,7 @@ func (e *evaluation) equalContainers(a, b Value) bool {
 	return e.equalNodes(&left, &right, root, root)
 }
 
-// equalNodes recurses as deep as valid JSON nests.
+// equalNodes recurses as deep as the values are nested, which valid JSON bounds.
 func (e *evaluation) equalNodes(left, right *tree, m, n int32) bool {
 	a, b := left.value(m), right.value(n)
 	switch {
@@ -195,7 +195,7 @@ func (e *evaluation) equalArrays(left, right *tree, m, n int32) bool {
 	return m == endM && n == endN
 }
 
-// equalMembers reports whether the members of m are in n as well.
+// equalMembers reports whether n has all members of m.
 func (e *evaluation) equalMembers(left, right *tree, m, n int32) bool {
 	for c := m + 1; c < left.nodes[m].next; c = left.nodes[c].next {
 		if left.nodes[c].hidden {
@@ -209,7 +209,7 @@ func (e *evaluation) equalMembers(left, right *tree, m, n int32) bool {
 	return true
 }
 
-// namesake returns the member of object that has the given key, or -1.
+// namesake returns the member of object with the given key, or -1.
 func (e *evaluation) namesake(t *tree, object int32, key []byte) int32 {
 	for c := object + 1; c < t.nodes[object].next && e.spend(1); c = t.nodes[c].next {
 		if !t.nodes[c].hidden && compareStrings(t.key(c), key) == 0 {

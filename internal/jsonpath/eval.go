@@ -2,16 +2,15 @@ package jsonpath
 
 // evaluation finds the matches of one path in one document.
 type evaluation struct {
-	tree              // of the value where the path ceases to be definite
-	doc      []byte   // what "$" means in a filter
-	visits   int      // that are left; below zero: a bound was passed
-	matches  int      // likewise
-	written  int      // likewise, in bytes
-	absolute []rooted // what the paths in filters that begin with "$" led to
+	tree              // of the value at which the path stops being definite
+	doc      []byte   // the value of "$" in a filter
+	visits   int      // visits that are left; below zero: a bound was exceeded
+	matches  int      // likewise for matches
+	written  int      // likewise for bytes
+	absolute []rooted // the results of the paths in filters that begin with "$"
 }
 
-// rooted is the result of a path that is the same wherever in the document the
-// filter stands.
+// rooted is the result of a path that is the same everywhere in the document.
 type rooted struct {
 	path  *Path
 	value Value
@@ -26,7 +25,7 @@ func newEvaluation(doc []byte) *evaluation {
 	}
 }
 
-// exceeded reports whether a bound was passed.
+// exceeded reports whether a bound was exceeded.
 func (e *evaluation) exceeded() bool { return e.visits < 0 || e.matches < 0 || e.written < 0 }
 
 // spend counts n values as visited. It returns false if that is too many.
@@ -35,14 +34,14 @@ func (e *evaluation) spend(n int) bool {
 	return e.visits >= 0
 }
 
-// countMatch returns false if that is one too many.
+// countMatch counts a match. It returns false if that is one too many.
 func (e *evaluation) countMatch() bool {
 	e.matches--
 	return e.matches >= 0
 }
 
-// array returns the matches of steps as an array. It is cut short if a bound is
-// passed.
+// array returns the matches of steps as an array. The array is incomplete if a bound is
+// exceeded.
 func (e *evaluation) array(steps []step, from int32) Value {
 	raw := []byte{'['}
 	e.walk(steps, from, func(n int32) bool {
@@ -61,8 +60,8 @@ func (e *evaluation) array(steps []step, from int32) Value {
 	return Value{Kind: Array, Raw: raw[:len(raw):len(raw)]}
 }
 
-// walk calls emit with each match of steps from node n on. It returns false if
-// emit did, or a bound was passed.
+// walk calls emit with each match of steps, beginning at node n. It returns false if emit
+// returned false or a bound was exceeded.
 func (e *evaluation) walk(steps []step, n int32, emit func(int32) bool) bool {
 	if len(e.nodes) == 0 { // the definite part led nowhere
 		return true
@@ -113,8 +112,8 @@ func (e *evaluation) step(s *step, rest []step, n int32, emit func(int32) bool) 
 	return true
 }
 
-// children calls visit with the members or elements of n, until it returns
-// false. It returns what the last call did.
+// children calls visit with the members or elements of n until visit returns false. It
+// returns the result of the last call.
 func (e *evaluation) children(n int32, visit func(int32) bool) bool {
 	end := e.nodes[n].next
 	for c := n + 1; c < end; c = e.nodes[c].next {
@@ -125,7 +124,7 @@ func (e *evaluation) children(n int32, visit func(int32) bool) bool {
 	return true
 }
 
-// find returns what selectMember or selectElement selects, or -1.
+// find returns the node that selectMember or selectElement selects, or -1.
 func (e *evaluation) find(s *selector, n int32) int32 {
 	end := e.nodes[n].next
 	switch {
@@ -150,7 +149,7 @@ func (e *evaluation) find(s *selector, n int32) int32 {
 	return -1
 }
 
-// follow goes along steps of a definite path. It returns -1 if they lead nowhere.
+// follow follows the steps of a definite path. It returns -1 if they lead to no value.
 func (e *evaluation) follow(steps []step, n int32) int32 {
 	for i := 0; i < len(steps) && n >= 0; i++ {
 		n = e.find(&steps[i].selectors[0], n)
@@ -176,9 +175,9 @@ func (e *evaluation) slice(s *selector, n int32, visit func(int32) bool) bool {
 	})
 }
 
-// filter visits n if it is an object that meets the condition, and if it is an
-// array those of its elements that do. In a descent the objects among these are
-// left out, since they come by themselves.
+// filter visits n if n is an object that meets the condition. If n is an array, it visits
+// the elements that meet the condition. In a descent it leaves out elements that are
+// objects, because the descent visits them later.
 func (e *evaluation) filter(c condition, descend bool, n int32, visit func(int32) bool) bool {
 	switch {
 	case e.nodes[n].object:
@@ -192,7 +191,7 @@ func (e *evaluation) filter(c condition, descend bool, n int32, visit func(int32
 	}
 }
 
-// lookup returns what a path in a filter means for node n.
+// lookup returns the value of a path in a filter for node n.
 func (e *evaluation) lookup(o *operand, n int32) Value {
 	switch {
 	case o.path == nil:
@@ -209,7 +208,7 @@ func (e *evaluation) lookup(o *operand, n int32) Value {
 	}
 }
 
-// lookupAbsolute looks a path up once in the whole document.
+// lookupAbsolute looks up a path in the whole document, once.
 func (e *evaluation) lookupAbsolute(path *Path) Value {
 	for i := range e.absolute {
 		if e.absolute[i].path == path {
@@ -218,7 +217,7 @@ func (e *evaluation) lookupAbsolute(path *Path) Value {
 	}
 	value := path.Lookup(e.doc)
 	if !path.Definite() && value.Kind == Missing {
-		e.visits = -1 // a bound was passed
+		e.visits = -1 // a bound was exceeded
 	}
 	e.absolute = append(e.absolute, rooted{path, value})
 	return value

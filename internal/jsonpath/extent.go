@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Extent returns how many bytes at the start of text belong to a path, beginning
-// with a name, that stands in other text with nothing to mark its end, as in
-// "$request.body.items[0].type/x" behind the "$". It goes on over letters,
-// digits, "_", "-" and brackets, whatever these hold, and over a "." or ".." that
-// one of these or a "*" follows. Any other "." or "*" is not part of the path:
-// "a.*/b" ends behind the "*", and "a*" before it. Extent does not check the path,
-// so that "a.*b" is all of it and none that [Compile] accepts; an open bracket
-// takes the rest of text.
+// Extent returns the number of bytes at the start of text that belong to a path. The path
+// begins with a name and stands in other text without a mark at its end, as after the "$"
+// of "$request.body.items[0].type/x".
+//
+// Part of the path are letters, digits, "_" and "-", brackets with everything in them, and
+// a "." or ".." if one of these or a "*" follows. Any other "." or "*" ends the path:
+// "a.*/b" ends after the "*", and "a*" before it. Extent does not check the path: all of
+// "a.*b" is part of it, although [Compile] does not accept that. A bracket that is not
+// closed takes the rest of text.
 func Extent(text string) int {
 	pos := nameSize(text)
 	for size := pos; size > 0; pos += size {
@@ -22,7 +23,7 @@ func Extent(text string) int {
 	return pos
 }
 
-// extentSize returns how many bytes at the start of text go on with a path.
+// extentSize returns the number of bytes at the start of text that continue a path.
 func extentSize(text string) int {
 	switch {
 	case strings.HasPrefix(text, "["):
@@ -41,18 +42,19 @@ func extentSize(text string) int {
 	}
 }
 
-// nameSize returns the size of the name character that text begins with, or 0.
+// nameSize returns the size of the character at the start of text if it may be in a name,
+// and otherwise 0.
 func nameSize(text string) int {
 	r, size := utf8.DecodeRuneInString(text)
-	// A mark, such as a combining accent, is a part of the letter before it.
+	// A mark, such as a combining accent, is part of the letter before it.
 	if r == '_' || r == '-' || unicode.In(r, unicode.L, unicode.Nd, unicode.M) {
 		return size
 	}
 	return 0
 }
 
-// IndexClose returns the offset of the first closing byte in text that stands
-// outside of the path's brackets, or -1: the "}" for text behind a "${".
+// IndexClose returns the offset of the first closing byte in text that is outside the
+// brackets of the path, or -1. For text after a "${" that is the "}".
 func IndexClose(text string, closing byte) int {
 	for i := 0; i < len(text); {
 		switch text[i] {
@@ -67,9 +69,8 @@ func IndexClose(text string, closing byte) int {
 	return -1
 }
 
-// bracketEnd returns the offset behind the bracket that closes the one at start,
-// or the length of text. Brackets in quotes and in regular expressions do not
-// count.
+// bracketEnd returns the offset after the bracket that closes the one at start, or the
+// length of text. Brackets in quotes and in regular expressions are ignored.
 func bracketEnd(text string, start int) int {
 	depth := 0
 	for i := start; i < len(text); i++ {
@@ -90,8 +91,8 @@ func bracketEnd(text string, start int) int {
 	return len(text)
 }
 
-// quoteEnd returns the offset behind the quote that closes the one at start, or
-// the length of text.
+// quoteEnd returns the offset after the quote that closes the one at start, or the length
+// of text.
 func quoteEnd(text string, start int) int {
 	for i := start + 1; i < len(text); i++ {
 		switch text[i] {
@@ -104,9 +105,8 @@ func quoteEnd(text string, start int) int {
 	return len(text)
 }
 
-// patternEnd returns the offset behind the "~" at start and the regular
-// expression that belongs to it, if it is the end of a "=~", or the length of
-// text.
+// patternEnd returns the offset after the "~" at start. If the "~" ends a "=~", it returns
+// the offset after the regular expression that follows, or the length of text.
 func patternEnd(text string, start int) int {
 	behind := len(text) - len(strings.TrimLeft(text[start+1:], " "))
 	if start == 0 || text[start-1] != '=' || behind == len(text) || text[behind] != '/' {

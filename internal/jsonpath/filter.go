@@ -35,7 +35,7 @@ func (p *parser) group() (condition, error) {
 	return c, nil
 }
 
-// disjunction parses conditions with "||" between them, and the blanks around.
+// disjunction parses conditions with "||" between them, and the blanks around them.
 func (p *parser) disjunction() (condition, error) {
 	var conditions anyOf
 	for {
@@ -102,9 +102,8 @@ func (p *parser) negation() (condition, error) {
 	return c, nil
 }
 
-// relation parses a path, or two operands with an operator between them. The
-// latter is refused if a "!" stands before it, which looks as if it were meant
-// for the first operand alone.
+// relation parses a path, or two operands with an operator between them. It refuses two
+// operands after a "!", because that looks as if it applied to the first operand alone.
 func (p *parser) relation(negated bool) (condition, error) {
 	start := p.pos
 	left, err := p.operand()
@@ -131,7 +130,7 @@ func (p *parser) relation(negated bool) (condition, error) {
 	return &comparison{left, operator, right}, err
 }
 
-// operator takes one, or nothing if there is none that is supported.
+// operator reads an operator. If there is none that is supported, it reads nothing.
 func (p *parser) operator() string {
 	for _, operator := range []string{"==", "!=", "<=", ">=", "=~", "<", ">"} {
 		if p.takeAll(operator) {
@@ -198,7 +197,7 @@ func (p *parser) pattern() (*regexp.Regexp, error) {
 		p.pos++
 	}
 	group := "(?" + p.text[end:p.pos] + ":"
-	// Compiled alone first, lest a stray parenthesis close the group.
+	// First compile it alone, so that a wrong parenthesis cannot close the group.
 	if _, err := regexp.Compile(p.text[start+1 : end-1]); err != nil {
 		return nil, p.errorAt(start, err.Error())
 	}
@@ -209,8 +208,8 @@ func (p *parser) pattern() (*regexp.Regexp, error) {
 	return pattern, nil
 }
 
-// regexpEnd returns the offset behind the slash that closes the regular
-// expression whose opening slash is at start, or -1.
+// regexpEnd returns the offset after the slash that closes the regular expression whose
+// opening slash is at start, or -1.
 func regexpEnd(text string, start int) int {
 	for i := start + 1; i < len(text); i++ {
 		switch text[i] {
@@ -223,7 +222,7 @@ func regexpEnd(text string, start int) int {
 	return -1
 }
 
-// takeAll takes all of token or nothing.
+// takeAll reads all of token or nothing.
 func (p *parser) takeAll(token string) bool {
 	if !strings.HasPrefix(p.text[p.pos:], token) {
 		return false

@@ -1,6 +1,5 @@
-// Package jsonpath reads values out of a JSON text by a JSONPath in Goessner's
-// spelling, as API Gateway's selection expressions and mapping templates write
-// it:
+// Package jsonpath finds values in a JSON text by a JSONPath. The syntax is Goessner's,
+// which API Gateway's selection expressions and mapping templates use:
 //
 //	path, err := jsonpath.Compile("$.items[-1]['type']")
 //	value := path.Lookup(body)
@@ -14,28 +13,28 @@
 //	.* [*]                  all members, or all elements
 //	[1:3] [:2] [-2:] [::2]  elements from, to (exclusive) and by a step above 0
 //	[0,2] ['a','b']         a union of any of the above that stand in brackets
-//	..name ..* ..[0]        the same of the value and of everything inside it
-//	[?(@.price < 10)]       what meets a condition
+//	..name ..* ..[0]        the same for the value and for everything inside it
+//	[?(@.price < 10)]       the values that meet a condition
 //
-// A condition compares two of @ (the value that is tested) and $ with steps
-// behind it, strings in quotes, numbers, true, false and null, by == != < <= >
-// >=, or the first with a regular expression by =~ /re/ with the flags i, m and
-// s (RE2, over the whole string). A path alone asks whether there is anything.
-// !, && and || join conditions, in this order of precedence, and parentheses
-// group them. Functions, scripts and Jayway's other operators are refused with a
-// [SyntaxError]: API Gateway documents none of them, and a path never yields a
-// value other than the one its author meant.
+// A condition compares two operands with == != < <= > or >=. An operand is @ (the value
+// that is tested) or $, both with steps after them, a string in quotes, a number, true,
+// false or null. =~ /re/ compares the first operand with a regular expression, which has
+// the syntax of RE2 and the flags i, m and s, and must match the whole string. A path
+// alone is true if it leads to a value. !, && and || join conditions, in this order of
+// precedence, and parentheses group them. Functions, scripts and Jayway's other operators
+// are refused with a [SyntaxError]: API Gateway documents none of them, and a path must
+// not give another value than its author meant.
 //
 // # Matches
 //
-// A path of members and elements alone is definite, and leads to one value or to
-// none. Any other leads to an array of all its matches, which may be empty. They
-// come in the order of the text, except that a union gives its parts in the
-// order written, and ".." gives the matches of a value before those inside it.
+// A path that consists of members and elements only is definite: it leads to one value or
+// to none. Any other path leads to an array of all its matches, which may be empty. The
+// matches are in the order of the text. Only a union gives its parts in the order in which
+// they are written, and ".." gives the matches of a value before those inside it.
 //
-// The service names Jayway JsonPath as its reference, so that a filter behind an
-// object tests the object itself, not its members. We depart from Jayway 2.9 as
-// follows. Goessner's article decides for the first three:
+// The service names Jayway JsonPath as its reference. Therefore a filter after an object
+// tests the object itself, not its members. The package differs from Jayway 2.9 in these
+// points, of which the first three follow Goessner's article:
 //
 //   - A slice has a step, and may run from one end to the other, as in [-3:2].
 //   - A union of names gives an array of values; in Jayway it gives an object
@@ -43,32 +42,34 @@
 //   - A path that is not definite gives an empty array for a parent that is
 //     missing; Jayway raises an error.
 //   - A string is not equal to a number, as Jayway's own documentation says.
-//   - A path with several matches, alone in a condition, has to have one.
+//   - A path that is alone in a condition and not definite needs at least one match.
 //   - Neither null nor a missing value nor an object matches any =~.
 //
 // Names are compared with the decoded keys, byte for byte and without Unicode
 // normalization, and strings in the order of their code points. Numbers are
-// compared exactly. Of duplicate keys the last one counts, as in encoding/json
-// and most other parsers, and the others are not there: if the first one
-// counted, a client could have a message routed as one action and read by the
-// integration as another.
+// compared exactly. If a key occurs twice in an object, the last one counts, as in
+// encoding/json and most other parsers, and the others are ignored. If the first one
+// counted, a client could send a message that is routed as one action and that the
+// integration reads as another.
 //
 // # Bounds
 //
 // A path has at most 256 parts (steps, selectors, conditions) and 32 levels of
-// parentheses and filters. An evaluation ends with [ErrLimit] before it visits
-// more than 2^20 values and four for each byte of the document, or finds more
-// than 2^16 matches and one for each byte, or writes an array of more than 1 MiB
-// and two bytes for each byte; a comparison counts for as many values as its
-// strings are long. One ".." with a few steps behind it is always within the
-// first two: only several of them, filters that search, or unions of very many
-// parts, over hostile documents, are not.
+// parentheses and filters. For a document of n bytes an evaluation ends with [ErrLimit]
+// before it
 //
-// The package is the only importer of github.com/tidwall/gjson. It uses gjson
-// to validate and walks the validated text itself: gjson v1.20.0 takes the
-// first of duplicate keys in Get, and its Result.ForEach decodes every sibling
-// on the way (two allocations of 128 KiB each for a message of 128 KiB with one
-// escape in it). No type of gjson crosses the boundary.
+//   - visits more than 2^20 + 4n values, where a comparison counts as many values as its
+//     strings are long;
+//   - finds more than 2^16 + n matches;
+//   - writes an array of more than 1 MiB + 2n bytes.
+//
+// One ".." with a few steps after it never reaches the first two bounds. Only several "..",
+// filters that search, and unions of very many parts reach them, on hostile documents.
+//
+// Only this package imports github.com/tidwall/gjson. It validates with gjson, and reads
+// the validated text itself, because in gjson v1.20.0 Get returns the first of duplicate
+// keys, and Result.ForEach decodes every sibling on its way (two allocations of 128 KiB for
+// a message of 128 KiB with one escape). No type of gjson is part of the API.
 package jsonpath
 
 import (
@@ -76,26 +77,26 @@ import (
 	"fmt"
 )
 
-// ErrLimit is the error of [Path.Each] where an evaluation would pass one of the
-// bounds in the package comment.
+// ErrLimit is the error of [Path.Each] if an evaluation would exceed one of the bounds in
+// the package comment.
 var ErrLimit = errors.New("jsonpath: the document takes too much work")
 
 // Path is a compiled JSONPath. It is immutable and safe for concurrent use.
 type Path struct {
 	text  string
 	steps []step
-	lone  int // so many steps at the start lead to one value each
+	lone  int // the number of steps at the start that lead to one value each
 }
 
 // Compile parses text. A leading "$", "$." or "." is optional; "$" alone is the
 // whole document. The error is always a [*SyntaxError].
 //
-// Without brackets a name runs to the next "." or "[" and may hold anything but
-// white space, control characters and any of the characters *?()]{}$,'"\ for
-// which there is the bracket form; in a filter it ends at any of !=<>~&| too,
-// and holds none of +/% either, lest it be taken for arithmetic. Inside quotes
-// the escapes of JSON strings are understood, and \' too. Blanks are allowed
-// inside brackets, and a "." before a bracket, as Jayway JsonPath does.
+// Without brackets, a name ends at the next "." or "[". It may contain everything except
+// white space, control characters and the characters *?()]{}$,'"\ for which there is the
+// bracket form. In a filter a name also ends at each of !=<>~&| and must not contain +/% so
+// that nobody takes it for arithmetic. In quotes the escapes of JSON strings and \' are
+// decoded. As in Jayway JsonPath, blanks are allowed inside brackets, and a "." before a
+// bracket.
 func Compile(text string) (*Path, error) {
 	p := parser{text: text}
 	if err := p.parse(); err != nil {
@@ -112,22 +113,22 @@ func newPath(text string, steps []step) *Path {
 	return &Path{text: text, steps: steps, lone: lone}
 }
 
-// Definite reports whether the path leads to one value at most: whether it is
-// made of members and elements alone.
+// Definite reports whether the path leads to at most one value, because it consists of
+// members and elements only.
 func (p *Path) Definite() bool { return p.lone == len(p.steps) }
 
-// Lookup returns the value that a definite path leads to in json, or the zero
-// Value, whose Kind is [Missing], where it leads nowhere: no such key or index, a
-// name applied to something other than an object, an index to something other
-// than an array. It aliases json, which must not change as long as the result is
-// used, and nothing is allocated.
+// Lookup returns the value in json to which a definite path leads. If there is none, it
+// returns the zero Value, whose Kind is [Missing]: there is no such key or index, or a name
+// is applied to a value that is not an object, or an index to a value that is not an array.
+// The result shares memory with json, which must not change while the result is used.
+// Nothing is allocated.
 //
-// For a path that is not definite Lookup returns an [Array] of all matches, whose
-// Raw is newly built, and which is empty if there are none. It is the zero Value
-// only where [Path.Each] returns [ErrLimit], or the array would be too large.
+// For any other path Lookup returns an [Array] of all matches, which is empty if there are
+// none. Its Raw is new memory. It returns the zero Value only if [Path.Each] would return
+// [ErrLimit], or if the array would be too large.
 //
-// json must be valid, see [Valid]; for other bytes the result is unspecified,
-// but Lookup does not panic.
+// json must be valid: see [Valid]. For other bytes the result is unspecified, but Lookup
+// does not panic.
 func (p *Path) Lookup(json []byte) Value {
 	value := p.start(json)
 	if p.Definite() {
@@ -144,12 +145,12 @@ func (p *Path) Lookup(json []byte) Value {
 	return value
 }
 
-// Each calls yield with one match after the other, until there are no more or
-// yield returns false. A definite path has one match or none. The values alias
-// json, as those of [Path.Lookup] do.
+// Each calls yield with one match after the other, until there are no more or yield
+// returns false. A definite path has at most one match. As in [Path.Lookup], the values
+// share memory with json.
 //
-// It returns [ErrLimit] if it stopped for one of the bounds; the matches until
-// then are good, but may not be all.
+// It returns [ErrLimit] if it stopped at one of the bounds. The matches until then are
+// right, but there may be more.
 func (p *Path) Each(json []byte, yield func(Value) bool) error {
 	value := p.start(json)
 	if p.Definite() {
@@ -174,20 +175,20 @@ func (p *Path) Each(json []byte, yield func(Value) bool) error {
 // String returns the text the path was compiled from.
 func (p *Path) String() string { return p.text }
 
-// start goes along the steps that lead to one value each. It reads the text as
-// it stands, which allocates nothing.
+// start follows the steps that lead to one value each. It reads the text directly, and
+// allocates nothing.
 func (p *Path) start(json []byte) Value {
-	value := valueOf(trimSpace(json)) // no need to look for the end of the only value
+	value := valueOf(trimSpace(json)) // the end of the only value is known
 	for i := range p.lone {
 		value = p.steps[i].selectors[0].apply(value)
 	}
 	return value
 }
 
-// SyntaxError tells why and where [Compile] refused a path.
+// SyntaxError describes why and where [Compile] refused a path.
 type SyntaxError struct {
 	Path     string // the text given to Compile
-	Position int    // byte offset into Path; len(Path) where something is missing at the end
+	Position int    // byte offset into Path; len(Path) if something is missing at the end
 	Reason   string // without the path and the position
 }
 

@@ -8,26 +8,26 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// maxDepth is how deep arrays and objects may nest. RFC 8259 section 9 leaves
-// the limit to the implementation; this is the one of encoding/json.
+// maxDepth is the greatest number of nested arrays and objects. RFC 8259, section 9,
+// leaves it to the implementation; this is the limit of encoding/json.
 const maxDepth = 10_000
 
-// Valid reports whether json is one JSON text as RFC 8259 defines it, encoded in
-// UTF-8 (section 8.1) and nested no deeper than 10,000 levels. It agrees with
-// encoding/json except that that package accepts invalid UTF-8.
+// Valid reports whether json is a JSON text of RFC 8259 that is encoded in UTF-8 (section
+// 8.1) and has at most 10,000 nested levels. encoding/json accepts the same texts, and also
+// texts with invalid UTF-8.
 //
-// gjson alone would accept invalid UTF-8 too, and nesting of any depth: its
-// validator recurses, so that one message of 128 KiB grows a goroutine's stack
-// to 16 MiB (gjson v1.20.0). Within the limit it is 1 MiB.
+// gjson accepts invalid UTF-8 too, and any number of levels. Its validator recurses, so
+// that one message of 128 KiB would grow a goroutine's stack to 16 MiB (gjson v1.20.0).
+// With 10,000 levels the stack has 1 MiB.
 func Valid(json []byte) bool {
 	return depthWithin(json, maxDepth) && gjson.ValidBytes(json) && utf8.Valid(json)
 }
 
-// depthWithin reports whether json nests no deeper than limit. In invalid JSON
-// it is exact up to the first error, which is as far as a validator recurses.
+// depthWithin reports whether json has at most limit nested levels. In invalid JSON it is
+// exact up to the first error; a validator does not go further.
 func depthWithin(json []byte, limit int) bool {
-	// Most texts do not have as many brackets, and counting is far cheaper
-	// than finding out which of them stand in strings.
+	// Most texts have fewer brackets than that, and to count them is much cheaper than to
+	// find out which of them are in strings.
 	if bytes.Count(json, []byte{'['})+bytes.Count(json, []byte{'{'}) <= limit {
 		return true
 	}
@@ -48,8 +48,8 @@ func depthWithin(json []byte, limit int) bool {
 	return true
 }
 
-// scanner cuts a valid JSON text into values. On any other bytes it cuts
-// somewhere, but always moves on and never reads outside.
+// scanner splits a valid JSON text into values. It splits other bytes somewhere, but it
+// always advances, and never reads outside the text.
 type scanner struct {
 	json []byte
 	pos  int
@@ -77,7 +77,7 @@ func (s *scanner) value() []byte {
 	default:
 		s.pos = scalarEnd(s.json, start)
 	}
-	// The capacity ends here, so that an append cannot write into the input.
+	// The capacity is limited, so that an append cannot write into the input.
 	return s.json[start:s.pos:s.pos]
 }
 
@@ -92,7 +92,7 @@ func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r'
 }
 
-// trimSpace cuts the white space off both ends, and the capacity with it.
+// trimSpace removes the white space at both ends, and limits the capacity.
 func trimSpace(json []byte) []byte {
 	start, end := 0, len(json)
 	for start < end && isSpace(json[start]) {
@@ -104,8 +104,7 @@ func trimSpace(json []byte) []byte {
 	return json[start:end:end]
 }
 
-// stringEnd returns the offset behind the closing quote of the string that
-// opens at start.
+// stringEnd returns the offset after the closing quote of the string that begins at start.
 func stringEnd(json []byte, start int) int {
 	i := start + 1
 	for {
@@ -114,9 +113,8 @@ func stringEnd(json []byte, start int) int {
 			return len(json)
 		}
 		quote += i
-		// A quote behind an odd number of backslashes is an escaped one.
-		// The look back ends at i, where the last quote was, so that every
-		// byte is looked at twice at most.
+		// A quote after an odd number of backslashes is escaped. The search backwards
+		// ends at i, where the last quote was, so that each byte is read at most twice.
 		backslashes := 0
 		for quote-backslashes > i && json[quote-backslashes-1] == '\\' {
 			backslashes++
@@ -128,8 +126,8 @@ func stringEnd(json []byte, start int) int {
 	}
 }
 
-// containerEnd returns the offset behind the array or object that opens at
-// start. It does not recurse.
+// containerEnd returns the offset after the array or object that begins at start. It does
+// not recurse.
 func containerEnd(json []byte, start int) int {
 	depth := 0
 	for i := start; i < len(json); i++ {
@@ -156,8 +154,7 @@ func scalarEnd(json []byte, start int) int {
 	return i
 }
 
-// keyIs reports whether the key with the given text, quotes included, decodes to
-// name.
+// keyIs reports whether a key, given as its text with the quotes, decodes to name.
 func keyIs(key []byte, name string) bool {
 	content := unquote(key)
 	if len(content) < len(name) {
@@ -211,9 +208,9 @@ func appendUnescaped(dst, content []byte) []byte {
 	}
 }
 
-// decodeEscape decodes the escape that s begins with. The size is 0 where that
-// is not one of JSON's. Half a surrogate pair gives U+FFFD and leaves what
-// follows alone, as encoding/json does.
+// decodeEscape decodes the escape at the start of s. The size is 0 if JSON has no such
+// escape. Half a surrogate pair gives U+FFFD, and the text after it is read on its own, as
+// in encoding/json.
 func decodeEscape[T []byte | string](s T) (r rune, size int) {
 	if len(s) < 2 {
 		return 0, 0

@@ -12,17 +12,17 @@ func (s *step) definite() bool {
 	return !s.descend && len(s.selectors) == 1 && (kind == selectMember || kind == selectElement)
 }
 
-// selector is a part of a union, or the only one of a step.
+// selector is a part of a union, or the only part of a step.
 type selector struct {
 	kind   selectorKind
 	name   string    // selectMember: the decoded key
 	index  int       // selectElement, and where selectSlice begins: below zero counts from the end
-	to     int       // selectSlice: the first index that is not meant, likewise
+	to     int       // selectSlice: the first index that is not selected, likewise
 	by     int       // selectSlice: above zero
 	filter condition // selectFilter
 }
 
-// selectorKind tells what a selector selects.
+// selectorKind says what a selector selects.
 type selectorKind uint8
 
 const (
@@ -33,7 +33,7 @@ const (
 	selectFilter
 )
 
-// apply is for selectMember and selectElement, and works on the text itself.
+// apply is for selectMember and selectElement. It reads the text itself.
 func (s *selector) apply(v Value) Value {
 	switch {
 	case s.kind == selectMember && v.Kind == Object:
@@ -45,7 +45,7 @@ func (s *selector) apply(v Value) Value {
 	}
 }
 
-// bounds returns the indices that a slice means in an array of the given length.
+// bounds returns the indices of a slice in an array of the given length.
 func (s *selector) bounds(length int) (from, to int) {
 	clamp := func(i int) int {
 		if i < 0 {

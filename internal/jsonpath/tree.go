@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// tree is a JSON text that was cut into its values once, so that going down and
-// up again does not read it anew. The nodes stand in the order of the text, a
-// value before what is inside it.
+// tree is a JSON text split into its values, so that a search down and up again does not
+// read it once more. The nodes are in the order of the text: a value comes before the
+// values inside it.
 type tree struct {
 	json  []byte
 	nodes []node
@@ -19,17 +19,17 @@ type node struct {
 	key, keyEnd    int32 // of a member, quotes included; zero for anything else
 	next           int32 // the first node that is not inside this one
 	hidden         bool  // a later member of the same object has the same key
-	object, inside bool  // it is an object; while parsing: its end is yet to come
+	object, inside bool  // it is an object; while parsing: its end has not been read
 }
 
 // root is the node of the whole text.
 const root int32 = 0
 
-// few is up to how many members are compared one by one.
+// few is the greatest number of members that are compared one by one.
 const few = 8
 
-// parse cuts json, which may be empty, into nodes. It returns false if json
-// nests too deep, which valid JSON does not, or is too large for the offsets.
+// parse splits json, which may be empty, into nodes. It returns false if json is nested
+// too deep, which valid JSON is not, or too large for the offsets.
 func (t *tree) parse(json []byte) bool {
 	if len(json) > math.MaxInt32 {
 		return false
@@ -89,7 +89,7 @@ func (t *tree) close(n int32, end int) {
 	}
 }
 
-// hideDuplicates hides the members of an object that have a later namesake.
+// hideDuplicates hides the members of an object if a later member has the same key.
 func (t *tree) hideDuplicates(object int32) {
 	end := t.nodes[object].next
 	count := 0
@@ -131,7 +131,7 @@ func (t *tree) text(n int32) []byte {
 
 func (t *tree) value(n int32) Value { return valueOf(t.text(n)) }
 
-// members returns how many members an object has.
+// members returns the number of members of an object.
 func (t *tree) members(object int32) int {
 	count := 0
 	for c := object + 1; c < t.nodes[object].next; c = t.nodes[c].next {
@@ -142,7 +142,7 @@ func (t *tree) members(object int32) int {
 	return count
 }
 
-// isArray reports whether a node is one.
+// isArray reports whether a node is an array.
 func (t *tree) isArray(n int32) bool {
 	return t.nodes[n].start < t.nodes[n].end && t.json[t.nodes[n].start] == '['
 }

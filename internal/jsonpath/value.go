@@ -5,7 +5,7 @@ import "bytes"
 // Kind is the type of a [Value].
 type Kind uint8
 
-// The kinds of values. Missing is the zero Kind: the path led nowhere.
+// The kinds of values. Missing is the zero Kind: the path leads to no value.
 const (
 	Missing Kind = iota
 	Null
@@ -38,15 +38,14 @@ func (k Kind) String() string {
 	}
 }
 
-// Value is a value inside a JSON text, or an array of several. The zero Value is
-// a missing one.
+// Value is a value inside a JSON text, or an array of several values. The zero Value is a
+// missing value.
 type Value struct {
 	// Kind is the type of the value.
 	Kind Kind
-	// Raw is the value as it was sent, the quotes of a string and the white
-	// space inside an array or object included. It aliases the text that was
-	// searched, unless it is an array of matches, and must not be changed. It
-	// is nil if Kind is Missing.
+	// Raw is the value as it was sent, with the quotes of a string and the white space
+	// inside an array or object. Unless it is an array of matches, it shares memory with
+	// the text that was searched. It must not be changed. It is nil if Kind is Missing.
 	Raw []byte
 }
 
@@ -61,10 +60,9 @@ type Value struct {
 //	object    its JSON text without white space between the tokens
 //	array     [item1, item2]
 //
-// The items of an array are written likewise, strings without quotes, except
-// that a null among them is written as null. (API Gateway developer guide:
-// "Working with routes for WebSocket APIs", which documents the string and the
-// array; the rest is our choice.)
+// The items of an array are written in the same way, so strings have no quotes, but a null
+// among them is written as null. (API Gateway developer guide: "Working with routes for
+// WebSocket APIs", which documents the string and the array; the rest is our choice.)
 //
 // AppendString allocates only to extend dst.
 func (v Value) AppendString(dst []byte) []byte {
@@ -84,11 +82,10 @@ func (v Value) AppendString(dst []byte) []byte {
 	}
 }
 
-// Text returns the bytes that AppendString appends. Where the value's own text
-// holds them as they are, which is so for a string without escapes, a number and
-// a boolean, the result aliases that text and nothing is copied; otherwise it is
-// written to buf, whose length is ignored and which grows as needed. The result
-// must not be changed.
+// Text returns the bytes that AppendString appends. The result must not be changed. For a
+// string without escapes, a number and a boolean it is part of the value's own text, and
+// nothing is copied. Otherwise it is written to buf, whose length is ignored, and which
+// grows if needed.
 func (v Value) Text(buf []byte) []byte {
 	switch v.Kind {
 	case Number, Bool:
@@ -105,7 +102,7 @@ func (v Value) Text(buf []byte) []byte {
 	}
 }
 
-// valueOf wraps the text of a value.
+// valueOf makes a Value from the text of a value.
 func valueOf(raw []byte) Value {
 	if len(raw) == 0 {
 		return Value{}
@@ -141,9 +138,8 @@ func appendCompact(dst, json []byte) []byte {
 	return dst
 }
 
-// appendArray appends an array in the look of Java's List.toString. It goes
-// through the text once instead of recursing, since a client decides how deep
-// the arrays are nested.
+// appendArray appends an array in the format of Java's List.toString. It reads the text
+// once and does not recurse, because a client decides how deep the arrays are nested.
 func appendArray(dst, array []byte) []byte {
 	for i := 0; i < len(array); i++ {
 		c := array[i]

@@ -39,8 +39,8 @@ type Document struct{ statements []statement }
 //   - a Principal, and a Condition that is not empty, because it is not evaluated;
 //   - a variable, ${…}, because it is not evaluated. Without Version 2012-10-17 it is plain
 //     text;
-//   - an action that is neither * nor a service and a colon with a name, and a resource
-//     that begins with neither arn: nor *.
+//   - an action that is not * and does not begin with a service and a colon, and a
+//     resource that begins with neither arn: nor *.
 //
 // (IAM: "Grammar of the IAM JSON policy language"; "IAM JSON policy elements: Version".)
 func Parse(raw json.RawMessage) (*Document, error) {

@@ -1,6 +1,6 @@
-// Package jsonpathtest says what a JSONPath means, for tests to compare with. It
-// is written for plainness alone: it builds a tree by encoding/json, knows no
-// bounds, and takes whatever jsonpath.Compile accepts.
+// Package jsonpathtest evaluates a JSONPath in the plainest way, so that tests can compare
+// results with it. It builds a tree with encoding/json, has no bounds, and takes every
+// path that jsonpath.Compile accepts.
 package jsonpathtest
 
 import (
@@ -27,7 +27,7 @@ func Lookup(doc []byte, path string) (raw []byte, ok bool) {
 	return nil, false
 }
 
-// String writes a value as a selection expression does; nil is a missing one.
+// String writes a value as a selection expression does. nil is a missing value.
 func String(raw []byte) string {
 	if string(raw) == "null" {
 		return ""
@@ -93,7 +93,7 @@ func newNode(raw []byte) *node {
 	return n
 }
 
-// remove takes a member away, since a later one has the same key.
+// remove removes a member, because a later one has the same key.
 func (n *node) remove(key string) {
 	if i := slices.Index(n.keys, key); i >= 0 {
 		n.keys = slices.Delete(n.keys, i, i+1)
@@ -101,7 +101,7 @@ func (n *node) remove(key string) {
 	}
 }
 
-// arrayOf makes an array of values that stand somewhere else.
+// arrayOf makes an array of values from other places.
 func arrayOf(nodes []*node) *node {
 	var texts [][]byte
 	for _, n := range nodes {

@@ -18,7 +18,7 @@ type (
 	selector func(n, root *node, descend bool) []*node
 )
 
-// What the grammar is made of.
+// The tokens of the grammar.
 var (
 	blanksToken       = regexp.MustCompile(`(?s)^ *`)
 	sliceToken        = regexp.MustCompile(`(?s)^(-?\d+)? *: *(-?\d+)?(?: *: *(-?\d+)?)?`)
@@ -45,11 +45,11 @@ var (
 // parser reads a path that jsonpath.Compile accepted.
 type parser struct {
 	text   string
-	filter int // how many filters are around
+	filter int // the number of filters around the position
 }
 
-// cut takes what token matches at the start of the text, and returns its
-// submatches, or nil.
+// cut removes the match of token from the start of the text. It returns its submatches, or
+// nil if there is no match.
 func (p *parser) cut(token *regexp.Regexp) []string {
 	m := token.FindStringSubmatch(p.text)
 	if m != nil {
@@ -118,8 +118,7 @@ func follow(steps []func([]*node, *node) []*node, definite bool) operand {
 	}
 }
 
-// bracket reads what is behind a "[". It reports whether that is one name or one
-// index.
+// bracket reads the text after a "[". It reports whether that is one name or one index.
 func (p *parser) bracket() (selectors []selector, lone bool) {
 	lone = true
 	for {
@@ -348,7 +347,7 @@ func filter(c condition) selector {
 		var found []*node
 		for _, candidate := range candidates {
 			if descend && n.kind == '[' && candidate.kind == '{' {
-				continue // it comes by itself
+				continue // the descent visits it later
 			}
 			if c(candidate, root) {
 				found = append(found, candidate)
