@@ -8,7 +8,7 @@ import (
 	"example.com/gateway/internal/jsonpath"
 )
 
-// decoder makes values of a valid JSON text.
+// decoder makes values from a valid JSON text.
 type decoder struct {
 	r     *run
 	text  []byte
@@ -32,7 +32,7 @@ func (d *decoder) space() {
 	}
 }
 
-// take skips white space and takes c if it is next.
+// take skips white space, and then c if it is next.
 func (d *decoder) take(c byte) bool {
 	d.space()
 	if d.pos == len(d.text) || d.text[d.pos] != c {

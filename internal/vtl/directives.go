@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// hash takes the "#" at the position and what belongs to it.
+// hash reads the "#" at the position and the text that belongs to it.
 func (b *builder) hash() ending {
 	p := b.p
 	start := p.pos
@@ -40,8 +40,8 @@ func (b *builder) hash() ending {
 	return endOfText
 }
 
-// loneHash takes a "#" that is no directive. A number behind it is text of its
-// own; before a #set it is lost.
+// loneHash reads a "#" that does not begin a directive. A number after it is separate text.
+// Before a #set the "#" is lost.
 func (b *builder) loneHash(start int) {
 	p := b.p
 	switch {
@@ -56,8 +56,7 @@ func (b *builder) loneHash(start int) {
 	b.text(start, p.pos)
 }
 
-// past returns the offset behind the next end at or after from, or the length
-// of the text.
+// past returns the offset after the next end at or after from, or the length of the text.
 func past(text string, from int, end string) int {
 	if from > len(text) {
 		return len(text)
@@ -68,7 +67,7 @@ func past(text string, from int, end string) int {
 	return len(text)
 }
 
-// lineComment takes a comment and the newline that ends it.
+// lineComment reads a comment and the newline that ends it.
 func (p *parser) lineComment() {
 	for p.pos < len(p.text) {
 		p.pos++
@@ -81,7 +80,7 @@ func (p *parser) lineComment() {
 	}
 }
 
-// unparsed takes #[[ … ]]#.
+// unparsed reads #[[ … ]]#.
 func (b *builder) unparsed() {
 	p := b.p
 	start := p.pos
@@ -129,14 +128,14 @@ func (p *parser) set() node {
 	return n
 }
 
-// closeDirective takes the ")" of a directive with the rest of an empty line.
+// closeDirective reads the ")" of a directive and the rest of the line if that is blank.
 func (p *parser) closeDirective(name string) {
 	p.space()
 	p.expect(')', "at the end of "+name)
 	p.lineEnd()
 }
 
-// openDirective takes the "(" of a directive. White space may stand before it.
+// openDirective reads the "(" of a directive. White space may precede it.
 func (p *parser) openDirective() bool {
 	i := p.pos
 	for i < len(p.text) && isSpace(p.text[i]) {
@@ -149,7 +148,7 @@ func (p *parser) openDirective() bool {
 	return true
 }
 
-// ifDirective parses what follows "#if".
+// ifDirective parses the text after "#if".
 func (p *parser) ifDirective(start int) node {
 	if !p.enter(start) {
 		return nil
@@ -186,7 +185,7 @@ func (p *parser) condition() expr {
 	return e
 }
 
-// directive parses what follows a word that is neither #if nor one of its parts.
+// directive parses the text after a word that is neither #if nor one of its parts.
 func (p *parser) directive(start int, word string) node {
 	switch word {
 	case "include", "parse", "evaluate", "define":
@@ -216,8 +215,8 @@ type argument struct {
 	at    int
 }
 
-// arguments parses the arguments of a directive, if it has any. Between them
-// stand white space, a comma or nothing.
+// arguments parses the arguments of a directive, if it has any. They are separated by
+// white space, a comma or nothing.
 func (p *parser) arguments() (list []argument, found bool) {
 	if !p.openDirective() {
 		return nil, false
@@ -267,8 +266,8 @@ func (p *parser) foreach(start int) node {
 	return n
 }
 
-// macroDefinition parses a macro and adds it to the symbols. Of macros with the
-// same name the first one counts.
+// macroDefinition parses a macro and adds it to the symbols. If several macros have the
+// same name, the first one counts.
 func (p *parser) macroDefinition(start int) {
 	args, _ := p.arguments()
 	if len(args) == 0 || args[0].word == "" {
@@ -320,8 +319,8 @@ func (p *parser) breakDirective(start int) node {
 	return n
 }
 
-// macroCall parses the call of a macro, which may be defined further below, or
-// text that looks like one.
+// macroCall parses the call of a macro, which may be defined later in the template, or text
+// that looks like a call.
 func (p *parser) macroCall(start int, word string) node {
 	n := &macroCall{name: word, at: p.offset(start), body: p.slot("bodyContent")}
 	args, called := p.arguments()

@@ -2,17 +2,17 @@ package vtl
 
 import "math"
 
-// expr is a piece of a template that has a value.
+// expr is a part of a template that has a value.
 type expr interface {
 	value(r *run) any
-	// truth returns what the value means to #if. Of the literals only true is
-	// true, in Velocity.
+	// truth returns whether the value is true for #if. In Velocity true is the only
+	// literal that is true.
 	truth(r *run) bool
 	// text returns the source.
 	text() string
 }
 
-// never is the truth of an expression that Velocity takes for false.
+// never is the truth of an expression that is always false in Velocity.
 type never struct{}
 
 func (never) truth(*run) bool { return false }
@@ -159,7 +159,7 @@ const (
 
 const operatorLevels = 6
 
-// level returns how tightly the operator binds.
+// level returns the precedence of the operator.
 func (op operator) level() int {
 	switch {
 	case op <= opNone:
@@ -200,7 +200,7 @@ func (n *operation) truth(r *run) bool {
 	}
 }
 
-// compare is the truth of == to >=.
+// compare returns the result of == to >=.
 func (n *operation) compare(r *run) bool {
 	left, right := plain(n.left.value(r)), plain(n.right.value(r))
 	if r.halted() {
@@ -248,7 +248,7 @@ func (n *operation) value(r *run) any {
 	return floatResult(n.op, a, b)
 }
 
-// concatenate is + with a string on one side. Null stands for its source.
+// concatenate is + with a string on one side. For null it uses the source of the operand.
 func (n *operation) concatenate(r *run, left, right any) any {
 	if left == nil {
 		left = n.left.text()
@@ -263,7 +263,7 @@ func (n *operation) concatenate(r *run, left, right any) any {
 	return a + b
 }
 
-// integerResult returns null where the result leaves 64 bits or b divides by 0.
+// integerResult returns null if the result exceeds 64 bits or b divides by 0.
 func integerResult(op operator, a, b int64) any {
 	switch op {
 	case opAdd:

@@ -2,8 +2,8 @@ package vtl
 
 import "strings"
 
-// reference parses a reference in the text of a template. slashes backslashes
-// stand before the "$" at the position.
+// reference parses a reference in the text of a template. slashes is the number of
+// backslashes before the "$" at the position.
 func (p *parser) reference(slashes int) node {
 	ref := p.plainReference()
 	if ref == nil {
@@ -49,8 +49,8 @@ func (p *parser) plainReference() *reference {
 	return ref
 }
 
-// methodAhead reports whether a "(" with an argument or a ")" behind it is next.
-// With anything else behind it, it is text.
+// methodAhead reports whether a "(" is next that an argument or a ")" follows. If anything
+// else follows, the "(" is text.
 func (p *parser) methodAhead() bool {
 	if p.peek(0) != '(' {
 		return false
@@ -98,7 +98,7 @@ func (p *parser) list(closing byte) []expr {
 	return list
 }
 
-// parameter parses a value that is no expression with operators.
+// parameter parses a value that is not an expression with operators.
 func (p *parser) parameter() expr {
 	start := p.pos
 	if !p.enter(start) {
@@ -205,8 +205,8 @@ func (p *parser) expression() expr {
 	return p.binary(0)
 }
 
-// binary parses operands with operators of at least the given level between
-// them, which associate to the left.
+// binary parses operands with operators of at least the given level between them. The
+// operators associate to the left.
 func (p *parser) binary(level int) expr {
 	if level == operatorLevels {
 		return p.unary()

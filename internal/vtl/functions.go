@@ -17,7 +17,7 @@ type (
 	input          struct{} // $input
 	util           struct{} // $util
 	stageVariables struct{} // $stageVariables
-	variable       string   // $context, or under the dotted name something that is no variable
+	variable       string   // $context, or a dotted name below it that is not a variable
 )
 
 // roots sets the variables that each run begins with.
@@ -45,8 +45,8 @@ func isOpaque(v any) bool {
 	}
 }
 
-// property returns the $context variable below v. Of a name that is no variable
-// the empty string prints, but it may be a part of a longer name.
+// property returns the $context variable below v. A name that is not a variable prints the
+// empty string, but it may be part of a longer name.
 func (v variable) property(r *run, name string) any {
 	if v != "" {
 		name = string(v) + "." + name
@@ -119,8 +119,8 @@ func (r *run) allParams() any {
 	return r.params
 }
 
-// param looks in the path, the query string and the headers, in this order. The
-// name of a header may be in another case.
+// param looks for a parameter in the path, the query string and the headers, in this
+// order. Upper and lower case are the same in names of headers.
 func (r *run) param(name string) any {
 	r.loadParams()
 	p := &r.requestParams
@@ -137,9 +137,9 @@ func (r *run) param(name string) any {
 	return ""
 }
 
-// lookup returns the value of the body that the path leads to. It is missing
-// where the body is not JSON. A path with wildcards and the like leads to an
-// array of all it finds.
+// lookup returns the value in the body to which the path leads. It is missing if the body
+// is not JSON. A path that is not definite, for example with a wildcard, leads to an array
+// of all its matches.
 func (r *run) lookup(s *step, text string) jsonpath.Value {
 	path, err := s.path, s.pathErr
 	if path == nil && err == nil {
@@ -166,8 +166,8 @@ func (r *run) lookup(s *step, text string) jsonpath.Value {
 	return v
 }
 
-// pathReason says what is wrong with a path, and does not quote it: it may come from
-// the body.
+// pathReason says what is wrong with a path. It does not quote the path, which may come
+// from the body.
 func pathReason(err error) string {
 	var syntax *jsonpath.SyntaxError
 	if errors.As(err, &syntax) {
@@ -195,13 +195,13 @@ func (r *run) inputPath(s *step, path string) any {
 	return r.decode(v.Raw)
 }
 
-// call calls a method of $util. Of null it returns null.
+// call calls a method of $util. For null it returns null.
 func (util) call(r *run, s *step, args []any) any {
 	if len(args) != 1 || args[0] == nil {
 		return nil
 	}
 	text := r.text(args[0])
-	// The longest result has six bytes for one: \u00E9.
+	// The longest result has six bytes for one byte: \u00E9.
 	if r.halted() || !r.grow(6*len(text)) {
 		return nil
 	}
@@ -234,8 +234,8 @@ func (util) call(r *run, s *step, args []any) any {
 
 const upperHex = "0123456789ABCDEF"
 
-// escapeJavaScript escapes as commons-lang 2.6 does: also the single quote and
-// the slash, and all that is not ASCII.
+// escapeJavaScript escapes as commons-lang 2.6 does. It also escapes the single quote, the
+// slash and everything that is not ASCII.
 func escapeJavaScript(s string) string {
 	out := make([]byte, 0, len(s)+8)
 	for _, r := range s {
@@ -255,8 +255,7 @@ func escapeJavaScript(s string) string {
 	return string(out)
 }
 
-// urlEncode encodes as java.net.URLEncoder does, of which url.QueryEscape
-// differs in "*" and "~".
+// urlEncode encodes as java.net.URLEncoder does. url.QueryEscape differs in "*" and "~".
 func urlEncode(s string) string {
 	out := make([]byte, 0, len(s)+8)
 	for i := range len(s) {

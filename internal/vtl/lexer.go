@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// The functions here read the small things at p.pos. What a character means
-// depends on what is being read, so there is no stream of tokens.
+// The functions here read small parts at p.pos. The meaning of a character depends on what
+// is being read, so there is no stream of tokens.
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
@@ -17,7 +17,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
-// peek returns the byte that lies ahead bytes behind the position, or 0.
+// peek returns the byte that is ahead bytes after the position, or 0.
 func (p *parser) peek(ahead int) byte {
 	if i := p.pos + ahead; i < len(p.text) {
 		return p.text[i]
@@ -33,14 +33,14 @@ func (p *parser) take(c byte) bool {
 	return true
 }
 
-// expect takes c or fails.
+// expect reads c or fails.
 func (p *parser) expect(c byte, where string) {
 	if !p.take(c) {
 		p.fail(p.pos, "expected "+strconv.Quote(string(c))+" "+where)
 	}
 }
 
-// takeText takes the text if it is next.
+// takeText reads the text if it is next.
 func (p *parser) takeText(text string) bool {
 	if !strings.HasPrefix(p.text[p.pos:], text) {
 		return false
@@ -55,8 +55,8 @@ func (p *parser) space() {
 	}
 }
 
-// lineEnd takes blanks and the newline behind them. Where there is no newline it
-// takes nothing.
+// lineEnd reads blanks and the newline after them. If there is no newline, it reads
+// nothing.
 func (p *parser) lineEnd() {
 	i := p.pos
 	for i < len(p.text) && isBlank(p.text[i]) {
@@ -107,8 +107,8 @@ func (p *parser) name() string {
 	return name
 }
 
-// number reads an integer or a floating-point number. There must be a digit, or
-// a "-" or "." with a digit behind it.
+// number reads an integer or a floating-point number. There must be a digit, or a "-" or
+// "." with a digit after it.
 func (p *parser) number() literal {
 	start := p.pos
 	p.take('-')
@@ -164,7 +164,7 @@ func (p *parser) atNumber() bool {
 	return isDigit(p.peek(ahead))
 }
 
-// str reads a string. In double quotes references and directives count.
+// str reads a string. In double quotes references and directives are evaluated.
 func (p *parser) str() expr {
 	start := p.pos
 	quote := p.text[p.pos]
@@ -209,7 +209,7 @@ func (p *parser) interpolated(start int, content, source string) expr {
 	return &interpolation{nodes: nodes, source: source, at: at}
 }
 
-// adopt takes over the error of the parser of a string.
+// adopt copies the error of the parser of a string.
 func (p *parser) adopt(inner *parser) {
 	if inner.err != nil {
 		p.fail(p.pos, inner.err.reason)

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// call returns what the method of v returns. Where the type of v has no such
-// method for such arguments it returns null, so that the reference prints
-// itself.
+// call returns the result of a method of v. If the type of v has no such method for these
+// arguments, it returns null, so that the reference prints itself.
 func (s *step) call(r *run, v any, args []any) any {
 	r.step(s.at, 1)
 	switch v := v.(type) {
@@ -106,7 +105,7 @@ func (s *step) callNumber(r *run, v any, args []any) any {
 	}
 }
 
-// truncate converts as Java casts: toward zero, and no further than the limits.
+// truncate converts as a Java cast does: towards zero, and to the limits at most.
 func truncate(f float64, low, high int64) int64 {
 	switch {
 	case math.IsNaN(f):
@@ -120,7 +119,7 @@ func truncate(f float64, low, high int64) int64 {
 	}
 }
 
-// parseInt is Integer.parseInt, which templates reach through any integer.
+// parseInt is Integer.parseInt, which a template can call on any integer.
 func (s *step) parseInt(r *run, arg any) any {
 	text, ok := arg.(string)
 	if !ok {
@@ -220,8 +219,8 @@ func (s *step) callList2(r *run, l *list, key, v any) any {
 	return nil
 }
 
-// removeItem removes the item at an integer, or the first that equals another
-// value.
+// removeItem removes the item at an index, if the argument is an integer, and otherwise the
+// first item that is equal to the argument.
 func (s *step) removeItem(r *run, l *list, arg any) any {
 	r.scan(itemBytes * len(l.items))
 	if _, ok := whole(arg); ok {

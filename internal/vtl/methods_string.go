@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Java counts a string in UTF-16 code units, and so do its indexes here.
+// As in Java, the lengths and indexes of strings count UTF-16 code units.
 
 // units returns the length of s.
 func units(s string) int {
@@ -20,7 +20,7 @@ func units(s string) int {
 	return n
 }
 
-// slice returns the units of s from from up to to. Half of a pair becomes
+// slice returns the units of s from from to to, exclusive. Half of a surrogate pair becomes
 // U+FFFD.
 func slice(s string, from, to int64) string {
 	if isASCII(s) {
@@ -38,7 +38,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// unitOffset returns the byte offset of a unit, no further than the end.
+// unitOffset returns the byte offset of a unit, which is the end of the string at most.
 func unitOffset(s string, unit int64) int {
 	for i, c := range s {
 		if unit <= 0 {
@@ -49,7 +49,7 @@ func unitOffset(s string, unit int64) int {
 	return len(s)
 }
 
-// indexOf turns a byte offset, or -1, into units.
+// indexOf converts a byte offset, or -1, to units.
 func indexOf(s string, offset int) int64 {
 	if offset < 0 {
 		return -1
@@ -57,7 +57,7 @@ func indexOf(s string, offset int) int64 {
 	return int64(units(s[:offset]))
 }
 
-// substring fails where Java throws.
+// substring fails when Java throws.
 func (s *step) substring(r *run, v string, from, to int64) any {
 	if n := int64(units(v)); from < 0 || to < from || to > n {
 		r.fail(s.at, s.name+": the index is outside of the string")
@@ -159,8 +159,8 @@ func (s *step) callString2(r *run, v string, a, b any) any {
 	}
 }
 
-// compareStrings is String.compareTo: the difference of the first units that
-// differ, or of the lengths.
+// compareStrings is String.compareTo: the difference of the first units that are not equal,
+// or of the lengths.
 func compareStrings(a, b string) int64 {
 	x, y := utf16.Encode([]rune(a)), utf16.Encode([]rune(b))
 	for i := range min(len(x), len(y)) {
@@ -190,8 +190,8 @@ func (s *step) replacement(r *run, v, from, to string) any {
 	return nil
 }
 
-// replacePattern replaces up to limit matches by Java's replacement syntax, in
-// which "$1" is a group and "\" takes the next character as it is.
+// replacePattern replaces up to limit matches, with Java's replacement syntax: "$1" is a
+// group, and a character after "\" is literal.
 func (s *step) replacePattern(r *run, v, to string, re *regexp.Regexp, limit int) any {
 	if limit < 0 {
 		limit = maxMatches + 1
@@ -237,7 +237,7 @@ func (s *step) replacePattern(r *run, v, to string, re *regexp.Regexp, limit int
 	return string(append(out, v[end:]...))
 }
 
-// countMatches counts what n matches with so many offsets each take.
+// countMatches counts the steps and the memory for n matches with so many offsets each.
 func (s *step) countMatches(r *run, n, offsets int) bool {
 	if n > maxMatches {
 		r.fail(s.at, s.name+": more than 100000 matches")
@@ -263,7 +263,7 @@ func (s *step) split(r *run, v, pattern string, limit int64) any {
 			break
 		}
 		if match[1] == 0 || match[0] == len(v) && match[0] == match[1] {
-			continue // no empty piece before or behind an empty match at an end
+			continue // no empty piece before or after an empty match at an end
 		}
 		l.items = append(l.items, v[end:match[0]])
 		end = match[1]
@@ -303,8 +303,8 @@ func (s *step) pattern(r *run, v, text string) *regexp.Regexp {
 	return re
 }
 
-// whyInvalid says what is wrong with a regular expression, and nothing of it: it
-// may come from a message.
+// whyInvalid says what is wrong with a regular expression. It does not quote the
+// expression, which may come from a message.
 func whyInvalid(err error) string {
 	if e := new(syntax.Error); errors.As(err, &e) {
 		return "the regular expression is invalid: " + e.Code.String()

@@ -1,6 +1,6 @@
 package vtl
 
-// node is a piece of a template that prints something or has an effect.
+// node is a part of a template that prints something or has an effect.
 type node interface {
 	render(r *run)
 }
@@ -10,8 +10,8 @@ type text string
 
 func (n text) render(r *run) { r.write(string(n)) }
 
-// setDirective is #set. A right side of null leaves the left side alone, and so
-// does, by a quirk of Velocity 1.7, a left side of $!x or ${x}.
+// setDirective is #set. It does nothing if the right side is null. By a quirk of Velocity
+// 1.7, it also does nothing if the left side is $!x or ${x}.
 type setDirective struct {
 	target *reference
 	value  expr
@@ -31,7 +31,7 @@ func (n *setDirective) render(r *run) {
 	}
 }
 
-// ifDirective is #if with its #elseif and #else, whose condition is nil.
+// ifDirective is #if with its #elseif and #else. The condition of #else is nil.
 type ifDirective struct {
 	branches []branch
 }
@@ -93,8 +93,7 @@ func (n *foreachDirective) render(r *run) {
 	s.restore(n.status, outer)
 }
 
-// elements returns what #foreach walks over. A value that is nothing to walk
-// over is skipped.
+// elements returns the elements for #foreach. A value without elements is skipped.
 func elements(r *run, v any) ([]any, bool) {
 	switch v := v.(type) {
 	case *list:
@@ -110,8 +109,8 @@ func elements(r *run, v any) ([]any, bool) {
 	}
 }
 
-// breakDirective is #break: it leaves the innermost loop or macro, or with an
-// argument such as $foreach.parent that loop.
+// breakDirective is #break. It leaves the innermost loop or macro. With an argument such as
+// $foreach.parent it leaves that loop.
 type breakDirective struct {
 	loop expr
 	at   int
@@ -138,13 +137,13 @@ type stopDirective struct{}
 
 func (stopDirective) render(r *run) { r.halt = haltStop }
 
-// macro is what #macro defines.
+// macro is a macro that #macro defines.
 type macro struct {
 	args  []int // slots
 	nodes []node
 }
 
-// macroCall is "#name(…)", or text that looks so.
+// macroCall is "#name(…)", or text that looks like it.
 type macroCall struct {
 	name        string
 	args        []expr
@@ -155,7 +154,7 @@ type macroCall struct {
 	at          int
 }
 
-// body is the block given to a macro. It prints what it holds.
+// body is the block given to a macro. It prints the nodes in it.
 type body struct{ nodes []node }
 
 func (n *macroCall) render(r *run) {

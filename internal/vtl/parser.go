@@ -4,10 +4,10 @@ import (
 	"strings"
 )
 
-// parser turns the text of a template into nodes.
+// parser makes nodes from the text of a template.
 //
-// After a failure err is set and the position is the end of the text, where each
-// loop ends.
+// After a failure err is set, and the position is the end of the text, so that every loop
+// ends.
 type parser struct {
 	text    string
 	pos     int
@@ -17,7 +17,7 @@ type parser struct {
 	*symbols
 }
 
-// symbols are the names that a template and the strings in it share.
+// symbols has the names that a template shares with the strings in it.
 type symbols struct {
 	slots  map[string]int // a place for each variable
 	macros map[string]*macro
@@ -50,7 +50,7 @@ func (p *parser) fail(at int, reason string) {
 	p.pos = len(p.text)
 }
 
-// offset returns where at lies in the template.
+// offset returns the offset of at in the template.
 func (p *parser) offset(at int) int {
 	if p.fixedAt >= 0 {
 		return p.fixedAt
@@ -58,7 +58,7 @@ func (p *parser) offset(at int) int {
 	return at
 }
 
-// enter counts a level of nesting. The caller leaves it with p.depth--.
+// enter counts a level of nesting. The caller ends it with p.depth--.
 func (p *parser) enter(at int) bool {
 	p.depth++
 	if p.depth > maxNesting {
@@ -68,7 +68,7 @@ func (p *parser) enter(at int) bool {
 	return true
 }
 
-// ending tells what ended a block.
+// ending says what ended a block.
 type ending uint8
 
 const (
@@ -87,8 +87,8 @@ func (p *parser) template() []node {
 	return nodes
 }
 
-// block parses up to and including the word that ends a block; stop is where
-// that word begins.
+// block parses up to and including the word that ends a block. stop is the offset of that
+// word.
 func (p *parser) block() (nodes []node, stop int, end ending) {
 	b := builder{p: p, chain: -1}
 	for p.pos < len(p.text) && end == endOfText {
@@ -137,15 +137,15 @@ func (p *parser) slashes() int {
 	return n
 }
 
-// builder collects the nodes of a block. Text that is a piece of the source
-// becomes one node.
+// builder collects the nodes of a block. Text that is contiguous in the source becomes one
+// node.
 type builder struct {
 	p        *parser
 	nodes    []node
-	from, to int // text not yet in nodes
+	from, to int // text that is not in nodes yet
 
-	// Where a lone "$" or "#" ends, or several in a row, and where they begin.
-	// Backslashes behind them are plain text.
+	// The end and the beginning of a lone "$" or "#", or of several in a row. Backslashes
+	// after them are plain text.
 	chain, chainFrom int
 }
 
@@ -179,7 +179,7 @@ func (b *builder) done() []node {
 	return b.nodes
 }
 
-// plain takes n backslashes, or the text up to the next special character.
+// plain reads n backslashes, or the text up to the next special character.
 func (b *builder) plain(n int) {
 	p := b.p
 	start := p.pos
@@ -193,8 +193,8 @@ func (b *builder) plain(n int) {
 	b.text(start, p.pos)
 }
 
-// escapedHash takes n backslashes with a "#" behind them, and if they escape a
-// word, that word too.
+// escapedHash reads n backslashes with a "#" after them and, if they escape a word, that
+// word too.
 func (b *builder) escapedHash(n int) {
 	p := b.p
 	start := p.pos
@@ -215,8 +215,8 @@ func (b *builder) escapedHash(n int) {
 	}
 }
 
-// directiveWord returns the word behind the "#" at the position and the size of
-// the whole, "#" and braces included. Without a word it returns "" and 0.
+// directiveWord returns the word after the "#" at the position, and the size of the whole
+// with "#" and braces. Without a word it returns "" and 0.
 func (p *parser) directiveWord() (word string, size int, bracketed bool) {
 	if n := p.wordAt(p.pos + 1); n > 0 {
 		return p.text[p.pos+1 : p.pos+1+n], 1 + n, false
@@ -233,7 +233,7 @@ func isControl(word string) bool {
 	return word == "if" || word == "else" || word == "elseif" || word == "end"
 }
 
-// isDirective reports whether word is a directive or a macro defined so far.
+// isDirective reports whether word is a directive or a macro that is already defined.
 func (p *parser) isDirective(word string) bool {
 	switch word {
 	case "foreach", "macro", "break", "stop", "literal", "include", "parse", "evaluate", "define":
@@ -243,7 +243,7 @@ func (p *parser) isDirective(word string) bool {
 	}
 }
 
-// dollar takes n backslashes and the "$" behind them, with its reference.
+// dollar reads n backslashes, and the "$" after them with its reference.
 func (b *builder) dollar(n int) {
 	p := b.p
 	start := p.pos
@@ -279,9 +279,9 @@ func (b *builder) dollar(n int) {
 	b.loneDollar(start, i, bang)
 }
 
-// loneDollar takes the text from start to i, a "$" with or without a "!", that
-// no name follows. Velocity's lexer loses the "!" before most text, and all of
-// it before a comment and directives that print nothing themselves.
+// loneDollar reads the text from start to i, which is a "$" with or without a "!" and
+// without a name. Velocity's lexer loses the "!" before most text, and both before a
+// comment and before directives that print nothing themselves.
 func (b *builder) loneDollar(start, i, bang int) {
 	p := b.p
 	p.pos = i
@@ -306,8 +306,8 @@ func (b *builder) loneDollar(start, i, bang int) {
 	}
 }
 
-// losesText reports whether a comment, an #if or one of its parts, or an escape is
-// next; word is that of the directive.
+// losesText reports whether a comment, an #if or one of its parts, or an escape is next.
+// word is the word of the directive.
 func (p *parser) losesText(word string) bool {
 	switch p.peek(0) {
 	case '#':
@@ -319,8 +319,8 @@ func (p *parser) losesText(word string) bool {
 	}
 }
 
-// link records that the text from start to end, a lone "$" or "#", belongs to
-// what follows.
+// link records that the text from start to end, a lone "$" or "#", belongs to the text
+// after it.
 func (b *builder) link(start, end int) {
 	if b.chain != start {
 		b.chainFrom = start
@@ -328,15 +328,15 @@ func (b *builder) link(start, end int) {
 	b.chain = end
 }
 
-// drop takes back the chain that ends at start.
+// drop removes the chain that ends at start.
 func (b *builder) drop(start int) {
 	if b.chain == start && b.from <= b.chainFrom {
 		b.to = b.chainFrom
 	}
 }
 
-// afterBare takes the braces behind a reference that has none itself. They are
-// text, but blanks behind them may belong to a #set.
+// afterBare reads the braces after a reference that has none itself. They are text, but
+// blanks after them may belong to a #set.
 func (b *builder) afterBare() {
 	p := b.p
 	start := p.pos

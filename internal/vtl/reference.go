@@ -6,7 +6,7 @@ import (
 	"example.com/gateway/internal/jsonpath"
 )
 
-// reference is a variable and what follows it.
+// reference is a variable and the steps after it.
 type reference struct {
 	slot          int
 	steps         []step
@@ -14,21 +14,21 @@ type reference struct {
 	source        string
 	at            int
 
-	// Of a reference in the text: half the backslashes before it, and whether
+	// For a reference in the text: half the number of backslashes before it, and whether
 	// there is one more, which escapes it.
 	slashes int
 	escaped bool
 }
 
-// step leads from a value to its property, item or method's result.
+// step leads from a value to its property, its item or the result of its method.
 type step struct {
 	kind stepKind
 	name string
 	args []expr // stepIndex: one
 	at   int
 
-	// Of a method with one argument that is a string: that argument as a path,
-	// for $input.json and $input.path.
+	// For a method with one argument, which is a string: that argument as a path, for
+	// $input.json and $input.path.
 	path    *jsonpath.Path
 	pathErr error
 }
@@ -55,8 +55,8 @@ func (s *step) compile() {
 
 func (n *reference) text() string { return n.source }
 
-// render prints the value, or where there is none the reference's own text. A
-// reference after a backslash prints its text without that, if it has a value.
+// render prints the value or, if there is none, the text of the reference. A reference
+// after a backslash prints its text without the backslash, if it has a value.
 func (n *reference) render(r *run) {
 	v := n.value(r)
 	if r.halted() {
@@ -83,7 +83,7 @@ func (n *reference) render(r *run) {
 	}
 }
 
-// nullText returns what the reference prints when it is null.
+// nullText returns the text that the reference prints when it is null.
 func (n *reference) nullText(r *run) string {
 	switch {
 	case n.quiet && !n.escaped:
@@ -102,7 +102,7 @@ func (n *reference) value(r *run) any {
 	return n.walk(r, n.steps)
 }
 
-// walk returns what the steps lead to from the variable.
+// walk returns the value to which the steps lead from the variable.
 func (n *reference) walk(r *run, steps []step) any {
 	v := r.scope.get(r, n.slot)
 	for i := 0; i < len(steps) && v != nil && !r.halted(); i++ {

@@ -2,19 +2,19 @@ package vtl
 
 // run is one run of a template.
 //
-// After a failure, #stop or #break it is halted: whatever goes on returns as
-// soon as it notices, and values are of no consequence any more.
+// After a failure, #stop or #break it is halted: every function returns as soon as it
+// notices, and values do not matter any more.
 type run struct {
 	template *Template
 	env      *Env
 	out      []byte
-	base     int // len of what the caller gave
+	base     int // the length of the caller's slice
 	scope    *scope
 
 	macroDepth int
 	steps      int
 	built      int
-	at         int // offset of the last step that had one
+	at         int // offset of the last step that has an offset
 
 	halt     halt
 	haltLoop *loop // haltBreak: the loop to leave, nil for the innermost loop or macro
@@ -36,8 +36,8 @@ const (
 
 func (r *run) halted() bool { return r.halt != haltNone }
 
-// caughtBy ends a #break that means l, or anything if l is nil and the #break
-// has no argument. It reports whether there was one.
+// caughtBy ends a #break for l. If l is nil, it ends a #break without an argument. It
+// reports whether there was one.
 func (r *run) caughtBy(l *loop) bool {
 	if r.halt != haltBreak || r.haltLoop != nil && r.haltLoop != l {
 		return false
@@ -46,8 +46,8 @@ func (r *run) caughtBy(l *loop) bool {
 	return true
 }
 
-// fail ends the run. The first failure counts. Without an offset it lies where the
-// last step with one was.
+// fail ends the run. The first failure counts. A failure without an offset gets that of the
+// last step.
 func (r *run) fail(at int, reason string) {
 	if at == 0 {
 		at = r.at
@@ -73,7 +73,7 @@ func (r *run) step(at, n int) {
 // scan counts the steps of looking through n bytes.
 func (r *run) scan(n int) { r.step(0, 1+n/scanBytes) }
 
-// grow counts n bytes of new values and reports whether they are granted.
+// grow counts n bytes of new values, and reports whether they are within the bounds.
 func (r *run) grow(n int) bool {
 	r.built += n
 	r.steps += n / scanBytes
@@ -102,7 +102,7 @@ func (r *run) block(nodes []node) {
 	}
 }
 
-// capture returns as a string what f prints.
+// capture returns the output of f as a string.
 func (r *run) capture(f func()) string {
 	start := len(r.out)
 	f()
@@ -115,19 +115,18 @@ func (r *run) capture(f func()) string {
 	return s
 }
 
-// scope holds the variables. The scope of a template has vars; that of a macro
-// call has the macro's arguments, which are evaluated where they are used, in
-// the scope of the call.
+// scope has the variables. The scope of a template has vars. The scope of a macro call has
+// the macro's arguments, which are evaluated when they are used, in the scope of the call.
 type scope struct {
 	vars []any
 
 	outer    *scope
 	local    map[int]any
 	args     map[int]expr
-	literals map[int]string // what an argument of null prints
+	literals map[int]string // the text that a null argument prints
 }
 
-// newScope makes the scope of a call. Arguments too many are ignored.
+// newScope makes the scope of a call. It ignores arguments that are too many.
 func newScope(outer *scope, slots []int, args []expr) *scope {
 	s := &scope{outer: outer, local: map[int]any{}, args: map[int]expr{}, literals: map[int]string{}}
 	for i := range min(len(slots), len(args)) {
@@ -153,7 +152,7 @@ func (s *scope) get(r *run, slot int) any {
 	return s.vars[slot]
 }
 
-// put sets the variable in all scopes: a macro has no variables of its own.
+// put sets the variable in all scopes, because a macro has no variables of its own.
 func (s *scope) put(slot int, v any) {
 	for ; s.outer != nil; s = s.outer {
 		s.local[slot] = v
@@ -161,8 +160,8 @@ func (s *scope) put(slot int, v any) {
 	s.vars[slot] = v
 }
 
-// restore sets the variable to what it was. Null removes it, and with it a
-// macro's argument.
+// restore sets the variable to its earlier value. Null removes the variable, and also the
+// argument of a macro.
 func (s *scope) restore(slot int, v any) {
 	if v != nil {
 		s.put(slot, v)
@@ -175,8 +174,7 @@ func (s *scope) restore(slot int, v any) {
 	s.vars[slot] = nil
 }
 
-// literal returns the source of the argument that stands behind a macro's
-// variable.
+// literal returns the source of the argument that a macro's variable stands for.
 func (s *scope) literal(slot int) (string, bool) {
 	for ; s.outer != nil; s = s.outer {
 		if text, ok := s.literals[slot]; ok {
@@ -193,8 +191,7 @@ type loop struct {
 	parent  any // the $foreach around it
 }
 
-// property returns a property of $foreach, or what the method of the same name
-// returns.
+// property returns a property of $foreach, or the result of the method of the same name.
 func (l *loop) property(name string) any {
 	switch name {
 	case "index":

@@ -18,7 +18,7 @@ type list struct{ items []any }
 // object is a map that remembers the order of its keys.
 type object struct {
 	entries []pair
-	at      map[string]int // where a key is, from the moment there are many
+	at      map[string]int // the index of each key, once there are many
 }
 
 // pair is an entry of a map.
@@ -51,7 +51,7 @@ func (o *object) get(key string) any {
 	return nil
 }
 
-// set sets an entry and returns what it was before.
+// set sets an entry and returns its earlier value.
 func (o *object) set(key string, v any) any {
 	if i := o.find(key); i >= 0 {
 		before := o.entries[i].value
@@ -96,7 +96,7 @@ func (o *object) values() []any {
 	return values
 }
 
-// put sets an entry at the run's expense.
+// put sets an entry, and counts its memory for the run.
 func (r *run) put(o *object, key string, v any) any {
 	if !r.grow(itemBytes + len(key)) {
 		return nil
@@ -104,8 +104,8 @@ func (r *run) put(o *object, key string, v any) any {
 	return o.set(key, v)
 }
 
-// index returns the place in the list that key means. It fails where the list
-// has no such place, as Java throws. Below zero counts from the end, if allowed.
+// index returns the index in the list for a key. It fails if the list has no such index, as
+// Java throws. A negative key counts from the end, if that is allowed.
 func (l *list) index(r *run, at int, key any, fromEnd bool) (int, bool) {
 	i, ok := whole(key)
 	if !ok {
@@ -121,7 +121,7 @@ func (l *list) index(r *run, at int, key any, fromEnd bool) (int, bool) {
 	return int(i), true
 }
 
-// plain turns a $context variable that does not exist into the empty string.
+// plain returns v, or the empty string for a $context variable that does not exist.
 func plain(v any) any {
 	if name, ok := v.(variable); ok && name != "" {
 		return ""
@@ -151,7 +151,7 @@ func float(v any) (float64, bool) {
 	}
 }
 
-// compareNumbers orders two numbers. Without two numbers there is no order.
+// compareNumbers orders two numbers. Other values have no order.
 func compareNumbers(a, b any) (order int, ok bool) {
 	if a, ok := a.(int64); ok {
 		if b, ok := b.(int64); ok {
@@ -179,7 +179,7 @@ func compareNumbers(a, b any) (order int, ok bool) {
 	}
 }
 
-// same is ==. Values of different types are the same if their texts are.
+// same is ==. Values of different types are the same if their texts are equal.
 func (r *run) same(a, b any) bool {
 	if order, ok := compareNumbers(a, b); ok {
 		return order == 0
@@ -245,7 +245,8 @@ func (r *run) equal(a, b any, depth int) bool {
 	return a == b
 }
 
-// text returns what v prints. Null is "null", as in Java's string building.
+// text returns the text that v prints. For null that is "null", as in Java's string
+// concatenation.
 func (r *run) text(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -261,7 +262,7 @@ func (r *run) text(v any) string {
 	}
 }
 
-// print prints v as Java's toString has it.
+// print prints v in the format of Java's toString.
 func (r *run) print(v any, depth int) {
 	if depth > maxValueDepth {
 		r.fail(0, "lists and maps are nested too deeply to print")
@@ -345,8 +346,8 @@ func (r *run) printBody(b *body) {
 	r.macroDepth--
 }
 
-// formatFloat writes f as Java's Double.toString does: with at least one digit
-// behind the point, and with an exponent below 0.001 and from ten million on.
+// formatFloat writes f as Java's Double.toString does: with at least one digit after the
+// point, and with an exponent below 0.001 and from ten million upwards.
 func formatFloat(f float64) string {
 	switch abs := math.Abs(f); {
 	case math.IsNaN(f):
