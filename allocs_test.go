@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,8 +28,15 @@ func (p preparedReply) Invoke(context.Context, *gateway.Request) (*gateway.Respo
 // for the race detector, under which pools forget on purpose.
 func TestAllocations(t *testing.T) {
 	gw, addr := newBench(t)
-	gw.Handle("echo", preparedReply{&gateway.Response{Body: []byte(benchReply)}}, gateway.WithRouteResponse())
+	reply := &gateway.Response{Body: []byte(benchReply)}
+	gw.Handle("echo", preparedReply{reply}, gateway.WithRouteResponse())
 	gw.Handle("silent", preparedReply{nil})
+	gw.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		if _, ok := req.SelectionValue(); ok {
+			panic("there is no observer, so the value is not kept")
+		}
+		return reply, nil
+	}, gateway.WithRouteResponse())
 	nc := dialBench(t, addr)
 	var id string
 	for c := range gw.Connections() {
@@ -37,6 +45,7 @@ func TestAllocations(t *testing.T) {
 	padding := bytes.Repeat([]byte("x"), 98)
 	echo := benchFrame(fmt.Sprintf(`{"action":"echo","padding":%q}`, padding))
 	silent := benchFrame(fmt.Sprintf(`{"action":"silent","padding":%q}`, padding[:96]))
+	unknown := benchFrame(fmt.Sprintf(`{"action":"none","padding":%q}`, padding[:98]))
 	replies := make([]byte, 16*(2+len(benchReply)))
 	post := []byte(benchReply)
 	ids := []string{id}
@@ -61,6 +70,7 @@ func TestAllocations(t *testing.T) {
 		{"a message and its reply", event + body, exchange(echo, 1)},
 		{"16 at once, replies corked", 16 * (event + body), exchange(bytes.Repeat(echo, 16), 16)},
 		{"a message without a reply, then one with", 2 * (event + body), exchange(append(silent[:len(silent):len(silent)], echo...), 1)},
+		{"a message that no key selects", event + body, exchange(unknown, 1)},
 		{"a post", 0, func() {
 			if err := gw.PostToConnection(t.Context(), id, post); err != nil {
 				panic(err)
@@ -79,6 +89,49 @@ func TestAllocations(t *testing.T) {
 				tt.run() // fills the pools
 			}
 			require.InDelta(t, tt.want, testing.AllocsPerRun(500, tt.run), 0.01)
+		})
+	}
+}
+
+// TestAllocations_Observed counts what it costs to let an observer know of a message,
+// and of the value that selected its route: nothing, if a route has that value as its
+// key.
+func TestAllocations_Observed(t *testing.T) {
+	reply := preparedReply{&gateway.Response{Body: []byte(benchReply)}}
+	gw, addr := newBench(t, gateway.WithObserver(&gateway.Observer{
+		IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+			if _, ok := req.SelectionValue(); !ok {
+				panic("no value")
+			}
+		},
+	}))
+	gw.Handle("echo", reply, gateway.WithRouteResponse())
+	gw.Handle("$default", reply, gateway.WithRouteResponse())
+	nc := dialBench(t, addr)
+	answer := make([]byte, 2+len(benchReply))
+	const event, body, value = 1, 1, 2
+	for _, tt := range []struct {
+		name, action string
+		want         float64
+	}{
+		{"a route's key", "echo", event + body},
+		{"no route's key", "none", event + body + value},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			request := benchFrame(fmt.Sprintf(`{"action":%q,"padding":%q}`, tt.action, bytes.Repeat([]byte("x"), 98)))
+			run := func() {
+				_, err := nc.Write(request)
+				if err == nil {
+					_, err = io.ReadFull(nc, answer)
+				}
+				if err != nil {
+					panic(err)
+				}
+			}
+			for range 100 {
+				run()
+			}
+			require.InDelta(t, tt.want, testing.AllocsPerRun(500, run), 0.01)
 		})
 	}
 }

@@ -90,9 +90,9 @@ func BenchmarkConnect(b *testing.B) {
 }
 
 // newBench returns a gateway behind a real listener, and its address.
-func newBench(b testing.TB) (*gateway.Gateway, string) {
+func newBench(b testing.TB, opts ...gateway.Option) (*gateway.Gateway, string) {
 	b.Helper()
-	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
+	gw, err := gateway.New(append(opts, gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))...)
 	require.NoError(b, err)
 	server := httptest.NewServer(gw.Handler())
 	b.Cleanup(func() {

@@ -579,11 +579,13 @@ func TestConnection_PoliteClose(t *testing.T) {
 	}
 }
 
-// Every open connection costs this much, and 384 bytes is a size that the allocator has.
+// Every open connection costs this much, and every message. 384 and 480 bytes are sizes
+// that the allocator has.
 func TestConnection_Size(t *testing.T) {
 	t.Parallel()
 	if strconv.IntSize == 64 {
 		require.LessOrEqual(t, int(gateway.ConnectionBytes), 384)
+		require.LessOrEqual(t, int(gateway.CallBytes), 480)
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -63,7 +64,8 @@ func TestContextValue_Error(t *testing.T) {
 		{errors.New("secret"), "Internal server error", `"Internal server error"`, "DEFAULT_5XX", ""},
 		{refusedByAuthorizer(ErrInvalidAuthorization), "", "null", "AUTHORIZER_CONFIGURATION_ERROR", ""},
 	} {
-		req := &Request{failure: tt.err}
+		req := new(Request)
+		req.fail(tt.err)
 		for name, want := range map[string]string{
 			"error.message": tt.message, "error.messageString": tt.quoted, "error.responseType": tt.kind, "error.validationErrorString": tt.detail,
 		} {
@@ -72,4 +74,49 @@ func TestContextValue_Error(t *testing.T) {
 			require.Equal(t, want != "", ok, name)
 		}
 	}
+}
+
+// What the observers of an event could log of its outcome.
+func TestContextValue_Outcome(t *testing.T) {
+	t.Parallel()
+	const none = "-"
+	for _, tt := range []struct {
+		name                               string
+		out                                invocation
+		backend                            *Response // of a Transform; nil: there is none
+		status, integration, text, latency string
+	}{
+		{"no response", invocation{}, nil, "200", "200", none, "7"},
+		{"a response", invocation{resp: &Response{}}, nil, "200", "200", none, "7"},
+		{"a status", invocation{resp: &Response{StatusCode: 503}}, nil, "503", "503", none, "7"},
+		{"a status that is none", invocation{resp: &Response{StatusCode: -1}}, nil, none, none, none, "7"},
+		{"a failure", invocation{err: integrationError("x", errors.New("secret"), false)}, nil, "502", none, "Internal server error", "7"},
+		{"a timeout", invocation{err: integrationError("x", context.DeadlineExceeded, true)}, nil, "504", none, "Endpoint request timed out", "7"},
+		{"a backend behind a Transform", invocation{resp: &Response{StatusCode: 200}}, &Response{StatusCode: 404}, "200", "404", none, "5"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			req := &Request{EventType: EventMessage}
+			if tt.backend != nil {
+				req.outcome.called(5*time.Millisecond, tt.backend, nil)
+			}
+			req.settle(tt.out, 7*time.Millisecond)
+			for name, want := range map[string]string{
+				"status": tt.status, "integration.status": tt.integration, "integration.integrationStatus": tt.integration,
+				"integration.latency": tt.latency, "integrationLatency": tt.latency, "error.message": tt.text,
+			} {
+				value, ok := req.context().Text(name)
+				if !ok {
+					value = none
+				}
+				require.Equal(t, want, value, name)
+			}
+		})
+	}
+	rejected := &Request{EventType: EventMessage}
+	rejected.fail(errThrottled)
+	status, _ := rejected.context().Text("status")
+	require.Equal(t, "429", status)
+	_, called := rejected.context().Text("integrationLatency")
+	require.False(t, called, "no integration was called")
 }

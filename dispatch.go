@@ -47,6 +47,7 @@ type call struct {
 	route            *route
 	req              Request // the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
+	unmatched        *string // see Request.SelectionValue
 }
 
 // serve takes one message through its steps. It reports false if the integration came
@@ -57,7 +58,11 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 		w.flush()
 	}
 	t := c.g.routes.Load()
-	call := c.newCall(t, t.match(message), message, now)
+	r, unmatched := t.match(message)
+	call := c.newCall(t, r, message, now)
+	if unmatched != nil && c.g.observers.any() {
+		call.keep(unmatched)
+	}
 	w.begin(call)
 	out := c.admit(t, call)
 	switch {
@@ -90,6 +95,13 @@ func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.T
 	return call
 }
 
+// keep keeps the value of the route selection expression for the observers. It is a
+// copy, because the integration may change the message.
+func (call *call) keep(value []byte) {
+	kept := string(value)
+	call.unmatched, call.req.unmatched = &kept, &kept
+}
+
 // told returns a request for the log and the observers while the integration still has
 // its own. It has no Body, because the integration may be changing that.
 func (call *call) told(c *connection) *Request {
@@ -100,22 +112,29 @@ func (call *call) told(c *connection) *Request {
 	}
 	c.fill(req, vars, call.route, EventMessage, call.Start())
 	req.RequestID, req.MessageID = call.ids.Strings()
+	req.unmatched = call.unmatched
 	return req
 }
 
 // match returns the route of a message: the one whose key is the value of the route
 // selection expression, else $default, else unrouted. No message reaches $connect or
 // $disconnect, whatever it says: they are not among t.messages.
-func (t *routeTable) match(body []byte) *route {
+//
+// unmatched is the value if it is no route's key, and nil if it is one, or the message
+// is not JSON. It may share memory with body.
+func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 	if key, ok := t.selection.Route(body, nil); ok {
 		if r := t.messages[string(key)]; r != nil {
-			return r
+			return r, nil
+		}
+		if unmatched = key; key == nil {
+			unmatched = []byte{}
 		}
 	}
 	if t.fallback == nil {
-		return unrouted
+		return unrouted, unmatched
 	}
-	return t.fallback
+	return t.fallback, unmatched
 }
 
 // unrouted stands for the route of a message that matches none.
@@ -195,7 +214,7 @@ func (w *worker) answer(call *call, req *Request, out invocation, now time.Time)
 // rejected tells the observers and the log of a message that was answered before its
 // integration was called.
 func (c *connection) rejected(call *call, err error) {
-	call.req.failure = err
+	call.req.fail(err)
 	answer := answerOf(err)
 	c.logRejected(call, answer, err)
 	c.g.observers.messageRejected(call, &call.req, answer.status, err)
@@ -204,6 +223,7 @@ func (c *connection) rejected(call *call, err error) {
 // integrationDone tells the observers, and the log if the integration failed. It serves
 // every type of event.
 func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
+	req.settle(out, took)
 	if out.err != nil {
 		g.logFailure(ctx, "integration failed", req, out.err)
 	}

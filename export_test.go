@@ -8,6 +8,9 @@ import (
 // ConnectionBytes is the size of the gateway's struct for one connection.
 const ConnectionBytes = unsafe.Sizeof(connection{})
 
+// CallBytes is the size of what the gateway allocates for one message.
+const CallBytes = unsafe.Sizeof(call{})
+
 // KeysHeld returns how many API keys g has throttles for.
 func (g *Gateway) KeysHeld() int {
 	g.keyUses.mu.Lock()

@@ -94,8 +94,28 @@ type Request struct {
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
 
-	keyUse  *keyUse // nil: the client has no API key
-	failure error   // that ended the request before its integration
+	keyUse    *keyUse // nil: the client has no API key
+	failure   *error  // that the gateway answers the request with; nil: none so far
+	unmatched *string // see SelectionValue; nil: it is RouteKey, or there is none
+	outcome   outcome
+}
+
+// SelectionValue returns the value of the route selection expression for a message. It
+// says why this route was selected: either it is the route's key, or no route has that
+// key and so $default took the message, or no route did.
+//
+// ok is false where there is no value: the message is not JSON, or the event is not a
+// MESSAGE. The value of a message that no route's key matched is only kept for the
+// [Observer] of a gateway: if there is none, ok is false for such a message. Nothing
+// that an integration does to Body changes the value.
+func (req *Request) SelectionValue() (value string, ok bool) {
+	switch {
+	case req.unmatched != nil:
+		return *req.unmatched, true
+	case req.EventType != EventMessage, req.RouteKey == RouteKeyDefault, req.RouteKey == "":
+		return "", false
+	}
+	return req.RouteKey, true
 }
 
 // Response is what an [Integration] answers. The zero value means status 200 and

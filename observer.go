@@ -30,12 +30,14 @@ type Observer struct {
 	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
 	// IntegrationDone: an integration returned, or ran out of time. err is nil or
 	// an *[IntegrationError]. req is as the integration left it; of one that has not
-	// returned, req is another, without Body and Upgrade.
+	// returned, req is another, without Body and Upgrade. [Request.SelectionValue] says
+	// why a message got its route.
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
 	// MessageRejected: a message from a client was answered with an error frame
 	// before an integration was asked, for err: no route matched (403), it was
 	// throttled (429), it does not fit the model of its route (400, a
-	// *[ValidationError]). req.RouteKey is "" when no route matched.
+	// *[ValidationError]). req.RouteKey is "" when no route matched;
+	// [Request.SelectionValue] says which key there is no route for.
 	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
 	// MessageSent: a message of so many bytes was accepted for the client. Not
 	// called for control frames.

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,6 +148,83 @@ func TestRoute_MessageRequest(t *testing.T) {
 	require.Equal(t, connect.ConnectedAt, first.ConnectedAt)
 	require.False(t, first.RequestTime.Before(first.ConnectedAt))
 	require.Zero(t, first.DisconnectStatusCode)
+}
+
+// Whoever observes a message learns the value that selected its route, whatever the
+// integration did to the request.
+func TestRequest_SelectionValue(t *testing.T) {
+	t.Parallel()
+	const none = "no value"
+	valueOf := func(req *gateway.Request) string {
+		value, ok := req.SelectionValue()
+		if !ok {
+			require.Empty(t, value)
+			return none
+		}
+		return "value " + value
+	}
+	for _, tt := range []struct {
+		name, message, want string
+		noDefault           bool
+	}{
+		{name: "a route's key", message: `{"action":"known"}`, want: "known: value known"},
+		{name: "no route's key", message: `{"action":"foo"}`, want: "$default: value foo"},
+		{name: "the key of $default", message: `{"action":"$default"}`, want: "$default: value $default"},
+		{name: "the key of $connect", message: `{"action":"$connect"}`, want: "$default: value $connect"},
+		{name: "nothing at the path", message: `{}`, want: "$default: value "},
+		{name: "an escape", message: `{"action":"f\u006fo"}`, want: "$default: value foo"},
+		{name: "no JSON", message: `action foo`, want: "$default: " + none},
+		{name: "no route", message: `{"action":"foo"}`, want: ": value foo", noDefault: true},
+		{name: "no route and no JSON", message: `foo`, want: ": " + none, noDefault: true},
+		{name: "an integration that does not return in time", message: `{"action":"foo","slow":true}`, want: "$default: value foo"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				observed := make(chan string, 2)
+				tell := func(req *gateway.Request) {
+					if req.EventType == gateway.EventMessage {
+						observed <- req.RouteKey + ": " + valueOf(req)
+					}
+				}
+				observer := gateway.WithObserver(&gateway.Observer{
+					IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+						tell(req)
+					},
+					MessageRejected: func(_ context.Context, req *gateway.Request, _ int, _ error) { tell(req) },
+				})
+				seen := make(chan string, 2)
+				integration := gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+					seen <- valueOf(req)
+					slow := bytes.Contains(req.Body, []byte("slow"))
+					for n := range req.Body {
+						req.Body[n] = 'x'
+					}
+					if slow {
+						<-ctx.Done()
+						time.Sleep(time.Second) //nolint:forbidigo // virtual time
+					}
+					return nil, nil
+				})
+				srv := gatewaytest.New(t, observer)
+				srv.Handle("known", integration)
+				if !tt.noDefault {
+					srv.Handle("$default", integration)
+				}
+				srv.Dial(t).Send(tt.message)
+				require.Equal(t, tt.want, <-observed)
+				if !tt.noDefault {
+					_, value, _ := strings.Cut(tt.want, ": ")
+					require.Equal(t, value, <-seen, "the integration")
+				}
+				time.Sleep(time.Minute) //nolint:forbidigo // virtual time
+				require.Empty(t, seen)
+				require.Empty(t, observed)
+			})
+		})
+	}
+	_, ok := (&gateway.Request{EventType: gateway.EventConnect, RouteKey: "$connect"}).SelectionValue()
+	require.False(t, ok, "a connect has none")
 }
 
 func TestRoute_Responses(t *testing.T) {

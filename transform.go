@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
@@ -50,11 +51,15 @@ type Transform struct {
 
 // IntegrationResponse makes the client's answer from a backend's.
 type IntegrationResponse struct {
-	// ResponseTemplates are mapping templates by key, chosen as RequestTemplates
-	// are. Without any, the backend's body is the answer. Where there are templates
-	// and the expression selects none of them, the integration fails with "Internal
-	// server error": what a template may have left out never passes. A $connect that
-	// is accepted has no answer, and needs no template.
+	// ResponseTemplates are mapping templates by key, chosen like RequestTemplates. If
+	// there are none, the backend's body is the answer. If there are some and the
+	// expression selects none of them, the integration fails with "Internal server
+	// error": what a template was to leave out never passes. A $connect that is accepted
+	// has no answer, and needs no template.
+	//
+	// In these templates $context.status and $context.integration.status are the
+	// backend's status code, and $context.integration.latency is how many milliseconds
+	// the backend took. All three are numbers.
 	ResponseTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>,
 	// $integration.response.statuscode and $integration.response.header.<name>. ""
@@ -307,7 +312,9 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	resp, err := c.backend(ctx, req, payload)
+	req.outcome.called(time.Since(start), resp, err)
 	if err != nil || !c.answers {
 		return nil, err
 	}
@@ -377,15 +384,8 @@ func (t *templates) respond(answer *Response, req *Request, in *selection.Input)
 	default:
 		return &IntegrationError{StatusCode: http.StatusInternalServerError, Err: errNoResponseTemplate}
 	}
-	env := templateEnv(req, answer.Body)
-	value := env.Context
-	env.Context = func(name string) (any, bool) {
-		if name == "status" {
-			return int64(answer.StatusCode), true
-		}
-		return value(name)
-	}
-	body, err := template.Append(nil, env)
+	req.outcome.status = statusOf(answer)
+	body, err := template.Append(nil, templateEnv(req, answer.Body))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStageTemplate, err)
 	}

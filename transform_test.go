@@ -306,6 +306,31 @@ func TestTransform_ContextNumbers(t *testing.T) {
 	})
 }
 
+// A response template reads what became of the backend's call: how it answered and how
+// long it took.
+func TestTransform_ContextOfTheIntegration(t *testing.T) {
+	t.Parallel()
+	const outcome = `[$context.status $context.integration.status $context.integration.integrationStatus $context.integration.latency $context.integrationLatency]`
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.Handle("$default", &gateway.CustomIntegration{
+			Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+				time.Sleep(42 * time.Millisecond) //nolint:forbidigo // virtual time
+				return &gateway.Response{StatusCode: 404, Body: payload}, nil
+			},
+			Transform: gateway.Transform{
+				RequestTemplates: map[string]string{"$default": outcome},
+				Responses: map[string]gateway.IntegrationResponse{"/404/": {ResponseTemplates: map[string]string{
+					"$default": `$input.body ` + outcome + ` #set($late = $context.integrationLatency + 1)$late`,
+				}}},
+			},
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.Send("x")
+		require.Equal(t, `[    ] [404 404 404 42 42] 43`, c.Receive())
+	})
+}
+
 func TestTransform_ResponseKeys(t *testing.T) {
 	t.Parallel()
 	for key, says := range map[string]string{

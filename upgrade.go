@@ -285,7 +285,7 @@ func (u *upgrade) refused(err error) *Request {
 	if u.lent {
 		req.Upgrade = nil
 	}
-	req.failure = err
+	req.fail(err)
 	return req
 }
 
