@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"os"
 	"time"
@@ -302,28 +301,4 @@ func (c *connection) disconnect(cl *closing) {
 	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.told.code, DisconnectReason: cl.told.reason}
 	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
 	c.g.invokeDisconnect(&c.ctx, t.disconnect, req)
-}
-
-// disconnectEvent is the lifecycleEvent of a $disconnect: its request, as it was.
-type disconnectEvent Request
-
-func (e *disconnectEvent) told() *Request {
-	req := Request(*e)
-	return &req
-}
-
-func (e *disconnectEvent) cameLate(invocation) {}
-
-// invokeDisconnect runs the $disconnect route r. When the gateway is cut, before or
-// meanwhile, the integration has disconnectGrace left; one that begins after that has
-// as long for itself.
-func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request) {
-	var ctx context.Context = &connectionContext{g.disconnects, of.request}
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), disconnectGrace)
-		defer cancel()
-	}
-	event := disconnectEvent(*req)
-	g.invokeWithin(ctx, r, req, &event)
 }

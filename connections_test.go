@@ -638,3 +638,34 @@ func TestPostToConnections(t *testing.T) {
 		require.Nil(t, srv.PostToConnections(t.Context(), nil, []byte("nobody")))
 	})
 }
+
+// A polite close waits for running integrations. One that waits for its client to take a
+// reply does not double the time that this client has.
+func TestConnection_PeerThatDoesNotTakeItsReplyAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, quotas := range map[string]gateway.Quotas{
+		"the default":     {SendBufferMessages: 1},
+		"no WriteTimeout": {SendBufferMessages: 1, WriteTimeout: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithQuotas(quotas))
+				srv.HandleFunc("$default", serve, gateway.WithRouteResponse())
+				srv.HandleFunc("$disconnect", answerNothing)
+				c := srv.Dial(t)
+				c.Pause()
+				for range 2 { // the reader waits for room with the second reply, and takes no third message
+					c.Send("x")
+				}
+				synctest.Wait()
+				start := time.Now()
+				require.NoError(t, srv.Shutdown(t.Context()))
+				require.InDelta(t, 5*time.Second, time.Since(start), float64(2*time.Second))
+				e := srv.WaitDisconnect(c.ConnectionID())
+				require.Equal(t, 1006, e.DisconnectStatusCode)
+				require.Equal(t, "Client did not read in time", e.DisconnectReason)
+			})
+		})
+	}
+}

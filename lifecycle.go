@@ -57,3 +57,27 @@ func (c *lifecycleCall) Late(out invocation) {
 func (c *lifecycleCall) tell(req *Request, out invocation) {
 	c.g.integrationDone(c.ctx, req, out, time.Since(c.start))
 }
+
+// disconnectEvent is the lifecycleEvent of a $disconnect: its request, as it was.
+type disconnectEvent Request
+
+func (e *disconnectEvent) told() *Request {
+	req := Request(*e)
+	return &req
+}
+
+func (e *disconnectEvent) cameLate(invocation) {}
+
+// invokeDisconnect runs the $disconnect route r. When the gateway is cut, before or
+// meanwhile, the integration has disconnectGrace left; one that begins after that has
+// as long for itself.
+func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request) {
+	var ctx context.Context = &connectionContext{g.disconnects, of.request}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), disconnectGrace)
+		defer cancel()
+	}
+	event := disconnectEvent(*req)
+	g.invokeWithin(ctx, r, req, &event)
+}

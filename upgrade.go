@@ -191,6 +191,28 @@ func (u *upgrade) originError() error {
 	return fmt.Errorf("%w: %+.128q: if its pages may connect, pass WithOriginPatterns with this origin to New", errOrigin, u.r.Header.Get("Origin"))
 }
 
+// checkRequest refuses an upgrade that lacks a required request parameter, or has
+// a blank one. (API Gateway: "Request validation for REST APIs": "included and not
+// blank".)
+func (u *upgrade) checkRequest() error {
+	r := u.table.connect
+	if r == nil || len(r.required) == 0 {
+		return nil
+	}
+	in := &resolver{req: u.request(), asAuthorizer: true}
+	var missing []string
+	for _, source := range r.required {
+		if strings.TrimSpace(source.Value(in)) == "" {
+			missing = append(missing, source.Name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	text := answerOf(errMissingParam).text + ": [" + strings.Join(missing, ", ") + "]"
+	return &refusal{answer: answerOf(errMissingParam).withText(text), err: fmt.Errorf("required request parameters are missing: %q", missing)}
+}
+
 // checkHijack refuses what could not become a connection before $connect runs for it.
 func (u *upgrade) checkHijack() error {
 	if !canHijack(u.w) {
@@ -446,7 +468,7 @@ func (g *Gateway) accept(u *upgrade) {
 		u.refuse(fmt.Errorf("taking the socket over: %w", err))
 		return
 	}
-	c := newConnection(u, ws)
+	c := u.newConnection(ws)
 	notPolled := ws.Poll(&g.sockets, c.ready, c.hungUp)
 	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
 		ws.Close()
@@ -457,6 +479,19 @@ func (g *Gateway) accept(u *upgrade) {
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
 	c.logOpened(notPolled == nil)
+}
+
+// newConnection returns the connection that the upgrade has become.
+func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
+	c := &connection{
+		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
+		identity: u.identity(), authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
+		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
+	}
+	c.out.Open((*clientWriter)(c))
+	c.lastActive.Advance(c.connected)
+	c.lastHeard.Advance(c.connected)
+	return c
 }
 
 // welcome answers the upgrade and begins the connection's life.

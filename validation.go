@@ -66,28 +66,6 @@ func (r *route) lifecycle() bool {
 	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
 }
 
-// checkRequest refuses an upgrade that lacks a required request parameter, or has
-// a blank one. (API Gateway: "Request validation for REST APIs": "included and not
-// blank".)
-func (u *upgrade) checkRequest() error {
-	r := u.table.connect
-	if r == nil || len(r.required) == 0 {
-		return nil
-	}
-	in := &resolver{req: u.request(), asAuthorizer: true}
-	var missing []string
-	for _, source := range r.required {
-		if strings.TrimSpace(source.Value(in)) == "" {
-			missing = append(missing, source.Name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	text := answerOf(errMissingParam).text + ": [" + strings.Join(missing, ", ") + "]"
-	return &refusal{answer: answerOf(errMissingParam).withText(text), err: fmt.Errorf("required request parameters are missing: %q", missing)}
-}
-
 // ValidationError says why a message does not fit the model of its route. The
 // client only gets "Invalid request body".
 type ValidationError struct {

@@ -1,0 +1,60 @@
+package gateway
+
+// state says where a connection is in its life. It only moves forward, and only
+// [connection.moveLocked] moves it. A connection may skip states: for example, one that
+// breaks off moves from open to closing.
+//
+//	opening → open → closingPolitely → closing → gone
+//
+//	state            begins when                          messages from it  posts to it
+//	opening          $connect has accepted it             not read yet      queued
+//	open             the 101 has been written             served            sent
+//	closingPolitely  Shutdown, the idle timeout or the    served            sent
+//	                 maximum duration ends it
+//	closing          the Close frame has been queued,     dropped           ErrGone
+//	                 or none can be sent
+//	gone             the socket is closed, and no         none              ErrGone
+//	                 integration runs
+//
+// $disconnect runs in gone. In closingPolitely the messages that have arrived are still
+// answered, because the client cannot know before the Close frame that the connection
+// closes.
+type state uint32
+
+const (
+	stateOpening state = iota
+	stateOpen
+	stateClosingPolitely
+	stateClosing
+	stateGone
+)
+
+// accepts reports whether messages are accepted from the client and posts for it.
+func (s state) accepts() bool { return s < stateClosing }
+
+// ends reports whether the end of the connection has begun. If so, connection.closing is
+// set.
+func (s state) ends() bool { return s >= stateClosingPolitely }
+
+// state returns the present state, without a lock. If the caller's next step depends on
+// it, the caller has to hold c.mu, so that the state cannot change in between.
+func (c *connection) state() state { return state(c.life.Load()) }
+
+// moveLocked moves the connection forward to a state. If the connection is there already,
+// or further, it changes nothing and returns false. The caller sets c.closing before it
+// moves the connection to a state that ends it.
+func (c *connection) moveLocked(to state) bool {
+	from := c.state()
+	if to <= from {
+		return false
+	}
+	c.life.Store(uint32(to))
+	if to.ends() && !from.ends() {
+		c.timer.stop()
+	}
+	if from.accepts() && !to.accepts() {
+		c.workersDoneLocked()
+		c.inbox.Wake()
+	}
+	return true
+}
