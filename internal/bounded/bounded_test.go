@@ -33,8 +33,9 @@ func (a *attempt) Done(outcome string) {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
+	sleep := func(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // in a synctest bubble
 	sleeps := func(d time.Duration) func(context.Context) string {
-		return func(context.Context) string { time.Sleep(d); return "returned" }
+		return func(context.Context) string { sleep(d); return "returned" }
 	}
 	for _, tt := range []struct {
 		name    string
@@ -59,7 +60,7 @@ func TestRun(t *testing.T) {
 		{name: "it ends its goroutine", attempt: attempt{do: func(context.Context) string { runtime.Goexit(); return "" }}, timeout: time.Second, want: "ended"},
 		{
 			name:    "it ends its goroutine too late",
-			attempt: attempt{do: func(context.Context) string { time.Sleep(time.Hour); runtime.Goexit(); return "" }},
+			attempt: attempt{do: func(context.Context) string { sleep(time.Hour); runtime.Goexit(); return "" }},
 			timeout: time.Second, wantErr: context.DeadlineExceeded, takes: time.Second, late: "ended",
 		},
 		{name: "whoever is told ends the goroutine", attempt: attempt{do: sleeps(0), inDone: runtime.Goexit}, timeout: time.Second, want: "returned"},

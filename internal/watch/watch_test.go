@@ -59,10 +59,10 @@ func TestWatch(t *testing.T) {
 				for n := int32(1); n <= 3; n++ {
 					began := c.Now()
 					w.entry.Begin(began)
-					time.Sleep(tt.lasts)
+					time.Sleep(tt.lasts) //nolint:forbidigo // in a synctest bubble
 					require.Equal(t, tt.taken == 0, w.entry.End(began))
 					require.Equal(t, n*tt.taken, w.taken.Load())
-					time.Sleep(time.Second) // long enough for the watch to stop looking
+					time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble: long enough for the watch to stop looking
 				}
 				w.entry.Remove()
 				require.False(t, w.entry.Watched())
@@ -102,7 +102,7 @@ func TestEntry_Drop(t *testing.T) {
 		began := c.Now()
 		w.entry.Begin(began)
 		w.entry.Drop()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
 		require.False(t, w.entry.End(began))
 		require.Zero(t, w.taken.Load())
 		w.entry.Remove()
@@ -126,7 +126,7 @@ func TestWatch_Places(t *testing.T) {
 					began := c.Now()
 					w.entry.Begin(began)
 					if i%2 == 0 {
-						time.Sleep(time.Second)
+						time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
 					}
 					w.entry.End(began)
 				})
