@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -397,3 +398,43 @@ func TestShutdown_UnderLoad(t *testing.T) {
 type quiet struct{ *testing.T }
 
 func (q quiet) Fatalf(format string, args ...any) { q.Errorf(format, args...) }
+
+// blockingHandler is a log that blocks at one line.
+type blockingHandler struct {
+	slog.Handler
+	line    string
+	blocked chan struct{} // closed when it blocks
+	release chan struct{}
+}
+
+func (h blockingHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h blockingHandler) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.line {
+		close(h.blocked)
+		<-h.release
+	}
+	return nil
+}
+
+// A log that blocks holds up neither Shutdown, beyond its context, nor upgrades.
+func TestShutdown_logBlocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := blockingHandler{slog.DiscardHandler, "shutting down", make(chan struct{}), make(chan struct{})}
+		srv := gatewaytest.New(t, gateway.WithLogger(slog.New(h)))
+		srv.Dial(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		start := time.Now()
+		go func() { done <- srv.Shutdown(ctx) }() // ends with ctx
+		<-h.blocked
+		_, refused := srv.TryDial(t)
+		require.NotNil(t, refused)
+		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+		require.ErrorIs(t, <-done, context.DeadlineExceeded)
+		require.LessOrEqual(t, time.Since(start), time.Minute+time.Second)
+		close(h.release)
+	})
+}

@@ -26,6 +26,7 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // endpoint is an HTTP backend that records what it gets.
@@ -476,7 +477,7 @@ func TestHTTPIntegration_HeadersWithoutEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &lockedBuffer{}
+			log := &testutil.LockedBuffer{}
 			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			srv.Handle("$connect", &gateway.HTTPIntegration{URI: rawEndpoint(t, "HTTP/1.1 200 OK\r\n"+lines+"Content-Length: 0\r\n\r\n")})
 			requireRefused(t, srv, http.StatusGatewayTimeout, `"Internal server error"`)

@@ -15,11 +15,12 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // newLogged returns an option that logs all levels, and the log.
-func newLogged() (gateway.Option, *lockedBuffer) {
-	log := &lockedBuffer{}
+func newLogged() (gateway.Option, *testutil.LockedBuffer) {
+	log := &testutil.LockedBuffer{}
 	return gateway.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))), log
 }
 
@@ -45,7 +46,7 @@ func handshake(more ...string) []string {
 func TestLog_Default(t *testing.T) {
 	before := slog.Default()
 	t.Cleanup(func() { slog.SetDefault(before) })
-	first, second := &lockedBuffer{}, &lockedBuffer{}
+	first, second := &testutil.LockedBuffer{}, &testutil.LockedBuffer{}
 	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
 	slog.SetDefault(slog.New(slog.NewTextHandler(first, everything)))
 	gw := newGateway(t)

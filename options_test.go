@@ -170,7 +170,8 @@ func TestOptions_Defaults(t *testing.T) {
 		require.Equal(t, 1, atOnce(t, srv, 5))
 	})
 	bubble("no pings", func(t *testing.T, srv *gatewaytest.Server) {
-		w := dialRaw(t, srv)
+		w := wiretest.Dial(t, srv.HTTPClient())
+		w.MustOpen()
 		w.ExpectClose(1001, "Going away") // the first frame is that of the idle timeout
 		require.Equal(t, 10*time.Minute, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)))
 		require.NoError(t, w.Close())
@@ -288,7 +289,8 @@ func TestOptions_NegativeIsNone(t *testing.T) {
 		}
 		srv.HandleFunc("$connect", slow)
 		srv.HandleFunc("$default", slow, gateway.WithRouteResponse())
-		w := dialRaw(t, srv)
+		w := wiretest.Dial(t, srv.HTTPClient())
+		w.MustOpen()
 		w.MustSend(wiretest.Text, "x")
 		require.Equal(t, "false", w.Receive())
 		require.Equal(t, "false", string(srv.Events()[0].Response.Body))

@@ -31,29 +31,12 @@ import (
 	"example.com/gateway/iam"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
 	"example.com/gateway/sigv4"
 )
 
 // The tests of docs/threat-model.md that no other file has.
-
-// lockedBuffer is a log that many goroutines write to.
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // logs are the two handlers of package slog, at their most talkative.
 func logs() map[string]func(io.Writer) slog.Handler {
@@ -134,7 +117,7 @@ func TestThreat_SecretsNeverReachALog(t *testing.T) {
 	for name, handler := range logs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &lockedBuffer{}
+			log := &testutil.LockedBuffer{}
 			useEverything(t, slog.New(handler(log)))
 			for _, said := range []string{
 				"connection opened", "connection closed", "upgrade refused", "authorizer failed", "integration failed",
@@ -241,7 +224,7 @@ func TestThreat_LogInjection(t *testing.T) {
 	for name, handler := range logs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &lockedBuffer{}
+			log := &testutil.LockedBuffer{}
 			keys := sigv4.StaticKeys(nil)
 			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(handler(log))),
 				gateway.WithManagementAuth(&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}))
@@ -428,7 +411,7 @@ func TestThreat_Mended(t *testing.T) {
 		holds     func(t *testing.T) bool
 	}{
 		{"a client's regular expression stays out of the log", "the error of package regexp quoted the pattern", func(t *testing.T) bool {
-			log := &lockedBuffer{}
+			log := &testutil.LockedBuffer{}
 			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			srv.Handle(gateway.RouteKeyDefault, echoing(gateway.Transform{RequestTemplates: map[string]string{"$default": `$input.body.matches($input.path('$.x'))`}}))
 			c := srv.Dial(t)
@@ -437,7 +420,7 @@ func TestThreat_Mended(t *testing.T) {
 			return !strings.Contains(log.String(), marked)
 		}},
 		{"a client's path stays out of the log", "the error of a JSONPath quoted the path", func(t *testing.T) bool {
-			log := &lockedBuffer{}
+			log := &testutil.LockedBuffer{}
 			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			srv.Handle(gateway.RouteKeyDefault, echoing(gateway.Transform{RequestTemplates: map[string]string{"$default": `$input.path($input.path('$.x'))$input.json($input.path('$.x'))`}}))
 			c := srv.Dial(t)

@@ -15,6 +15,7 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/usageplan"
 )
 
@@ -297,7 +298,7 @@ func TestFailures_DoNotFillTheLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				log := &lockedBuffer{}
+				log := &testutil.LockedBuffer{}
 				srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 				handle(srv)
 				c := srv.Dial(t)
@@ -378,7 +379,7 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				log := &lockedBuffer{}
+				log := &testutil.LockedBuffer{}
 				srv := gatewaytest.New(t, append(tt.opts, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))...)
 				srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
 				tt.do(t, srv)

@@ -22,13 +22,14 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // script is a socket whose client sends its bytes, then the end of its stream,
 // and reads all.
 type script struct {
 	in     *bytes.Reader
-	out    lockedBuffer
+	out    testutil.LockedBuffer
 	closed chan struct{} // closed by Close
 }
 

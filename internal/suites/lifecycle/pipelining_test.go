@@ -1,4 +1,4 @@
-package gateway_test
+package lifecycle_test
 
 import (
 	"context"

@@ -1,6 +1,7 @@
-package gateway_test
+package lifecycle_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,25 +10,28 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 )
 
 // A reader that rests loses nothing: whatever pauses a client makes, between
 // messages and within a frame, each of its messages is answered, and its end seen.
 func TestConnection_Rests(t *testing.T) {
 	t.Parallel()
-	frame := textFrame(`{"action":"m"}`)
+	frame := wiretest.Frame(wiretest.Text, `{"action":"m"}`)
 	for _, pause := range []time.Duration{time.Millisecond, 1999 * time.Millisecond, 2 * time.Second, 2001 * time.Millisecond, 5 * time.Second, 4 * time.Minute} {
 		t.Run(pause.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionDuration: -1}))
-				echoRoutes(srv, "m")
+				srv.Handle("m", gateway.IntegrationFunc(func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					return &gateway.Response{Body: []byte("served")}, nil
+				}), gateway.WithRouteResponse())
 				srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 				w := dialRaw(t, srv)
 				for split := range len(frame) {
-					w.MustWriteString(frame[:split])
+					w.MustWrite(frame[:split])
 					time.Sleep(pause) //nolint:forbidigo // virtual time
-					w.MustWriteString(frame[split:])
+					w.MustWrite(frame[split:])
 					require.Equal(t, "served", w.Receive())
 					time.Sleep(pause) //nolint:forbidigo // virtual time
 				}

@@ -1,4 +1,4 @@
-package gateway_test
+package lifecycle_test
 
 import (
 	"context"
@@ -16,14 +16,6 @@ import (
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
 )
-
-// dialRaw upgrades a connection and lets the test write its frames.
-func dialRaw(t *testing.T, srv *gatewaytest.Server) *wiretest.Peer {
-	t.Helper()
-	p := wiretest.Dial(t, srv.HTTPClient())
-	p.MustOpen()
-	return p
-}
 
 func requireClose(t *testing.T, code int, p *wiretest.Peer) {
 	t.Helper()

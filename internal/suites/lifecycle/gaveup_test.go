@@ -1,4 +1,4 @@
-package gateway_test
+package lifecycle_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/testutil"
 )
 
 // An integration that outlives its timeout may do with its request what it likes:
@@ -28,7 +29,7 @@ func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				var told []gateway.Request
-				lines := &lockedBuffer{}
+				lines := &testutil.LockedBuffer{}
 				srv := gatewaytest.New(t,
 					gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: time.Second}),
 					gateway.WithLogger(slog.New(slog.NewJSONHandler(lines, nil))),
@@ -114,7 +115,7 @@ func TestTimeout_latePanicIsLogged(t *testing.T) {
 			t.Run(string(event)+" "+name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					lines := &lockedBuffer{}
+					lines := &testutil.LockedBuffer{}
 					srv := gatewaytest.New(t,
 						gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: time.Second}),
 						gateway.WithLogger(slog.New(slog.NewJSONHandler(lines, nil))))
