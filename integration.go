@@ -12,10 +12,14 @@ import (
 //
 // Invoke gets one event and returns what the service would get from a backend.
 // It may run concurrently for different connections; for one connection, as
-// Quotas.InFlight says. ctx carries the values of the upgrade request, not its
-// cancellation; it ends at Quotas.IntegrationTimeout, and when [Gateway.Close] or
-// an expired [Gateway.Shutdown] cuts the connections. req belongs to Invoke, its
-// Body too.
+// Quotas.InFlight says. req belongs to Invoke, its Body too.
+//
+// ctx has the values of the upgrade request, but not its cancellation. It ends at
+// Quotas.IntegrationTimeout, when [Gateway.Close] or an expired [Gateway.Shutdown] cuts
+// the connections, and when Invoke returns. It does not end when the client leaves. Work
+// that goes on after Invoke has returned needs [context.WithoutCancel] of ctx, or a
+// context of its own; the values stay. Such work writes to the client with
+// [Gateway.PostToConnection].
 //
 // The returned Response is only read, until the client has its copy; its Body
 // must not change for so long. nil means status 200 and no body. An error means

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,4 +64,32 @@ func dialWithProtocol(t *testing.T, srv *gatewaytest.Server, offered string) *ga
 	answer := wiretest.Dial(t, srv.HTTPClient()).MustOpen("Sec-WebSocket-Protocol: " + offered)
 	require.Equal(t, []string{"chat.v9"}, answer.Values("Sec-WebSocket-Protocol"))
 	return srv
+}
+
+// The context of an event ends when its integration has returned. The values stay.
+func TestIntegration_ContextAfterInvoke(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	contexts := make(chan context.Context, 1)
+	for _, key := range []string{"$connect", "$default", "$disconnect"} {
+		srv.HandleFunc(key, func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+			require.NoError(t, ctx.Err())
+			contexts <- ctx
+			return &gateway.Response{Body: []byte("x")}, nil
+		}, gateway.WithRouteResponse())
+	}
+	requireEnded := func(ctx context.Context) {
+		t.Helper()
+		<-ctx.Done()
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		require.NotNil(t, ctx.Value(http.ServerContextKey), "a value of the upgrade request")
+		require.NoError(t, context.WithoutCancel(ctx).Err(), "for work that goes on")
+	}
+	c := srv.Dial(t)
+	requireEnded(<-contexts)
+	c.Send("x")
+	c.Receive()
+	requireEnded(<-contexts)
+	c.Close(1000, "")
+	requireEnded(<-contexts)
 }

@@ -247,20 +247,28 @@ type Quotas struct {
 	// bounds what is sent to a client. Defaults: 32 KiB and 128 KiB.
 	FrameBytes, MessageBytes int
 	// IdleTimeout closes a connection with 1001 when for so long no message went
-	// either way. Pings do not count, unless PingsResetIdle is set. Default: 10 min.
+	// either way. Default: 10 min.
+	//
+	// To keep a quiet connection open, send a message before that time has passed, in
+	// either direction: any message of the client that reaches the gateway counts, even
+	// if no route takes it, and so does every post and reply. Pings do not count, neither
+	// those of PingInterval nor their answers. Those that the client sends count if
+	// PingsResetIdle is set, but a browser cannot send any.
 	IdleTimeout time.Duration
-	// PingsResetIdle lets pings of the client count as activity. What the service
-	// does is not documented; ours is the strict reading.
+	// PingsResetIdle lets the pings that the client sends count as activity for
+	// IdleTimeout. The service does not document what it does; by default they do not
+	// count.
 	PingsResetIdle bool
 	// ConnectionDuration closes a connection with 1001 at that age. Default: 2 h.
 	ConnectionDuration time.Duration
 	// IntegrationTimeout ends the wait for an integration: its context ends, the
 	// client gets "Endpoint request timed out". Default: 29 s.
 	IntegrationTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what waits for it: then
-	// the connection is cut. One that takes little at a time is not. Once a
-	// connection closes, the client has at most 5 s, also without a WriteTimeout, and
-	// 30 s in all. Default, ours: 10 s.
+	// WriteTimeout is how long a client may take nothing of what waits for it. After
+	// that the connection is cut: $disconnect gets 1006 "Client did not read in time". A
+	// client that takes a little at a time is not cut. Once a connection closes, the
+	// client has at most 5 s, also without a WriteTimeout, and 30 s in all. Default: 10 s;
+	// the service documents none.
 	WriteTimeout time.Duration
 	// SendBufferBytes and SendBufferMessages bound what waits to be sent to one
 	// client. Above them posts get [ErrLimitExceeded]. Defaults, ours: 1 MiB and 256.
@@ -269,10 +277,12 @@ type Quotas struct {
 	// at a time. At 1, the default, they run one after the other in order; the
 	// service gives no order, more is nearer to it.
 	InFlight int
-	// PingInterval sends the client a ping when nothing came from it for so long,
-	// and ends the connection with 1006 when nothing came for as long after the ping,
-	// and the client took nothing of what was sent before it. The default is none: the
-	// service never pings.
+	// PingInterval sends the client a ping when nothing came from it for so long. If
+	// then nothing comes for as long again, and the client has taken nothing of what was
+	// sent before the ping, the connection ends with 1006. So a client that has vanished
+	// is noticed after twice this time. It keeps proxies on the way from dropping a quiet
+	// connection, but does not keep the gateway from it: see IdleTimeout. The default is
+	// none, because the service never pings.
 	PingInterval time.Duration
 	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
 	// second, 500 at once.
