@@ -327,7 +327,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		{"a nil func", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.AuthorizerFunc(nil)}, "the Authorizer is a nil gateway.AuthorizerFunc"},
 		{"a nil pointer", nil, gateway.Route{RouteKey: "$connect", Authorizer: (*strict)(nil)}, "the Authorizer is a nil *gateway_test.strict"},
 		{"an authorizer with a mistake", nil, gateway.Route{RouteKey: "$connect", Authorizer: &strict{}}, `route "$connect": strict.Name is empty`},
-		{"an authorizer with a mistake behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: &strict{}}}, `route "$connect": gateway: invalid option: RequestAuthorizer.Authorizer: strict.Name is empty`},
+		{"an authorizer with a mistake behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: &strict{}}}, `route "$connect": RequestAuthorizer.Authorizer: strict.Name is empty`},
 		{"an integration with a mistake", nil, gateway.Route{RouteKey: "m", Integration: &strict{}}, `route "m": strict.Name is empty`},
 		{"no authorizer behind identity sources", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{}}, "RequestAuthorizer.Authorizer is nil"},
 		{"an identity source of another form", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"method.request.header.X"}}}, `identity source "method.request.header.X" is not`},
@@ -344,6 +344,14 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		{"models without an expression", nil, gateway.Route{RouteKey: "m", RequestModels: map[string]gateway.Model{"$default": modelFunc(nil)}}, `\$default selects`},
 		{"an expression that is none", nil, gateway.Route{RouteKey: "m", ModelSelectionExpression: "$default"}, "position"},
 		{"a model that is nil", nil, gateway.Route{RouteKey: "m", ModelSelectionExpression: `\$default`, RequestModels: map[string]gateway.Model{"$default": nil}}, `the model "$default" is nil`},
+		{"a model that is a nil pointer", nil, gateway.Route{RouteKey: "m", ModelSelectionExpression: `\$default`, RequestModels: map[string]gateway.Model{"$default": (*needs)(nil)}}, `the model "$default" is nil`},
+		{"a huge burst", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: math.MaxInt}}, "BurstLimit"},
+		{"a negative burst", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: 1, BurstLimit: -1}}, "BurstLimit -1 is negative"},
+		{"a middleware that returns nothing", []gateway.Option{gateway.WithMiddleware(func(gateway.Integration) gateway.Integration { return nil })}, gateway.Route{RouteKey: "m"}, "middleware 0 of WithMiddleware returned a nil Integration"},
+		{"no route key", nil, gateway.Route{}, "the route key of Routes[0] is empty"},
+		{"a template with a mistake", nil, gateway.Route{RouteKey: "m", Integration: &gateway.MockIntegration{Transform: &gateway.Transform{
+			Responses: map[string]gateway.IntegrationResponse{"404": {}},
+		}}}, `route "m": integration response "404": the key is neither`},
 		{"a model for an upgrade", nil, gateway.Route{RouteKey: "$connect", ModelSelectionExpression: `\$default`}, "no body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -354,8 +362,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 				tt.route.Integration = &gateway.MockIntegration{}
 			}
 			err = gw.Deploy(gateway.Deployment{Routes: []gateway.Route{tt.route}})
-			require.ErrorIs(t, err, gateway.ErrInvalidOption)
-			require.ErrorContains(t, err, tt.says)
+			requireInvalid(t, err, tt.says)
 		})
 	}
 }

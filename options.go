@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math"
+	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"example.com/gateway/internal/origin"
 )
@@ -42,37 +44,51 @@ func WithStage(name string, variables map[string]string) Option {
 	copied := maps.Clone(variables)
 	return optionFunc(func(c *config) error {
 		if !stageName.MatchString(name) {
-			return fmt.Errorf("%w: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
+			return fmt.Errorf("%w: WithStage: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
 		}
 		c.stage, c.stageVariables = name, copied
 		return nil
 	})
 }
 
+// stageName is the form of a stage's name, and of an API ID.
 var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// WithAPI sets the API ID and the domain name that integrations see. The
-// defaults are "local" and the Host of each upgrade request, which is whatever
-// the client wrote there: set the name where integrations build URLs from it.
+// WithAPI sets the API ID and the domain name that integrations see, and policies the
+// ID. An ID has 1 to 128 letters, digits, "-" or "_"; "" is no ID. A domain name is a
+// host, with a port if it needs one: "api.example.com", "localhost:8080". By default
+// the ID is "local". By default, and for "", the domain name is the Host of each upgrade
+// request, which is whatever the client wrote there: set the name where integrations
+// build URLs from it.
 func WithAPI(apiID, domainName string) Option {
 	return optionFunc(func(c *config) error {
+		if apiID != "" && !stageName.MatchString(apiID) {
+			return fmt.Errorf("%w: WithAPI: API ID %q: want letters, digits, - or _, up to 128", ErrInvalidOption, apiID)
+		}
+		if domainName != "" && !isDomainName(domainName) {
+			return fmt.Errorf("%w: WithAPI: domain name %q: want the host alone, without scheme, path and blanks, like api.example.com or localhost:8080", ErrInvalidOption, domainName)
+		}
 		c.apiID, c.domainName = apiID, domainName
 		return nil
 	})
 }
 
-// WithQuotas replaces the quotas. Fields left zero keep API Gateway's value; a
-// negative number means no quota. The default is Quotas{}.
+// isDomainName reports whether name is a host that may have a port.
+func isDomainName(name string) bool {
+	u, err := url.Parse("//" + name)
+	return err == nil && u.Host == name && u.Hostname() != "" && !strings.ContainsFunc(name, unicode.IsSpace)
+}
+
+// WithQuotas replaces the quotas. A field that is zero keeps API Gateway's value; a
+// negative number means no quota. The default is Quotas{}. What makes no sense is an
+// [ErrInvalidOption]: a frame that is larger than a message, a time of less than a
+// millisecond, NewConnections with a negative BurstLimit.
 func WithQuotas(q Quotas) Option {
 	return optionFunc(func(c *config) error {
-		if math.IsNaN(q.NewConnections.RateLimit) {
-			return fmt.Errorf("%w: Quotas.NewConnections: the rate is not a number", ErrInvalidOption)
+		if err := q.check(); err != nil {
+			return invalid("WithQuotas", err)
 		}
-		q = q.withDefaults()
-		if q.MessageBytes > 0 && q.FrameBytes > q.MessageBytes {
-			return fmt.Errorf("%w: Quotas.FrameBytes %d is above MessageBytes %d", ErrInvalidOption, q.FrameBytes, q.MessageBytes)
-		}
-		c.quotas = q
+		c.quotas = q.withDefaults()
 		return nil
 	})
 }
@@ -80,11 +96,12 @@ func WithQuotas(q Quotas) Option {
 // WithMiddleware wraps the integrations of all routes. The first is the
 // outermost. Given again, it adds.
 func WithMiddleware(mw ...Middleware) Option {
+	copied := slices.Clone(mw)
 	return optionFunc(func(c *config) error {
-		if slices.ContainsFunc(mw, func(m Middleware) bool { return m == nil }) {
-			return fmt.Errorf("%w: a middleware is nil", ErrInvalidOption)
+		if n := slices.IndexFunc(copied, func(m Middleware) bool { return m == nil }); n >= 0 {
+			return fmt.Errorf("%w: WithMiddleware: middleware %d is nil: leave it out", ErrInvalidOption, n)
 		}
-		c.middleware = append(c.middleware, mw...)
+		c.middleware = append(c.middleware, copied...)
 		return nil
 	})
 }
@@ -113,7 +130,7 @@ func WithOriginPatterns(patterns ...string) Option {
 		for _, text := range copied {
 			p, err := origin.Parse(text)
 			if err != nil {
-				return fmt.Errorf("%w: origin pattern %q: %w", ErrInvalidOption, text, err)
+				return fmt.Errorf("%w: WithOriginPatterns: origin pattern %q: %w", ErrInvalidOption, text, err)
 			}
 			c.origins = append(c.origins, p)
 		}
@@ -143,7 +160,7 @@ func WithOriginPatterns(patterns ...string) Option {
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
 		if l == nil {
-			return fmt.Errorf("%w: the logger is nil: leave WithLogger out to use slog.Default(), or pass slog.New(slog.DiscardHandler) to log nothing", ErrInvalidOption)
+			return fmt.Errorf("%w: WithLogger: the logger is nil: leave WithLogger out to use slog.Default(), or pass slog.New(slog.DiscardHandler) to log nothing", ErrInvalidOption)
 		}
 		c.log = l
 		return nil
@@ -155,7 +172,7 @@ func WithLogger(l *slog.Logger) Option {
 func WithObserver(o *Observer) Option {
 	return optionFunc(func(c *config) error {
 		if o == nil {
-			return fmt.Errorf("%w: the observer is nil", ErrInvalidOption)
+			return fmt.Errorf("%w: WithObserver: the observer is nil: leave WithObserver out, or leave those of its fields nil that you do not need", ErrInvalidOption)
 		}
 		c.observers.add(*o)
 		return nil
@@ -207,7 +224,7 @@ func WithDefaultThrottle(rateLimit float64, burstLimit int) Option {
 func WithAccountThrottle(a *AccountThrottle) Option {
 	return optionFunc(func(c *config) error {
 		if a == nil {
-			return fmt.Errorf("%w: the AccountThrottle is nil: leave WithAccountThrottle out for no limit", ErrInvalidOption)
+			return fmt.Errorf("%w: WithAccountThrottle: the AccountThrottle is nil: make one with NewAccountThrottle, or leave WithAccountThrottle out for no limit", ErrInvalidOption)
 		}
 		c.account = a
 		return nil
@@ -220,7 +237,7 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 func WithUsagePlans(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
 		if isNil(s) {
-			return fmt.Errorf("%w: the UsageStore is nil", ErrInvalidOption)
+			return fmt.Errorf("%w: WithUsagePlans: the UsageStore is nil: make one with usageplan.New, or leave WithUsagePlans out if no route requires an API key", ErrInvalidOption)
 		}
 		c.usagePlans = s
 		return nil
@@ -298,6 +315,44 @@ type Quotas struct {
 	HeaderBytes, URLBytes int
 }
 
+// check returns what is wrong with the fields as they were set.
+func (q Quotas) check() error {
+	for _, field := range [...]struct {
+		name string
+		time time.Duration
+	}{
+		{"IdleTimeout", q.IdleTimeout}, {"ConnectionDuration", q.ConnectionDuration}, {"IntegrationTimeout", q.IntegrationTimeout},
+		{"WriteTimeout", q.WriteTimeout}, {"PingInterval", q.PingInterval},
+	} {
+		if field.time > 0 && field.time < time.Millisecond {
+			return fmt.Errorf("Quotas.%s is %v, less than a millisecond: write the unit, as in %d * time.Second", field.name, field.time, field.time)
+		}
+	}
+	full := q.withDefaults()
+	if full.MessageBytes > 0 && full.FrameBytes > full.MessageBytes {
+		return fmt.Errorf("Quotas.FrameBytes %d is above MessageBytes %d: lower the first, or raise the second", full.FrameBytes, full.MessageBytes)
+	}
+	return q.checkNewConnections()
+}
+
+func (q Quotas) checkNewConnections() error {
+	t := q.NewConnections
+	switch {
+	case t.RateLimit < 0 && t.BurstLimit != 0:
+		return fmt.Errorf("Quotas.NewConnections: BurstLimit is %d, but the negative RateLimit means no quota: leave BurstLimit 0", t.BurstLimit)
+	case t.RateLimit < 0:
+		return nil
+	}
+	t.RateLimit = orDefault(t.RateLimit, defaultNewConnections)
+	if err := t.rate().Check(); err != nil {
+		return fmt.Errorf("Quotas.NewConnections: %w", err)
+	}
+	return nil
+}
+
+// defaultNewConnections is the service's quota of new connections a second.
+const defaultNewConnections = 500
+
 func (q Quotas) withDefaults() Quotas {
 	q.MessageBytes = orDefault(q.MessageBytes, 128<<10)
 	if q.FrameBytes == 0 && q.MessageBytes > 0 {
@@ -312,8 +367,7 @@ func (q Quotas) withDefaults() Quotas {
 	q.SendBufferMessages = orDefault(q.SendBufferMessages, 256)
 	q.InFlight = orDefault(q.InFlight, 1)
 	q.PingInterval = orDefault(q.PingInterval, 0)
-	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, 500)
-	q.NewConnections.BurstLimit = orDefault(q.NewConnections.BurstLimit, 0) // that is as many as a second brings
+	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, defaultNewConnections)
 	q.Connections = orDefault(q.Connections, 0)
 	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
 	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)
@@ -332,6 +386,25 @@ func orDefault[T int | float64 | time.Duration](v, def T) T {
 	}
 	return v
 }
+
+// optionError is an [ErrInvalidOption] that says where the mistake is.
+type optionError struct {
+	where string
+	err   error
+}
+
+// invalid returns err as an [ErrInvalidOption] that begins with where.
+func invalid(where string, err error) error { return &optionError{where, err} }
+
+// Error implements error. The text has the prefix of an ErrInvalidOption once, also
+// when it wraps others.
+func (e *optionError) Error() string {
+	prefix := ErrInvalidOption.Error() + ": "
+	return prefix + e.where + ": " + strings.ReplaceAll(e.err.Error(), prefix, "")
+}
+
+// Unwrap returns ErrInvalidOption and what was wrong.
+func (e *optionError) Unwrap() []error { return []error{ErrInvalidOption, e.err} }
 
 // config is what the Options make.
 type config struct {
@@ -360,9 +433,9 @@ func newConfig(opts []Option) (*config, error) {
 		apiID:  "local",
 		quotas: Quotas{}.withDefaults(),
 	}
-	for _, o := range opts {
-		if o == nil {
-			return nil, fmt.Errorf("%w: an Option is nil", ErrInvalidOption)
+	for n, o := range opts {
+		if isNil(o) {
+			return nil, fmt.Errorf("%w: New: Option %d is nil: leave it out", ErrInvalidOption, n)
 		}
 		if err := o.apply(c); err != nil {
 			return nil, err

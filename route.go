@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -102,7 +101,7 @@ func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	r := Route{RouteKey: routeKey, Integration: i}
 	for n, o := range opts {
 		if o == nil {
-			panic(fmt.Errorf("%w: route %q: RouteOption %d is nil", ErrInvalidOption, routeKey, n))
+			panic(fmt.Errorf("%w: route %q: RouteOption %d is nil: leave it out", ErrInvalidOption, routeKey, n))
 		}
 		o(&r)
 	}
@@ -240,18 +239,31 @@ type route struct {
 	bodyDropped    atomic.Bool       // the log has told of a body that the client did not get
 }
 
+// compileRouteSelection compiles a route selection expression. One without a variable
+// would give every message the same key.
+func compileRouteSelection(text string) (*selection.Expression, error) {
+	e, err := compileSelection(selection.Route, text)
+	if err == nil && e.Constant() {
+		return nil, &SelectionExpressionError{
+			Expression: text, Position: len(text),
+			Reason: "there is no variable, so that every message would have the same route key: write one, like $request.body.action",
+		}
+	}
+	return e, err
+}
+
 // newRouteTable makes a deployment ready. Throttles that stay the same keep the
 // buckets of the present table, if there is one.
 func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
-	expression, err := compileSelection(selection.Route, d.RouteSelectionExpression)
+	expression, err := compileRouteSelection(d.RouteSelectionExpression)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+		return nil, invalid("RouteSelectionExpression", err)
 	}
 	apiKey, err := compileSelection(selection.APIKey, d.APIKeySelectionExpression)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+		return nil, invalid("APIKeySelectionExpression", err)
 	}
-	if err := d.DefaultThrottle.check("the default throttle"); err != nil {
+	if err := d.DefaultThrottle.check("DefaultThrottle"); err != nil {
 		return nil, err
 	}
 	before := g.routes.Load()
@@ -300,15 +312,15 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	slot, taken := t.lifecycle(key), t.find(key)
 	switch {
 	case key == "":
-		return fmt.Errorf("%w: the route key is empty", ErrInvalidOption)
+		return fmt.Errorf("%w: the route key of %s is empty: write the value that selects the route, or $default", ErrInvalidOption, where)
 	case len([]rune(key)) > maxRouteKey:
-		return fmt.Errorf("%w: route key %q has more than %d characters", ErrInvalidOption, key, maxRouteKey)
+		return fmt.Errorf("%w: route key %q has more than %d characters: shorten it", ErrInvalidOption, key, maxRouteKey)
 	case slot == nil && strings.HasPrefix(key, "$"):
 		return fmt.Errorf("%w: route key %q: only $connect, $disconnect and $default begin with $", ErrInvalidOption, key)
 	case isNil(r.Integration):
-		return fmt.Errorf("%w: route %q has no integration", ErrInvalidOption, key)
+		return fmt.Errorf("%w: route %q: the integration is nil: set it, for example to &gateway.MockIntegration{}", ErrInvalidOption, key)
 	case taken != nil:
-		return fmt.Errorf("%w: route %q is registered already, at %s", ErrInvalidOption, key, taken.where)
+		return fmt.Errorf("%w: route %q is registered already, at %s: remove one of the two", ErrInvalidOption, key, taken.where)
 	}
 	if err := r.checkAdmission(c, t.apiKey); err != nil {
 		return err
@@ -327,11 +339,13 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if p, ok := r.Integration.(preparer); ok {
 		var err error
 		if added.handler, err = p.prepare(&r); err != nil {
-			return fmt.Errorf("route %q: %w", key, err)
+			return invalid(fmt.Sprintf("route %q", key), err)
 		}
 	}
 	for n := len(c.middleware) - 1; n >= 0; n-- {
-		added.handler = c.middleware[n](added.handler)
+		if added.handler = c.middleware[n](added.handler); isNil(added.handler) {
+			return fmt.Errorf("%w: route %q: middleware %d of WithMiddleware returned a nil Integration: return next to leave the route as it is", ErrInvalidOption, key, n)
+		}
 	}
 	if slot != nil {
 		*slot = added
@@ -396,14 +410,10 @@ func validate(where string, x any) error {
 	if !ok {
 		return nil
 	}
-	switch err := v.Validate(); {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrInvalidOption):
-		return fmt.Errorf("%s: %w", where, err)
-	default:
-		return fmt.Errorf("%w: %s: %w", ErrInvalidOption, where, err)
+	if err := v.Validate(); err != nil {
+		return invalid(where, err)
 	}
+	return nil
 }
 
 // callerOutside returns file:line of the first caller outside this package's

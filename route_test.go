@@ -52,7 +52,6 @@ func TestRoute_Selection(t *testing.T) {
 		{"blanks are allowed in a key", "", nil, `{"action":"a b"}`, "a b"},
 		{"two variables and a literal", "${request.body.service}/${request.body.action}", nil, `{"service":"chat","action":"join"}`, "chat/join"},
 		{"a missing path gives nothing", "${request.body.action}-${request.body.none}", nil, `{"action":"join"}`, "join-"},
-		{"a literal takes every JSON message", "action", nil, `{"action":"join"}`, "action"},
 		{"a number is its text", "", nil, `{"action":1}`, "1"},
 		{"a boolean is its text", "", nil, `{"action":true}`, "true"},
 		{"an array has brackets", "", nil, `{"action":["a","b"]}`, "[a, b]"},
@@ -67,7 +66,7 @@ func TestRoute_Selection(t *testing.T) {
 		{"a value of $connect does not reach $connect", "", nil, `{"action":"$connect"}`, "$default"},
 		{"a value of $disconnect does not reach $disconnect", "", nil, `{"action":"$disconnect"}`, "$default"},
 		{"a value of $default reaches $default", "", nil, `{"action":"$default"}`, "$default"},
-		{"an escaped dollar in the expression", `\$default`, nil, `{"action":"join"}`, "$default"},
+		{"an escaped dollar in the expression", `\$${request.body.action}`, nil, `{"action":"default"}`, "$default"},
 		{"of duplicate members the last counts", "", nil, `{"action":"join","action":"Join"}`, "Join"},
 		{"without $default, no match is forbidden", "", []string{"join"}, `{"action":"none"}`, forbidden},
 		{"without $default, text is forbidden", "", []string{"join"}, `hello`, forbidden},
@@ -466,7 +465,7 @@ func TestRoute_DeployReachesOpenConnections(t *testing.T) {
 		"a reserved key":  {Routes: []gateway.Route{{RouteKey: "$other", Integration: &gateway.MockIntegration{}}}},
 		"an empty key":    {Routes: []gateway.Route{{Integration: &gateway.MockIntegration{}}}},
 		"a long key":      {Routes: []gateway.Route{{RouteKey: strings.Repeat("k", 129), Integration: &gateway.MockIntegration{}}}},
-		"no integration":  {Routes: []gateway.Route{{RouteKey: "a"}}},
+		"the integration is nil":  {Routes: []gateway.Route{{RouteKey: "a"}}},
 		"a nil func":      {Routes: []gateway.Route{{RouteKey: "a", Integration: gateway.IntegrationFunc(nil)}}},
 		"$connect twice":  {Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: &gateway.MockIntegration{}}}},
 		"$default, twice": {Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.MockIntegration{}}, {RouteKey: "$default", Integration: &gateway.MockIntegration{}}}},
@@ -533,10 +532,10 @@ func TestRoute_HandlePanicsOnMisuse(t *testing.T) {
 	}
 	requirePanic("route_test.go:", func() { gw.HandleFunc("a", answerNothing) })
 	requirePanic("is empty", func() { gw.HandleFunc("", answerNothing) })
-	requirePanic("no integration", func() { gw.HandleFunc("b", nil) })
-	requirePanic("no integration", func() { gw.Handle("b", nil) })
-	requirePanic("no integration", func() { gw.Handle("b", (*gateway.HTTPIntegration)(nil)) })
-	requirePanic("no integration", func() { gw.Handle("b", gateway.IntegrationFunc(nil)) })
+	requirePanic("the integration is nil", func() { gw.HandleFunc("b", nil) })
+	requirePanic("the integration is nil", func() { gw.Handle("b", nil) })
+	requirePanic("the integration is nil", func() { gw.Handle("b", (*gateway.HTTPIntegration)(nil)) })
+	requirePanic("the integration is nil", func() { gw.Handle("b", gateway.IntegrationFunc(nil)) })
 	requirePanic("RouteOption 1 is nil", func() { gw.HandleFunc("b", answerNothing, gateway.WithRouteResponse(), nil) })
 	requirePanic("only $connect, $disconnect and $default", func() { gw.HandleFunc("$b", answerNothing) })
 	for _, a := range []gateway.Authorizer{nil, gateway.AuthorizerFunc(nil)} { // what was meant to refuse must not let everybody in

@@ -24,7 +24,7 @@ type SelectionExpressionError struct {
 
 // Error returns the expression, the position and the reason in one line.
 func (e *SelectionExpressionError) Error() string {
-	return fmt.Sprintf("gateway: selection expression %q: position %d: %s", e.Expression, e.Position, e.Reason)
+	return fmt.Sprintf("selection expression %q: position %d: %s", e.Expression, e.Position, e.Reason)
 }
 
 // compileSelection compiles text as an expression of the given kind. The error is

@@ -45,7 +45,8 @@ func TestSelectionExpressionError(t *testing.T) {
 			require.ErrorAs(t, err, &where)
 			require.Equal(t, expression, where.Expression)
 			require.Equal(t, 9, where.Position)
-			require.Contains(t, where.Error(), `gateway: selection expression "$request.boddy.x": position 9: `+where.Reason)
+			require.Equal(t, `selection expression "$request.boddy.x": position 9: `+where.Reason, where.Error())
+			requireInvalid(t, err, where.Error())
 		})
 	}
 }

@@ -20,7 +20,7 @@ type Throttle struct {
 // check returns what is wrong with t. The error names where it was set.
 func (t Throttle) check(where string) error {
 	if err := t.rate().Check(); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrInvalidOption, where, err)
+		return invalid(where, err)
 	}
 	return nil
 }
@@ -36,7 +36,7 @@ type AccountThrottle struct{ bucket *limit.Bucket }
 // [WithThrottle] it panics on a negative rate or burst.
 func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
 	t := Throttle{rateLimit, burstLimit}
-	if err := t.check("the account's throttle"); err != nil {
+	if err := t.check("NewAccountThrottle"); err != nil {
 		panic(err)
 	}
 	return &AccountThrottle{limit.NewBucket(t.rate())}

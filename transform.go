@@ -188,7 +188,7 @@ func compileTransform(t *Transform, responseKind selection.Kind, r *Route, backe
 	for key, response := range t.Responses {
 		ir, err := compileIntegrationResponse(key, &response)
 		if err != nil {
-			return nil, fmt.Errorf("integration response %q: %w", key, err)
+			return nil, invalid(fmt.Sprintf("integration response %q", key), err)
 		}
 		c.responses = append(c.responses, ir)
 	}

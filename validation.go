@@ -30,7 +30,7 @@ func (r *route) compileValidation() error {
 		source, err := mapping.Required().Source(key)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%w: route %q: %w", ErrInvalidOption, r.RouteKey, err)
+			return invalid(fmt.Sprintf("route %q", r.RouteKey), err)
 		case r.RouteKey != RouteKeyConnect:
 			return fmt.Errorf("%w: route %q has the request parameter %q: only $connect has headers and a query", ErrInvalidOption, r.RouteKey, key)
 		case required:
@@ -50,13 +50,13 @@ func (r *route) compileValidation() error {
 		return fmt.Errorf("%w: route %q has a ModelSelectionExpression: its event has no body to fit a model", ErrInvalidOption, r.RouteKey)
 	}
 	for key, model := range r.RequestModels {
-		if model == nil {
-			return fmt.Errorf("%w: route %q: the model %q is nil", ErrInvalidOption, r.RouteKey, key)
+		if isNil(model) {
+			return fmt.Errorf("%w: route %q: the model %q is nil: set it or leave it out", ErrInvalidOption, r.RouteKey, key)
 		}
 	}
 	expression, err := compileSelection(selection.Model, r.ModelSelectionExpression)
 	if err != nil {
-		return fmt.Errorf("%w: route %q: %w", ErrInvalidOption, r.RouteKey, err)
+		return invalid(fmt.Sprintf("route %q: ModelSelectionExpression", r.RouteKey), err)
 	}
 	r.selection = expression
 	return nil
