@@ -12,20 +12,20 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Where the two programs meet.
+// The address where the two programs meet.
 const (
 	serverIP = "10.213.0.1"
 	clientIP = "10.213.0.2"
 	port     = "7000"
 )
 
-// clients is the program of the clients.
+// clients is the program that runs the clients.
 type clients struct{ peers []*peer }
 
 func (c *clients) commands() map[string]command {
 	return map[string]command{
 		"connect": func(args ...int) (any, error) { return nil, c.connect(args[0]) },
-		// messages, and how many of them are on their way at once
+		// arguments: the number of messages, and how many may be unanswered at once
 		"ask": func(args ...int) (any, error) {
 			return nil, c.each(func(p *peer) error { return p.ask(args[0], args[1]) })
 		},
@@ -39,7 +39,7 @@ func (c *clients) commands() map[string]command {
 	}
 }
 
-// each does the same for all peers at once.
+// each calls do for all peers at once.
 func (c *clients) each(do func(p *peer) error) error { return each(c.peers, do) }
 
 func each(peers []*peer, do func(p *peer) error) error {
@@ -76,7 +76,8 @@ func (p *peer) dial(addr string) error {
 	return errors.Join(err, nc.SetDeadline(time.Now().Add(patience)), p.upgraded())
 }
 
-// ask sends messages, some at a time, and reads the replies: each once, in order.
+// ask sends messages, at most atOnce of them unanswered, and checks that the replies
+// come once each, in order.
 func (p *peer) ask(messages, atOnce int) error {
 	for n := 0; n < messages; n += atOnce {
 		if err := errors.Join(p.send(n, atOnce), p.replies(n, atOnce)); err != nil {
@@ -122,14 +123,14 @@ func (p *peer) posts(messages int) error {
 	return nil
 }
 
-// numbered is message n of a size.
+// numbered returns message n with size bytes.
 func numbered(n, size int) string {
 	s := fmt.Sprintf("%08d ", n)
 	return s + strings.Repeat("x", max(0, size-len(s)))
 }
 
-// leave closes the last n peers, which requires that nothing came after what they
-// have read, and that the server repeats the Close frame.
+// leave closes the last n peers. It requires that nothing follows what they have
+// read, and that the server answers with the same Close frame.
 func (c *clients) leave(n int) error {
 	some := c.peers[len(c.peers)-n:]
 	c.peers = c.peers[:len(c.peers)-n]
@@ -146,13 +147,14 @@ func (c *clients) leave(n int) error {
 	})
 }
 
-// drained is what the peers got before the server closed them.
+// drained is what the peers received before the server closed them.
 type drained struct {
-	Posts int         // of all
+	Posts int         // of all peers together
 	Codes map[int]int // of Close frames
 }
 
-// drain reads numbered messages up to the server's Close frame, and answers that.
+// drain reads numbered messages up to the server's Close frame, and answers the Close
+// frame.
 func (c *clients) drain() (drained, error) {
 	var mu sync.Mutex
 	d := drained{Codes: map[int]int{}}

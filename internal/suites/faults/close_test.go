@@ -11,8 +11,8 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// closings are ends whose frames come late, together with the socket's end, or
-// behind what nobody reads.
+// closings are ends whose frames come late, or together with the end of the socket,
+// or behind bytes that nobody reads.
 var closings = []struct {
 	name string
 	bound
@@ -125,7 +125,7 @@ func TestClosings(t *testing.T) {
 	}
 }
 
-// holdClose has the client close while the network keeps that back.
+// holdClose lets the client close while the network holds its Close frame back.
 func (s *scene) holdClose() {
 	s.t.Helper()
 	s.open()
@@ -133,7 +133,7 @@ func (s *scene) holdClose() {
 	s.client.write(closeFrame())
 }
 
-// sendThen has the fault strike right behind what the client sends.
+// sendThen makes the fault happen right after the bytes that the client sends.
 func (s *scene) sendThen(strike func(*relay), sent []byte) {
 	s.t.Helper()
 	s.open()
@@ -141,9 +141,9 @@ func (s *scene) sendThen(strike func(*relay), sent []byte) {
 	s.client.write(sent)
 }
 
-// stick stalls the relay and posts until one post is being written, which nobody
-// takes, and there is no room for further ones. An earlier message may still count
-// for a moment after the client has read it.
+// stick stalls the relay. It posts until one post is being written that nobody takes,
+// and there is no room for more. For a moment after the client has read an earlier
+// message, that message may still count.
 func (s *scene) stick() {
 	s.t.Helper()
 	s.relay.down.set(stalled)
@@ -159,8 +159,8 @@ func (s *scene) stick() {
 	})
 }
 
-// Without a quota of time nobody learns of a half-open connection: posts to it are
-// accepted. What cuts it at last is the end of Shutdown's context, or Close.
+// Without a time quota nobody notices a half-open connection, and posts to it are
+// accepted. In the end, the end of Shutdown's context, or Close, cuts it.
 func TestHalfOpen_NobodyKnows(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(s *scene) error{
@@ -179,7 +179,7 @@ func TestHalfOpen_NobodyKnows(t *testing.T) {
 			s := newScene(t, gateway.Quotas{})
 			s.open()
 			s.relay.halfOpen()
-			for range 100 { // fewer than the send buffer holds
+			for range 100 { // less than fills the send buffer
 				require.NoError(t, s.post("into the void"))
 			}
 			require.Len(t, slices.Collect(s.Connections()), 1)

@@ -1,20 +1,22 @@
-// Package faults holds tests of what a network does to connections: a gateway
-// behind net/http, real sockets, and faults at every moment of a connection's life.
-// The faults come from a relay between client and server, and, where the machine
-// lets root make network namespaces, from the kernel.
+// Package faults tests what a network can do to connections. It has a gateway behind
+// net/http, real sockets, and faults at every moment of a connection's life. The faults
+// come from a relay between client and server. If root can make network namespaces on
+// the machine, they also come from the kernel.
 //
-//	go test -race ./internal/suites/faults            # all that this machine can
+//	go test -race ./internal/suites/faults            # all tests that this machine can run
 //	go test -race -run TestFaults ./internal/suites/faults
 //
 // # Who is told what
 //
-// A connection opens when $connect has let it in, before its 101 is written. Of
-// each one that opened, Observer.ConnectionClosed and $disconnect are told the end
-// once, with the same code and reason: $disconnect as the last event, when the
-// integrations of its messages have returned. Posts get ErrGone from the moment the
-// end is found. When $disconnect runs, the client's slot is free.
+// A connection opens when $connect has accepted it, before its 101 is written. For each
+// connection that opened, Observer.ConnectionClosed and $disconnect are called once, with
+// the same code and reason. $disconnect is the last event: it runs after the integrations
+// of the messages have returned, and when it runs, the client's slot is free. Posts get
+// ErrGone as soon as the gateway has noticed the end. The columns say what $disconnect
+// and the observer are told, what posts return until the gateway notices the end, and
+// when or why it notices.
 //
-//	moment                  fault            told               posts until then   found by
+//	moment                  fault            told               posts until then   noticed
 //	in the upgrade request  FIN, RST         nobody: no $connect, no connection    net/http, at once
 //	                        stalled,         nobody                                http.Server.
 //	                        half-open                                              ReadHeaderTimeout
@@ -48,36 +50,36 @@
 //	                        no time left                                           context; Close: at once
 //	a Close of the client   FIN or RST       the client's code  ErrGone            at once
 //	                        right behind it
-//	                        it comes behind  the server's code  ErrGone            its arrival: it is the
+//	                        it comes after   the server's code  ErrGone            its arrival: it is the
 //	                        the server's                                           answer
-//	                        it comes when    1006               ErrGone            no longer of interest
-//	                        all has ended
+//	                        it comes after   1006               ErrGone            not at all
+//	                        the end
 //	                        nobody reads     the client's code  ErrGone            WriteTimeout
-//	any                     byte by byte     what an unharmed connection is told
+//	any                     byte by byte     as without a fault
 //
-// 1006 has the reason "Client did not read in time" where that is what ended the
-// connection, else "Connection closed abnormally"; 1001 has "Going away", 1000
-// "Connection Closed Normally". PingInterval counts from what last came from the
-// client, IdleTimeout from the last message either way. A post that is accepted is
-// in the send buffer or with the kernel; nobody learns whether it arrived. A message
-// that came whole before a FIN is processed.
+// 1006 has the reason "Client did not read in time" if that ended the connection, else
+// "Connection closed abnormally"; 1001 has "Going away", 1000 "Connection Closed
+// Normally". PingInterval counts from the last bytes that came from the client,
+// IdleTimeout from the last message in either direction. A post that is accepted is in
+// the send buffer or in the kernel; nobody learns whether it arrived. A message that
+// came completely before a FIN is processed.
 //
 // Over a network:
 //
-//	packets lost, delayed, out of order   nobody: all arrives, once, in order, later
-//	the cable pulled                      1006 after twice PingInterval; else as half-open
-//	the cable put back before that        nobody: what was sent meanwhile arrives, both ways
-//	a line slower than the posts          posts above the send buffer: ErrLimitExceeded;
+//	packets lost, delayed, out of order   nobody: everything arrives, once, in order, later
+//	the cable pulled                      1006 after twice PingInterval; without it, as half-open
+//	the cable put back before that        nobody: what was sent in the meantime arrives, both ways
+//	a line slower than the posts          posts that exceed the send buffer: ErrLimitExceeded;
 //	                                      what was accepted arrives; memory stays within
-//	                                      the send buffers; others get theirs
+//	                                      the send buffers; other clients get their posts
 //	packets lost in the close             each side's code, later
 //
 // # The network
 //
-// The server and the clients are processes of their own, in two namespaces, joined
-// by a veth pair, or by TUN devices whose packets the test carries and loses. The
-// tests need root and Debian's iproute2. What loses packets runs twice, with the
-// kernel's netem, where it has that, and over the TUN devices. A machine that cannot
-// skips these tests and says why; with GATEWAY_E2E in the environment a missing
-// tool is a failure.
+// The server and the clients run as two processes in two namespaces. The namespaces are
+// joined by a veth pair, or by TUN devices whose packets the test carries or loses. The
+// tests need root and Debian's iproute2. A test that loses packets runs twice: with the
+// kernel's netem, if the kernel has it, and over TUN devices. On a machine that cannot
+// run these tests they are skipped and say why; with GATEWAY_E2E in the environment, a
+// missing tool is a failure.
 package faults

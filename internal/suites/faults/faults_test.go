@@ -11,7 +11,7 @@ import (
 type fault struct {
 	name   string
 	strike func(*relay)
-	noted  bool // the other end's socket says so
+	noted  bool // the socket of the other end reports the fault
 	passes bool // nothing is broken
 }
 
@@ -23,14 +23,15 @@ var (
 	sliced   = fault{"byte by byte", (*relay).slice, false, true}
 )
 
-// bound is what ends a connection. The scene has no other quota of time.
+// bound is what makes the gateway end a connection. The scene sets no other time
+// quota.
 type bound struct {
 	name   string
 	quotas gateway.Quotas
 }
 
-// short is a quota of time that is to be used up, and long enough for a busy
-// machine to bring a scene to its moment.
+// short is a time quota that the tests wait for. It is long enough for a busy machine
+// to bring a scene to its moment.
 const short = 2 * time.Second
 
 var (
@@ -42,22 +43,22 @@ var (
 	idleTimeout   = bound{"IdleTimeout, and five seconds for the answer to the Close", gateway.Quotas{IdleTimeout: short}}
 )
 
-// posts is what PostToConnection returns from the fault on. Once the end has been
-// found it is ErrGone.
+// posts is what PostToConnection returns after the fault. Once the gateway has
+// noticed the end, it returns ErrGone.
 type posts struct{ err error }
 
 var (
 	accepted = posts{}
 	limited  = posts{gateway.ErrLimitExceeded}
 	gone     = posts{gateway.ErrGone}
-	none     = posts{} // nothing to say: there is no fault, or no connection
+	none     = posts{} // not checked: there is no fault, or no connection
 )
 
-// nobody is told of a connection that never opened.
+// nobody stands for a connection that never opened: no code is reported for it.
 var nobody = end{}
 
-// Every fault at every moment: what $disconnect and the observer are told, once,
-// and by what the end is found. The package comment has it in words.
+// Every fault at every moment: what $disconnect and the observer are told, once, and
+// what makes the gateway notice the end. The package comment has the same in words.
 var table = []struct {
 	moment
 	fault

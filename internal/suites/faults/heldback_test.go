@@ -14,12 +14,12 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// A client whose messages fill the inbox, since integrations are slower than it
-// sends, is held back: the gateway does not read from it. That its pongs wait
-// unread is no silence of the client.
+// If integrations are slower than the client sends, the inbox is full, and the
+// gateway stops reading from the client. Its pongs then wait unread, but that does
+// not mean that the client is silent.
 func TestPings_HeldBackClient(t *testing.T) {
 	t.Parallel()
-	const messages = 18 // one with the integration, 16 in the inbox, one in the reader's hand
+	const messages = 18 // one with the integration, 16 in the inbox, one that the reader holds
 	var err error
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PingInterval: 5 * time.Second}))
@@ -30,7 +30,7 @@ func TestPings_HeldBackClient(t *testing.T) {
 			}
 			return &gateway.Response{Body: req.Body}, nil
 		}, gateway.WithRouteResponse())
-		p := &peer{wiretest.Dial(t, srv.HTTPClient()).Conn, t} // which has all the time it needs
+		p := &peer{wiretest.Dial(t, srv.HTTPClient()).Conn, t} // not newPeer: this peer has no deadline
 		p.upgrade("")
 		for n := range messages {
 			p.write(wiretest.Frame(wiretest.Text, fmt.Sprint(n)))

@@ -9,8 +9,8 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// parallel is how many tests run at once. They wait most of their time, so that
-// the number of processors is no measure.
+// parallel is how many tests run at once. They mostly wait, so it does not depend on
+// the number of processors.
 const parallel = "16"
 
 func TestMain(m *testing.M) {

@@ -9,14 +9,14 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// moment is where in the life of a connection a fault strikes.
+// moment is a point in the life of a connection at which a fault happens.
 type moment struct {
 	name string
-	// reach brings the scene there and has strike called.
+	// reach brings the scene to this point and makes strike be called there.
 	reach func(s *scene, strike func())
-	// meanwhile is what the test does once the fault has struck; nil: nothing.
+	// meanwhile is what the test does after the fault has happened; nil: nothing.
 	meanwhile func(s *scene, f fault)
-	// finish is what the client does when the fault broke nothing.
+	// finish is what the client does if the fault broke nothing.
 	finish func(s *scene)
 }
 
@@ -95,7 +95,7 @@ var (
 			for range replies {
 				s.client.write(wiretest.Frame(wiretest.Text, `{"action":"large"}`))
 			}
-			// One is being written, one is queued, the third waits for room.
+			// One reply is being written, one is queued, the third waits for room.
 			s.await("the replies", func() bool { return s.done == replies })
 			require.ErrorIs(s.t, s.post("no room"), gateway.ErrLimitExceeded)
 			strike()
@@ -149,16 +149,16 @@ var (
 	}
 )
 
-// Bounds of a scene's send buffer, and replies that fill it.
+// The limit of a scene's send buffer, and how many replies fill it.
 const (
 	sendBufferMessages = 2
 	replies            = sendBufferMessages + 1
 )
 
-// middling is a message that is longer than any header.
+// middling is a message that is longer than any frame header.
 var middling = strings.Repeat("m", 3000)
 
-// within is a moment behind the first n bytes of what the client sends.
+// within is the moment after the first n bytes of what the client sends.
 func within(name string, sent []byte, n int) moment {
 	return moment{
 		name,
@@ -180,7 +180,7 @@ func within(name string, sent []byte, n int) moment {
 	}
 }
 
-// open connects the client, and has it served once.
+// open connects the client and checks that it gets one reply.
 func (s *scene) open() {
 	s.t.Helper()
 	s.client.upgrade("")

@@ -18,12 +18,12 @@ import (
 	"example.com/gateway"
 )
 
-// prefix is that of the names of all that these tests make in the kernel. The
-// process comes next, so that what a killed one has left is known.
+// prefix begins the names of everything that these tests make in the kernel. The
+// process ID follows, so that a later run can find what a killed process has left.
 const prefix = "gwf"
 
-// network is two network namespaces with a link between them, in each a device of
-// the same name.
+// network is two network namespaces with a link between them. The device of the link
+// has the same name in both.
 type network struct {
 	t              *testing.T
 	server, client string // namespaces
@@ -31,20 +31,20 @@ type network struct {
 	impair         func(impairment)
 }
 
-// impairment is what a link does to packets, in each direction.
+// impairment is how a link harms packets, in each direction.
 type impairment struct {
 	lossPercent   int
 	delay, jitter int // milliseconds
-	reordered     int // percent that overtake the others
+	reordered     int // percent of packets that overtake others
 }
 
 var networks atomic.Int32
 
-// newNetwork makes the namespaces. It skips the test where that cannot be.
+// newNetwork makes the namespaces. If that is not possible, it skips the test.
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("takes its time: run without -short")
+		t.Skip("takes long: run without -short")
 	}
 	for _, tool := range []string{"ip", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil && os.Getenv("GATEWAY_E2E") != "" {
@@ -69,8 +69,8 @@ func newNetwork(t *testing.T) *network {
 	return n
 }
 
-// sweep deletes the namespaces of processes that are no more, and their devices
-// with them.
+// sweep deletes the namespaces of processes that no longer run; their devices go with
+// them.
 func sweep(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command("ip", "netns", "list").Output()
@@ -89,14 +89,14 @@ func sweep(t *testing.T) {
 	}
 }
 
-// run runs a command that has to succeed.
+// run runs a command, which must succeed.
 func (n *network) run(command ...string) {
 	n.t.Helper()
 	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
 	require.NoError(n.t, err, "%v: %s", command, out)
 }
 
-// up gives the devices their addresses.
+// up gives the devices addresses and brings them up.
 func (n *network) up() {
 	n.t.Helper()
 	for _, end := range []struct{ ns, ip, peer string }{{n.server, serverIP, clientIP}, {n.client, clientIP, serverIP}} {
@@ -105,7 +105,7 @@ func (n *network) up() {
 	}
 }
 
-// newVeth links the namespaces by a cable.
+// newVeth links the namespaces with a virtual cable, a veth pair.
 func newVeth(t *testing.T) *network {
 	t.Helper()
 	n := newNetwork(t)
@@ -114,7 +114,7 @@ func newVeth(t *testing.T) *network {
 	return n
 }
 
-// newNetem is newVeth, whose impairments are the kernel's.
+// newNetem is newVeth with the kernel's netem, for impairments.
 func newNetem(t *testing.T) *network {
 	t.Helper()
 	n := newVeth(t)
@@ -141,11 +141,11 @@ func newNetem(t *testing.T) *network {
 	return n
 }
 
-// pull pulls the cable, plug puts it back.
+// pull pulls the cable; plug puts it back.
 func (n *network) pull() { n.run("ip", "-n", n.client, "link", "set", n.device, "down") }
 func (n *network) plug() { n.run("ip", "-n", n.client, "link", "set", n.device, "up") }
 
-// program is this test binary as another process, in a namespace.
+// program is this test binary, running as another process in a namespace.
 type program struct {
 	t     *testing.T
 	name  string
@@ -154,7 +154,7 @@ type program struct {
 	wait  func() error
 }
 
-// start runs the two programs and waits until they answer.
+// start starts the two programs and waits until they answer.
 func (n *network) start(quotas gateway.Quotas) (server, clients *program) {
 	n.t.Helper()
 	server = n.program(n.server, "server", quotas)
@@ -181,7 +181,7 @@ func (n *network) program(ns, name string, quotas gateway.Quotas) *program {
 	lines.Buffer(nil, 1<<20)
 	ended := false
 	t.Cleanup(func() {
-		if !ended { // the test has failed
+		if !ended { // true only if the test has failed
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
@@ -192,7 +192,7 @@ func (n *network) program(ns, name string, quotas gateway.Quotas) *program {
 	}}
 }
 
-// do has the program do something, and reads the result.
+// do makes the program run a command, and reads the result.
 func (p *program) do(command string, result any) {
 	p.t.Helper()
 	p.begin(command)
@@ -213,7 +213,7 @@ func (p *program) finish(command string, result any) {
 	}
 }
 
-// end ends the program, which has to succeed.
+// end ends the program, which must exit with success.
 func (p *program) end() {
 	p.t.Helper()
 	require.NoError(p.t, p.stdin.Close())

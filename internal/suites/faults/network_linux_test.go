@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// overLossy runs a test over each kind of link that can lose packets.
+// overLossy runs a test on each kind of link that can lose packets.
 func overLossy(t *testing.T, test func(t *testing.T, n *network)) {
 	t.Helper()
 	t.Parallel()
@@ -23,7 +23,7 @@ func overLossy(t *testing.T, test func(t *testing.T, n *network)) {
 	}
 }
 
-// requireReport checks what has become of all connections.
+// requireReport checks what has happened to all connections.
 func requireReport(t *testing.T, server *program, open int, ends map[int]int) {
 	t.Helper()
 	opened := open
@@ -35,7 +35,7 @@ func requireReport(t *testing.T, server *program, open int, ends map[int]int) {
 	require.Equal(t, report{Opened: opened, Open: open, Ends: ends}, r)
 }
 
-// On a bad line everything takes longer, and nothing is lost, doubled or out of
+// On a bad line everything takes longer, but nothing is lost, doubled or out of
 // order.
 func TestNetwork_Loss(t *testing.T) {
 	testutil.NeedsLong(t)
@@ -58,11 +58,12 @@ func TestNetwork_Loss(t *testing.T) {
 	})
 }
 
-// Packets that get lost in the close make it late, and change nobody's code. The
-// line gets better in the end: TCP's patience with the last ones would be ours.
+// If packets are lost during the close, it takes longer, but every side gets the same
+// code. The line gets better before the end of a test: otherwise the test would have
+// to wait for TCP's slow retransmissions of the last packets.
 func TestNetwork_LossInTheClose(t *testing.T) {
 	overLossy(t, func(t *testing.T, n *network) {
-		const each = 20 // closed by the client, and by the server
+		const each = 20 // how many connections the client closes, and how many the server
 		bad, good := impairment{lossPercent: 30}, impairment{}
 		server, clients := n.start(gateway.Quotas{})
 		clients.do(fmt.Sprint("connect ", 2*each), nil)
@@ -92,7 +93,7 @@ func TestNetwork_LossInTheClose(t *testing.T) {
 	})
 }
 
-// The cable is pulled: nobody says so, pings find it.
+// The cable is pulled. No socket reports that; pings find out.
 func TestNetwork_CablePulled(t *testing.T) {
 	t.Parallel()
 	const connections = 50
@@ -117,8 +118,8 @@ func TestNetwork_CablePulled(t *testing.T) {
 	server.end()
 }
 
-// The cable is pulled and put back before pings find it: the connections live on,
-// and all that was sent meanwhile arrives, both ways.
+// The cable is pulled and put back before pings find out. The connections stay open,
+// and everything that was sent in the meantime arrives, both ways.
 func TestNetwork_CablePutBack(t *testing.T) {
 	t.Parallel()
 	const connections = 50
@@ -143,7 +144,8 @@ func TestNetwork_CablePutBack(t *testing.T) {
 	server.end()
 }
 
-// requireRetransmitted waits until the server has sent so many segments once more.
+// requireRetransmitted waits until the server has retransmitted at least this many
+// TCP segments.
 func requireRetransmitted(t *testing.T, server *program, want int) {
 	t.Helper()
 	n := 0
@@ -153,8 +155,8 @@ func requireRetransmitted(t *testing.T, server *program, want int) {
 	}
 }
 
-// Posts come faster than a line takes them: what is above the send buffer is
-// refused, memory is bounded, the others get theirs, and what was accepted
+// Posts come faster than the line carries them. What exceeds the send buffer is
+// refused, memory is bounded, other clients get their posts, and what was accepted
 // arrives.
 func TestNetwork_Bandwidth(t *testing.T) {
 	t.Parallel()

@@ -14,8 +14,8 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// requirePost requires what a post gets, unless the end has been found before. A
-// send buffer that was full may have to run empty first.
+// requirePost checks what a post returns, unless the gateway has already noticed the
+// end. A send buffer that was full may first have to drain.
 func (s *scene) requirePost(want posts) {
 	s.t.Helper()
 	s.poll("a post", func() bool {
@@ -30,7 +30,7 @@ func (s *scene) requirePost(want posts) {
 	})
 }
 
-// awaitGone waits until the end has been found.
+// awaitGone waits until the gateway has noticed the end.
 func (s *scene) awaitGone() {
 	s.t.Helper()
 	s.poll("ErrGone", func() bool {
@@ -39,7 +39,7 @@ func (s *scene) awaitGone() {
 	})
 }
 
-// poll asks again and again for what nobody tells.
+// poll calls ok again and again, because nothing reports the change.
 func (s *scene) poll(what string, ok func() bool) {
 	s.t.Helper()
 	for begin := time.Now(); !ok(); <-time.After(time.Millisecond) {
@@ -47,16 +47,16 @@ func (s *scene) poll(what string, ok func() bool) {
 	}
 }
 
-// shutDown begins a Shutdown that has time enough.
+// shutDown begins a Shutdown that has enough time.
 func (s *scene) shutDown() {
 	s.shutdown = make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	s.t.Cleanup(cancel)
-	go func() { s.shutdown <- s.Shutdown(ctx) }() // requireEnd waits
+	go func() { s.shutdown <- s.Shutdown(ctx) }() // requireEnd waits for it
 }
 
-// requireOver waits until the connection of the relay has ended, and its
-// $disconnect has run. From then on it is gone.
+// requireOver waits until the connection of the relay has ended and its $disconnect
+// has run. From then on it is gone.
 func (s *scene) requireOver() {
 	s.t.Helper()
 	id := s.id()
@@ -68,8 +68,8 @@ func (s *scene) requireOver() {
 	require.ErrorIs(s.t, s.DeleteConnection(s.t.Context(), id), gateway.ErrGone)
 }
 
-// requireServes has another client served, from the handshake to the close,
-// unless the gateway shuts down.
+// requireServes checks that another client is served, from the handshake to the
+// close, unless the gateway is shutting down.
 func (s *scene) requireServes() {
 	s.t.Helper()
 	p := newPeer(s.t, dialTCP(s.t, s.addr))
@@ -86,7 +86,8 @@ func (s *scene) requireServes() {
 	p.leave()
 }
 
-// requireEnd requires that all that began has ended, once, as told.
+// requireEnd checks that everything that began has ended once, with the expected code
+// and reason.
 func (s *scene) requireEnd(told end) {
 	s.t.Helper()
 	if told != nobody {
@@ -98,7 +99,7 @@ func (s *scene) requireEnd(told end) {
 	}
 	select {
 	case err := <-s.shutdown:
-		require.NoError(s.t, err) // nothing of the gateway runs any more
+		require.NoError(s.t, err) // no code of the gateway runs any more
 	case <-time.After(patience):
 		require.FailNow(s.t, "Shutdown waits for something")
 	}
@@ -123,8 +124,8 @@ func (s *scene) requireEnd(told end) {
 	}
 }
 
-// requireLifeCycle checks the events of a connection: CONNECT first, DISCONNECT
-// last, and not at all for one that never opened.
+// requireLifeCycle checks the events of a connection: CONNECT comes first and
+// DISCONNECT last; a connection that never opened has no DISCONNECT.
 func requireLifeCycle(t *testing.T, id string, events []gateway.EventType, want map[string][]end) {
 	t.Helper()
 	require.Equal(t, gateway.EventConnect, events[0])

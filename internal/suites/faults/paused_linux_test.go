@@ -21,7 +21,7 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// pausable is a server in a process of its own, which can be stopped and continued.
+// pausable is a server in its own process, which can be stopped and continued.
 type pausable struct {
 	t       *testing.T
 	process *os.Process
@@ -67,7 +67,7 @@ func (p *pausable) dial() *peer {
 	return c
 }
 
-// pause stops the server for so long.
+// pause stops the server for the given time.
 func (p *pausable) pause(d time.Duration) {
 	p.t.Helper()
 	require.NoError(p.t, p.process.Signal(syscall.SIGSTOP))
@@ -75,9 +75,9 @@ func (p *pausable) pause(d time.Duration) {
 	require.NoError(p.t, p.process.Signal(syscall.SIGCONT))
 }
 
-// A client that keeps to the rules is not cut because the server's process was
-// stopped: what it sent meanwhile is read first, and a ping has its time. One that
-// keeps silent still is.
+// The gateway does not cut a client that keeps the rules because the server's process
+// was stopped: it first reads what the client sent in the meantime, and a ping gets
+// its full time. It still cuts a client that stays silent.
 func TestPaused(t *testing.T) {
 	testutil.NeedsLong(t)
 	t.Parallel()
@@ -92,9 +92,9 @@ func TestPaused(t *testing.T) {
 			c := server.dial()
 			clients = append(clients, c)
 			go func() { ended <- c.answerPings(quota/2, &pongs) }() // ends with the connection
-			<-time.After(quota / 10)                                // so that they are in different moments when the server stops
+			<-time.After(quota / 10)                                // so that the clients are at different moments when the server stops
 		}
-		silent := server.dial() // takes everything, answers nothing
+		silent := server.dial() // reads everything, answers nothing
 		cut := make(chan struct{})
 		go func() { // ends with the connection
 			defer close(cut)

@@ -41,8 +41,8 @@ func pausableProgram() (map[string]command, func() error, error) {
 
 var errClosed = errors.New("the server sent a Close frame")
 
-// answerPings answers pings, each after a while, until the server closes the
-// connection, and counts them.
+// answerPings answers each ping after a pause and counts it, until the server closes
+// the connection.
 func (p *peer) answerPings(after time.Duration, answered *atomic.Int64) error {
 	for {
 		m, err := p.ReadMessage()

@@ -12,11 +12,11 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// patience bounds every wait of a test. It is no claim: what has to happen within
-// a quota is shown by there being no other.
+// patience bounds every wait of a test. It proves nothing about time: to show that
+// something happens because of a quota, a scene has no other time quota.
 const patience = time.Minute
 
-// peer is a client. Its helpers fail a test, if it has one.
+// peer is a client. Its helpers fail the test, if it belongs to one.
 type peer struct {
 	*wiretest.Conn
 
@@ -32,10 +32,10 @@ func newPeer(t testing.TB, nc net.Conn) *peer {
 // request returns an upgrade request.
 func request(query string) []byte { return []byte(wiretest.Upgrade("/?" + query)) }
 
-// closeFrame returns the Close frame of a client that leaves by itself.
+// closeFrame returns the Close frame of a client that leaves on its own.
 func closeFrame() []byte { return wiretest.CloseFrame(leaving.code, leaving.reason) }
 
-// write fails the test on no error: a fault may have ended the connection.
+// write ignores errors, because a fault may have ended the connection.
 func (p *peer) write(b []byte) { _, _ = p.Write(b) }
 
 // upgrade sends the request and requires a 101.
@@ -50,7 +50,7 @@ func (p *peer) requireUpgraded() {
 	require.NoError(p.t, p.upgraded())
 }
 
-// upgraded reads the answer to the request, which has to be a 101.
+// upgraded reads the answer to the request, which must be a 101.
 func (p *peer) upgraded() error {
 	answer, err := p.ReadAnswer()
 	if err == nil && answer.Status != http.StatusSwitchingProtocols {
@@ -59,7 +59,7 @@ func (p *peer) upgraded() error {
 	return err
 }
 
-// next reads a message or a Close frame, answering pings before it.
+// next reads a message or a Close frame. It answers the pings before it.
 func (p *peer) next() (wiretest.Message, error) {
 	for {
 		m, err := p.ReadMessage()
@@ -70,7 +70,7 @@ func (p *peer) next() (wiretest.Message, error) {
 	}
 }
 
-// message reads a message, answering pings before it.
+// message reads a message. It answers the pings before it.
 func (p *peer) message() (string, error) {
 	m, err := p.next()
 	if err == nil && m.Op != wiretest.OpText {
@@ -100,7 +100,7 @@ func (p *peer) requireEnd() {
 	require.NoError(p.t, p.ReadEnd())
 }
 
-// leave closes as a client does, and requires that the server does its part.
+// leave closes the connection normally, and checks the server's part.
 func (p *peer) leave() {
 	p.t.Helper()
 	p.write(closeFrame())

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// programEnv makes the test binary the program of that name, the server's or the
-// clients', in a network namespace of its own, or a server that can be stopped.
+// programEnv makes the test binary run as the program that it names: the server or
+// the clients in a network namespace, or a server that can be stopped.
 const programEnv = "GATEWAY_FAULTS_PROGRAM"
 
-// command is a line that a program reads, and what it does.
+// command runs a line of input with its arguments.
 type command func(args ...int) (any, error)
 
-// runProgram answers each line of the standard input, a word and numbers, with a
-// line of JSON, to the end of the input.
+// runProgram answers each line of the standard input, a word and numbers, with a line
+// of JSON, until the input ends.
 func runProgram(name string) (err error) {
 	commands := map[string]command{}
 	end := func() error { return nil }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pair is two sockets with a relay between them.
+// pair returns two sockets with a relay between them.
 func pair(t *testing.T) (r *relay, client, server *net.TCPConn) {
 	t.Helper()
 	var lc net.ListenConfig
@@ -30,7 +30,7 @@ func pair(t *testing.T) (r *relay, client, server *net.TCPConn) {
 	return r, client, server
 }
 
-// What the relay does is what its faults are called.
+// The relay does what the names of its faults say.
 func TestRelay(t *testing.T) {
 	t.Parallel()
 	for name, play := range map[string]func(t *testing.T, r *relay, client, server *net.TCPConn){
@@ -58,7 +58,7 @@ func TestRelay(t *testing.T) {
 		},
 		"half-open is nothing for anybody, and takes all": func(t *testing.T, r *relay, client, server *net.TCPConn) {
 			r.halfOpen()
-			_, err := server.Write([]byte(strings.Repeat("x", 32<<20))) // more than sockets hold
+			_, err := server.Write([]byte(strings.Repeat("x", 32<<20))) // more than the sockets' buffers
 			require.NoError(t, err)
 			_, err = client.Write([]byte(strings.Repeat("x", 32<<20)))
 			require.NoError(t, err)

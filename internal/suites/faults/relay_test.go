@@ -10,20 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mode is what a direction of a relay does with the bytes it meets.
+// mode is what a direction of a relay does with bytes.
 type mode int
 
 const (
 	flowing    mode = iota
-	stalled         // stops reading, so that the sender's socket runs full
-	swallowing      // reads and forgets
-	holding         // reads and keeps, until it is flowing again
-	slicing         // each byte goes by itself
-	over            // nothing any more
+	stalled         // stops reading, so that the sender's socket fills
+	swallowing      // reads bytes and drops them
+	holding         // reads bytes and keeps them until it flows again
+	slicing         // passes each byte on its own
+	over            // passes nothing any more
 )
 
-// relay is the network between one client and the server: two TCP connections
-// and what passes between them.
+// relay is the network between one client and the server: two TCP connections and the
+// bytes between them.
 type relay struct {
 	client, server *net.TCPConn // the relay's ends
 	up, down       *direction   // to the server, to the client
@@ -72,8 +72,8 @@ func (r *relay) both(m mode) {
 	r.down.set(m)
 }
 
-// cut ends both connections with a FIN. What is stalled stays so: whoever left
-// reads no more.
+// cut ends both connections with a FIN. A direction that is stalled stays stalled: a
+// peer that has left does not read.
 func (r *relay) cut() {
 	r.up.set(swallowing)
 	if r.down.is() != stalled {
@@ -96,7 +96,7 @@ func (r *relay) stall()    { r.both(stalled) }
 func (r *relay) halfOpen() { r.both(swallowing) }
 func (r *relay) slice()    { r.both(slicing) }
 
-// direction passes bytes on, one way.
+// direction passes bytes in one direction.
 type direction struct {
 	src, dst *net.TCPConn
 
@@ -104,7 +104,7 @@ type direction struct {
 	changed *sync.Cond // for the mode
 	mode    mode
 	held    []byte
-	left    int    // bytes before strike
+	left    int    // bytes until strike is called
 	strike  func() // nil: none
 }
 
@@ -114,8 +114,8 @@ func newDirection(src, dst *net.TCPConn) *direction {
 	return d
 }
 
-// set changes the mode. What was held goes out before anything else, unless the
-// new mode lets nothing pass.
+// set changes the mode. It first sends the bytes that were held, unless the new mode
+// passes nothing.
 func (d *direction) set(m mode) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,7 +124,7 @@ func (d *direction) set(m mode) {
 	}
 	d.mode = m
 	if m == flowing {
-		_, _ = d.dst.Write(d.held) // a few bytes
+		_, _ = d.dst.Write(d.held) // only a few bytes, so this does not block
 		d.held = nil
 	}
 	d.changed.Broadcast()
@@ -136,7 +136,7 @@ func (d *direction) is() mode {
 	return d.mode
 }
 
-// after has strike called behind the next n bytes, which still pass.
+// after makes strike be called after the next n bytes, which still pass.
 func (d *direction) after(n int, strike func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -151,7 +151,7 @@ func (d *direction) pump() {
 		if err == nil {
 			continue
 		}
-		if d.is() == flowing || d.is() == slicing { // an end passes as bytes do
+		if d.is() == flowing || d.is() == slicing { // the end of the stream passes as bytes do
 			if !errors.Is(err, io.EOF) {
 				_ = d.dst.SetLinger(0)
 				_ = d.dst.Close()
@@ -163,7 +163,7 @@ func (d *direction) pump() {
 	}
 }
 
-// forward does with b what the mode says, which may change meanwhile.
+// forward treats b according to the mode, which may change in the meantime.
 func (d *direction) forward(b []byte) {
 	for len(b) > 0 {
 		piece, m, strike := d.take(b)
@@ -179,8 +179,8 @@ func (d *direction) forward(b []byte) {
 	}
 }
 
-// take says how much of b comes next, what is done with it, and what happens
-// then. It waits while the direction is stalled.
+// take returns the next piece of b, the mode for it, and what to call after it. It
+// waits while the direction is stalled.
 func (d *direction) take(b []byte) (piece []byte, m mode, strike func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -15,14 +15,14 @@ import (
 	"example.com/gateway"
 )
 
-// socketBuffer is what the kernel keeps for a socket that is to run full soon:
-// without it, that is megabytes.
+// socketBuffer is a small kernel buffer, so that a socket fills soon. Without it, the
+// kernel would buffer megabytes.
 const socketBuffer = 16 << 10
 
-// large is a message that no socket of a scene takes at once.
+// large is a message that does not fit into the socket buffers of a scene.
 var large = strings.Repeat("x", 128<<10)
 
-// end is a code with its reason, as $disconnect and the observer have it.
+// end is a code and a reason, as $disconnect and the observer get them.
 type end struct {
 	code   int
 	reason string
@@ -33,11 +33,11 @@ var (
 	unread   = end{1006, "Client did not read in time"}
 	deleted  = end{1000, "Connection Closed Normally"}
 	away     = end{1001, "Going away"}
-	leaving  = end{4001, "bye"} // a client's own
+	leaving  = end{4001, "bye"} // chosen by the client
 )
 
-// scene is a gateway behind net/http, of one connection at a time, with a client
-// that reaches it through a relay. It notes all that the gateway tells.
+// scene is a gateway behind net/http with one connection at a time. Its client is
+// connected through a relay. The scene records everything that the gateway reports.
 type scene struct {
 	*gateway.Gateway
 	t      *testing.T
@@ -46,10 +46,10 @@ type scene struct {
 	relay  *relay
 
 	entered chan struct{} // an integration that waits has begun
-	release chan struct{} // closed to let it go on
-	left    chan struct{} // closed when net/http finds that the client left its request
+	release chan struct{} // closed to let the integration go on
+	left    chan struct{} // closed when net/http notices that the client has left its request
 
-	shutdown chan error // of shutDown; nil: not yet
+	shutdown chan error // the result of shutDown; nil: not called yet
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -60,14 +60,14 @@ type scene struct {
 	done     int              // integrations of messages that have returned
 	refused  []error          // PostFailed
 	rejected []int            // UpgradeRejected
-	dropped  int              // connections that net/http closed itself
+	dropped  int              // connections that net/http closed on its own
 }
 
-// newScene starts a gateway without any quota of time but those given.
+// newScene starts a gateway that has only the given time quotas.
 func newScene(t *testing.T, quotas gateway.Quotas) *scene {
 	t.Helper()
 	quotas.NewConnections.RateLimit = -1
-	quotas.Connections = 1 // nobody else gets in before the slot is given back
+	quotas.Connections = 1 // so that nobody else gets in before the slot is free
 	for _, d := range []*time.Duration{&quotas.IdleTimeout, &quotas.ConnectionDuration, &quotas.WriteTimeout, &quotas.IntegrationTimeout} {
 		if *d == 0 {
 			*d = -1
@@ -98,8 +98,8 @@ func newScene(t *testing.T, quotas gateway.Quotas) *scene {
 	return s
 }
 
-// readHeaderTimeout bounds the upgrade request. It belongs to the http.Server,
-// not to the gateway.
+// readHeaderTimeout bounds the upgrade request. It is a setting of the http.Server,
+// not of the gateway.
 const readHeaderTimeout = time.Second
 
 func (s *scene) serve() {
@@ -135,7 +135,7 @@ func (s *scene) serve() {
 	})
 }
 
-// smallBuffers is a listener whose sockets run full soon.
+// smallBuffers is a listener whose sockets have small buffers, which fill soon.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -163,8 +163,7 @@ func (s *scene) observer() *gateway.Observer {
 	}
 }
 
-// record is a middleware that notes every event once its integration has
-// returned.
+// record is a middleware that records every event after its integration has returned.
 func (s *scene) record(next gateway.Integration) gateway.Integration {
 	return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 		id, event := req.ConnectionID, req.EventType
@@ -209,7 +208,7 @@ func (s *scene) note(change func()) {
 	s.changed = make(chan struct{})
 }
 
-// await waits until what is noted is as wanted.
+// await waits until what the scene has recorded is as wanted.
 func (s *scene) await(what string, wanted func() bool) {
 	s.t.Helper()
 	timeout := time.NewTimer(patience)
@@ -229,7 +228,7 @@ func (s *scene) await(what string, wanted func() bool) {
 	}
 }
 
-// receive waits for a value of a channel, or its end.
+// receive waits until a channel has a value or is closed.
 func (s *scene) receive(what string, c <-chan struct{}) {
 	s.t.Helper()
 	select {

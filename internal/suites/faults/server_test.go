@@ -16,10 +16,10 @@ import (
 	"example.com/gateway"
 )
 
-// quotasEnv holds the quotas of the server's program, as JSON.
+// quotasEnv holds the quotas of the server program, as JSON.
 const quotasEnv = "GATEWAY_FAULTS_QUOTAS"
 
-// server is the program of the server.
+// server is the program that runs the server.
 type server struct {
 	*gateway.Gateway
 	web *http.Server
@@ -27,10 +27,10 @@ type server struct {
 	mu      sync.Mutex // guards the fields below
 	changed sync.Cond  // for ended
 	opened  int
-	closed  map[string]int // of the observer, by connection ID
-	left    map[string]int // $disconnects, likewise
+	closed  map[string]int // as the observer reports, by connection ID
+	left    map[string]int // $disconnect events, by connection ID
 	ended   int
-	ends    map[int]int // $disconnects, by code
+	ends    map[int]int // $disconnect events, by code
 }
 
 func serverProgram() (map[string]command, func() error, error) {
@@ -86,11 +86,11 @@ func (s *server) note(change func()) {
 	s.changed.Broadcast()
 }
 
-// report is what has happened to the connections so far.
+// report says what has happened to the connections so far.
 type report struct {
 	Opened, Open int
 	Twice        int         // connections that ended more than once
-	Ends         map[int]int // $disconnects, by code
+	Ends         map[int]int // $disconnect events, by code
 }
 
 func (s *server) report() report {
@@ -124,7 +124,7 @@ func (s *server) await(n int) error {
 	return nil
 }
 
-// outcomes counts what posts returned.
+// outcomes counts the results of posts.
 type outcomes struct{ Accepted, Limited, Gone, Other int }
 
 func (o *outcomes) count(err error) {
@@ -157,14 +157,15 @@ func (s *server) deleteAll() (err error) {
 	return err
 }
 
-// flooded is the outcome of a flood.
+// flooded is the result of a flood.
 type flooded struct {
 	Remote, Local outcomes
 	Grown         int // bytes of heap and stacks
 }
 
-// flood posts rounds of messages to every connection, among them some of the
-// server's own machine, which read all the time and are waited for now and then.
+// flood posts rounds of messages to every connection. Some connections come from the
+// server's own machine: these clients read all the time, and flood waits for them
+// after every 16 rounds.
 func (s *server) flood(locals, rounds, size int) (f flooded, err error) {
 	peers := make([]*peer, locals)
 	for n := range peers {
@@ -173,7 +174,7 @@ func (s *server) flood(locals, rounds, size int) (f flooded, err error) {
 			return f, err
 		}
 	}
-	counts := map[string]int{} // of accepted, by connection
+	counts := map[string]int{} // accepted posts, by connection
 	local := map[string]bool{}
 	for c := range s.Connections() {
 		counts[c.ID], local[c.ID] = 0, c.Identity.SourceIP == "127.0.0.1"
@@ -184,7 +185,7 @@ func (s *server) flood(locals, rounds, size int) (f flooded, err error) {
 		for id, n := range counts {
 			o := &f.Remote
 			if local[id] {
-				o, n = &f.Local, n%window // posts begins anew with each window
+				o, n = &f.Local, n%window // posts counts from 0 in each window
 			}
 			err := s.PostToConnection(context.Background(), id, []byte(numbered(n, size)))
 			if err == nil {
@@ -209,14 +210,14 @@ func (s *server) flood(locals, rounds, size int) (f flooded, err error) {
 // memory returns the bytes of heap and stacks in use.
 func memory() int {
 	runtime.GC()
-	runtime.GC() // what pools held is free now
+	runtime.GC() // now, what pools held is free
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// retransmitted returns how many segments of TCP this network namespace has sent
-// more than once.
+// retransmitted returns how many TCP segments this network namespace has sent more
+// than once.
 func retransmitted() (n int, err error) {
 	b, err := os.ReadFile("/proc/self/net/snmp")
 	if err != nil {
@@ -241,7 +242,7 @@ func retransmitted() (n int, err error) {
 	return 0, errors.New("no RetransSegs")
 }
 
-// end requires that a shutdown finds nothing that does not end.
+// end checks that a shutdown leaves nothing running.
 func (s *server) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newTun links the namespaces by two TUN devices, whose packets this process
-// carries from one to the other: impairments where the kernel has no netem.
+// newTun links the namespaces with two TUN devices. This process carries the packets
+// from one to the other, so that it can harm packets even if the kernel has no netem.
 func newTun(t *testing.T) *network {
 	t.Helper()
 	n := newNetwork(t)
@@ -35,7 +35,8 @@ func newTun(t *testing.T) *network {
 	return n
 }
 
-// tun makes a device in a namespace, and returns the end that has its packets.
+// tun makes a device in a namespace, and returns a file to read and write its
+// packets.
 func (n *network) tun(ns, suffix string) *os.File {
 	t := n.t
 	t.Helper()
@@ -57,16 +58,16 @@ func (n *network) tun(ns, suffix string) *os.File {
 		t.Skipf("the kernel refuses a TUN device: %v", errno)
 	}
 	f := os.NewFile(uintptr(fd), name)
-	t.Cleanup(func() { _ = f.Close() }) // the device goes with it
+	t.Cleanup(func() { _ = f.Close() }) // the device disappears with it
 	n.run("ip", "link", "set", name, "netns", ns, "name", n.device)
 	require.NotNil(t, f)
 	return f
 }
 
-// carry brings packets from one device to the other, as far as the impairment
-// lets it.
+// carry carries packets from one device to the other, unless the impairment loses
+// them.
 func carry(from, to *os.File, now *atomic.Pointer[impairment], seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // to be repeatable
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // must be repeatable
 	buf := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buf)
@@ -83,6 +84,6 @@ func carry(from, to *os.File, now *atomic.Pointer[impairment], seed uint64) {
 			continue
 		}
 		packet := append([]byte(nil), buf[:n]...)
-		time.AfterFunc(delay, func() { _, _ = to.Write(packet) }) // to a closed device: no matter
+		time.AfterFunc(delay, func() { _, _ = to.Write(packet) }) // the device may be closed by then, which does no harm
 	}
 }
