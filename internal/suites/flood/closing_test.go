@@ -11,8 +11,8 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Whatever a client does after a Close frame, its connection is freed: five
-// seconds after our frame, at once after its own.
+// Whatever a client does after a Close frame, its connection is released: five
+// seconds after our Close frame, or at once after the client's.
 func TestClosing(t *testing.T) {
 	t.Parallel()
 	flood := func(b []byte) func(p *peer) error {
@@ -30,7 +30,7 @@ func TestClosing(t *testing.T) {
 	tests := []struct {
 		name string
 		rude func(p *peer) error // ends with the connection; nil: the client does nothing
-		byUs bool                // we close it
+		byUs bool                // the server begins the close
 		code int
 	}{
 		{"the client never answers ours", nil, true, 1000},
@@ -44,7 +44,7 @@ func TestClosing(t *testing.T) {
 		{"no end after the client's own", after(wiretest.Frame(wiretest.Close, "\x03\xe8bye"), messages), false, 1000},
 	}
 	servers, ended := make([]*server, len(tests)), make([]chan error, len(tests))
-	for n, tt := range tests { // all at once: each takes its seconds
+	for n, tt := range tests { // all at once, because each takes some seconds
 		s := start(t, gateway.Quotas{})
 		p := s.connect("rude")
 		if tt.byUs {
@@ -52,7 +52,7 @@ func TestClosing(t *testing.T) {
 			p.requireClose(t, tt.code)
 		}
 		servers[n], ended[n] = s, make(chan error, 1)
-		go func() { // ends with the connection, which is waited for
+		go func() { // ends with the connection, which the test waits for
 			var err error
 			if tt.rude != nil {
 				err = tt.rude(p)
@@ -79,7 +79,7 @@ func TestClosing(t *testing.T) {
 	}
 }
 
-// Messages that follow the client's Close frame in the same write are nobody's.
+// Messages after the client's Close frame in the same write are ignored.
 func TestClosing_NothingFollows(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{})

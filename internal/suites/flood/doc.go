@@ -1,9 +1,8 @@
-// Package flood holds tests of clients that do harm on purpose or by neglect:
-// that never read, that send without end, that begin and do not finish. The
-// gateway is a real one, over TCP on the loopback interface. What a connection
-// may cost is computed from its Quotas, and compared with what it does cost; the
-// tests print both.
+// Package flood tests clients that do harm, on purpose or by neglect: that never read,
+// send without end, or begin things and do not finish them. The gateway is a real one, over
+// TCP on the loopback interface. The tests compute from Quotas what a connection may cost,
+// and compare it with what it does cost; they print both.
 //
 //	go test -v ./internal/suites/flood                 # a tenth of the clients
-//	GATEWAY_LONG=1 go test -v ./internal/suites/flood  # all of them
+//	GATEWAY_LONG=1 go test -v ./internal/suites/flood  # all clients
 package flood

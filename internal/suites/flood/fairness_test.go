@@ -14,18 +14,18 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// The polite wait for each reply before they ask again.
+// The polite clients wait for each reply before they ask again.
 const (
 	polite = 20
 	turns  = 3
 )
 
-// roundTrips is how often each polite one asks in a turn.
+// roundTrips is how many messages each polite client sends in a turn.
 func roundTrips() int { return 500 / tenth }
 
-// A client that sends as fast as it can does not starve those that wait for
-// their replies. The test prints what the flood costs them, client and server on
-// the same machine: a number for a reader, since machines are noisy.
+// A client that sends as fast as it can does not starve clients that wait for their
+// replies. The test prints how much slower the flood makes them, with client and
+// server on the same machine. It has no limit for that, because machines are noisy.
 func TestFairness(t *testing.T) {
 	over := make(chan struct{})
 	after := func(d time.Duration) func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -44,9 +44,9 @@ func TestFairness(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		quotas gateway.Quotas
-		takes  time.Duration // the integration of the flood
+		takes  time.Duration // how long the integration of the flood takes
 		opts   []gateway.RouteOption
-		unread bool // the flooder reads no replies
+		unread bool // the flooding client reads no replies
 	}{
 		{name: "a quick integration"},
 		{name: "a quick integration with replies", opts: []gateway.RouteOption{gateway.WithRouteResponse()}},
@@ -72,7 +72,7 @@ func TestFairness(t *testing.T) {
 			for n := range polite {
 				peers = append(peers, s.connect(fmt.Sprint("polite", n)))
 			}
-			var alone, beside []time.Duration // of round trips
+			var alone, beside []time.Duration // the times of round trips
 			var aloneTook, besideTook time.Duration
 			for turn := range turns {
 				begin := time.Now()
@@ -92,7 +92,7 @@ func TestFairness(t *testing.T) {
 					}
 					ended <- struct{}{}
 				}()
-				for begun.Load() == before { // wait for the flood
+				for begun.Load() == before { // wait until the flood runs
 					_, err := peers[0].ask(`{"action":"polite"}`)
 					require.NoError(t, err)
 				}
@@ -122,7 +122,7 @@ func (s *server) openIDs() (ids []string) {
 	return ids
 }
 
-// trips has all peers ask at the same time, each until it has all its replies.
+// trips makes all peers ask at the same time, until each has all its replies.
 func trips(t *testing.T, peers []*peer) (took []time.Duration) {
 	t.Helper()
 	type result struct {
@@ -132,7 +132,7 @@ func trips(t *testing.T, peers []*peer) (took []time.Duration) {
 	results := make(chan result, len(peers))
 	const message = `{"action":"polite"}`
 	for _, p := range peers {
-		go func() { // ends with the round trips; waited for below
+		go func() { // ends after its round trips; waited for below
 			var r result
 			for range roundTrips() {
 				begin := time.Now()

@@ -18,13 +18,13 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// A client that pings without end gets pongs, of which the newest counts, and
-// takes no memory, whether it reads them or not (RFC 6455, 5.5.3).
+// A client that pings without end gets pongs, at least for the newest ping, and costs
+// no memory, whether it reads the pongs or not (RFC 6455, 5.5.3).
 func TestFrames_Pings(t *testing.T) {
 	pings := 1_000_000 / tenth
 	for _, tt := range []struct {
 		name  string
-		reads bool // while it pings; else afterwards
+		reads bool // while it pings; else it reads afterwards
 	}{{"the client reads", true}, {"the client reads afterwards only", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, gateway.Quotas{WriteTimeout: -1})
@@ -67,8 +67,8 @@ func TestFrames_Pings(t *testing.T) {
 	}
 }
 
-// readPongs counts pongs, whose numbers grow, up to the one of a number. It
-// returns 0 when that does not come.
+// readPongs counts pongs up to the one with the number last. Their numbers must grow.
+// It returns 0 if that pong does not come.
 func (p *peer) readPongs(t *testing.T, last uint64) (count int) {
 	for next := uint64(0); ; count++ {
 		first, payload, err := p.ReadFrame()
@@ -97,7 +97,7 @@ func TestFrames_PingsAreNeverRead(t *testing.T) {
 	s.requireServes(t, "another")
 }
 
-// requireCut checks that it was the server who ended a write.
+// requireCut checks that the server ended a write.
 func requireCut(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)
@@ -105,12 +105,12 @@ func requireCut(t *testing.T, err error) {
 	require.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
 }
 
-// A message in fragments of one byte, or of none, is one message, and costs what
-// its bytes cost.
+// A message in fragments of one byte, or of none, is one message, and costs no more
+// than its bytes.
 func TestFrames_TinyFragments(t *testing.T) {
 	for _, tt := range []struct {
 		name, fragment string
-		thousands      int // of them
+		thousands      int // thousands of fragments
 	}{{"of one byte", "x", 131}, {"of none", "", 1000 / tenth}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, gateway.Quotas{})
@@ -123,7 +123,7 @@ func TestFrames_TinyFragments(t *testing.T) {
 			before := memory()
 			require.NoError(t, p.Send(wiretest.TextBegin, "x"))
 			require.NoError(t, p.flood(repeat(wiretest.Frame(wiretest.Next, tt.fragment), 1000), tt.thousands))
-			require.NoError(t, p.Send(wiretest.Ping, "in between")) // its pong says that all was read
+			require.NoError(t, p.Send(wiretest.Ping, "in between")) // its pong shows that everything was read
 			first, _, err := p.ReadFrame()
 			require.NoError(t, err)
 			require.Equal(t, byte(wiretest.Pong), first)
@@ -137,8 +137,8 @@ func TestFrames_TinyFragments(t *testing.T) {
 	}
 }
 
-// A message that never ends is no activity, however fast or slow it comes: it is
-// IdleTimeout that bounds it, and ConnectionDuration.
+// A message that never ends does not count as activity, however fast its bytes come.
+// IdleTimeout bounds it, and so does ConnectionDuration.
 func TestFrames_EndlessMessage(t *testing.T) {
 	t.Parallel()
 	empty := func(p *peer) error {
@@ -172,8 +172,8 @@ func TestFrames_EndlessMessage(t *testing.T) {
 	}
 }
 
-// A client that is in the middle of a frame cannot answer a ping. It is not
-// silent: its bytes come.
+// A client that is in the middle of a frame cannot answer a ping. It does not count
+// as silent, because bytes arrive.
 func TestFrames_SlowMessage(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{PingInterval: 500 * time.Millisecond})
@@ -181,7 +181,7 @@ func TestFrames_SlowMessage(t *testing.T) {
 		return &gateway.Response{Body: []byte("ok")}, nil
 	}, gateway.WithRouteResponse())
 	p := s.connect("slow")
-	sent := p.sendSlowly(wiretest.Frame(wiretest.Text, strings.Repeat("x", 200))) // two seconds: four intervals
+	sent := p.sendSlowly(wiretest.Frame(wiretest.Text, strings.Repeat("x", 200))) // takes two seconds: four intervals
 	first, reply, err := p.ReadFrame()
 	for err == nil && first == wiretest.Ping {
 		first, reply, err = p.ReadFrame()
@@ -191,7 +191,7 @@ func TestFrames_SlowMessage(t *testing.T) {
 	require.Equal(t, "ok", string(reply))
 }
 
-// Each empty message is a message, and leaves nothing.
+// Each empty message counts as a message, and leaves nothing in memory.
 func TestFrames_EmptyMessages(t *testing.T) {
 	messages := 300_000 / tenth
 	s := start(t, gateway.Quotas{})
@@ -205,7 +205,7 @@ func TestFrames_EmptyMessages(t *testing.T) {
 	before := memory()
 	b := repeat(wiretest.Frame(wiretest.Text, ""), 1000)
 	require.NoError(t, p.flood(b, messages/1000))
-	require.NoError(t, p.Send(wiretest.Ping, "")) // its pong says that all was read
+	require.NoError(t, p.Send(wiretest.Ping, "")) // its pong shows that everything was read
 	_, _, err := p.ReadFrame()
 	require.NoError(t, err)
 	grown := memory() - before
@@ -217,7 +217,7 @@ func TestFrames_EmptyMessages(t *testing.T) {
 	require.Equal(t, 1+messages, served)
 }
 
-// A header that announces much reserves little.
+// A header that announces a large payload reserves little memory.
 func TestFrames_Announcements(t *testing.T) {
 	clients := 200 / tenth
 	none := gateway.Quotas{FrameBytes: -1, MessageBytes: -1}
@@ -225,8 +225,8 @@ func TestFrames_Announcements(t *testing.T) {
 		name   string
 		quotas gateway.Quotas
 		header []byte
-		code   int // of the close
-		each   int // bytes that a header may reserve
+		code   int // of the Close frame
+		each   int // bytes that a header may make the gateway reserve
 	}{
 		{"2^40 bytes, the default quotas", gateway.Quotas{}, wiretest.Header(wiretest.Text, 1<<40), 1009, 0},
 		{"2^40 bytes of a fragment", gateway.Quotas{}, wiretest.Header(wiretest.TextBegin, 1<<40), 1009, 0},
@@ -250,8 +250,8 @@ func TestFrames_Announcements(t *testing.T) {
 					require.NoError(t, err)
 				}
 			}
-			s.requireServes(t, "another") // after them
-			const idle = 16 << 10         // of a connection with its client, both in this process
+			s.requireServes(t, "another") // after the others
+			const idle = 16 << 10         // what a connection and its client cost, both in this process
 			grown := memory() - before
 			t.Logf("%d clients: memory grew by %d KiB, %d bytes each", clients, grown>>10, grown/clients)
 			require.Less(t, grown, clients*(tt.each+idle)+overhead)
@@ -259,8 +259,8 @@ func TestFrames_Announcements(t *testing.T) {
 	}
 }
 
-// What nobody negotiated is refused: a compressed frame breaks the protocol
-// before a byte of it is inflated.
+// An extension that was not negotiated is refused: a compressed frame breaks the
+// protocol before any byte of it is decompressed.
 func TestFrames_Compressed(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{})
@@ -273,8 +273,8 @@ func TestFrames_Compressed(t *testing.T) {
 	s.requireLeft("bomber", 1002)
 }
 
-// A client that sends faster than it is served is held back: what it may take is
-// its send queue, the inbox and what is with integrations.
+// The gateway holds back a client that sends faster than it is served. The client can
+// occupy only its send queue, its inbox and what is with integrations.
 func TestFrames_HeldBack(t *testing.T) {
 	testutil.NeedsLong(t) // WriteTimeout has to pass
 	const inbox, size = 128 << 10, 16 << 10
@@ -285,7 +285,7 @@ func TestFrames_HeldBack(t *testing.T) {
 		return &gateway.Response{Body: req.Body}, nil
 	}
 	stuck := func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
-		<-ctx.Done() // the gateway's end
+		<-ctx.Done() // until the gateway is closed
 		return nil, nil
 	}
 	for _, tt := range []struct {
@@ -293,7 +293,7 @@ func TestFrames_HeldBack(t *testing.T) {
 		quotas      gateway.Quotas
 		integration gateway.IntegrationFunc
 		bound       int
-		code        int // of the $disconnect; 0: the client leaves
+		code        int // in $disconnect; 0: the client leaves
 	}{
 		{"it never reads the replies", quotas, echo, perConnection(quotas, size) + inbox, 1006},
 		{"an integration never ends", quotas, stuck, inbox + size, 0},

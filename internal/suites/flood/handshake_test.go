@@ -16,8 +16,8 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Clients that begin an upgrade and do not finish it hold nothing of the gateway,
-// and their sockets for ReadHeaderTimeout of the http.Server only.
+// Clients that begin an upgrade and do not finish it occupy nothing in the gateway,
+// and their sockets only until ReadHeaderTimeout of the http.Server.
 func TestHandshake_Slow(t *testing.T) {
 	clients := 500 / tenth
 	s := startWith(t, gateway.Quotas{Connections: 2}, 2*time.Second) // one for each client that is served below
@@ -59,7 +59,7 @@ func TestHandshake_Slow(t *testing.T) {
 	require.Less(t, memory()-before, overhead, "all is given back")
 }
 
-// requireGoroutines waits until no more than want goroutines are left.
+// requireGoroutines waits until at most want goroutines are left.
 func requireGoroutines(t *testing.T, want int) {
 	t.Helper()
 	for range 1000 {
@@ -72,8 +72,8 @@ func requireGoroutines(t *testing.T, want int) {
 	require.Fail(t, "goroutines are left", "%s", stacks[:runtime.Stack(stacks, true)])
 }
 
-// storm has many clients ask for an upgrade at once, and returns those that got
-// it. The others got 429.
+// storm makes many clients ask for an upgrade at once, and returns those that got it.
+// All others must get 429.
 func (s *server) storm(clients int, sourceIP func(n int) string) (open []*peer) {
 	s.t.Helper()
 	type result struct {
@@ -109,9 +109,9 @@ func (s *server) storm(clients int, sourceIP func(n int) string) (open []*peer) 
 	return open
 }
 
-// Above a cap on connections, of one source or in all, upgrades are refused, at
-// once and without a $connect; another source gets in, and so does who comes when
-// somebody has left.
+// Above a limit on connections, of one source or in total, upgrades are refused at
+// once and without a $connect. Another source is still accepted, and so is a client
+// that comes after somebody has left.
 func TestHandshake_Caps(t *testing.T) {
 	t.Parallel()
 	clients, limit := 400/tenth, 100/tenth
@@ -121,7 +121,7 @@ func TestHandshake_Caps(t *testing.T) {
 		name     string
 		quotas   gateway.Quotas
 		sourceIP func(n int) string
-		others   int // status of a client from elsewhere
+		others   int // status for a client of another source
 	}{
 		{"ConnectionsPerSourceIP", gateway.Quotas{ConnectionsPerSourceIP: limit}, one, 101},
 		{"Connections", gateway.Quotas{Connections: limit}, many, 429},
@@ -148,7 +148,8 @@ func TestHandshake_Caps(t *testing.T) {
 	}
 }
 
-// requireUpgrade checks what an upgrade from a source gets. The connection stays.
+// requireUpgrade checks the status of an upgrade from a source. The connection stays
+// open.
 func (s *server) requireUpgrade(sourceIP string, status int) {
 	s.t.Helper()
 	p, err := dialTCP(s.addr, sourceIP, 0)
@@ -159,8 +160,8 @@ func (s *server) requireUpgrade(sourceIP string, status int) {
 	require.Equal(s.t, status, answer.Status)
 }
 
-// A flood of upgrades gets as many connections as NewConnections has tokens, and
-// costs the backend nothing more. Messages of those that are in go on.
+// A flood of upgrades gets as many connections as NewConnections has tokens. The
+// others cost the backend nothing. Messages of open connections go on.
 func TestHandshake_NewConnections(t *testing.T) {
 	t.Parallel()
 	clients, burst := 500/tenth, 50/tenth

@@ -16,8 +16,8 @@ import (
 	"example.com/gateway/models"
 )
 
-// bombs are JSON texts, and texts that are not quite, of about so many bytes,
-// which are made to be hard to read. The first is not.
+// bombs returns texts of about this many bytes, JSON or almost JSON, that are hard to
+// read. The first is easy to read, for comparison.
 func bombs(bytes int) [][2]string {
 	fill := func(unit, begin, end string) string {
 		return begin + strings.Repeat(unit, (bytes-len(begin)-len(end))/len(unit)) + end
@@ -55,7 +55,7 @@ func bombs(bytes int) [][2]string {
 }
 
 // bombed returns a server with a route for each way to read a message, and the
-// messages that go there, around a bomb.
+// messages for these routes. Each message has a place for a bomb.
 func bombed(t *testing.T) (s *server, around []string) {
 	t.Helper()
 	ok := func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -86,17 +86,17 @@ func bombed(t *testing.T) (s *server, around []string) {
 	}
 }
 
-// Messages that are made to be hard to read are routed, checked against a model
-// and mapped within a bound of stack, and in a time like that of others.
+// Messages that are made to be hard to read are routed, checked against a model and
+// mapped. That needs a bounded stack, and about as much time as other messages need.
 func TestJSON_Bombs(t *testing.T) {
-	// Above this much of one stack the process would die. The deepest text that is
-	// read needs 1 MiB of it (package jsonpath), and a stack doubles.
+	// If one stack needs much more, the process dies. The deepest text that package
+	// jsonpath reads needs 1 MiB, and a stack grows by doubling.
 	const stack = 16 << 20
 	defer debug.SetMaxStack(debug.SetMaxStack(stack))
 	s, around := bombed(t)
 	var plain time.Duration
-	for n, bomb := range bombs(32<<10 - 100) { // it fits a frame
-		large := bombs(128<<10 - 100)[n][1] // it fits a message
+	for n, bomb := range bombs(32<<10 - 100) { // fits into a frame
+		large := bombs(128<<10 - 100)[n][1] // fits into a message
 		t.Run(bomb[0], func(t *testing.T) {
 			p := s.connect("bomber")
 			before := memory()
@@ -114,7 +114,8 @@ func TestJSON_Bombs(t *testing.T) {
 			}
 			t.Logf("32 KiB %v, 128 KiB %v: ratio %.1f, to plain text %.1f; %d KiB of stacks",
 				took.Round(time.Microsecond), tookLarge.Round(time.Microsecond), tookLarge.Seconds()/took.Seconds(), tookLarge.Seconds()/plain.Seconds(), stacks>>10)
-			// No claim of speed: what takes quadratic time takes minutes.
+			// This does not test the speed. But an algorithm with quadratic time
+			// would take minutes.
 			require.Less(t, tookLarge, 20*time.Second)
 			require.Less(t, memory()-before, 2*stack, "nothing is left but what the stacks grew to")
 			require.NoError(t, p.Close())
@@ -122,8 +123,8 @@ func TestJSON_Bombs(t *testing.T) {
 	}
 }
 
-// bomb sends a message in frames of 32 KiB and returns how long the answer, of
-// whatever kind, took.
+// bomb sends a message in frames of 32 KiB. It returns how long the answer took,
+// whatever the answer is.
 func (p *peer) bomb(t *testing.T, message string) time.Duration {
 	t.Helper()
 	const size = 32 << 10
@@ -146,8 +147,7 @@ func (p *peer) bomb(t *testing.T, message string) time.Duration {
 	return time.Since(begin)
 }
 
-// The stacks that deep messages need are given back while the connections live
-// on.
+// The stacks that deep messages need are released while the connections stay open.
 func TestJSON_DeepStacks(t *testing.T) {
 	clients := 200 / tenth
 	s, around := bombed(t)
@@ -167,9 +167,9 @@ func TestJSON_DeepStacks(t *testing.T) {
 	}
 	collected := memory() - before
 	grown := collected
-	const idle = 24 << 10 // of a connection with its client, both in this process
+	const idle = 24 << 10 // what a connection and its client cost, both in this process
 	for deadline := time.Now().Add(patience); grown > clients*idle+overhead && time.Now().Before(deadline); {
-		<-time.After(100 * time.Millisecond) // the readers rest after two seconds
+		<-time.After(100 * time.Millisecond) // readers without messages rest after two seconds
 		grown = memory() - before
 	}
 	t.Logf("%d clients: stacks grew by %d KiB each at the most; memory by %d KiB each after a collection, %d once they rest",

@@ -9,7 +9,7 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// parallel is how many tests run at once, of those that wait most of their time.
+// parallel is how many tests run at once. They mostly wait.
 const parallel = "16"
 
 func TestMain(m *testing.M) {

@@ -14,17 +14,17 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// peer is a client that speaks bytes, so that it can be as rude as it likes.
+// peer is a client that can send any bytes.
 type peer struct {
 	*wiretest.Conn
 
 	tcp *net.TCPConn // the same connection
 }
 
-// patience is how long a peer waits for anything.
+// patience bounds every wait of a peer.
 const patience = 4 * time.Minute
 
-// dial connects a client of that name from a source IP, "" being any.
+// dial connects a client with this name from a source IP; "" means any IP.
 func dial(addr, name, sourceIP string, readBuffer int) (*peer, error) {
 	p, err := dialTCP(addr, sourceIP, readBuffer)
 	if err != nil {
@@ -56,7 +56,7 @@ func dialTCP(addr, sourceIP string, readBuffer int) (*peer, error) {
 	return &peer{wiretest.NewConn(tcp), tcp}, err
 }
 
-// connect is dial within a test, to whose server it connects.
+// connect is dial for a test: it connects to the test's server.
 func (s *server) connect(name string) *peer {
 	s.t.Helper()
 	p, err := dial(s.addr, name, "", 0)
@@ -65,7 +65,7 @@ func (s *server) connect(name string) *peer {
 	return p
 }
 
-// ask sends a message and returns what comes next.
+// ask sends a message and returns the next text.
 func (p *peer) ask(message string) (string, error) {
 	if err := p.Send(wiretest.Text, message); err != nil {
 		return "", err
@@ -77,8 +77,8 @@ func (p *peer) ask(message string) (string, error) {
 	return string(reply), err
 }
 
-// requireClose reads on to the server's Close frame and checks its code, or, for
-// 1006, to the end of the stream without one.
+// requireClose reads up to the server's Close frame and checks its code. For 1006 it
+// reads up to the end of the stream, which must come without a Close frame.
 func (p *peer) requireClose(t *testing.T, code int) {
 	t.Helper()
 	for {
@@ -94,8 +94,8 @@ func (p *peer) requireClose(t *testing.T, code int) {
 	}
 }
 
-// flood writes the same bytes again and again, times times or, where that is 0,
-// until the connection ends, of which it returns the error.
+// flood writes the same bytes again and again, as often as times says. If times is 0,
+// it writes until the connection ends, and returns the error.
 func (p *peer) flood(b []byte, times int) error {
 	for n := 0; times == 0 || n < times; n++ {
 		if _, err := p.Write(b); err != nil {
@@ -105,10 +105,10 @@ func (p *peer) flood(b []byte, times int) error {
 	return nil
 }
 
-// slowly is how often a slow client sends or reads a byte.
+// slowly is the pause of a slow client between two bytes.
 const slowly = 10 * time.Millisecond
 
-// dribble sends a byte at a time, again and again until the connection ends.
+// dribble sends one byte at a time, again and again, until the connection ends.
 func (p *peer) dribble(s string) error {
 	for {
 		if err := p.sendSlowly([]byte(s)); err != nil {
@@ -129,7 +129,7 @@ func (p *peer) sendSlowly(b []byte) error {
 	return nil
 }
 
-// requireServes checks that a client is served, now.
+// requireServes checks that a new client is served now.
 func (s *server) requireServes(t *testing.T, name string) {
 	t.Helper()
 	p := s.connect(name)
@@ -141,5 +141,5 @@ func (s *server) requireServes(t *testing.T, name string) {
 	require.NoError(t, p.Close())
 }
 
-// repeat joins copies of a frame to one write.
+// repeat joins copies of a frame into one write.
 func repeat(b []byte, times int) []byte { return []byte(strings.Repeat(string(b), times)) }

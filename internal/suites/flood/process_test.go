@@ -15,15 +15,15 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// clientEnv makes the test binary the process of the clients. It holds the
-// address of the server and the numbers of clients that read and that do not.
+// clientEnv makes the test binary run as the process of the clients. It holds the
+// address of the server, and how many clients read and how many do not.
 const clientEnv = "GATEWAY_FLOOD_CLIENTS"
 
-// window is how many messages of a broadcast the readers get before they say so.
+// window is how many messages of a broadcast the readers read before they report it.
 const window = 64
 
-// clientProcess is the process of many clients, so that the memory measured is
-// the server's.
+// clientProcess is the process of many clients. It is separate, so that the test
+// measures only the server's memory.
 type clientProcess struct {
 	t     *testing.T
 	stdin *os.File
@@ -64,7 +64,7 @@ func (p *clientProcess) expect(line string) {
 	require.Equal(p.t, line, p.lines.Text())
 }
 
-// runClients is the process of the clients.
+// runClients runs in the process of the clients.
 func runClients(config string) error {
 	var addr string
 	var readers, stalled int
@@ -83,7 +83,7 @@ func runClients(config string) error {
 	go readAll(reading, lines) // ends with the process
 	go func() {                // likewise
 		words := bufio.NewScanner(os.Stdin)
-		for words.Scan() { // "read": the stalled shall
+		for words.Scan() { // "read" tells the stalled clients to read
 			total, err := drainAll(stalling)
 			if err != nil {
 				lines <- "error: " + err.Error()
@@ -99,7 +99,7 @@ func runClients(config string) error {
 	return nil
 }
 
-// dialMany connects clients, 100 at a time, from addresses of their own.
+// dialMany connects clients, 100 at a time, each from its own address.
 func dialMany(addr, name string, n, readBuffer int) ([]*peer, error) {
 	peers, errs := make([]*peer, n), make(chan error, n)
 	slots := make(chan struct{}, 100)
@@ -120,10 +120,10 @@ func dialMany(addr, name string, n, readBuffer int) ([]*peer, error) {
 	return peers, nil
 }
 
-// readAll checks that each reader gets every message in order, and says when all
-// have got another window of them.
+// readAll checks that each reader gets every message in order. It reports each window
+// that all readers have read.
 func readAll(peers []*peer, lines chan<- string) {
-	var windows [1 << 12]atomic.Int32 // of how many readers
+	var windows [1 << 12]atomic.Int32 // how many readers have read each window
 	for _, p := range peers {
 		go func() {
 			for n := 0; ; n++ {
@@ -141,7 +141,7 @@ func readAll(peers []*peer, lines chan<- string) {
 
 var errLeft = errors.New("the server closed the connection")
 
-// expectNumber reads a message that begins with its number.
+// expectNumber reads a message, which must begin with this number.
 func (p *peer) expectNumber(n int) error {
 	first, payload, err := p.ReadFrame()
 	for last := first; err == nil && last&wiretest.Fin == 0; { // a message in fragments
@@ -158,8 +158,8 @@ func (p *peer) expectNumber(n int) error {
 	return nil
 }
 
-// drainAll reads what the stalled never read, to the Close frame, checks that
-// nothing is missing, and counts it.
+// drainAll reads everything that the stalled clients have not read, up to the Close
+// frame. It checks that no message is missing, and counts the messages.
 func drainAll(peers []*peer) (total int, err error) {
 	for _, p := range peers {
 		n := 0
@@ -175,7 +175,7 @@ func drainAll(peers []*peer) (total int, err error) {
 	return total, err
 }
 
-// numbered returns message n of a size.
+// numbered returns message n with size bytes.
 func numbered(n, size int) []byte {
 	b := fmt.Appendf(make([]byte, 0, size), "%08d ", n)
 	for len(b) < size {

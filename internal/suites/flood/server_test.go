@@ -16,33 +16,34 @@ import (
 	"example.com/gateway"
 )
 
-// What the kernel keeps for sockets that are to run full soon: without bounds,
-// that is megabytes. The receiver's has room for the loopback's large segments. A
-// client that is sent small ones has none set: their overhead would fill it before
-// its window is shut, the kernel would drop acknowledgements, too, and TCP stand
-// still.
+// Sizes of the kernel's socket buffers, so that sockets fill soon: without them the
+// kernel would buffer megabytes. The receiver's buffer has room for the large
+// segments of the loopback interface. If a test sends a client small segments, it
+// does not set the client's buffer: the overhead of the segments would fill it before
+// the TCP window closes, the kernel would also drop acknowledgements, and TCP would
+// stop.
 const (
 	sendBuffer    = 16 << 10
 	receiveBuffer = 64 << 10
 )
 
-// server is a gateway on a listener of its own. It notes who came and went.
+// server is a gateway on its own listener. It records who connected and disconnected.
 type server struct {
 	*gateway.Gateway
 	t    *testing.T
 	addr string
 
-	sent, full atomic.Int64 // posts that the observer saw accepted, and refused with ErrLimitExceeded
+	sent, full atomic.Int64 // posts that the observer reported as accepted, and as refused with ErrLimitExceeded
 
 	mu       sync.Mutex        // guards the fields below
-	changed  chan struct{}     // closed when one of them changes
-	ids      map[string]string // of connections, by the name in the client's query
+	changed  chan struct{}     // closed when one of the fields changes
+	ids      map[string]string // connection IDs, by the name in the client's query
 	left     map[string][]int  // codes of $disconnect, by connection ID
 	rejected map[int]int       // UpgradeRejected, by status
 }
 
-// start serves a gateway, whose $connect and $disconnect it takes. New
-// connections are not throttled unless the quotas say how.
+// start serves a gateway and sets its $connect and $disconnect. New connections are
+// not throttled unless the quotas say so.
 func start(t *testing.T, quotas gateway.Quotas) *server {
 	t.Helper()
 	return startWith(t, quotas, time.Minute)
@@ -85,7 +86,7 @@ func startWith(t *testing.T, quotas gateway.Quotas, readHeaderTimeout time.Durat
 	web := &http.Server{Handler: gw.Handler(), ReadHeaderTimeout: readHeaderTimeout}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(smallBuffers{l}) }()            // ends with Close in the cleanup, which waits
-	watchdog := time.AfterFunc(lifetime, func() { _ = gw.Close() }) // a post that waits, waits no longer
+	watchdog := time.AfterFunc(lifetime, func() { _ = gw.Close() }) // also ends a post that still waits
 	t.Cleanup(func() {
 		watchdog.Stop()
 		require.NoError(t, gw.Close())
@@ -97,10 +98,10 @@ func startWith(t *testing.T, quotas gateway.Quotas, readHeaderTimeout time.Durat
 	return s
 }
 
-// lifetime of a server is more than any test takes.
+// lifetime is longer than any test takes.
 const lifetime = 5 * time.Minute
 
-// smallBuffers is a listener whose sockets run full soon.
+// smallBuffers is a listener whose sockets have small buffers, which fill soon.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -119,7 +120,7 @@ func (s *server) note(change func()) {
 	s.changed = make(chan struct{})
 }
 
-// wait waits until what the server has noted is as wanted.
+// wait waits until what the server has recorded is as wanted.
 func (s *server) wait(what string, wanted func() bool) {
 	s.t.Helper()
 	timeout := time.NewTimer(time.Minute)
@@ -150,7 +151,7 @@ func (s *server) id(name string) string {
 	return id
 }
 
-// requireLeft waits until the client's connection has ended, and checks how.
+// requireLeft waits until the client's connection has ended, and checks its code.
 func (s *server) requireLeft(name string, code int) {
 	s.t.Helper()
 	id := s.id(name)
@@ -171,12 +172,12 @@ func (s *server) open() (n int) {
 // memory returns the bytes of heap and stacks in use.
 func memory() int {
 	runtime.GC()
-	runtime.GC() // what pools held is free now
+	runtime.GC() // now, what pools held is free
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// overhead is what growth of memory may be besides what a test computes: pools,
-// tables and stacks of the runtime. It is far less than any flood has bytes.
+// overhead is how much memory may grow apart from what a test computes: pools, tables
+// and stacks of the runtime. It is much less than the bytes of any flood.
 const overhead = 2 << 20

@@ -12,32 +12,33 @@ import (
 	"example.com/gateway"
 )
 
-// perConnection is the arithmetic of what a client that does not read may make
-// the gateway hold, of messages of one size: what the quotas let wait, an eighth
-// more since the allocator rounds up, and once each the rest.
+// perConnection computes how many bytes the gateway may hold for a client that does
+// not read, if all messages have one size: the messages that the quotas let wait,
+// plus an eighth because the allocator rounds up, plus what each connection needs
+// once.
 func perConnection(q gateway.Quotas, size int) int {
 	const (
-		fragment    = 8 << 10  // a larger message goes out in pieces of this
-		header      = 4        // of each
+		fragment    = 8 << 10  // larger messages are sent in frames of this size
+		header      = 4        // of each frame
 		writeBuffer = 16 << 10 // of the goroutine that waits for the socket
-		stack       = 16 << 10 // likewise
-		slot        = 2 * 24   // of a message in the queue, whose slice doubles
+		stack       = 16 << 10 // of the same goroutine
+		slot        = 2 * 24   // of a message in the queue: a slice grows by doubling
 	)
 	frame := size + header*(1+size/fragment)
 	messages := min(q.SendBufferMessages, max(1, q.SendBufferBytes/frame))
 	return messages*frame*9/8 + messages*slot + writeBuffer + stack
 }
 
-// messageBytes is the size of a message to everybody.
+// messageBytes is the size of a broadcast message.
 const messageBytes = 1 << 10
 
-// broadcast is a gateway with clients in a process of their own, to which
-// messages go as fast as the readers read.
+// broadcast is a gateway with clients in another process. Messages are sent as fast
+// as the readers read.
 type broadcast struct {
 	*server
 	clients          *clientProcess
 	reading, stalled []string // connection IDs
-	rounds           int      // messages for everybody so far
+	rounds           int      // messages to everybody so far
 }
 
 func newBroadcast(t *testing.T, readers, stalled int, quotas gateway.Quotas) *broadcast {
@@ -53,8 +54,8 @@ func newBroadcast(t *testing.T, readers, stalled int, quotas gateway.Quotas) *br
 	return b
 }
 
-// run broadcasts windows of messages. The readers are never further behind than
-// two, so that none of them has a reason to be refused.
+// run broadcasts windows of messages. The readers are never more than two windows
+// behind, so none of their posts should be refused.
 func (b *broadcast) run(windows int) (took time.Duration, refused int) {
 	b.t.Helper()
 	everybody := slices.Concat(b.reading, b.stalled)
@@ -80,8 +81,8 @@ func (b *broadcast) run(windows int) (took time.Duration, refused int) {
 	return time.Since(begin), refused
 }
 
-// Clients that never read cost what the quotas say and nobody else's messages:
-// every post to the others is accepted and arrives, in order.
+// Clients that never read cost at most what the quotas allow, and cost no other
+// client a message: every post to the readers is accepted and arrives, in order.
 func TestStalled_Broadcast(t *testing.T) {
 	const (
 		turns   = 5
@@ -89,11 +90,11 @@ func TestStalled_Broadcast(t *testing.T) {
 	)
 	quotas := gateway.Quotas{SendBufferBytes: 1 << 20, SendBufferMessages: 256, WriteTimeout: -1}
 	with, without := newBroadcast(t, readers, stalled, quotas), newBroadcast(t, readers, 0, quotas)
-	_, refused := with.run(1) // so that pools and stacks are as they will be
+	_, refused := with.run(1) // so that pools and stacks have reached their size
 	without.run(1)
 	before := memory()
 	var tookWith, tookWithout time.Duration
-	var ratios []string // of the turns
+	var ratios []string // one for each turn
 	for range turns {
 		beside, none := without.run(windows)
 		took, n := with.run(windows)
@@ -112,21 +113,22 @@ func TestStalled_Broadcast(t *testing.T) {
 		turns*windows*window, tookWith.Seconds(), tookWithout.Seconds(), ratio, ratios)
 	require.Less(t, grown, bound)
 	require.Greater(t, refused, posts*stalled/(readers+stalled)/2, "the stalled were")
-	// No claim of speed: machines are noisy, and the stalled are posted to as
-	// well. A post that waits for a client that never reads would never return.
+	// This does not test the speed: machines are noisy, and the stalled clients get
+	// posts as well. But a post that waits for a client that never reads would not
+	// return.
 	require.Less(t, ratio, 3.0)
 	with.requirePosted(posts-refused, refused)
 	require.Equal(t, readers+stalled, with.open(), "nobody was cut")
 }
 
-// requirePosted checks what the observer was told.
+// requirePosted checks what the observer reported.
 func (s *server) requirePosted(accepted, refused int) {
 	s.t.Helper()
 	require.Equal(s.t, [2]int{accepted, refused}, [2]int{int(s.sent.Load()), int(s.full.Load())}, "MessageSent, PostFailed")
 }
 
-// Messages that nobody shares take the most memory. All that were accepted arrive
-// once the client reads after all.
+// Messages that are not shared take the most memory. All that were accepted arrive
+// when the client reads again.
 func TestStalled_Memory(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -164,7 +166,7 @@ func TestStalled_Memory(t *testing.T) {
 			total := 0
 			for n, id := range b.stalled {
 				total += accepted[n]
-				require.NoError(t, b.DeleteConnection(t.Context(), id)) // closes behind what is queued
+				require.NoError(t, b.DeleteConnection(t.Context(), id)) // its Close frame follows what is queued
 			}
 			b.requirePosted(total, refused)
 			require.Equal(t, stalled*tt.posts, total+refused)
@@ -176,8 +178,8 @@ func TestStalled_Memory(t *testing.T) {
 	}
 }
 
-// A client that takes nothing for WriteTimeout is cut, once, while the others go
-// on; posts to it get ErrGone.
+// A client that takes no bytes for WriteTimeout is cut, once, and the others go on.
+// Posts to it return ErrGone.
 func TestStalled_WriteTimeout(t *testing.T) {
 	quotas := gateway.Quotas{SendBufferBytes: 1 << 20, SendBufferMessages: 256, WriteTimeout: time.Second}
 	b := newBroadcast(t, readers/2, stalled, quotas)
@@ -211,8 +213,8 @@ func TestStalled_WriteTimeout(t *testing.T) {
 	require.Len(t, b.left, stalled, "nobody else")
 }
 
-// A client that reads a byte now and then is as slow as one that does not: a
-// write as a whole has WriteTimeout.
+// A client that reads a byte now and then counts as one that does not read:
+// WriteTimeout is for a write as a whole.
 func TestStalled_Trickle(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{WriteTimeout: time.Second})

@@ -12,53 +12,53 @@ import (
 	"example.com/gateway"
 )
 
-// record is the server's page of the ledger for one connection.
+// record is what the ledger holds about one connection, from the server's side.
 type record struct {
 	life  int
-	place int // among the open ones, -1: not there; the ledger's lock guards it
+	place int // index in ledger.open, -1: not there; guarded by the ledger's lock
 
-	posting sync.Mutex // held to post, so that the order of posts is known
+	posting sync.Mutex // held while posting, so that the order of posts is known
 
 	mu sync.Mutex // guards the fields below
 	served
 	report  *report
-	running int       // integrations
-	current int       // the message with an integration that is waited for; 0: none
-	began   time.Time // that integration
-	acting  int       // posts and deletes under way
+	running int       // integrations that run
+	current int       // the message whose integration the gateway waits for; 0: none
+	began   time.Time // when that integration began
+	acting  int       // calls of post and delete that run
 }
 
-// enter notes that a call for the connection is under way, or will be.
+// enter records that a call for the connection runs, or is about to run.
 func (r *record) enter() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.acting++
 }
 
-// ledger holds a page for each connection that is not accounted for yet.
+// ledger has a record for each connection until both sides are compared.
 type ledger struct {
-	lateAfter time.Duration // when integrations run out of time
+	lateAfter time.Duration // the time after which integrations time out
 
 	mu        sync.Mutex // guards the fields below
 	byLife    map[int]*record
 	byID      map[string]*record
-	open      []*record   // can be posted to
-	recent    [64]*record // were, not long ago
+	open      []*record   // connections that can be posted to
+	recent    [64]*record // connections that could be posted to until recently
 	ended     int
 	faults    []string
 	faulty    int
 	totals    totals
 	shutdown  time.Time
-	grace     time.Duration // no reply may be refused so soon after
-	allClosed bool          // no $connect can come for a client that has left
+	grace     time.Duration // how long after the beginning of the shutdown no reply may be refused
+	allClosed bool          // no more $connect can come for clients that have left
 }
 
-// totals are what the run came to.
+// totals are the sums of a run.
 type totals struct {
 	Connections, Refused, Aborted        int
 	Messages                             int
 	RepliesSent, RepliesRefused          int
-	Overdue                              int // integrations, on a machine without time for them
+	Overdue                              int // integrations that timed out although they should not, on a busy machine
 	PostsAccepted, PostsArrived          int
 	PostsGone, PostsFull, Deletes, Drops int
 	Codes                                map[int]int
@@ -91,7 +91,7 @@ func (l *ledger) record(life int) *record {
 	return r
 }
 
-// of returns the page of a connection ID: nil when there is none any more.
+// of returns the record of a connection ID, or nil if it has been removed.
 func (l *ledger) of(id string) *record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +114,7 @@ func (l *ledger) connect(life int, id string, accept bool) {
 	l.byID[id] = r
 }
 
-// opened makes a connection one that is posted to.
+// opened adds a connection to those that are posted to.
 func (l *ledger) opened(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,7 +139,8 @@ func (l *ledger) closed(id string) {
 	l.ended++
 }
 
-// pick returns a connection to post to, mostly an open one. Then leave is due.
+// pick returns a connection to post to, usually an open one. The caller must call
+// leave afterwards.
 func (l *ledger) pick(rnd *rand.Rand) *record {
 	l.mu.Lock()
 	var r *record
@@ -162,7 +163,7 @@ func (l *ledger) leave(r *record) {
 	l.settle(r)
 }
 
-// begin notes a message on its way to an integration.
+// begin records that a message goes to an integration.
 func (l *ledger) begin(id string, n int, answerable bool) *record {
 	r := l.of(id)
 	if r == nil {
@@ -188,8 +189,8 @@ func (l *ledger) begin(id string, n int, answerable bool) *record {
 	return r
 }
 
-// givenUp notes that the gateway no longer waits for the integration of a connection:
-// too early, or with a reply that its client does not expect.
+// givenUp records that the gateway no longer waits for an integration. That is a
+// fault if it is too early. unexpected says that the client does not expect it.
 func (l *ledger) givenUp(id string, unexpected bool) {
 	r := l.of(id)
 	if r == nil {
@@ -236,11 +237,11 @@ func (l *ledger) disconnect(req *gateway.Request) {
 	l.settle(r)
 }
 
-// observed notes what an observer is told of a post or a reply.
+// observed records what an observer reports about a post or a reply.
 func (l *ledger) observed(id string, sent bool) {
 	r := l.of(id)
 	if r == nil {
-		return // a post, long after
+		return // a post, long after the end
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,8 +255,8 @@ func (l *ledger) observed(id string, sent bool) {
 	}
 }
 
-// beginShutdown notes that the gateway is about to shut down, which refuses no
-// reply for as long as grace.
+// beginShutdown records that the gateway is about to shut down. For the time of grace
+// the gateway must not refuse a reply.
 func (l *ledger) beginShutdown(grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -271,8 +272,8 @@ func (l *ledger) tooSoon() error {
 	return nil
 }
 
-// post posts by way of do, which gets the number that the post has if it is
-// accepted: one that is refused leaves its number to the next.
+// post calls do, with the number that the post gets if it is accepted. If it is
+// refused, the next post gets the same number.
 func (l *ledger) post(r *record, do func(seq int) error) error {
 	r.posting.Lock()
 	defer r.posting.Unlock()
@@ -309,7 +310,7 @@ func (r *record) noteGoneLocked() {
 	}
 }
 
-// remove deletes the connection by way of do.
+// remove calls do to delete the connection.
 func (l *ledger) remove(r *record, do func() error) {
 	r.mu.Lock()
 	if r.firstDelete.IsZero() {
@@ -340,8 +341,8 @@ func (l *ledger) reported(rep *report) {
 	l.settle(r)
 }
 
-// settle reconciles the two sides of a connection once all of both is there, and
-// tears its page out.
+// settle compares the two sides of a connection when both are complete, and then
+// removes its record.
 func (l *ledger) settle(r *record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -365,8 +366,8 @@ func (l *ledger) settle(r *record) {
 	delete(l.byID, r.id)
 }
 
-// unsettled counts the connections whose client knows the end, and the server
-// does not yet.
+// unsettled counts the connections whose client knows that they have ended while the
+// server does not know yet.
 func (l *ledger) unsettled() (n int) {
 	l.mu.Lock()
 	pages := slices.Collect(maps.Values(l.byLife))
@@ -381,7 +382,7 @@ func (l *ledger) unsettled() (n int) {
 	return n
 }
 
-// settleAll is for the end: it reconciles what was not yet.
+// settleAll is called at the end: it compares all remaining connections.
 func (l *ledger) settleAll() (left int) {
 	l.mu.Lock()
 	l.allClosed = true
@@ -417,6 +418,6 @@ func (t *totals) add(s *served, r *report) {
 	t.Deletes += s.deletes
 	t.Overdue += s.overdue
 	if s.connects > 0 {
-		t.Codes[min(s.code, 4000)]++ // applications' own as one
+		t.Codes[min(s.code, 4000)]++ // count all codes of applications together
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The model knows what may be and what may not: each case changes one thing of a
-// connection that its client closed after three messages and two posts.
+// The model accepts what is allowed and finds what is not. Each case changes one
+// thing in a connection that its client closed after three messages and two posts.
 func TestModel_reconcile(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1000, 0)
@@ -32,7 +32,7 @@ func TestModel_reconcile(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(c *sides)
-		fault  string // "": may be
+		fault  string // "": it is allowed
 	}{
 		{"a client closes", func(*sides) {}, ""},
 		{"without a code", func(c *sides) {
@@ -110,7 +110,7 @@ func TestModel_reconcile(t *testing.T) {
 	}
 }
 
-// A client notices what comes in another order, or is not what was sent.
+// A client notices texts in the wrong order, and texts that were not sent like this.
 func TestModel_inbound(t *testing.T) {
 	t.Parallel()
 	errorFrame := func(text, id string) string {

@@ -8,75 +8,75 @@ import (
 	"time"
 )
 
-// The reference model: what may have become of one connection, in terms of what
-// either side has noted of it. It knows nothing of how a gateway works.
+// The reference model: what may have happened to one connection, according to the
+// records of both sides. It does not know how a gateway works.
 
-// How a client ends its connection.
+// The ways in which a client ends its connection.
 const (
-	endClose   = "close"   // a Close frame, and it reads up to the answer
-	endFIN     = "fin"     // the end of its stream, and it reads up to that of ours
-	endHalf    = "half"    // likewise, within a frame
-	endRST     = "rst"     // a reset; it reads no more
-	endViolate = "violate" // a binary frame
-	endBye     = "bye"     // a message whose integration deletes its connection
-	endAwait   = "await"   // it leaves that to the server
-	endBusy    = "busy"    // likewise, and it sends until then
-	endCut     = "cut"     // likewise, and the server may break it off
-	endRefused = "refused" // $connect has refused it
-	endAborted = "aborted" // a reset before it has its 101
+	endClose   = "close"   // sends a Close frame, and reads up to the answer
+	endFIN     = "fin"     // ends its stream, and reads up to the end of ours
+	endHalf    = "half"    // ends its stream within a frame, and reads up to the end of ours
+	endRST     = "rst"     // resets the connection, and reads no more
+	endViolate = "violate" // sends a binary frame
+	endBye     = "bye"     // sends a message whose integration deletes the connection
+	endAwait   = "await"   // leaves the end to the server
+	endBusy    = "busy"    // leaves the end to the server, and sends until then
+	endCut     = "cut"     // as endBusy, and the server may cut the connection
+	endRefused = "refused" // is refused by $connect
+	endAborted = "aborted" // resets the connection before it has its 101
 )
 
-// served is what the server noted of a connection.
+// served is what the server recorded about a connection.
 type served struct {
 	id                string
-	connects, refused int // $connect, by how it ended
+	connects, refused int // results of $connect
 	disconnects       int
 	disconnectedAt    time.Time
 	code              int // of $disconnect
 	reason            string
-	messages          int       // that came, each the next of its client's
-	answerable        int       // of these, the ones with a reply, be it an error
-	overdue           int       // and without a reply but that their time is over
+	messages          int       // that came; each was the client's next
+	answerable        int       // messages that have a reply, which may be an error
+	overdue           int       // messages whose only reply is that their integration timed out
 	accepted          int       // posts that returned nil
 	gone, full        int       // posts that were refused, by their error
-	firstGone         time.Time // that a post or a delete met
-	deletes           int       // DeleteConnection that returned nil
+	firstGone         time.Time // when a post or a delete first got it
+	deletes           int       // calls of DeleteConnection that returned nil
 	firstDelete       time.Time
 
-	observedSent, observedRefused int // replies and posts, as observers are told
+	observedSent, observedRefused int // replies and posts, as reported to observers
 }
 
 func (s *served) repliesSent() int    { return s.observedSent - s.accepted }
 func (s *served) repliesRefused() int { return s.observedRefused - s.gone - s.full }
 
-// report is what a client noted of its connection.
+// report is what a client recorded about its connection.
 type report struct {
 	Life        int // number of the connection
 	Ending      string
-	Code        int // of endClose
+	Code        int // for endClose
 	Reason      string
-	EndedAt     int64  // Unix nanoseconds, just before it ended the connection; 0: it did not
+	EndedAt     int64  // Unix nanoseconds, just before the client ended the connection; 0: it did not
 	ID          string // connection ID in error frames
 	Sent        int    // messages
-	Replies     int    // that came, each the next expected
-	TimedOut    int    // of these, errors that their time is over, not expected
-	Posts       int    // likewise
+	Replies     int    // that came; each was the next expected one
+	TimedOut    int    // replies that said, unexpectedly, that the integration timed out
+	Posts       int    // that came; each was the next expected one
 	Closed      int    // code of the Close frame that came; 0: none
 	CloseReason string
-	Clean       bool // the end of the stream followed
+	Clean       bool // the end of the stream came after it
 	Faults      []string
 }
 
-// dropped says whether the client broke the connection off.
+// dropped reports whether the client ended the connection without a Close frame.
 func (r *report) dropped() bool {
 	return r.Ending == endFIN || r.Ending == endHalf || r.Ending == endRST || r.Ending == endAborted
 }
 
-// clockSlack is by how much the clocks of two processes may differ.
+// clockSlack is how much the clocks of two processes may differ.
 const clockSlack = 100 * time.Millisecond
 
-// reconcile compares the two sides of a connection and returns what cannot be.
-// shutdown is when the gateway's shutdown began: zero if it has not.
+// reconcile compares the two sides of a connection and returns what is not possible.
+// shutdown is when the gateway's shutdown began, zero if it has not begun.
 func reconcile(s *served, r *report, shutdown time.Time) (faults []string) {
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -91,7 +91,7 @@ func reconcile(s *served, r *report, shutdown time.Time) (faults []string) {
 	code, reason := expectedEnd(s, r, !shutdown.IsZero())
 	check(s.code == code && s.reason == reason, "$disconnect has %d %q, want %d %q", s.code, s.reason, code, reason)
 	if code == 1005 {
-		reason = "" // has no place in an empty frame
+		reason = "" // an empty Close frame has no reason
 	}
 	switch {
 	case r.Ending == endCut && r.Closed == 0:
@@ -117,8 +117,8 @@ func reconcile(s *served, r *report, shutdown time.Time) (faults []string) {
 // closeTimeout is how long a server waits for the answer to its Close frame.
 const closeTimeout = 5 * time.Second
 
-// tooLate says whether the client may have taken too long to answer a Close frame
-// that was not its own.
+// tooLate reports whether the client may have taken too long to answer a Close frame
+// that the server sent first.
 func tooLate(s *served, r *report) bool {
 	ended := unixNano(r.EndedAt)
 	if s.deletes > 0 {
@@ -142,8 +142,8 @@ func reconcileUpgrade(s *served, r *report, check checker) {
 	check(s.deletes <= 1, "%d deletes succeeded", s.deletes)
 }
 
-// expectedEnd is the code and reason that $disconnect has, and a client that did
-// not drop the connection.
+// expectedEnd returns the code and reason that $disconnect must have, and that a
+// client must get if it did not drop the connection.
 func expectedEnd(s *served, r *report, shutdown bool) (code int, reason string) {
 	switch {
 	case s.deletes > 0:
@@ -154,7 +154,7 @@ func expectedEnd(s *served, r *report, shutdown bool) (code int, reason string) 
 		return r.Code, r.Reason
 	case r.Ending == endViolate:
 		return 1003, "Binary is not supported"
-	case shutdown && r.Ending == endAborted && s.code == 1001: // the client had left before the server knew that it came
+	case shutdown && r.Ending == endAborted && s.code == 1001: // the client had left before the server knew that it had connected
 		return 1001, "Going away"
 	case r.dropped():
 		return 1006, "Connection closed abnormally"
@@ -171,7 +171,7 @@ func reconcileMessages(s *served, r *report, check checker) {
 		check(s.messages == r.Sent, "%d messages came, %d were sent and none may be lost", s.messages, r.Sent)
 	}
 	check(s.answerable == s.repliesSent()+s.repliesRefused(), "%d messages have replies, %d were sent and %d refused", s.answerable, s.repliesSent(), s.repliesRefused())
-	if r.Closed != 0 { // all that was accepted stands before the Close frame
+	if r.Closed != 0 { // everything that was accepted comes before the Close frame
 		check(r.Posts == s.accepted, "%d posts arrived before the Close frame, %d were accepted", r.Posts, s.accepted)
 		check(r.TimedOut == s.overdue || s.repliesRefused() > 0, "%d messages ran out of time, %d of them by the server's clock", r.TimedOut, s.overdue)
 		check(r.Replies == s.repliesSent(), "%d replies arrived before the Close frame, %d were sent", r.Replies, s.repliesSent())
@@ -190,7 +190,7 @@ func unixNano(ns int64) (t time.Time) {
 	return t
 }
 
-// earliest is the first of those that are not zero.
+// earliest returns the earliest of the times that are not zero.
 func earliest(times ...time.Time) (first time.Time) {
 	for _, t := range times {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
@@ -203,22 +203,22 @@ func earliest(times ...time.Time) (first time.Time) {
 // expectation is the reply that a message must get.
 type expectation struct {
 	n    int    // number of the message
-	text string // of the error frame; "": none
+	text string // of the error frame; "": it is no error
 	size int    // of the reply's padding
 }
 
-// inbound is what a client may be sent: replies in the order of the messages,
-// posts in the order of their numbers, and a reply behind the posts that its
-// integration saw accepted.
+// inbound checks what a client receives: replies come in the order of the messages,
+// posts in the order of their numbers, and a reply comes after the posts that were
+// accepted before its integration returned.
 type inbound struct {
 	expected       []expectation
 	replies, posts int
 	timedOut       int
-	id             string // of the connection, as error frames say
+	id             string // the connection ID in error frames
 }
 
-// Texts of the two processes. A number stands for where in its order a text
-// belongs, and makes the padding.
+// The texts that the two processes send. Each has a number, which says where it
+// belongs in the order, and from which the padding is made.
 func postText(seq, size int) []byte { return fmt.Appendf(nil, "p %d %s", seq, padding(seq, size)) }
 
 func replyText(n, posts, size int) []byte {
@@ -234,7 +234,7 @@ var letters = bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz"), 1<<12)
 
 func padding(n, size int) []byte { return letters[n%26:][:size] }
 
-// message takes the next text that came.
+// message checks the next text.
 func (in *inbound) message(text []byte) error {
 	var n, posts int
 	switch {

@@ -11,19 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// planEnv makes the test binary the client process. It holds a plan.
+// planEnv makes the test binary run as the client process. It holds a plan.
 const planEnv = "GATEWAY_SOAK_PLAN"
 
-// plan is what the client process is to do.
+// plan is what the client process must do.
 type plan struct {
-	Program     string // a key of programs
+	Program     string // a key of the map that programs returns
 	Addr        string // of the server
 	Connections int
 	Seed        uint64
-	Rate        int // actions a second, of all clients
+	Rate        int // actions a second, of all clients together
 }
 
-// programs are what a client process can be. Each ends with its clients.
+// programs are the programs that a client process can run. Each ends when its clients
+// have ended.
 func programs() map[string]func(p plan) error {
 	return map[string]func(p plan) error{
 		"idle":   func(p plan) error { return runClients(p.Addr) },
@@ -45,8 +46,8 @@ func runProgram(text string) error {
 	return program(p)
 }
 
-// clientProcess is the process of the clients, so that the memory and the
-// descriptors counted are the server's.
+// clientProcess is the process of the clients. It is separate, so that the test
+// counts only the server's memory and descriptors.
 type clientProcess struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -73,7 +74,7 @@ func startClients(t *testing.T, p plan) *clientProcess {
 	return clients
 }
 
-// stop ends the process, unless it has ended.
+// stop ends the process if it still runs.
 func (p *clientProcess) stop() {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Kill()

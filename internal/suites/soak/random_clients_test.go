@@ -15,25 +15,25 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// randomClients is the client process of the random soak: so many places, and in
-// each one connection after another.
+// randomClients is the client process of the random soak. It has a number of places,
+// and each place has one connection after another.
 type randomClients struct {
 	plan
 	lives    atomic.Int64
 	readers  sync.WaitGroup
-	draining chan struct{} // closed when no connection shall follow
+	draining chan struct{} // closed when no more connections may begin
 
 	mu  sync.Mutex // guards the field below
 	out *json.Encoder
 }
 
-// randomWorkers share the places. A worker does one thing at a time; the reader
-// of each connection is a goroutine of its own.
+// randomWorkers is how many workers share the places. A worker does one thing at a
+// time. Each connection also has a goroutine that reads.
 const randomWorkers = 64
 
-// runRandomClients goes on until it is told to drain. Then every client waits for
-// its replies and ends, but for those that leave the end to the server. What
-// became of each connection is a line of the output.
+// runRandomClients runs until it is told to drain. Then every client waits for its
+// replies and ends; some leave the end to the server. The output has one line for the
+// result of each connection.
 func runRandomClients(p plan) error {
 	c := &randomClients{plan: p, draining: make(chan struct{}), out: json.NewEncoder(os.Stdout)}
 	var workers sync.WaitGroup
@@ -59,10 +59,10 @@ func runRandomClients(p plan) error {
 func (c *randomClients) print(line any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.out.Encode(line) // the server's process notices what is missing
+	_ = c.out.Encode(line) // if a line is missing, the server's process notices it
 }
 
-// work takes every randomWorkers-th place in turn.
+// work serves every randomWorkers-th place in turn.
 func (c *randomClients) work(n int) error {
 	var places []*randomClient
 	for place := n; place < c.Connections; place += randomWorkers {
@@ -71,7 +71,7 @@ func (c *randomClients) work(n int) error {
 	const tick = 20 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	next, due := 0, float64(len(places)) // all connect at once
+	next, due := 0, float64(len(places)) // at first, all connect at once
 	for {
 		select {
 		case <-c.draining:
@@ -93,8 +93,8 @@ func (c *randomClients) work(n int) error {
 	}
 }
 
-// step does the next thing in a place: a client, nil before the first, connects,
-// acts, or makes room for another.
+// step does the next thing in a place. r is its client, nil at first. The client
+// connects, acts, or ends so that another can follow.
 func (c *randomClients) step(r *randomClient) (*randomClient, error) {
 	if r == nil || r.over() {
 		return c.connect()
@@ -126,22 +126,22 @@ func (c *randomClients) drain(places []*randomClient) error {
 
 // randomClient is one connection of a client.
 type randomClient struct {
-	*wire // its lock guards the fields below too
+	*wire // wire's lock also guards the fields below
 	report
 	inbound
 	rnd    *rand.Rand
-	left   int  // things to do
-	small  bool // takes little before its buffer is full
-	last   bool // no further messages
+	left   int  // how many things it will still do
+	small  bool // its receive buffer is small
+	last   bool // sends no more messages
 	rest   chan struct{}
-	pause  atomic.Int64 // milliseconds that the reader pauses
+	pause  atomic.Int64 // milliseconds for which the reader pauses
 	ended  chan struct{}
 	closed bool // a Close frame has been sent
 }
 
 func (c *randomClients) connect() (*randomClient, error) {
 	life := int(c.lives.Add(1))
-	rnd := rand.New(rand.NewPCG(c.Seed, uint64(life))) //nolint:gosec // to be repeatable
+	rnd := rand.New(rand.NewPCG(c.Seed, uint64(life))) //nolint:gosec // must be repeatable
 	r := &randomClient{rnd: rnd, left: 1 + rnd.IntN(40), ended: make(chan struct{})}
 	r.Life, r.Ending = life, endings[rnd.IntN(len(endings))]
 	r.Code, r.Reason = 1005, ""
@@ -161,7 +161,7 @@ func (c *randomClients) connect() (*randomClient, error) {
 		return nil, fmt.Errorf("connection %d: status %d: %w", life, status, err)
 	}
 	if r.small = rnd.IntN(4) == 0; r.small {
-		_ = w.tcp.SetReadBuffer(64 << 10) // on the loopback interface, less crawls
+		_ = w.tcp.SetReadBuffer(64 << 10) // with a smaller buffer, the loopback interface is very slow
 	}
 	r.wire = w
 	c.readers.Go(func() { // ends with the connection; waited for by runRandomClients
@@ -172,7 +172,7 @@ func (c *randomClients) connect() (*randomClient, error) {
 	return r, nil
 }
 
-// endings are how clients end, each as often as it stands here.
+// endings are the ways in which clients end, each as often as it is in the list.
 var endings = []string{
 	endClose, endClose, endClose, endFIN, endFIN, endHalf, endRST, endRST, endViolate, endBye, endBye, endAwait,
 }
@@ -190,7 +190,7 @@ func (c *randomClients) refused(r *randomClient, path string) error {
 	return nil
 }
 
-// abort leaves without having waited for the answer.
+// abort leaves without waiting for the answer.
 func (c *randomClients) abort(r *randomClient, path string) error {
 	r.Ending, r.EndedAt = endAborted, time.Now().UnixNano()
 	nc, err := dialTCP(c.Addr, r.Life)
@@ -219,7 +219,7 @@ func (r *randomClient) over() bool {
 	}
 }
 
-// act does one thing that does not end the connection.
+// act does one thing, but not one that ends the connection.
 func (r *randomClient) act() {
 	r.mu.Lock()
 	busy := len(r.expected) > 64
@@ -243,11 +243,12 @@ func (r *randomClient) act() {
 	}
 }
 
-// floodLarge posts of a flood are large.
+// floodLarge is how many posts of a flood are large.
 const floodLarge = 12
 
-// floodLocked stops reading for a while. A client that takes little asks for more
-// than its send buffer holds, so that there is a queue.
+// floodLocked stops reading for a while. If the client's receive buffer is small, it
+// also asks for more posts than its send buffer in the gateway holds, so that they
+// queue.
 func (r *randomClient) floodLocked() {
 	r.pause.Store(1 + int64(r.rnd.IntN(500)))
 	if r.small {
@@ -255,7 +256,7 @@ func (r *randomClient) floodLocked() {
 	}
 }
 
-// action makes up a message.
+// action makes a random message.
 func (r *randomClient) action() action {
 	a := action{Reply: sizeOf(r.rnd), Pad: string(padding(0, sizeOf(r.rnd)/4))}
 	switch n := r.rnd.IntN(1000); {
@@ -277,10 +278,10 @@ func (r *randomClient) action() action {
 	return a
 }
 
-// errorTexts are those of the error frames that actions are answered with.
+// errorTexts are the texts of the error frames that answer these actions.
 var errorTexts = map[string]string{"fail": "Internal server error", "nowhere": "Forbidden", "late": timedOutText}
 
-// send sends messages with one write, unless the connection ends.
+// send sends messages in one write, unless the connection is ending.
 func (r *randomClient) send(actions ...action) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -300,11 +301,11 @@ func (r *randomClient) sendLocked(actions ...action) {
 		}
 		frames = appendMessage(frames, &a, r.rnd.IntN(10) == 0)
 	}
-	_, _ = r.Write(frames) // the reader learns what became of the connection
+	_, _ = r.Write(frames) // the reader finds out what happened to the connection
 }
 
 func appendMessage(dst []byte, a *action, fragmented bool) []byte {
-	text, _ := json.Marshal(a) // numbers and strings: cannot fail
+	text, _ := json.Marshal(a) // only numbers and strings: this cannot fail
 	if !fragmented {
 		return wiretest.AppendFrame(dst, wiretest.Text, text)
 	}
@@ -320,7 +321,7 @@ func (r *randomClient) sendFrame(first byte, payload string) {
 	}
 }
 
-// end ends the connection as it is to end, unless it does already.
+// end ends the connection in the planned way, unless it is already ending.
 func (r *randomClient) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -328,7 +329,7 @@ func (r *randomClient) end() {
 		return
 	}
 	if r.rnd.IntN(2) == 0 {
-		r.floodLocked() // what is queued then
+		r.floodLocked() // so that messages are queued
 	}
 	r.EndedAt = time.Now().UnixNano()
 	_ = r.SetReadDeadline(time.Now().Add(patience))
@@ -353,8 +354,8 @@ func (r *randomClient) end() {
 	r.last = true
 }
 
-// quiet sends a last message, and returns what is closed when the client has all
-// its replies.
+// quiet sends a last message. It returns a channel that is closed when the client has
+// all its replies.
 func (r *randomClient) quiet() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -366,7 +367,7 @@ func (r *randomClient) quiet() <-chan struct{} {
 	return r.rest
 }
 
-// read is the reader: it checks all that comes until the connection has ended.
+// read is the reader: it checks everything that comes until the connection has ended.
 func (r *randomClient) read() {
 	defer r.Close()
 	for {
@@ -412,7 +413,7 @@ func (r *randomClient) brokenLocked(err error) {
 	}
 }
 
-// closeLocked answers a Close frame, and reads the end.
+// closeLocked answers a Close frame, and reads up to the end.
 func (r *randomClient) closeLocked(payload string) {
 	r.Closed, r.CloseReason = wiretest.ParseClose(payload)
 	if !r.closed && (!r.last || !r.dropped()) {

@@ -21,30 +21,30 @@ import (
 	"example.com/gateway"
 )
 
-// action is a client's message.
+// action is the content of a client's message.
 type action struct {
 	Action string `json:"action"` // the route
 	N      int    `json:"n"`      // number of the message
 	Reply  int    `json:"reply"`  // bytes of padding in the reply
 	Wait   int    `json:"wait"`   // milliseconds
-	Posts  int    `json:"posts"`  // to the client itself, before the reply
+	Posts  int    `json:"posts"`  // how many posts to the client itself come before the reply
 	Pad    string `json:"pad"`
 }
 
-// randomServer is the gateway of the random soak with the backend around it.
+// randomServer is the gateway of the random soak, with its backend.
 type randomServer struct {
 	gw     *gateway.Gateway
 	ledger *ledger
 	url    string // of the server
-	// Each $connect of a client that asks for it sends to holding, and waits for
+	// A $connect for which the client asks so sends to holding, and then waits for
 	// release.
 	holding, release chan struct{}
 	http             *http.Client
 }
 
-// newRandomServer returns a gateway that gives up an integration which waits for the
-// end of its time after lateAfter. Whatever else has to be done is done long before,
-// if the machine has time.
+// newRandomServer returns a gateway whose integrations time out after lateAfter. Only
+// the route "late" takes that long; if the machine is fast enough, everything else is
+// done long before.
 func newRandomServer(t *testing.T, lateAfter time.Duration) *randomServer {
 	t.Helper()
 	s := &randomServer{
@@ -56,7 +56,7 @@ func newRandomServer(t *testing.T, lateAfter time.Duration) *randomServer {
 		gateway.WithQuotas(gateway.Quotas{
 			NewConnections:     gateway.Throttle{RateLimit: -1},
 			IntegrationTimeout: lateAfter,
-			WriteTimeout:       patience, // no client is slow by intention
+			WriteTimeout:       patience, // no client is slow on purpose
 			SendBufferMessages: 48, SendBufferBytes: 256 << 10,
 		}),
 		gateway.WithoutManagementAuth(),
@@ -67,7 +67,7 @@ func newRandomServer(t *testing.T, lateAfter time.Duration) *randomServer {
 			PostFailed:       func(_ context.Context, id string, _ int, _ error) { s.ledger.observed(id, false) },
 			IntegrationDone:  s.integrationDone,
 			MessageRejected: func(_ context.Context, req *gateway.Request, _ int, _ error) {
-				s.message(req, func(*record, action) (*gateway.Response, error) { return nil, nil }) //nolint:errcheck // nothing fails
+				s.message(req, func(*record, action) (*gateway.Response, error) { return nil, nil }) //nolint:errcheck // it cannot fail
 			},
 		}),
 	)
@@ -111,18 +111,18 @@ func (s *randomServer) connect(_ context.Context, req *gateway.Request) (*gatewa
 	return nil, nil
 }
 
-// integrationDone sees whether an integration was given up.
+// integrationDone checks whether an integration timed out.
 func (s *randomServer) integrationDone(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, err error) {
 	if errors.Is(err, context.DeadlineExceeded) && req.EventType == gateway.EventMessage {
 		s.ledger.givenUp(req.ConnectionID, req.RouteKey != "late")
 	}
 }
 
-// message notes a message and what is done for it.
+// message records a message, and does what the client asks for.
 func (s *randomServer) message(req *gateway.Request, do func(*record, action) (*gateway.Response, error)) (*gateway.Response, error) {
 	var a action
 	if err := json.Unmarshal(req.Body, &a); err != nil {
-		s.ledger.fault(-1, "a message that is none: %v", err)
+		s.ledger.fault(-1, "a message that cannot be parsed: %v", err)
 		return nil, err
 	}
 	r := s.ledger.begin(req.ConnectionID, a.N, a.Action != "note")
@@ -135,7 +135,7 @@ func (s *randomServer) message(req *gateway.Request, do func(*record, action) (*
 
 var errOnPurpose = errors.New("on purpose")
 
-// routes are what integrations do, by route key.
+// routes returns what integrations do, by route key.
 func (s *randomServer) routes() map[string]func(context.Context, *record, action) (*gateway.Response, error) {
 	reply := func(r *record, a action) (*gateway.Response, error) {
 		r.mu.Lock()
@@ -170,7 +170,7 @@ func (s *randomServer) routes() map[string]func(context.Context, *record, action
 		"post": func(ctx context.Context, r *record, a action) (*gateway.Response, error) {
 			for n := range a.Posts {
 				size := a.Reply
-				if n >= floodLarge { // fills the queue, as those before filled the socket
+				if n >= floodLarge { // fills the queue, as the posts before have filled the socket
 					size /= 32
 				}
 				_ = s.ledger.post(r, func(seq int) error { return s.gw.PostToConnection(ctx, r.id, postText(seq, size)) })
@@ -193,7 +193,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// backend posts and deletes around the integrations.
+// backend posts and deletes while integrations run.
 type backend struct {
 	*randomServer
 	rate     int
@@ -202,7 +202,7 @@ type backend struct {
 	posting  sync.WaitGroup
 }
 
-// start posts until noPosts, and deletes until noDeletes.
+// start posts until noPosts is closed, and deletes until noDeletes is closed.
 func (d *backend) start(noDeletes, noPosts <-chan struct{}) {
 	for n := range 3 {
 		d.every(&d.posting, noPosts, 3*4, n, func(rnd *rand.Rand) { d.post(rnd) })
@@ -212,10 +212,10 @@ func (d *backend) start(noDeletes, noPosts <-chan struct{}) {
 	d.every(&d.deleting, noDeletes, 200, 30, d.remove)
 }
 
-// every runs do for every so many of the clients' actions.
+// every calls do once for this many of the clients' actions.
 func (d *backend) every(wg *sync.WaitGroup, stop <-chan struct{}, actions, stream int, do func(*rand.Rand)) {
 	const tick = 10 * time.Millisecond
-	rnd := rand.New(rand.NewPCG(d.seed, 1<<62+uint64(stream))) //nolint:gosec // to be repeatable
+	rnd := rand.New(rand.NewPCG(d.seed, 1<<62+uint64(stream))) //nolint:gosec // must be repeatable
 	wg.Go(func() {
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
@@ -232,7 +232,7 @@ func (d *backend) every(wg *sync.WaitGroup, stop <-chan struct{}, actions, strea
 	})
 }
 
-// sizeOf is how long a text's padding is: mostly short.
+// sizeOf returns a random length for a text's padding, usually short.
 func sizeOf(rnd *rand.Rand) int {
 	switch n := rnd.IntN(100); {
 	case n < 90:
@@ -299,7 +299,7 @@ func (d *backend) broadcast(rnd *rand.Rand) {
 		if r == nil {
 			continue
 		}
-		if !r.posting.TryLock() { // somebody else posts, or it has been picked already
+		if !r.posting.TryLock() { // another goroutine posts to it, or it was picked twice
 			d.ledger.leave(r)
 			continue
 		}

@@ -16,19 +16,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the environment may change of the random soak.
+// Environment variables that change the random soak.
 const (
-	durationEnv    = "GATEWAY_SOAK_DURATION"    // 2s, at length 15s; 10m is a soak worth its name
-	seedEnv        = "GATEWAY_SOAK_SEED"        // 1
-	connectionsEnv = "GATEWAY_SOAK_CONNECTIONS" // as many as are possible
+	durationEnv    = "GATEWAY_SOAK_DURATION"    // default 2s, with GATEWAY_LONG 15s; a real soak takes 10m
+	seedEnv        = "GATEWAY_SOAK_SEED"        // default 1
+	connectionsEnv = "GATEWAY_SOAK_CONNECTIONS" // default as many as possible
 )
 
-// What may be left when all is over.
+// How much may be left at the end.
 const (
-	spareDescriptors = 200 // beside those of the connections
+	spareDescriptors = 200 // besides those of the connections
 	heapSlack        = 8 << 20
-	// goroutineBytes is what the runtime keeps of a goroutine for ever, for one to
-	// come; a connection that closes has two.
+	// goroutineBytes is what the runtime keeps forever of a goroutine that has ended,
+	// to reuse it; a connection that closes has two goroutines.
 	goroutineBytes = 512
 )
 
@@ -53,10 +53,10 @@ func randomPlan(t *testing.T) (p plan, duration time.Duration) {
 	return p, duration
 }
 
-// TestSoak_Random has clients and a backend do whatever they may, at random, and
-// compares both sides of every connection with what a simple model allows:
-// messages, replies, posts, deletes, ends, $disconnect. In the end nothing is
-// left of them.
+// TestSoak_Random makes clients and a backend do everything that is allowed, at random. It
+// compares both sides of every connection with what a simple model allows: messages,
+// replies, posts, deletes, ends, $disconnect. At the end, nothing is left of the
+// connections.
 //
 //	GATEWAY_LONG=1 GATEWAY_SOAK_DURATION=10m go test -v -timeout 20m -run TestSoak_Random ./internal/suites/soak
 func TestSoak_Random(t *testing.T) {
@@ -84,11 +84,11 @@ func TestSoak_Random(t *testing.T) {
 	d.deleting.Wait()
 	clients.say("drain")
 	require.Equal(t, "drained", <-lines, "the clients have ended")
-	for asked := time.Now(); s.ledger.unsettled() > 0 && time.Since(asked) < patience; { // one that is lost shows in the end
+	for asked := time.Now(); s.ledger.unsettled() > 0 && time.Since(asked) < patience; { // if one is lost, the comparison at the end reports it
 		wait(t.Context(), time.Millisecond)
 	}
 	s.ledger.beginShutdown(0)
-	require.NoError(t, s.gw.Shutdown(t.Context())) // under the posts
+	require.NoError(t, s.gw.Shutdown(t.Context())) // while posts still come
 	close(noPosts)
 	d.posting.Wait()
 	require.Equal(t, "done", <-lines, "the clients have ended")
@@ -108,7 +108,7 @@ func TestSoak_Random(t *testing.T) {
 	use.requireBack(t, heapSlack+2*goroutineBytes*int64(p.Connections))
 }
 
-// followLines hands the clients' reports to the ledger, and other lines on.
+// followLines gives the clients' reports to the ledger, and returns all other lines.
 func followLines(clients *clientProcess, l *ledger) <-chan string {
 	lines := make(chan string, 2)
 	go func() { // ends with the process, which the test stops
@@ -130,7 +130,7 @@ func followLines(clients *clientProcess, l *ledger) <-chan string {
 	return lines
 }
 
-// requireWork makes sure that a run was one.
+// requireWork checks that a run has done some of everything.
 func (l *ledger) requireWork(t *testing.T) {
 	t.Helper()
 	c := l.totals
@@ -143,13 +143,14 @@ func (l *ledger) requireWork(t *testing.T) {
 	}
 }
 
-// usage is what the process used at a time, and watches the peak of its memory.
+// usage is what the process used at some time. It also watches the peak of the
+// memory.
 type usage struct {
 	memory                  int64
 	goroutines, descriptors int
 	stop                    chan struct{}
 	watching                sync.WaitGroup
-	peak                    int64 // of the watcher until it has stopped
+	peak                    int64 // belongs to the watcher until the watcher has stopped
 }
 
 func startUsage() *usage {
@@ -171,7 +172,7 @@ func startUsage() *usage {
 	return u
 }
 
-// descriptors counts the open ones: 0 where nothing tells.
+// descriptors counts the open descriptors; it returns 0 if the system does not tell.
 func descriptors() int {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -180,8 +181,8 @@ func descriptors() int {
 	return len(names)
 }
 
-// requireBack waits until goroutines and descriptors are as few as at the start,
-// and compares the memory.
+// requireBack waits until there are as few goroutines and descriptors as at the
+// start, and compares the memory.
 func (u *usage) requireBack(t *testing.T, slack int64) {
 	t.Helper()
 	close(u.stop)

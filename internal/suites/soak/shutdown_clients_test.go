@@ -12,16 +12,17 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// Kinds of busy clients, by their number.
+// Kinds of busy clients: every n-th client is of this kind.
 const (
-	hoseEvery     = 50  // sends without a pause, so that its work never ends by itself
+	hoseEvery     = 50  // sends without a pause, so that its work never ends on its own
 	longEvery     = 200 // begins with a message that takes longer than a shutdown waits
-	stubbornEvery = 20  // begins with a message that takes seconds, whatever its context says
+	stubbornEvery = 20  // begins with a message that takes seconds and ignores its context
 	longWait      = 7000
 	stubbornWait  = 3000
 )
 
-// busyClient always has messages with integrations, until the server closes.
+// busyClient always has messages with integrations, until the server closes the
+// connection.
 type busyClient struct {
 	*wire
 	report
@@ -29,9 +30,9 @@ type busyClient struct {
 	rnd *rand.Rand
 }
 
-// runBusyClients connects all clients and says so; told to, it starts upgrades
-// that $connect holds; the end is the server's. What became of each connection is
-// a line of the output.
+// runBusyClients connects all clients and reports that. When it is told to, it starts
+// upgrades that $connect holds. The server ends the connections. The output has one
+// line for the result of each connection.
 func runBusyClients(p plan) error {
 	var mu sync.Mutex // guards out
 	out := json.NewEncoder(os.Stdout)
@@ -85,7 +86,7 @@ func runBusyClients(p plan) error {
 	return nil
 }
 
-// heldUpgrades is how many upgrades are under way when the shutdown begins.
+// heldUpgrades is how many upgrades are in progress when the shutdown begins.
 const heldUpgrades = 50
 
 func dialBusy(p plan, n int, query string) (*busyClient, error) {
@@ -93,7 +94,7 @@ func dialBusy(p plan, n int, query string) (*busyClient, error) {
 	if err != nil || w == nil {
 		return nil, fmt.Errorf("client %d: status %d: %w", n, status, err)
 	}
-	c := &busyClient{wire: w, rnd: rand.New(rand.NewPCG(p.Seed, uint64(n)))} //nolint:gosec // to be repeatable
+	c := &busyClient{wire: w, rnd: rand.New(rand.NewPCG(p.Seed, uint64(n)))} //nolint:gosec // must be repeatable
 	c.Life, c.Ending = n, endBusy
 	if p.Program == "cut" {
 		c.Ending = endCut
@@ -115,11 +116,11 @@ func (c *busyClient) send(route string, milliseconds int) {
 	c.Sent++
 	a := action{Action: route, N: c.Sent, Wait: milliseconds, Reply: sizeOf(c.rnd)}
 	c.expected = append(c.expected, expectation{n: a.N, size: a.Reply})
-	_, _ = c.Write(appendMessage(nil, &a, false)) // the reader learns what became of the connection
+	_, _ = c.Write(appendMessage(nil, &a, false)) // the reader finds out what happened to the connection
 }
 
-// sendMore keeps a client busy: some with a message for each reply, most with the
-// next ones when all replies are there.
+// sendMore keeps a client busy: some clients send a message for each reply, most send
+// the next messages when they have all replies.
 func (c *busyClient) sendMore() {
 	hose := c.Life%hoseEvery == 0
 	for want := 2; len(c.expected) < want; {

@@ -14,10 +14,11 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// shutdownGrace is how long a shutdown lets a connection's integrations answer.
+// shutdownGrace is how long a shutdown waits for the answers of a connection's
+// integrations.
 const shutdownGrace = 5 * time.Second
 
-// fire is a gateway under the fire of busy clients.
+// fire is a gateway with busy clients.
 type fire struct {
 	*randomServer
 	clients    *clientProcess
@@ -40,8 +41,8 @@ func openFire(t *testing.T, program string, clients int) *fire {
 	return f
 }
 
-// cease waits for the clients, and makes sure that both sides agree on every
-// connection, and that nothing is left.
+// cease waits for the clients. It checks that both sides agree on every connection,
+// and that nothing is left.
 func (f *fire) cease(t *testing.T, connections int) {
 	t.Helper()
 	require.Equal(t, "done", <-f.lines, "the clients have ended")
@@ -63,19 +64,19 @@ func busyClients(t *testing.T) int {
 	return min(busyConnections, descriptorLimit()-spareDescriptors)
 }
 
-// A shutdown while every client has messages with integrations: whatever began
-// returns; its reply arrives before the Close frame, unless it took longer than
-// the grace; nobody is broken off; upgrades are refused, but for those that had
-// begun.
+// A shutdown while every client has messages with integrations. Every integration
+// that began returns, and its reply arrives before the Close frame, unless it took
+// longer than the grace period. No connection is cut. Upgrades are refused, except
+// those that had begun.
 func TestShutdown_UnderFire(t *testing.T) {
-	testutil.NeedsLong(t) // the grace, and what takes longer
+	testutil.NeedsLong(t) // the grace period, and integrations that take longer
 	clients := busyClients(t)
 	f := openFire(t, "busy", clients)
 	f.clients.say("hold")
 	for range heldUpgrades {
 		<-f.holding
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // bounded, however slow the machine
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a limit for slow machines
 	defer cancel()
 	f.ledger.beginShutdown(shutdownGrace)
 	start := time.Now()
@@ -104,8 +105,8 @@ func TestShutdown_UnderFire(t *testing.T) {
 	require.Positive(t, f.ledger.totals.RepliesRefused, "some replies took longer than the grace")
 }
 
-// probe tries an upgrade during a shutdown. One that comes before the shutdown
-// has begun is accepted; it is broken off at once.
+// probe tries an upgrade during a shutdown. If it comes before the shutdown has
+// begun, it is accepted, and probe drops it at once.
 func (f *fire) probe(t *testing.T) (accepted bool) {
 	t.Helper()
 	nc, err := dialTCP(f.addr, 1)
@@ -113,7 +114,7 @@ func (f *fire) probe(t *testing.T) (accepted bool) {
 	defer nc.Close()
 	answer, err := nc.Ask(wiretest.Upgrade("/?refuse&life=0"))
 	require.NoError(t, err)
-	if answer.Status == http.StatusForbidden { // $connect was asked
+	if answer.Status == http.StatusForbidden { // $connect ran and refused it
 		return true
 	}
 	require.Equal(t, http.StatusServiceUnavailable, answer.Status)
@@ -121,8 +122,8 @@ func (f *fire) probe(t *testing.T) (accepted bool) {
 	return false
 }
 
-// A shutdown whose context ends early: it cuts what is left, does not wait for
-// integrations that do not heed their context, and every $disconnect comes still.
+// A shutdown whose context ends early: it cuts the remaining connections and does not
+// wait for integrations that ignore their context. Every $disconnect still comes.
 func TestShutdown_UnderFire_cut(t *testing.T) {
 	clients := busyClients(t)
 	f := openFire(t, "cut", clients)

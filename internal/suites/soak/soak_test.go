@@ -17,12 +17,12 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// idleLedger counts what happened to each connection.
+// idleLedger counts the events of each connection.
 type idleLedger struct {
 	mu                              sync.Mutex // guards the fields below
 	connected, messaged, disconnect map[string]int
 	codes                           map[int]int
-	ended                           chan struct{} // has a token for each $disconnect
+	ended                           chan struct{} // gets a value for each $disconnect
 }
 
 func newIdleLedger() *idleLedger {
@@ -48,8 +48,8 @@ func (l *idleLedger) integration(_ context.Context, req *gateway.Request) (*gate
 	return &gateway.Response{Body: []byte(`{"ok":true}`)}, nil
 }
 
-// Every connection sends, is posted to and leaves: a third with a Close frame, a
-// third without one, a third by DeleteConnection.
+// Every connection sends a message, gets a post and leaves: a third with a Close
+// frame, a third without one, a third by DeleteConnection.
 func TestSoak(t *testing.T) {
 	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestSoak(t *testing.T) {
 
 	clients := startClients(t, plan{Program: "idle", Addr: server.Listener.Addr().String()})
 	clients.expect("connected")
-	clients.say("report") // gives the server's goroutines a moment to come to rest
+	clients.say("report") // gives the server's goroutines some time to become idle
 	clients.expect("idle")
 	idle := memory() - before
 	t.Logf("%d idle connections: %d bytes each (heap and stacks), %d goroutines each",
@@ -106,13 +106,13 @@ func TestSoak(t *testing.T) {
 // memory returns the bytes of heap and stacks in use.
 func memory() int64 {
 	runtime.GC()
-	runtime.GC() // what pools held is free now
+	runtime.GC() // now, what pools held is free
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// requireGoroutines waits until no more than want goroutines are left.
+// requireGoroutines waits until at most want goroutines are left.
 func requireGoroutines(t *testing.T, want int) {
 	t.Helper()
 	for range 1000 {
@@ -126,7 +126,7 @@ func requireGoroutines(t *testing.T, want int) {
 	require.Fail(t, "goroutines are left", "%s", stacks[:runtime.Stack(stacks, true)])
 }
 
-// runClients is the client process.
+// runClients runs in the client process.
 func runClients(addr string) error {
 	say := func(word string) { fmt.Println(word) } //nolint:forbidigo // the protocol between the two processes
 	words := bufio.NewScanner(os.Stdin)
@@ -167,7 +167,7 @@ func runClients(addr string) error {
 	return nil
 }
 
-// each runs do for every peer, 100 at a time.
+// each calls do for every peer, 100 at a time.
 func each(peers []*peer, do func(n int) error) error {
 	slots := make(chan struct{}, 100)
 	errs := make(chan error, len(peers))
@@ -226,7 +226,7 @@ func (p *peer) leave() error {
 	return p.Close()
 }
 
-// expectClose waits for the server's close and answers it.
+// expectClose waits for the server's Close frame and answers it.
 func (p *peer) expectClose() error {
 	if err := p.expectFrame(wiretest.Close, "\x03\xe8Connection Closed Normally"); err != nil {
 		return err

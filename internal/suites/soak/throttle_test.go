@@ -17,26 +17,26 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// The load: messages to one route at three times its throttle, for ten seconds,
-// beside clients of a route without one.
+// The load: for ten seconds, clients send messages to one route at three times its
+// throttle, while other clients use a route without a throttle.
 const (
 	loadFor   = 10 * time.Second
-	loadRate  = 500 // the throttle's
-	loadBurst = 500 // so that no token is lost while a busy machine stalls
+	loadRate  = 500 // the rate of the throttle
+	loadBurst = 500 // large enough that no token is lost when a busy machine pauses
 	loaders   = 8
 	others    = 2
 )
 
-// loadResult is what a run came to.
+// loadResult has the sums of a run.
 type loadResult struct {
 	took                       time.Duration
 	offered, admitted, refused int64
-	others                     int64 // replies to the others, who ask as fast as they are answered
+	others                     int64 // replies to the other clients, which ask as fast as they get answers
 }
 
-// TestThrottle_Load admits what the throttle says under load. It prints how the
-// others fared, against the same load without a throttle: a ratio for a reader,
-// since machines are noisy.
+// TestThrottle_Load checks that a throttle admits under load what it should. It also
+// prints how many replies the other clients got, compared with the same load without
+// a throttle. It has no limit for that, because machines are noisy.
 func TestThrottle_Load(t *testing.T) {
 	testutil.NeedsLong(t)
 	throttled := runLoad(t, gateway.WithThrottle(loadRate, loadBurst))
@@ -71,7 +71,7 @@ func runLoad(t *testing.T, limit gateway.RouteOption) (r loadResult) {
 	over := make(chan struct{})
 	clients := make([]*wsconn.Client, loaders+others)
 	for n := range clients {
-		clients[n], _, err = wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+		clients[n], _, err = wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
 		require.NoError(t, err)
 		defer clients[n].CloseNow()
 	}
@@ -95,8 +95,8 @@ func runLoad(t *testing.T, limit gateway.RouteOption) (r loadResult) {
 	return r
 }
 
-// load asks at its share of three times the throttle until it is over, and makes
-// up for what it is late.
+// load sends its share of three times the throttle until over is closed. If it is
+// late, it catches up.
 func load(c *wsconn.Client, start time.Time, over <-chan struct{}, r *loadResult) error {
 	const every = time.Second * loaders / (3 * loadRate)
 	timer := time.NewTimer(0)
@@ -122,7 +122,7 @@ func load(c *wsconn.Client, start time.Time, over <-chan struct{}, r *loadResult
 	}
 }
 
-// other asks as fast as it is answered.
+// other asks as fast as it gets answers.
 func other(c *wsconn.Client, over <-chan struct{}, r *loadResult) error {
 	for {
 		select {

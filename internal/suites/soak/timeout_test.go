@@ -18,8 +18,8 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// Integrations that return at the very end of their time, with others behind
-// them: none of those is given up before its own.
+// Some integrations return at the very end of their time, with others waiting behind
+// them. None of the others is given up before its own time is over.
 func TestSoak_Timeouts(t *testing.T) {
 	const (
 		timeout = 5 * time.Millisecond
@@ -57,7 +57,7 @@ func TestSoak_Timeouts(t *testing.T) {
 	var wg sync.WaitGroup
 	failed := make(chan error, clients)
 	for range clients {
-		c, _, err := wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), wsconn.DialOptions{}) //nolint:bodyclose // held in memory
+		c, _, err := wsconn.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
 		require.NoError(t, err)
 		defer c.CloseNow()
 		wg.Go(func() { failed <- pairs(t.Context(), c, rounds) })
@@ -70,11 +70,11 @@ func TestSoak_Timeouts(t *testing.T) {
 	require.Zero(t, early.Load(), "integrations were given up before their time, beside %d in time", late.Load())
 }
 
-// A message that waited for room in a full inbox has as much time for its
-// integration as any other.
+// A message that waited for room in a full inbox has as much time for its integration
+// as any other message.
 func TestSoak_TimeoutBehindAFullInbox(t *testing.T) {
-	const inbox = 16 // beside a message with its integration
-	for range 50 {   // the order of two goroutines decides
+	const inbox = 16 // besides one message with its integration
+	for range 50 {   // the order of two goroutines decides the result
 		synctest.Test(t, func(t *testing.T) {
 			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: 10 * time.Second}))
 			for key, takes := range map[string]time.Duration{"long": 9 * time.Second, "quick": 0, "short": 2 * time.Second} {
@@ -98,7 +98,7 @@ func TestSoak_TimeoutBehindAFullInbox(t *testing.T) {
 	}
 }
 
-// pairs sends a late message with one behind it, again and again.
+// pairs sends a late message with another behind it, again and again.
 func pairs(ctx context.Context, c *wsconn.Client, rounds int) error {
 	for range rounds {
 		for _, text := range []string{`{"action":"late"}`, `{"action":"next"}`} {

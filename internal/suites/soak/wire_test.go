@@ -10,31 +10,30 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// wire is a client's connection, which several goroutines may write to.
+// wire is a client's connection. Several goroutines may write to it.
 type wire struct {
 	*wiretest.Conn
 
 	tcp *net.TCPConn // the same connection
-	mu  sync.Mutex   // held to write
+	mu  sync.Mutex   // held while writing
 }
 
-// patience bounds every wait of a client for what must come.
+// patience bounds every wait of a client for something that must come.
 const patience = time.Minute
 
-// dialTCP connects client n, whose deadlines are its own to set.
+// dialTCP connects client n. The client sets its own deadlines.
 func dialTCP(addr string, n int) (*wire, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n%200))}} // ports enough
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n%200))}} // so that there are enough ports
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &wire{Conn: wiretest.NewConn(nc), tcp: nc.(*net.TCPConn)}, nil //nolint:forcetypeassert // as asked for
+	return &wire{Conn: wiretest.NewConn(nc), tcp: nc.(*net.TCPConn)}, nil //nolint:forcetypeassert // the network is "tcp"
 }
 
-// dialWire connects client n and upgrades. The wire is nil when the status is not
-// 101.
+// dialWire connects client n and upgrades. If the status is not 101, the wire is nil.
 func dialWire(addr string, n int, path string) (w *wire, status int, err error) {
 	nc, err := dialTCP(addr, n)
 	if err != nil {
@@ -55,7 +54,7 @@ func dialWire(addr string, n int, path string) (w *wire, status int, err error) 
 	return nc, answer.Status, nc.SetDeadline(time.Time{})
 }
 
-// closeFrame returns a Close frame; code 1005 is one without a code.
+// closeFrame returns a Close frame. For 1005 it has no code.
 func closeFrame(code int, reason string) []byte {
 	if code == wiretest.NoStatus {
 		return wiretest.Frame(wiretest.Close, "")
