@@ -16,6 +16,7 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 )
 
 // A header that frames the request, or belongs to the connection, is not a
@@ -102,7 +103,7 @@ func TestHTTPIntegration_MappedHeadersOnTheWire(t *testing.T) {
 // upgrade, go no further. What the front end adds cannot be named away.
 func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
 	w := wiretest.Dial(t, srv.HTTPClient())
@@ -112,7 +113,7 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	head, err := w.ReadHead()
 	require.NoError(t, err)
 	require.Contains(t, head.Line, "101")
-	header := e.last(t).Header
+	header := e.Last(t).Header
 	for _, name := range []string{
 		"X-Hop", "X-Hop-Too", "Proxy-Authorization", "Expect", "Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
 		"Content-Encoding", "Content-Range", "Http2-Settings", "Te", "Keep-Alive", "Proxy-Connection", "Accept-Encoding", "Connection", "Upgrade",
@@ -129,10 +130,10 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 // client's, goes through none.
 func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
 	t.Parallel()
-	proxy := newEndpoint(t, says("from the proxy"))
+	proxy := testutil.NewBackend(t, says("from the proxy"))
 	through, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
-	backend := newEndpoint(t, says("from the backend"))
+	backend := testutil.NewBackend(t, says("from the backend"))
 	host := strings.TrimPrefix(backend.URL, "http://")
 	client := &http.Client{Transport: &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
 		if r.URL.Path == "/direct" {
@@ -153,16 +154,16 @@ func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
 		}})
 		require.Contains(t, ask(tt.message), tt.want, tt)
 	}
-	require.Equal(t, 2, proxy.count())
-	require.Equal(t, host, proxy.last(t).Host)
-	require.Equal(t, "other.example", backend.last(t).Host)
+	require.Equal(t, 2, proxy.Count())
+	require.Equal(t, host, proxy.Last(t).Host)
+	require.Equal(t, "other.example", backend.Last(t).Host)
 }
 
 // Many backends take "_" in a header's name for "-": a client does not set by such a
 // name what the gateway or a mapping sets, and frames no request.
 func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, CallbackURL: "http://gateway.internal", RequestParameters: map[string]string{
 		"integration.request.header.X-User-Id": "context.connectionId", "integration.request.header.x-absent": "stageVariables.none", "integration.request.header.x_own_name": "'own'",
@@ -173,14 +174,14 @@ func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	head, err := w.ReadHead()
 	require.NoError(t, err)
 	require.Contains(t, head.Line, "101")
-	for name := range e.last(t).Header {
+	for name := range e.Last(t).Header {
 		if strings.Contains(name, "_") {
 			require.Contains(t, []string{"X_kept", "X_own_name"}, name)
 		}
 	}
-	require.Equal(t, []string{"own"}, e.last(t).Header["X_own_name"])
-	require.NotContains(t, e.last(t).Header, "X-Own-Name")
-	require.Equal(t, []string{"1"}, e.last(t).Header["X_kept"])
+	require.Equal(t, []string{"own"}, e.Last(t).Header["X_own_name"])
+	require.NotContains(t, e.Last(t).Header, "X-Own-Name")
+	require.Equal(t, []string{"1"}, e.Last(t).Header["X_kept"])
 }
 
 // A mapped Host is the last value, and a host: net/http would leave out another one,
@@ -192,24 +193,24 @@ func TestHTTPIntegration_MappedHost(t *testing.T) {
 		"a.example": "a.example", "a.example:8080": "a.example:8080", "[::1]:80": "[::1]:80", "é.example": "xn--9ca.example",
 		"a b": failed, "a/b": failed, "a?b": failed, "a#b": failed, "user@b": failed, "a\r\nX-Evil: 1": failed, "a\x00": failed, ":80": failed, "a:x": failed, "a%20": failed, "[::1": failed,
 	} {
-		e := newEndpoint(t, says("served"))
+		e := testutil.NewBackend(t, says("served"))
 		ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.host": "route.request.body.host"}})
 		message, err := json.Marshal(map[string]string{"host": value})
 		require.NoError(t, err)
 		got := ask(string(message))
 		if want == failed {
 			require.Contains(t, got, `{"message": "Internal server error"`, "%q", value)
-			require.Zero(t, e.count(), "%q", value)
+			require.Zero(t, e.Count(), "%q", value)
 			continue
 		}
 		require.Equal(t, "served", got, "%q", value)
-		require.Equal(t, want, e.last(t).Host)
+		require.Equal(t, want, e.Last(t).Host)
 	}
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.host": "route.request.multivalueheader.X-Host"}})
 	srv.Dial(t, gatewaytest.Header("X-Host", "a.example"), gatewaytest.Header("X-Host", "b.example"))
-	require.Equal(t, "b.example", e.last(t).Host)
+	require.Equal(t, "b.example", e.Last(t).Host)
 }
 
 // HTTP/2 has no blanks at the ends of a value (RFC 9113, section 8.2.1), which
@@ -268,24 +269,24 @@ func TestHTTPIntegration_ClientValueInURI(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := newEndpoint(t, says("served"))
+			e := testutil.NewBackend(t, says("served"))
 			ask, _ := twoWay(t, &gateway.HTTPIntegration{
 				URI: e.URL + tt.uri, RequestParameters: map[string]string{"integration.request.path.id": "route.request.body.id"},
 			})
 			got := ask(tt.message)
 			if tt.path == failed {
 				require.Contains(t, got, `{"message": "Internal server error"`)
-				require.Zero(t, e.count())
+				require.Zero(t, e.Count())
 				return
 			}
 			require.Equal(t, "served", got)
-			require.Equal(t, tt.path, e.last(t).URL.Path)
-			require.Equal(t, tt.query, e.last(t).URL.Query())
+			require.Equal(t, tt.path, e.Last(t).URL.Path)
+			require.Equal(t, tt.query, e.Last(t).URL.Query())
 		})
 	}
 	t.Run("on $connect it is 500", func(t *testing.T) {
 		t.Parallel()
-		e := newEndpoint(t, ok)
+		e := testutil.NewBackend(t, testutil.OK)
 		srv := gatewaytest.New(t)
 		srv.Handle("$connect", &gateway.HTTPIntegration{
 			URI: e.URL + "/items/{id}", Method: http.MethodDelete,
@@ -293,7 +294,7 @@ func TestHTTPIntegration_ClientValueInURI(t *testing.T) {
 		})
 		requireRefused(t, srv, 500, `"Internal server error"`)
 		requireRefused(t, srv, 500, `"Internal server error"`, gatewaytest.Query("id", ".."))
-		require.Zero(t, e.count())
+		require.Zero(t, e.Count())
 	})
 }
 
@@ -303,11 +304,11 @@ func TestHTTPIntegration_URISaysItself(t *testing.T) {
 	t.Parallel()
 	t.Run("parameters", func(t *testing.T) {
 		t.Parallel()
-		e := newEndpoint(t, ok)
+		e := testutil.NewBackend(t, testutil.OK)
 		srv := gatewaytest.New(t)
 		srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/?role=user;internal&rate=100%25"})
 		srv.Dial(t, gatewaytest.Query("role", "admin"), gatewaytest.Query("internal", "no"), gatewaytest.Query("rate", "0"), gatewaytest.Query("room", "7"))
-		require.Equal(t, url.Values{"role": {"user"}, "internal": {""}, "rate": {"100%"}, "room": {"7"}}, e.last(t).URL.Query())
+		require.Equal(t, url.Values{"role": {"user"}, "internal": {""}, "rate": {"100%"}, "room": {"7"}}, e.Last(t).URL.Query())
 	})
 	for _, tt := range []struct {
 		name, user string
@@ -323,11 +324,11 @@ func TestHTTPIntegration_URISaysItself(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := newEndpoint(t, ok)
+			e := testutil.NewBackend(t, testutil.OK)
 			srv := gatewaytest.New(t)
 			srv.Handle("$connect", &gateway.HTTPIntegration{URI: "http://" + tt.user + e.Listener.Addr().String(), RequestParameters: tt.parameters})
 			srv.Dial(t, gatewaytest.Header("Authorization", "of the client"))
-			require.Equal(t, tt.want, e.last(t).Header["Authorization"])
+			require.Equal(t, tt.want, e.Last(t).Header["Authorization"])
 		})
 	}
 }

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,51 +28,13 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// endpoint is an HTTP backend that records what it gets.
-type endpoint struct {
-	*httptest.Server
-	mu       sync.Mutex // guards requests
-	requests []recorded
-}
-
-type recorded struct {
-	*http.Request
-	body string
-}
-
-func newEndpoint(t testing.TB, answer http.HandlerFunc) *endpoint {
-	t.Helper()
-	e := &endpoint{}
-	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		e.mu.Lock()
-		e.requests = append(e.requests, recorded{r, string(body)})
-		e.mu.Unlock()
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		answer(w, r)
-	}))
-	t.Cleanup(e.Close)
-	return e
-}
-
-// last returns the newest request.
-func (e *endpoint) last(t *testing.T) recorded {
-	t.Helper()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	require.NotEmpty(t, e.requests)
-	return e.requests[len(e.requests)-1]
-}
-
-func ok(http.ResponseWriter, *http.Request) {}
-
 func says(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 }
 
 func TestHTTPIntegration_Connect(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3d4e5", ""))
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/ws?fixed=1", CallbackURL: "http://gateway.internal/prod/"})
 	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"),
@@ -81,12 +42,12 @@ func TestHTTPIntegration_Connect(t *testing.T) {
 		gatewaytest.Header("Cookie", "a=b"), gatewaytest.Header("X-Forwarded-For", "198.51.100.1"),
 		gatewaytest.Header("ConnectionId", "forged"), gatewaytest.Header("User-Agent", "browser"),
 		gatewaytest.Subprotocols("chat.v1"))
-	r := e.last(t)
+	r := e.Last(t)
 	require.Equal(t, http.MethodPost, r.Method)
 	require.Equal(t, "/ws", r.URL.Path)
 	require.Equal(t, []string{"t 1"}, r.URL.Query()["token"])
 	require.Equal(t, []string{"1"}, r.URL.Query()["fixed"], "what the URI says, no client changes")
-	require.Empty(t, r.body)
+	require.Empty(t, r.Text)
 	require.Equal(t, "a=b", r.Header.Get("Cookie"))
 	require.Equal(t, "198.51.100.1, 203.0.113.7", r.Header.Get("X-Forwarded-For"))
 	require.Equal(t, "http", r.Header.Get("X-Forwarded-Proto"))
@@ -106,11 +67,11 @@ func TestHTTPIntegration_Connect(t *testing.T) {
 
 func TestHTTPIntegration_UpgradeHeaders(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, UpgradeHeaders: true})
 	srv.Dial(t)
-	r := e.last(t)
+	r := e.Last(t)
 	require.Equal(t, "13", r.Header.Get("Sec-WebSocket-Version"))
 	require.NotEmpty(t, r.Header.Get("Sec-WebSocket-Key"))
 	require.Empty(t, r.Header.Get("Upgrade"))
@@ -119,7 +80,7 @@ func TestHTTPIntegration_UpgradeHeaders(t *testing.T) {
 
 func TestHTTPIntegration_ConnectAnswer(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+	e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("token") != "good" {
 			w.Header().Set("X-Reason", "token")
 			w.Header().Set("Content-Type", "text/plain")
@@ -143,7 +104,7 @@ func TestHTTPIntegration_ConnectAnswer(t *testing.T) {
 
 func TestHTTPIntegration_MessageAndDisconnect(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+	e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot) // does not matter on a message
 		_, _ = io.WriteString(w, "answer of "+r.Method)
 	})
@@ -153,23 +114,23 @@ func TestHTTPIntegration_MessageAndDisconnect(t *testing.T) {
 	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("Cookie", "a=b"))
 	c.Send(`{"action":"order", "x": [1, 2]}`)
 	require.Equal(t, "answer of PUT", c.Receive())
-	r := e.last(t)
-	require.Equal(t, `{"action":"order", "x": [1, 2]}`, r.body, "the message is passed on unchanged")
+	r := e.Last(t)
+	require.Equal(t, `{"action":"order", "x": [1, 2]}`, r.Text, "the message is passed on unchanged")
 	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
 	require.Equal(t, "203.0.113.7", r.Header.Get("X-Forwarded-For"))
 	require.Empty(t, r.Header.Get("Cookie"), "a message has no headers of the client")
 	require.Empty(t, r.URL.RawQuery)
 	c.Close(1000, "")
 	srv.WaitDisconnect(c.ConnectionID())
-	r = e.last(t)
+	r = e.Last(t)
 	require.Equal(t, "/bye", r.URL.Path)
-	require.Empty(t, r.body)
+	require.Empty(t, r.Text)
 	require.Empty(t, r.Header.Get("Content-Type"))
 }
 
 func TestHTTPIntegration_Mappings(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, says("ok"))
+	e := testutil.NewBackend(t, says("ok"))
 	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"table": "connections", "path": "v1"}))
 	parameters := map[string]string{
 		"integration.request.header.connectionId":     "context.connectionId",
@@ -200,7 +161,7 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"), gatewaytest.Header("X-Token", "first"), gatewaytest.Header("X-Token", "last"),
 		gatewaytest.Header("X-Many", "1"), gatewaytest.Header("X-Many", "2"), gatewaytest.Header("X-None", "forged"),
 		gatewaytest.Query("room", "a"), gatewaytest.Query("room", "b"), gatewaytest.Query("secret", "forged"))
-	r := e.last(t)
+	r := e.Last(t)
 	require.Equal(t, "/v1/"+c.ConnectionID()+"/end", r.URL.Path)
 	require.Equal(t, c.ConnectionID(), r.Header.Get("connectionId"))
 	require.Equal(t, "prod", r.Header.Get("X-Stage"))
@@ -221,7 +182,7 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 
 	c.Send(`{"data":{"room":"x é?y#z%","items":[{"name":"n"}]}}`)
 	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
-	r = e.last(t)
+	r = e.Last(t)
 	require.Equal(t, "/v1/"+c.ConnectionID()+"/x%20%C3%A9%3Fy%23z%25/end", r.URL.EscapedPath(), "a value is one segment, whatever it holds")
 	require.Equal(t, "x é?y#z%", r.Header.Get("X-Room"))
 	require.Equal(t, []string{"n"}, r.URL.Query()["first-items"])
@@ -232,21 +193,21 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 // A null is as if it were missing, as it is where a template or a route is selected.
 func TestHTTPIntegration_MappedNull(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, says("ok"))
+	e := testutil.NewBackend(t, says("ok"))
 	ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: e.URL + "/?own=1", RequestParameters: map[string]string{
 		"integration.request.header.X-Mapped": "route.request.body.a", "integration.request.querystring.own": "route.request.body.a", "integration.request.querystring.b": "route.request.body.b",
 	}})
 	require.Equal(t, "ok", ask(`{"a":null,"b":""}`))
-	require.NotContains(t, e.last(t).Header, "X-Mapped")
-	require.Equal(t, url.Values{"b": {""}}, e.last(t).URL.Query(), "an empty text is a value")
+	require.NotContains(t, e.Last(t).Header, "X-Mapped")
+	require.Equal(t, url.Values{"b": {""}}, e.Last(t).URL.Query(), "an empty text is a value")
 	require.Equal(t, "ok", ask(`{"a":"null"}`))
-	require.Equal(t, []string{"null"}, e.last(t).Header["X-Mapped"])
+	require.Equal(t, []string{"null"}, e.Last(t).Header["X-Mapped"])
 }
 
 func TestHTTPIntegration_Failures(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // not one that was just closed: another test may listen there next
-	slow := newEndpoint(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	slow := testutil.NewBackend(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for _, tc := range []struct {
 		name   string
 		i      *gateway.HTTPIntegration
@@ -257,9 +218,9 @@ func TestHTTPIntegration_Failures(t *testing.T) {
 		{"an undefined stage variable leaves no host", &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/"}, 500, "Internal server error"},
 		{"a stage variable that makes another scheme", &gateway.HTTPIntegration{URI: "${stageVariables.url}/"}, 500, "Internal server error"},
 		{"a timeout of its own", &gateway.HTTPIntegration{URI: slow.URL, Timeout: 50 * time.Millisecond}, 504, "Endpoint request timed out"},
-		{"a body above its bound", &gateway.HTTPIntegration{URI: newEndpoint(t, says("12345")).URL, ResponseBytes: 4}, 502, "Internal server error"},
-		{"a body above the default bound", &gateway.HTTPIntegration{URI: newEndpoint(t, says(strings.Repeat("x", 128<<10+1))).URL}, 502, "Internal server error"},
-		{"an answer that breaks off", &gateway.HTTPIntegration{URI: newEndpoint(t, func(w http.ResponseWriter, _ *http.Request) {
+		{"a body above its bound", &gateway.HTTPIntegration{URI: testutil.NewBackend(t, says("12345")).URL, ResponseBytes: 4}, 502, "Internal server error"},
+		{"a body above the default bound", &gateway.HTTPIntegration{URI: testutil.NewBackend(t, says(strings.Repeat("x", 128<<10+1))).URL}, 502, "Internal server error"},
+		{"an answer that breaks off", &gateway.HTTPIntegration{URI: testutil.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "123")
 		}).URL}, 504, "Internal server error"},
@@ -284,7 +245,7 @@ func TestHTTPIntegration_Failures(t *testing.T) {
 func TestHTTPIntegration_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Bool
-	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+	e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/elsewhere" {
 			followed.Store(true)
 		}
@@ -617,7 +578,7 @@ func FuzzHTTPIntegration(f *testing.F) {
 	} {
 		f.Add(value, "own=2&q=forged&absent=forged&host="+url.QueryEscape(value)+"&stageVariables.host=evil", value)
 	}
-	e := newEndpoint(f, says("served"))
+	e := testutil.NewBackend(f, says("served"))
 	host := strings.TrimPrefix(e.URL, "http://")
 	i := &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/a/{x}/b?own=1", RequestParameters: map[string]string{
 		"integration.request.path.x": "route.request.body.x", "integration.request.querystring.q": "route.request.body.x", "integration.request.header.X-Mapped": "route.request.body.x",
@@ -643,22 +604,22 @@ func FuzzHTTPIntegration(f *testing.F) {
 				"X-Mapped": {"forged"}, "X-Absent": {"forged"}, "X-Forwarded-For": {header}, "X-Client": {header}, "X-Http-Method-Override": {"DELETE"},
 			}},
 		}
-		before := e.count()
+		before := e.Count()
 		_, err = compiled.Invoke(t.Context(), req)
 		dots, _, _ := strings.Cut(value, ";")
 		dots = strings.TrimSpace(dots)
 		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, "/\\\x00\r\n")
 		if err != nil { // it would leave its segment, or a header cannot hold it: nothing is sent
 			require.True(t, leaves || strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
-			require.Equal(t, before, e.count())
+			require.Equal(t, before, e.Count())
 			return
 		}
 		require.False(t, leaves, "%q", value)
-		require.Equal(t, before+1, e.count())
-		r := e.last(t)
+		require.Equal(t, before+1, e.Count())
+		r := e.Last(t)
 		require.Equal(t, host, r.Host)
 		require.Equal(t, http.MethodPost, r.Method)
-		require.Equal(t, string(body), r.body)
+		require.Equal(t, string(body), r.Text)
 		escaped := r.URL.EscapedPath()
 		require.Regexp(t, `^/a/[^/?#\\]*/b$`, escaped, "one segment")
 		require.Equal(t, "/a/"+value+"/b", r.URL.Path)
@@ -673,10 +634,4 @@ func FuzzHTTPIntegration(f *testing.F) {
 			}, name)
 		}
 	})
-}
-
-func (e *endpoint) count() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.requests)
 }

@@ -16,6 +16,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/testutil"
 )
 
 // twoWay dials a server whose $default route has the integration i, and returns
@@ -110,21 +111,21 @@ func TestTransform_Templates(t *testing.T) {
 // an empty body.
 func TestTransform_ConnectParams(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL, Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `$input.params().querystring.token $input.params('X-Custom') [$input.body]`},
 	}})
 	srv.Dial(t, gatewaytest.Query("token", "t"), gatewaytest.Header("X-Custom", "h"))
-	r := e.last(t)
-	require.Equal(t, "t h []", r.body)
+	r := e.Last(t)
+	require.Equal(t, "t h []", r.Text)
 	require.Empty(t, r.URL.RawQuery, "a non-proxy integration passes on what is mapped")
 	require.Empty(t, r.Header.Get("X-Custom"))
 }
 
 func TestTransform_IntegrationResponses(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+	e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		status := map[string]int{"200": 200, "201": 201, "404": 404, "503": 503}[r.Header.Get("X-Status")]
 		w.Header().Set("X-Kind", "k")
 		w.WriteHeader(status)
@@ -448,13 +449,13 @@ func TestTransform_TemplateThatCannotRun(t *testing.T) {
 
 func TestTransform_HTTPBackend(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, echoBackend)
+	e := testutil.NewBackend(t, echoBackend)
 	ask, _ := twoWay(t, &gateway.HTTPIntegration{URI: e.URL, Transform: &gateway.Transform{
 		RequestTemplates: map[string]string{"$default": `{"text":$input.json('$.text')}`},
 		Responses:        catchAll(),
 	}})
 	require.Equal(t, `{"text":"hi"}`, ask(`{"text":"hi","secret":1}`))
-	require.Equal(t, "application/json", e.last(t).Header.Get("Content-Type"))
+	require.Equal(t, "application/json", e.Last(t).Header.Get("Content-Type"))
 }
 
 // One JSONPath, three places: the selection of a route, a mapping, a template.
@@ -475,7 +476,7 @@ func TestJSONPath_SameEverywhere(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			mapped := make(chan string, 1)
-			e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+			e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 				mapped <- r.Header.Get("X-Mapped")
 				echoBackend(w, r)
 			})

@@ -1,4 +1,4 @@
-package gateway_test
+package handshake_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
 )
 
@@ -70,7 +71,7 @@ func templateSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() s
 
 func mappingsSee(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
 	t.Helper()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	parameters := map[string]string{}
 	for n, name := range headers {
 		parameters[fmt.Sprintf("integration.request.header.H-%d", n)] = "route.request.header." + strings.ToLower(name)
@@ -82,10 +83,10 @@ func mappingsSee(t *testing.T, srv *gatewaytest.Server, headers, query []string)
 	return func() sight {
 		seen := sight{map[string]string{}, map[string]string{}}
 		for n, name := range headers {
-			seen.header[name] = e.last(t).Header.Get(fmt.Sprintf("H-%d", n))
+			seen.header[name] = e.Last(t).Header.Get(fmt.Sprintf("H-%d", n))
 		}
 		for n, name := range query {
-			seen.query[name] = e.last(t).Header.Get(fmt.Sprintf("Q-%d", n))
+			seen.query[name] = e.Last(t).Header.Get(fmt.Sprintf("Q-%d", n))
 		}
 		return seen
 	}
@@ -93,17 +94,17 @@ func mappingsSee(t *testing.T, srv *gatewaytest.Server, headers, query []string)
 
 func endpointSees(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
 	t.Helper()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL})
 	return func() sight {
 		seen := sight{map[string]string{}, map[string]string{}}
 		for _, name := range headers {
-			for _, value := range e.last(t).Header.Values(name) {
+			for _, value := range e.Last(t).Header.Values(name) {
 				seen.header[name] = value
 			}
 		}
 		for _, name := range query {
-			for _, value := range e.last(t).URL.Query()[name] {
+			for _, value := range e.Last(t).URL.Query()[name] {
 				seen.query[name] = value
 			}
 		}
@@ -201,7 +202,7 @@ func lastOf(list string) string { return list[strings.LastIndex(list, " ")+1:] }
 // One request has one trace, whoever is told of it.
 func TestUpgradeRequest_OneTrace(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, ok)
+	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t)
 	endpoint := &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.Mapped": "route.request.header.X-Amzn-Trace-Id"}}
 	var ofEvent string
@@ -217,11 +218,11 @@ func TestUpgradeRequest_OneTrace(t *testing.T) {
 	})
 	srv.Dial(t)
 	require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, ofEvent)
-	require.Equal(t, ofEvent, e.last(t).Header.Get("X-Amzn-Trace-Id"))
-	require.Equal(t, ofEvent, e.last(t).Header.Get("Mapped"))
+	require.Equal(t, ofEvent, e.Last(t).Header.Get("X-Amzn-Trace-Id"))
+	require.Equal(t, ofEvent, e.Last(t).Header.Get("Mapped"))
 	first := ofEvent
 	srv.Dial(t)
-	require.NotEqual(t, first, e.last(t).Header.Get("X-Amzn-Trace-Id"), "another request")
+	require.NotEqual(t, first, e.Last(t).Header.Get("X-Amzn-Trace-Id"), "another request")
 }
 
 // Everybody reads the query in the same way: what is a parameter to one is one to

@@ -1,4 +1,4 @@
-package gateway_test
+package handshake_test
 
 import (
 	"bufio"
@@ -70,16 +70,18 @@ func (l scripts) Addr() net.Addr { return (*script)(nil).LocalAddr() }
 func FuzzUpgrade(f *testing.F) {
 	with := func(lines ...string) string { return wiretest.Upgrade("/test", lines...) }
 	for _, text := range []string{
-		with(), with() + textFrame(`{"action":"x"}`), with("Origin: http://gateway.test"), with("Origin: https://evil.example"), with("Origin: null"), with("Upgrade: h2c"),
+		with(), with() + string(wiretest.Frame(wiretest.Text, `{"action":"x"}`)), with("Origin: http://gateway.test"), with("Origin: https://evil.example"), with("Origin: null"), with("Upgrade: h2c"),
 		with("Sec-WebSocket-Key: " + wiretest.SampleKey), with("Content-Length: 5") + "hello", with("Transfer-Encoding: chunked") + "0\r\n\r\n", with("Sec-WebSocket-Protocol: a, b", "Expect: 100-continue"),
 		strings.Replace(with(), "Version: 13", "Version: 12", 1) + with(), strings.Replace(with(), "/test", "http://evil.example/test", 1), strings.Replace(with(), "1.1", "1.0", 1),
 		strings.Replace(with(), wiretest.SampleKey, "short", 1), strings.Replace(with(), "GET", "POST", 1) + with(), with("Authorization: a", "Authorization: b"), "GET /@connections/x HTTP/1.1\r\nHost: x\r\n\r\n",
-		with("X-Refuse: 1") + textFrame(`{"action":"x"}`), with("X-Refuse: 1") + with(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", "\x00",
+		with("X-Refuse: 1") + string(wiretest.Frame(wiretest.Text, `{"action":"x"}`)), with("X-Refuse: 1") + with(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", "\x00",
 	} {
 		f.Add([]byte(text))
 	}
 	var connects, messages int // of the input under way
-	gw := newGateway(f, gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}, InFlight: 1}))
+	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}, InFlight: 1}))
+	require.NoError(f, err)
+	f.Cleanup(func() { require.NoError(f, gw.Close()) })
 	gw.HandleFunc(gateway.RouteKeyConnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 		if req.Upgrade.Header.Get("X-Refuse") != "" {
 			return &gateway.Response{StatusCode: http.StatusForbidden}, nil
@@ -200,7 +202,7 @@ func FuzzClose(f *testing.F) {
 		answered, _ := w.ReceiveClose()
 		require.Equal(t, code, answered)
 		require.NoError(t, w.Close())
-		e := srv.WaitEvent(isDisconnect)
+		e := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventDisconnect })
 		require.Equal(t, code, e.DisconnectStatusCode)
 		require.Equal(t, reason, e.DisconnectReason)
 	})

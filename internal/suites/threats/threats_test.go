@@ -1,4 +1,4 @@
-package gateway_test
+package threats_test
 
 import (
 	"bytes"
@@ -135,7 +135,7 @@ func TestThreat_SecretsNeverReachALog(t *testing.T) {
 func useEverything(t *testing.T, logger *slog.Logger) {
 	t.Helper()
 	const apiKeyValue = marked + "0123456789-0123456789"
-	broken := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
+	broken := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "abort") {
 			panic(http.ErrAbortHandler)
 		}
@@ -143,7 +143,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 		w.Header().Set("Content-Length", "99")
 		_, _ = io.WriteString(w, marked+"body")
 	})
-	usage := &store{key: gateway.APIKey{UsagePlanID: "p"}}
+	usage := &keyStore{}
 	keys := sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: marked + "access"}})
 	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithUsagePlans(usage),
 		gateway.WithStage("prod", map[string]string{"password": marked + "variable"}),
@@ -167,8 +167,8 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 	srv.HandleFunc("large", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		return &gateway.Response{Body: []byte(strings.Repeat(marked, 20_000))}, nil
 	}, gateway.WithRouteResponse())
-	srv.HandleFunc("model", answerNothing, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
-	srv.Handle("selects", &gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
+	srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": misfit{errors.New("it does not fit")}}))
+	srv.Handle("selects", &gateway.CustomIntegration{Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) { return nil, nil }, Transform: gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
 	srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 
 	client := []gatewaytest.DialOption{
@@ -184,9 +184,9 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 	for _, verdict = range []error{gateway.ErrForbidden, errors.New("no database"), nil} {
 		srv.TryDial(t, with()...)
 	}
-	usage.find = errors.New("no database")
+	usage.err = errors.New("no database")
 	srv.TryDial(t, with()...)
-	usage.find = nil
+	usage.err = nil
 	c := srv.Dial(t, with()...)
 	id := c.ConnectionID()
 	for _, message := range []string{
@@ -296,8 +296,7 @@ func TestThreat_NoClientWritesTheRequestContext(t *testing.T) {
 	w := wiretest.Dial(t, srv.HTTPClient())
 	require.Equal(t, 101, w.MustAsk(text).Status)
 	w.MustSend(wiretest.Text, context)
-	srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage })
-	id := connectionIDs(srv.Gateway)[0]
+	id := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.EventType == gateway.EventMessage }).ConnectionID
 	require.NoError(t, w.Close())
 	srv.WaitDisconnect(id)
 	mu.Lock()
@@ -352,7 +351,7 @@ func TestThreat_GuessedConnectionIDs(t *testing.T) {
 			if guess == id {
 				continue
 			}
-			require.Contains(t, []int{400, 410}, call(t, srv, operations()[r.IntN(3)], guess, "evil").Status, guess)
+			require.Contains(t, []int{400, 410}, wiretest.Dial(t, srv.HTTPClient()).MustAsk(managementText(operations()[r.IntN(3)], guess, "evil")).Status, guess)
 		}
 	}
 	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("first")))
@@ -393,7 +392,7 @@ func TestThreat_PanicsOfUserCode(t *testing.T) {
 	}
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	gw.HandleFunc(gateway.RouteKeyDefault, serve, gateway.WithRouteResponse())
-	for _, text := range []string{wiretest.Upgrade("/test", "x-api-key: "+annsKey), managementText("GET", connid.New(1), "")} {
+	for _, text := range []string{wiretest.Upgrade("/test", "x-api-key: "+apiKeyOfTest), managementText("GET", connid.New(1), "")} {
 		require.Equal(t, 500, dial().MustAsk(text).Status)
 	}
 	require.NoError(t, gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: gateway.RouteKeyDefault, Integration: gateway.IntegrationFunc(serve), RouteResponse: true}}}))
@@ -429,21 +428,21 @@ func TestThreat_Mended(t *testing.T) {
 			return !strings.Contains(log.String(), marked) && strings.Contains(log.String(), "the JSONPath is not valid: position ") && len(log.String()) < 1000
 		}},
 		{"a close reason keeps no backend from its $disconnect", "a mapped value with a line break failed the call", func(t *testing.T) bool {
-			e := newEndpoint(t, ok)
+			e := testutil.NewBackend(t, testutil.OK)
 			srv := gatewaytest.New(t)
 			srv.Handle(gateway.RouteKeyDisconnect, &gateway.HTTPIntegration{URI: e.URL, RequestParameters: map[string]string{"integration.request.header.X-Reason": "context.disconnectReason"}})
 			c := srv.Dial(t)
 			c.Close(1000, "by\nbye")
 			srv.WaitDisconnect(c.ConnectionID())
-			return e.count() == 1
+			return e.Count() == 1
 		}},
 		{"no placeholder stands for a host", "{name} was taken in front of the path", func(t *testing.T) bool {
-			e := newEndpoint(t, ok)
+			e := testutil.NewBackend(t, testutil.OK)
 			srv := newGateway(t)
 			err := srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.HTTPIntegration{
 				URI: "http://api-{x}/y", RequestParameters: map[string]string{"integration.request.path.x": "route.request.body.x"},
 			}}}})
-			return err != nil && e.count() == 0
+			return err != nil && e.Count() == 0
 		}},
 		{"a policy's stage is not the caller's to choose", "without Auth.Stage the path before the last @connections named it", func(t *testing.T) bool {
 			policy, err := iam.ParsePolicy([]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:execute-api:us-east-1:*:local/dev/*"}}`))
