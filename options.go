@@ -14,22 +14,23 @@ import (
 	"example.com/gateway/internal/origin"
 )
 
-// Option configures a [Gateway]. Options are applied in order; of two that set
-// the same thing the later counts. Only this package makes Options.
+// Option configures a [Gateway]. [New] applies options in their order: if two set the
+// same thing, the later one counts. Only this package can make an Option.
 type Option interface{ apply(c *config) error }
 
 type optionFunc func(c *config) error
 
 func (f optionFunc) apply(c *config) error { return f(c) }
 
-// WithRouteSelectionExpression sets the expression that picks the route of a
+// WithRouteSelectionExpression sets the expression that selects the route of a
 // message. The default is $request.body.action.
 //
-// It joins literals with variables of the form $request.body.<JSONPath> or
-// ${request.body.<JSONPath>}; \$ is a dollar sign. A path that is missing gives
-// nothing, a value that is no string its JSON text, an array [a, b]. A message
-// that is not JSON goes to $default. (API Gateway: "WebSocket selection
-// expressions in API Gateway".)
+// The expression consists of variables and literal text. A variable is written
+// $request.body.<JSONPath> or ${request.body.<JSONPath>}, and at least one is required.
+// A literal dollar sign is written \$. A string has its own value, an array of a and b
+// the value [a, b], any other value its JSON text, and a path that is not in the message
+// the empty string. A message that is not JSON goes to $default. (API Gateway:
+// "WebSocket selection expressions in API Gateway".)
 func WithRouteSelectionExpression(expression string) Option {
 	return optionFunc(func(c *config) error {
 		c.selection = expression
@@ -37,9 +38,9 @@ func WithRouteSelectionExpression(expression string) Option {
 	})
 }
 
-// WithStage sets the stage's name, which integrations and callback URLs see, and
-// its stage variables, which are copied. The default is "local" without
-// variables. A name has 1 to 128 letters, digits, "-" or "_".
+// WithStage sets the name of the stage and its stage variables. Integrations see both,
+// and the name is part of callback URLs. A name has 1 to 128 letters, digits, "-" or
+// "_". The variables are copied. The default is the name "local" and no variables.
 func WithStage(name string, variables map[string]string) Option {
 	copied := maps.Clone(variables)
 	return optionFunc(func(c *config) error {
@@ -54,12 +55,12 @@ func WithStage(name string, variables map[string]string) Option {
 // stageName is the form of a stage's name, and of an API ID.
 var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// WithAPI sets the API ID and the domain name that integrations see, and policies the
-// ID. An ID has 1 to 128 letters, digits, "-" or "_"; "" is no ID. A domain name is a
-// host, with a port if it needs one: "api.example.com", "localhost:8080". By default
-// the ID is "local". By default, and for "", the domain name is the Host of each upgrade
-// request, which is whatever the client wrote there: set the name where integrations
-// build URLs from it.
+// WithAPI sets the API ID and the domain name that integrations see. IAM policies name
+// the API ID too. An ID has 1 to 128 letters, digits, "-" or "_"; the default is "local",
+// and "" means that the API has none. A domain name is a host, with a port if it needs
+// one: "api.example.com" or "localhost:8080". The default, and "", is the Host header of
+// each upgrade request. A client can write anything into that header: set the domain
+// name if integrations build URLs from it.
 func WithAPI(apiID, domainName string) Option {
 	return optionFunc(func(c *config) error {
 		if apiID != "" && !stageName.MatchString(apiID) {
@@ -79,10 +80,10 @@ func isDomainName(name string) bool {
 	return err == nil && u.Host == name && u.Hostname() != "" && !strings.ContainsFunc(name, unicode.IsSpace)
 }
 
-// WithQuotas replaces the quotas. A field that is zero keeps API Gateway's value; a
-// negative number means no quota. The default is Quotas{}. What makes no sense is an
-// [ErrInvalidOption]: a frame that is larger than a message, a time of less than a
-// millisecond, NewConnections with a negative BurstLimit.
+// WithQuotas replaces all quotas. A field that is zero means the default of that quota;
+// a negative number means that there is no such quota. The default is Quotas{}. New
+// returns an [ErrInvalidOption] for quotas that make no sense: FrameBytes above
+// MessageBytes, a time below one millisecond, a negative BurstLimit.
 func WithQuotas(q Quotas) Option {
 	return optionFunc(func(c *config) error {
 		if err := q.check(); err != nil {
@@ -93,8 +94,8 @@ func WithQuotas(q Quotas) Option {
 	})
 }
 
-// WithMiddleware wraps the integrations of all routes. The first is the
-// outermost. Given again, it adds.
+// WithMiddleware wraps the integrations of all routes. The first middleware is the
+// outermost. If the option is given again, it adds to the earlier ones.
 func WithMiddleware(mw ...Middleware) Option {
 	copied := slices.Clone(mw)
 	return optionFunc(func(c *config) error {
@@ -107,23 +108,23 @@ func WithMiddleware(mw ...Middleware) Option {
 }
 
 // WithOriginPatterns allows upgrades from pages of other origins. A browser sends
-// cookies along with an upgrade from any page, so by default only pages of the
-// request's own host, and clients that send no Origin header, may connect. Given
-// again, it adds. A pattern is one of
+// cookies along with an upgrade, whatever page asks for it. So by default only pages of
+// the request's own host may connect, and clients that send no Origin header. If the
+// option is given again, it adds to the earlier patterns. A pattern is one of
 //
 //   - a host, e.g. "app.example.com", "localhost" or "[::1]": pages of that host at
 //     every scheme and port;
 //   - a host and a port, e.g. "localhost:3000";
-//   - a full origin, e.g. "https://app.example.com": only that scheme and port, where
-//     no port means the default port of the scheme and ":*" means every port;
-//   - "null" or "file://": the pages that have this origin, among them those in
-//     sandboxed frames, or Electron programs. Any site can make a page of origin "null";
+//   - a full origin, e.g. "https://app.example.com": only that scheme and port. Without
+//     a port it is the default port of the scheme; ":*" means every port;
+//   - "null" or "file://": pages that have this origin, for example pages in sandboxed
+//     frames, or Electron programs. Any site can make a page of origin "null";
 //   - "*": every page.
 //
-// In a name "*" stands for any text, dots included: "*.example.com" is every
-// subdomain, but "*example.com" is "evilexample.com", too. Upper and lower case are
-// the same. A pattern that is empty, has a blank or a path, or is none of these is
-// an [ErrInvalidOption] of [New]. (RFC 6454, "The Web Origin Concept".)
+// In a name "*" stands for any text, dots included: "*.example.com" means every
+// subdomain, but "*example.com" also allows "evilexample.com". Upper and lower case are
+// the same. New returns an [ErrInvalidOption] for a pattern that is empty, has a blank
+// or a path, or has none of these forms. (RFC 6454, "The Web Origin Concept".)
 func WithOriginPatterns(patterns ...string) Option {
 	copied := slices.Clone(patterns)
 	return optionFunc(func(c *config) error {
@@ -167,8 +168,8 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithObserver adds an observer. Given again, it adds; observers are called in
-// that order.
+// WithObserver adds an observer. If the option is given again, it adds another one;
+// they are called in the order of the options. The Observer is copied.
 func WithObserver(o *Observer) Option {
 	return optionFunc(func(c *config) error {
 		if o == nil {
@@ -179,8 +180,8 @@ func WithObserver(o *Observer) Option {
 	})
 }
 
-// WithManagementAuth opens [Gateway.ManagementHandler] to the callers whom a
-// accepts. By default every call is refused with 403.
+// WithManagementAuth opens [Gateway.ManagementHandler] to the calls that a allows. By
+// default every call is refused with 403.
 func WithManagementAuth(a ManagementAuth) Option {
 	return optionFunc(func(c *config) error {
 		if isNil(a) {
@@ -194,9 +195,9 @@ func WithManagementAuth(a ManagementAuth) Option {
 	})
 }
 
-// WithoutManagementAuth opens [Gateway.ManagementHandler] to every caller, who
-// can then write to, look up and close any connection. It is for a handler that
-// only trusted callers reach: on loopback, in a test, behind another check.
+// WithoutManagementAuth opens [Gateway.ManagementHandler] to every caller. Whoever can
+// reach the handler can then post to every connection, look it up and close it. Use it
+// only where all callers are trusted: on loopback, in a test, behind another check.
 func WithoutManagementAuth() Option {
 	return optionFunc(func(c *config) error {
 		c.managementAuth = allowAll{}
@@ -204,13 +205,13 @@ func WithoutManagementAuth() Option {
 	})
 }
 
-// WithDefaultThrottle sets the default route throttle of the stage: rateLimit a
-// second, with burstLimit at once. The connects and messages of all routes that
-// have no throttle of their own, and messages that match no route, share one bucket.
-// The calls of @connections share another with the same numbers, so that clients and
-// backends do not take from each other. Above it upgrades get 429, messages the error
-// frame "Too Many Requests", calls 429 TooManyRequestsException. The default is no
-// limit. (API Gateway: "Protecting your WebSocket APIs".)
+// WithDefaultThrottle sets the default throttle of the stage: rateLimit requests a
+// second, burstLimit at once. All routes without a throttle of their own share it, for
+// their connects and messages; messages that match no route count too. The calls of
+// @connections share a second bucket with the same limits, so that clients and backends
+// do not take tokens from each other. Above the limit an upgrade gets 429, a message the
+// error frame "Too Many Requests", and a call 429 TooManyRequestsException. The default
+// is no limit. (API Gateway: "Protecting your WebSocket APIs".)
 func WithDefaultThrottle(rateLimit float64, burstLimit int) Option {
 	return optionFunc(func(c *config) error {
 		c.defaultThrottle = Throttle{rateLimit, burstLimit}
@@ -218,9 +219,9 @@ func WithDefaultThrottle(rateLimit float64, burstLimit int) Option {
 	})
 }
 
-// WithAccountThrottle throttles all requests: connects, messages and calls of
-// @connections, together with those of other Gateways with the same
-// AccountThrottle. The default is no limit.
+// WithAccountThrottle sets a throttle for all requests: connects, messages and calls of
+// @connections. All Gateways that are given the same AccountThrottle share it. The
+// default is no limit.
 func WithAccountThrottle(a *AccountThrottle) Option {
 	return optionFunc(func(c *config) error {
 		if a == nil {
@@ -231,9 +232,9 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 	})
 }
 
-// WithUsagePlans sets where API keys and their usage plans come from, for a
-// $connect route that requires a key: see [WithAPIKeyRequired]. Package usageplan has a
-// [UsageStore] in memory. By default there are no API keys.
+// WithUsagePlans sets where the gateway finds API keys and their usage plans. It is
+// needed for a $connect route that requires an API key: see [WithAPIKeyRequired].
+// Package usageplan has a [UsageStore] in memory. By default there are no API keys.
 func WithUsagePlans(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
 		if isNil(s) {
@@ -244,10 +245,11 @@ func WithUsagePlans(s UsageStore) Option {
 	})
 }
 
-// WithAPIKeySelectionExpression says where the API key of a client comes from:
-// $request.header.x-api-key, the default, or
-// $context.authorizer.usageIdentifierKey, since a browser cannot set the header.
-// (API Gateway: "WebSocket selection expressions in API Gateway".)
+// WithAPIKeySelectionExpression says where the API key of a client comes from. The
+// default is $request.header.x-api-key. The other value is
+// $context.authorizer.usageIdentifierKey, which is Authorization.UsageIdentifierKey: a
+// browser cannot set the header. (API Gateway: "WebSocket selection expressions in API
+// Gateway".)
 func WithAPIKeySelectionExpression(expression string) Option {
 	return optionFunc(func(c *config) error {
 		c.apiKeySelection = expression
@@ -255,63 +257,59 @@ func WithAPIKeySelectionExpression(expression string) Option {
 	})
 }
 
-// Quotas bounds what a client, an integration and a connection may take. A field
-// that is zero has API Gateway's value, or ours where the service names none; a
-// negative one means no quota.
+// Quotas limits what a client, an integration and a connection may use. A field that is
+// zero means the default: API Gateway's value, or ours where the service documents
+// none. A negative field means that there is no such quota.
 type Quotas struct {
-	// FrameBytes and MessageBytes bound the payload of a frame and of a message
-	// from a client, which is closed with 1009 above them. MessageBytes also
-	// bounds what is sent to a client. Defaults: 32 KiB and 128 KiB.
+	// FrameBytes and MessageBytes are the largest payload of one frame, and of one
+	// message, from a client. A client that sends more is closed with 1009.
+	// MessageBytes is also the largest message to a client. FrameBytes must not be above
+	// MessageBytes. Defaults: 32 KiB and 128 KiB. Without MessageBytes, a client decides
+	// how much memory its message takes.
 	FrameBytes, MessageBytes int
-	// IdleTimeout closes a connection with 1001 when for so long no message went
-	// either way. Default: 10 min.
-	//
-	// To keep a quiet connection open, send a message before that time has passed, in
-	// either direction: any message of the client that reaches the gateway counts, even
-	// if no route takes it, and so does every post and reply. Pings do not count, neither
-	// those of PingInterval nor their answers. Those that the client sends count if
-	// PingsResetIdle is set, but a browser cannot send any.
+	// IdleTimeout closes a connection with 1001 when no message has gone either way for
+	// this time. Pings do not count, unless PingsResetIdle is set. Default: 10 min.
 	IdleTimeout time.Duration
-	// PingsResetIdle lets the pings that the client sends count as activity for
-	// IdleTimeout. The service does not document what it does; by default they do not
-	// count.
+	// PingsResetIdle makes pings of the client count as activity. The service does not
+	// document whether they do; by default they do not.
 	PingsResetIdle bool
-	// ConnectionDuration closes a connection with 1001 at that age. Default: 2 h.
+	// ConnectionDuration closes a connection with 1001 when it is this old. Default: 2 h.
 	ConnectionDuration time.Duration
-	// IntegrationTimeout ends the wait for an integration: its context ends, the
-	// client gets "Endpoint request timed out". Default: 29 s.
+	// IntegrationTimeout is how long the gateway waits for an integration. Then the
+	// integration's context ends, and the client gets "Endpoint request timed out".
+	// Without it the gateway waits for as long as the integration takes. Default: 29 s.
 	IntegrationTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what waits for it. After
-	// that the connection is cut: $disconnect gets 1006 "Client did not read in time". A
-	// client that takes a little at a time is not cut. Once a connection closes, the
-	// client has at most 5 s, also without a WriteTimeout, and 30 s in all. Default: 10 s;
-	// the service documents none.
+	// WriteTimeout is how long a client may read nothing of what waits for it. Then the
+	// connection is cut. A client that reads a little at a time is not cut. While a
+	// connection closes, the client has at most 5 s, also without a WriteTimeout, and 30 s
+	// in all. Default, ours: 10 s.
 	WriteTimeout time.Duration
-	// SendBufferBytes and SendBufferMessages bound what waits to be sent to one
-	// client. Above them posts get [ErrLimitExceeded]. Defaults, ours: 1 MiB and 256.
+	// SendBufferBytes and SendBufferMessages limit what waits to be sent to one client.
+	// Above them posts get [ErrLimitExceeded]. Without both, a client that does not read
+	// can fill the memory. Defaults, ours: 1 MiB and 256.
 	SendBufferBytes, SendBufferMessages int
-	// InFlight is how many messages of one connection may be with integrations
-	// at a time. At 1, the default, they run one after the other in order; the
-	// service gives no order, more is nearer to it.
+	// InFlight is how many messages of one connection may be with integrations at the
+	// same time. With 1, the default, they run one after the other, in order. With more,
+	// or without this quota, they have no order, as in the service. Without it a client
+	// can start any number of integrations.
 	InFlight int
-	// PingInterval sends the client a ping when nothing came from it for so long. If
-	// then nothing comes for as long again, and the client has taken nothing of what was
-	// sent before the ping, the connection ends with 1006. So a client that has vanished
-	// is noticed after twice this time. It keeps proxies on the way from dropping a quiet
-	// connection, but does not keep the gateway from it: see IdleTimeout. The default is
-	// none, because the service never pings.
+	// PingInterval makes the gateway ping a client from which nothing has come for this
+	// time. If nothing comes for the same time after the ping either, and the client has
+	// read nothing of what was sent before the ping, the connection ends with 1006. The
+	// default is not to ping, as in the service.
 	PingInterval time.Duration
-	// NewConnections bounds upgrades; above it they get 429. Default: 500 a
-	// second, 500 at once.
+	// NewConnections limits upgrades; above the limit they get 429. A negative RateLimit
+	// means no quota; a BurstLimit of zero is as many as a second brings, and it must not
+	// be negative. Default: 500 a second, 500 at once.
 	NewConnections Throttle
-	// Connections bounds the open connections of the Gateway, upgrades under way
-	// included, and ConnectionsPerSourceIP those of a client: of an IPv4 address or
-	// of an IPv6 /64 network, as Identity.SourceIP has it. Above them upgrades get
-	// 429. Default, ours: none.
+	// Connections is the largest number of open connections of the Gateway, with the
+	// upgrades that are under way. ConnectionsPerSourceIP is the same for one client: an
+	// IPv4 address or an IPv6 /64 network, as in Identity.SourceIP. Above them upgrades
+	// get 429. Default, ours: none.
 	Connections, ConnectionsPerSourceIP int
-	// HeaderBytes and URLBytes bound an upgrade request, which gets 431 or 414
-	// above them. Defaults: 10,240, which the service has for its other APIs, and
-	// 4,096.
+	// HeaderBytes and URLBytes are the largest headers and the largest URL of an upgrade
+	// request. Above them it gets 431 or 414. Defaults: 10,240, which the service has for
+	// its other APIs, and 4,096.
 	HeaderBytes, URLBytes int
 }
 
@@ -321,11 +319,14 @@ func (q Quotas) check() error {
 		name string
 		time time.Duration
 	}{
-		{"IdleTimeout", q.IdleTimeout}, {"ConnectionDuration", q.ConnectionDuration}, {"IntegrationTimeout", q.IntegrationTimeout},
-		{"WriteTimeout", q.WriteTimeout}, {"PingInterval", q.PingInterval},
+		{"Quotas.IdleTimeout", q.IdleTimeout},
+		{"Quotas.ConnectionDuration", q.ConnectionDuration},
+		{"Quotas.IntegrationTimeout", q.IntegrationTimeout},
+		{"Quotas.WriteTimeout", q.WriteTimeout},
+		{"Quotas.PingInterval", q.PingInterval},
 	} {
 		if field.time > 0 && field.time < time.Millisecond {
-			return fmt.Errorf("Quotas.%s is %v, less than a millisecond: write the unit, as in %d * time.Second", field.name, field.time, field.time)
+			return fmt.Errorf("%s is %v, less than a millisecond: write the unit, as in %d * time.Second", field.name, field.time, field.time)
 		}
 	}
 	full := q.withDefaults()
@@ -375,8 +376,8 @@ func (q Quotas) withDefaults() Quotas {
 	return q
 }
 
-// orDefault gives def for zero and zero, which is none within the package, for a
-// negative v.
+// orDefault returns def for zero, and zero for a negative v: within the package zero
+// means no quota.
 func orDefault[T int | float64 | time.Duration](v, def T) T {
 	switch {
 	case v == 0:
@@ -406,7 +407,7 @@ func (e *optionError) Error() string {
 // Unwrap returns ErrInvalidOption and what was wrong.
 func (e *optionError) Unwrap() []error { return []error{ErrInvalidOption, e.err} }
 
-// config is what the Options make.
+// config is what the Options have set.
 type config struct {
 	selection      string
 	stage          string

@@ -462,13 +462,13 @@ func TestRoute_DeployReachesOpenConnections(t *testing.T) {
 		"a key twice": {Routes: []gateway.Route{
 			{RouteKey: "a", Integration: &gateway.MockIntegration{}}, {RouteKey: "a", Integration: &gateway.MockIntegration{}},
 		}},
-		"a reserved key":  {Routes: []gateway.Route{{RouteKey: "$other", Integration: &gateway.MockIntegration{}}}},
-		"an empty key":    {Routes: []gateway.Route{{Integration: &gateway.MockIntegration{}}}},
-		"a long key":      {Routes: []gateway.Route{{RouteKey: strings.Repeat("k", 129), Integration: &gateway.MockIntegration{}}}},
-		"the integration is nil":  {Routes: []gateway.Route{{RouteKey: "a"}}},
-		"a nil func":      {Routes: []gateway.Route{{RouteKey: "a", Integration: gateway.IntegrationFunc(nil)}}},
-		"$connect twice":  {Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: &gateway.MockIntegration{}}}},
-		"$default, twice": {Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.MockIntegration{}}, {RouteKey: "$default", Integration: &gateway.MockIntegration{}}}},
+		"a reserved key":         {Routes: []gateway.Route{{RouteKey: "$other", Integration: &gateway.MockIntegration{}}}},
+		"an empty key":           {Routes: []gateway.Route{{Integration: &gateway.MockIntegration{}}}},
+		"a long key":             {Routes: []gateway.Route{{RouteKey: strings.Repeat("k", 129), Integration: &gateway.MockIntegration{}}}},
+		"the integration is nil": {Routes: []gateway.Route{{RouteKey: "a"}}},
+		"a nil func":             {Routes: []gateway.Route{{RouteKey: "a", Integration: gateway.IntegrationFunc(nil)}}},
+		"$connect twice":         {Routes: []gateway.Route{{RouteKey: "$connect", Integration: &gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: &gateway.MockIntegration{}}}},
+		"$default, twice":        {Routes: []gateway.Route{{RouteKey: "$default", Integration: &gateway.MockIntegration{}}, {RouteKey: "$default", Integration: &gateway.MockIntegration{}}}},
 	} {
 		require.ErrorIs(t, srv.Deploy(bad), gateway.ErrInvalidOption, name)
 		require.Equal(t, "new", ask(`{"type":"new"}`), "an error changes nothing")
