@@ -46,8 +46,8 @@ func upgrade(req *gateway.Request) event.Upgrade {
 }
 
 var (
-	errNoAnswer     = fmt.Errorf("%w: nothing, and $connect wants a statusCode", event.ErrMalformed)
-	errNoStatusCode = fmt.Errorf("%w: $connect wants a statusCode", event.ErrMalformed)
+	errNoAnswer     = fmt.Errorf("%w: there is no answer, but $connect needs a statusCode", event.ErrMalformed)
+	errNoStatusCode = fmt.Errorf("%w: there is no statusCode, but $connect needs one", event.ErrMalformed)
 	errTooLarge     = errors.New("the answer is above 6 MB")
 )
 

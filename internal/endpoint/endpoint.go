@@ -67,7 +67,7 @@ func For(ctx context.Context, otherwise *Client) *http.Client {
 }
 
 // errProxyHost refuses a request whose Host header would choose the server.
-var errProxyHost = errors.New("the Host header is not the host of the URL, and the request goes through a proxy, which would ask the server that the header names: map no Host, or exempt the host of the URL from the proxy")
+var errProxyHost = errors.New("the Host header is not the host of the URL, and the request goes through a proxy, which would send it to the host of the header: do not map Host, or exempt the host of the URL from the proxy")
 
 // CheckHost refuses a request that client sends through a proxy, if its Host header is
 // not the host of its URL. net/http tells the proxy only the host of the header, which a

@@ -79,7 +79,7 @@ import (
 
 // ErrLimit is the error of [Path.Each] if an evaluation would exceed one of the bounds in
 // the package comment.
-var ErrLimit = errors.New("jsonpath: the document takes too much work")
+var ErrLimit = errors.New("jsonpath: the path needs too much work in this document")
 
 // Path is a compiled JSONPath. It is immutable and safe for concurrent use.
 type Path struct {

@@ -167,7 +167,7 @@ func (p *parser) ifDirective(start int) node {
 			p.fail(start, "#if has no #end")
 			return nil
 		case end == endElse && next != endEnd:
-			p.fail(stop, "#else or #elseif behind an #else")
+			p.fail(stop, "#else or #elseif after an #else")
 			return nil
 		}
 		end = next
@@ -177,7 +177,7 @@ func (p *parser) ifDirective(start int) node {
 
 func (p *parser) condition() expr {
 	if !p.openDirective() {
-		p.fail(p.pos, `expected "(" behind #if or #elseif`)
+		p.fail(p.pos, `expected "(" after #if or #elseif`)
 		return nil
 	}
 	e := p.expression()
@@ -291,7 +291,7 @@ func (p *parser) macroDefinition(start int) {
 
 func (p *parser) literalBlock(start int) node {
 	if _, ok := p.arguments(); !ok {
-		p.fail(start, `expected "(" behind #literal`)
+		p.fail(start, `expected "(" after #literal`)
 		return nil
 	}
 	if !p.enter(start) {

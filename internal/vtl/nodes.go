@@ -126,7 +126,7 @@ func (n *breakDirective) render(r *run) {
 		return
 	}
 	if !ok {
-		r.fail(n.at, "the argument of #break is no loop")
+		r.fail(n.at, "the argument of #break is not a loop")
 		return
 	}
 	r.halt, r.haltLoop = haltBreak, l
@@ -164,7 +164,7 @@ func (n *macroCall) render(r *run) {
 		r.write(n.source)
 		return
 	case n.badArgument != "":
-		r.fail(n.at, "the argument "+n.badArgument+" of the macro #"+n.name+" is no value")
+		r.fail(n.at, "the argument "+n.badArgument+" of the macro #"+n.name+" is not a value")
 		return
 	case r.macroDepth == maxMacroDepth:
 		r.fail(n.at, "macros call each other more than 20 deep")
