@@ -90,7 +90,7 @@ func signedCall(t *testing.T, srv *gatewaytest.Server, method, base, id, keyID, 
 	return resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), string(b)
 }
 
-// What resources of a policy do, as recordings of the service show it.
+// The effect of resources in a policy, as in recordings of the service.
 func TestAuth_ManageConnections(t *testing.T) {
 	t.Parallel()
 	const api = "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5"
@@ -140,8 +140,8 @@ func TestAuth_ManageConnections(t *testing.T) {
 	}
 }
 
-// Who is not known is refused before what they may do is asked; permission is
-// asked before existence.
+// An unknown caller is refused before the policy is asked. The policy is asked before the
+// connection is looked up.
 func TestAuth_Order(t *testing.T) {
 	t.Parallel()
 	var asked []iam.Access
@@ -178,7 +178,7 @@ func TestAuth_Order(t *testing.T) {
 	require.Equal(t, "hi", c.Receive())
 }
 
-// With the Verifier alone every holder of a key is in.
+// With the Verifier alone, everyone who has a key may call.
 func TestVerifier_IsAManagementAuth(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithManagementAuth(verifier()))
@@ -236,8 +236,8 @@ func TestAuth_Connect(t *testing.T) {
 	}
 }
 
-// An error of the policy refuses whatever its decision, and a decision that is none
-// of the three denies.
+// An error of the policy refuses, whatever the decision is. A decision that is not one of
+// the three denies.
 func TestAuth_PolicyFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -272,7 +272,8 @@ func TestAuth_PolicyFails(t *testing.T) {
 	}
 }
 
-// A caller that swapped the halves of its key sees what it sent; the log does not.
+// A caller that swapped the two parts of its key sees what it sent. The log does not contain
+// it.
 func TestAuth_LogHasNoSecret(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -299,7 +300,7 @@ func TestAuth_LogHasNoSecret(t *testing.T) {
 	require.Contains(t, log.String(), "Credential must have exactly 5 slash-delimited elements")
 }
 
-// What is not set up is told where it is given to a gateway, and denies elsewhere.
+// A gateway refuses an Auth that is not complete. Without a gateway it denies.
 func TestAuth_Incomplete(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.New()

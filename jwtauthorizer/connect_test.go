@@ -69,8 +69,8 @@ func TestConnect_TokenSources(t *testing.T) {
 	}
 }
 
-// A token is found behind ";" as behind "&", and two are two however they are
-// separated.
+// A token is found after ";" and after "&", and two tokens are two, whichever separates
+// them.
 func TestAuthorize_QuerySeparators(t *testing.T) {
 	t.Parallel()
 	a := edIssuer().authorizer(t)
@@ -146,8 +146,8 @@ func TestConnect_ClaimsOnEveryEvent(t *testing.T) {
 	}
 }
 
-// A page of another host that opens a WebSocket sends the cookie along, and is
-// refused before anybody looks at it: by default, and unless its origin is allowed.
+// A browser also sends the cookie for a page of another host. The gateway refuses the page
+// before anybody reads the cookie, unless its origin is allowed.
 func TestConnect_CookieFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	i := edIssuer()

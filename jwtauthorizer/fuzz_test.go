@@ -10,9 +10,9 @@ import (
 	"example.com/gateway/jwtauthorizer"
 )
 
-// FuzzAuthorize checks that nobody gets in, whatever the token, the Authorization
-// header, the cookies and the subprotocols say. The seeds are good but for their
-// signatures, which are by keys that the authorizers do not have.
+// FuzzAuthorize checks that nobody is admitted, whatever is in the token, the Authorization
+// header, the cookies and the subprotocols. The seeds are good except for their
+// signatures, whose keys the authorizers do not have.
 func FuzzAuthorize(f *testing.F) {
 	i := newIssuer(jwk("ed", edKey(), nil), jwk("rsa", rsaKey(), nil), jwk("ec", p256(), nil))
 	public := i.authorizer(f, func(c *jwtauthorizer.Config) { c.Claims = []string{"email"} })
@@ -59,9 +59,9 @@ func FuzzAuthorize(f *testing.F) {
 	})
 }
 
-// FuzzCookies checks that nobody gets in whose cookies another reader understands
-// otherwise: net/http has to find the one token, and no other. TOKEN in the header
-// stands for a good token.
+// FuzzCookies checks that nobody is admitted whose cookies another program reads
+// differently: net/http has to find exactly the one token. TOKEN in the header stands for
+// a good token.
 func FuzzCookies(f *testing.F) {
 	a, token := edIssuer().authorizer(f), edToken(nil)
 	for _, seed := range []string{

@@ -29,7 +29,7 @@ import (
 	"example.com/gateway/jwtauthorizer"
 )
 
-// The keys of the tests, made once: an RSA key takes its time.
+// The keys of the tests. They are made once, because to make an RSA key takes time.
 var (
 	rsaKey   = sync.OnceValue(func() *rsa.PrivateKey { return newRSA(2048) })
 	otherRSA = sync.OnceValue(func() *rsa.PrivateKey { return newRSA(2048) })
@@ -68,7 +68,7 @@ type object = map[string]any
 
 func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
-// jwk writes a public key as RFC 7518, section 6, and RFC 8037 have it, with more
+// jwk writes a public key in the format of RFC 7518, section 6, and RFC 8037, with more
 // members.
 func jwk(kid string, k crypto.Signer, more object) object {
 	var m object
@@ -91,8 +91,8 @@ func jwk(kid string, k crypto.Signer, more object) object {
 	return m
 }
 
-// sign makes a token with nothing of the package under test, so that both have to
-// agree with RFC 7515.
+// sign makes a token. It uses nothing of the package under test, so that both have to
+// follow RFC 7515.
 func sign(alg string, k any, header, claims object) string {
 	h := object{"alg": alg, "typ": "JWT"}
 	for name, value := range header {
@@ -165,7 +165,7 @@ func (i *issuer) setKeys(keys ...object) {
 	i.answer(keysURL, http.StatusOK, object{"keys": keys})
 }
 
-// answer sets what is at a URL: text as it is, another body as JSON.
+// answer sets the answer for a URL: a text is sent unchanged, another body as JSON.
 func (i *issuer) answer(where string, status int, body any) {
 	text, ok := body.(string)
 	if !ok {
@@ -182,7 +182,7 @@ func (i *issuer) respond(where string, f func(*http.Request) (*http.Response, er
 	i.answers[where] = f
 }
 
-// redirectKeys makes the issuer redirect from where its keys are.
+// redirectKeys makes the issuer redirect from the URL of its keys.
 func (i *issuer) redirectKeys(to string) {
 	i.respond(keysURL, func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {to}}, Body: http.NoBody, Request: r}, nil
@@ -226,7 +226,7 @@ func (i *issuer) authorizer(tb testing.TB, change ...func(*jwtauthorizer.Config)
 	return a
 }
 
-// good returns claims that are in order, with changes; a nil value takes one out.
+// good returns good claims with changes. A nil value removes a claim.
 func good(changes object) object {
 	c := object{"iss": issuerURL, "aud": "chat", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix()}
 	for name, value := range changes {
@@ -258,7 +258,8 @@ func bearer(token string) *gateway.Request {
 	return upgrade(http.Header{"Authorization": {"Bearer " + token}}, nil)
 }
 
-// requireRefused checks that a refuses a token, with want, and does not tell it.
+// requireRefused checks that a refuses a token with the error want, and that the text of
+// the error does not contain the token.
 func requireRefused(t *testing.T, a *jwtauthorizer.Authorizer, token string, want error, text string) {
 	t.Helper()
 	authorization, err := a.Authorize(context.Background(), bearer(token))
@@ -279,7 +280,7 @@ func requireAdmitted(t *testing.T, a *jwtauthorizer.Authorizer, token string) {
 	require.Equal(t, "alice", authorization.PrincipalID)
 }
 
-// logBuffer is a log that may be written and read at once.
+// logBuffer is a log that may be read while it is written.
 type logBuffer struct {
 	mu sync.Mutex // guards the field below
 	b  bytes.Buffer

@@ -50,7 +50,7 @@ func TestAuthorizer_Algorithms(t *testing.T) {
 
 func jwksURL(c *jwtauthorizer.Config) { c.JWKSURL = keysURL }
 
-// The attacks on the algorithm that RFC 8725, section 2.1, lists, and their like.
+// The attacks on the algorithm in RFC 8725, section 2.1, and similar ones.
 func TestAuthorizer_AlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	der := must(x509.MarshalPKIXPublicKey(rsaKey().Public()))
@@ -405,7 +405,7 @@ func TestAuthorizer_NotMade(t *testing.T) {
 	require.ErrorContains(t, err, "was not made by New")
 }
 
-// The text of an issuer that is no URL matters only where keys are found by it.
+// An issuer need not be a URL, unless the key set is found by it.
 func TestAuthorizer_JWKSURL(t *testing.T) {
 	t.Parallel()
 	i := edIssuer()

@@ -20,10 +20,10 @@ import (
 	"example.com/gateway/jwtauthorizer"
 )
 
-// otherToken is a token by otherEd, under a key ID that edIssuer does not have.
+// otherToken is a token by otherEd, with a key ID that edIssuer does not have.
 func otherToken() string { return sign("EdDSA", otherEd(), object{"kid": "new"}, good(nil)) }
 
-// requireFailure checks that a cannot say whether a token is good.
+// requireFailure checks that a cannot decide whether a token is good.
 func requireFailure(t *testing.T, a *jwtauthorizer.Authorizer, token, text string) {
 	t.Helper()
 	_, err := a.Authorize(context.Background(), bearer(token))
@@ -55,7 +55,7 @@ func TestKeys_Rotation(t *testing.T) {
 		a := i.authorizer(t)
 		requireAdmitted(t, a, edToken(nil))
 
-		// A new key appears: the first token by it has the set fetched, once.
+		// There is a new key: its first token makes the authorizer fetch the set, once.
 		pass(time.Minute)
 		i.setKeys(jwk("ed", edKey(), nil), jwk("new", otherEd(), nil))
 		for range 3 {
@@ -64,7 +64,7 @@ func TestKeys_Rotation(t *testing.T) {
 		}
 		require.Equal(t, 2, i.count(keysURL))
 
-		// The old one goes: good until the refresh, 15 minutes after the last.
+		// The old key is withdrawn: it is good until the refresh, 15 minutes after the last.
 		i.setKeys(jwk("new", otherEd(), nil))
 		pass(15*time.Minute - time.Second)
 		requireAdmitted(t, a, edToken(nil))
@@ -113,7 +113,7 @@ func TestKeys_UnknownKeyFlood(t *testing.T) {
 		require.Equal(t, 100*time.Second, time.Since(start))
 		require.Equal(t, 4, i.count(keysURL), "the first, and one in 30 s")
 
-		// It does not keep others out, nor a new key.
+		// Meanwhile good tokens are admitted, and a new key is found.
 		requireAdmitted(t, a, edToken(nil))
 		i.setKeys(jwk("new", otherEd(), nil))
 		pass(20 * time.Second)
@@ -121,9 +121,9 @@ func TestKeys_UnknownKeyFlood(t *testing.T) {
 	})
 }
 
-// An issuer may make a new key under its old ID, or without one, or move to another
-// algorithm: a signature that no key fits has the set fetched, at the pace of
-// unknown key IDs.
+// An issuer may make a new key under its old ID or without an ID, or may change its
+// algorithm. A signature that no key fits makes the authorizer fetch the set, as often as
+// an unknown key ID does.
 func TestKeys_NewKeyUnderOldID(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -169,7 +169,7 @@ func TestKeys_NewKeyUnderOldID(t *testing.T) {
 	}
 }
 
-// Made-up signatures cost the issuer a request in 30 s, and nobody else anything.
+// Invented signatures cost the issuer one request in 30 seconds, and delay nobody else.
 func TestKeys_WrongSignatureFlood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestKeys_WrongSignatureFlood(t *testing.T) {
 		release()
 		require.ErrorIs(t, <-refused, gateway.ErrUnauthorized)
 
-		// Nor does a failed fetch let anybody in, or keep anybody out.
+		// A failed fetch changes nothing: good tokens are admitted, others refused.
 		pass(time.Minute)
 		i.answer(keysURL, http.StatusInternalServerError, "")
 		requireRefused(t, a, forged, gateway.ErrUnauthorized, "signature")
@@ -209,7 +209,7 @@ func TestKeys_WrongSignatureFlood(t *testing.T) {
 	})
 }
 
-// Ed25519 is EdDSA by its newer name, of keys and of tokens: RFC 9864.
+// Keys and tokens may call EdDSA by its newer name, Ed25519. (RFC 9864.)
 func TestKeys_Ed25519(t *testing.T) {
 	t.Parallel()
 	edDSA := func(c *jwtauthorizer.Config) { c.Algorithms = []string{"EdDSA"} }
@@ -264,7 +264,8 @@ func TestKeys_SharedKeyID(t *testing.T) {
 	requireAdmitted(t, a, sign("PS384", rsaKey(), object{"kid": "ed"}, good(nil)))
 }
 
-// Only so many: each takes its time, and the issuer is not to choose how much.
+// Only a few keys are tried, because each takes time, and an issuer must not choose how
+// much.
 func TestKeys_ManyOfOneKeyID(t *testing.T) {
 	t.Parallel()
 	others := func(n int) (keys []object) {
@@ -278,7 +279,7 @@ func TestKeys_ManyOfOneKeyID(t *testing.T) {
 	requireRefused(t, newIssuer(others(800)...).authorizer(t), edToken(nil), gateway.ErrUnauthorized, "signature")
 }
 
-// held makes the issuer answer for its keys only once release is called.
+// held makes the issuer send its keys only after release is called.
 func (i *issuer) held(keys ...object) (release func()) {
 	gate := make(chan struct{})
 	i.setKeys(keys...)
@@ -319,7 +320,7 @@ func TestKeys_ConcurrentFirstUse(t *testing.T) {
 	})
 }
 
-// While one call refreshes, the others go on with what there is.
+// While one call refreshes the keys, the others use the present ones.
 func TestKeys_RefreshHoldsUpOneCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -337,7 +338,7 @@ func TestKeys_RefreshHoldsUpOneCall(t *testing.T) {
 		synctest.Wait()
 		requireAdmitted(t, a, edToken(nil))
 
-		// One that needs a new key waits, for as long as its context lets it.
+		// A call that needs a new key waits until its context ends.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := a.Authorize(ctx, bearer(otherToken()))
@@ -356,7 +357,7 @@ func TestKeys_RefreshHoldsUpOneCall(t *testing.T) {
 	})
 }
 
-// A call that gives up leaves the fetch to the next one.
+// If a call gives up, the next one fetches.
 func TestKeys_FirstCallGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -423,7 +424,7 @@ func TestKeys_DownAtRefresh(t *testing.T) {
 		require.Empty(t, log.String())
 		i.answer(keysURL, http.StatusInternalServerError, "secret of the issuer")
 
-		// Stale keys are good for two hours. The issuer is asked every 30 s.
+		// Stale keys are good for two hours. The authorizer tries to fetch every 30 s.
 		pass(15 * time.Minute)
 		for range 240 {
 			requireAdmitted(t, a, edToken(nil))
@@ -455,7 +456,7 @@ func TestKeys_MaxStale(t *testing.T) {
 	})
 }
 
-// An issuer that withdraws all keys means it.
+// When an issuer withdraws all keys, no token is good any more.
 func TestKeys_AllWithdrawn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -546,8 +547,8 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-// The slash at an issuer's end belongs to it, but not to the URL that is made of
-// it: OpenID Connect Discovery, section 4.1.
+// A slash at the end of an issuer is part of the issuer, but not of the URL that is made
+// from it. (OpenID Connect Discovery, section 4.1.)
 func TestKeys_IssuerWithSlash(t *testing.T) {
 	t.Parallel()
 	i := edIssuer()

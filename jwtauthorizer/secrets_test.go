@@ -43,7 +43,7 @@ func TestSecrets_Tokens(t *testing.T) {
 	for name, token := range map[string]string{
 		"the first secret":         hs256(secret(1), nil),
 		"the other one":            hs256(secret(2), nil),
-		"a key ID, which is no ID": sign("HS256", secret(2), object{"kid": "7"}, good(nil)),
+		"a key ID, which is ignored": sign("HS256", secret(2), object{"kid": "7"}, good(nil)),
 		"no issuer":                hs256(secret(1), object{"iss": nil}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,8 +82,8 @@ func tampered(token string) string {
 	return string(bytes.Join(parts, []byte(".")))
 }
 
-// No algorithm of one kind is taken where keys are of the other kind. (RFC 8725,
-// section 2.1.)
+// An authorizer with secrets accepts no algorithm for public keys, and the other way
+// round. (RFC 8725, section 2.1.)
 func TestSecrets_AlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	a := secretAuthorizer(t, nil, secret(1))
@@ -107,7 +107,7 @@ func TestSecrets_AlgorithmConfusion(t *testing.T) {
 			requireRefused(t, a, token, gateway.ErrUnauthorized, "")
 		})
 	}
-	// An authorizer with public keys takes no secret, whatever it is made of.
+	// An authorizer with public keys accepts no token that is signed with a secret.
 	requireRefused(t, edIssuer().authorizer(t), hs256(secret(1), nil), gateway.ErrUnauthorized, "algorithm is not accepted")
 }
 
@@ -149,7 +149,8 @@ func TestSecrets_InvalidConfig(t *testing.T) {
 	requireAdmitted(t, secretAuthorizer(t, func(c *jwtauthorizer.Config) { c.Algorithms = []string{"HS256"} }, secret(1)), hs256(secret(1), nil))
 }
 
-// The secrets may be overwritten once New has them, and no way of printing shows them.
+// The caller may overwrite the secrets after New, and printing an authorizer does not show
+// them.
 func TestSecrets_AreKept(t *testing.T) {
 	t.Parallel()
 	mine := secret(1)
@@ -164,7 +165,7 @@ func TestSecrets_AreKept(t *testing.T) {
 	}
 }
 
-// What the log says of a refusal names the claim, not its value, and no token.
+// The log of a refusal has the name of the claim, but neither its value nor the token.
 func TestSecrets_LogKeepsValues(t *testing.T) {
 	t.Parallel()
 	a := secretAuthorizer(t, func(c *jwtauthorizer.Config) { c.RequiredClaims = map[string][]string{"plan": {"gold"}} }, secret(1))

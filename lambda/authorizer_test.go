@@ -88,8 +88,8 @@ func regexpQuote(s string) string {
 	return strings.NewReplacer(`.`, `\.`, `(`, `\(`, `)`, `\)`).Replace(s)
 }
 
-// What the authorizer returned goes with every event: strings all, and only
-// CONNECT has the latency.
+// Every event has the authorizer's context. All its values are strings, and only CONNECT
+// has the latency.
 func TestAuthorizer_ContextGoesWithEveryEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestAuthorizer_ContextGoesWithEveryEvent(t *testing.T) {
 	})
 }
 
-// The event of an authorizer is not that of an integration.
+// The event of an authorizer differs from that of an integration.
 func TestAuthorizer_Event(t *testing.T) {
 	t.Parallel()
 	var got map[string]any
@@ -153,8 +153,8 @@ func TestAuthorizer_Event(t *testing.T) {
 	require.NotContains(t, requestContext, "authorizer")
 }
 
-// A function behind an endpoint authorizes as well, and its failures are 500,
-// whatever they would be for an integration.
+// A function behind an endpoint can be an authorizer too. All its failures are 500, also
+// those that have another status for an integration.
 func TestFunction_Authorizer(t *testing.T) {
 	t.Parallel()
 	var report atomic.Pointer[string]

@@ -15,8 +15,8 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// A function behind templates gets their output, not an event, and what it
-// raises chooses the integration response.
+// A function behind templates gets their output and not an event. The error that it raises
+// selects the integration response.
 func TestFunction_Backend(t *testing.T) {
 	t.Parallel()
 	url := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func TestFunction_Backend(t *testing.T) {
 	require.Contains(t, c.Receive(), `{"message": "Internal server error"`)
 }
 
-// A panic of a handler is found again: the log shows where it was.
+// The log shows where a handler panicked.
 func TestWrap_LogsWhereAHandlerPanicked(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

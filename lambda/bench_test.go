@@ -15,7 +15,7 @@ import (
 
 const benchMessage = `{"action":"sendmessage","data":"hello hello hello hello hello hello hello hello"}`
 
-// BenchmarkWrap measures a message through a handler and its answer back.
+// BenchmarkWrap measures a message to a handler and its answer.
 func BenchmarkWrap(b *testing.B) {
 	answer := []byte(`{"statusCode":200,"body":"{\"ok\":true}"}`)
 	for _, bench := range []struct {
@@ -38,8 +38,8 @@ func BenchmarkWrap(b *testing.B) {
 	}
 }
 
-// BenchmarkFunction measures a message to an endpoint on loopback, whose side is
-// counted too, and its answer back.
+// BenchmarkFunction measures a message to an endpoint on loopback and its answer,
+// including the work of the endpoint.
 func BenchmarkFunction(b *testing.B) {
 	f := &lambda.Function{Name: "chat", URL: endpoint(b, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

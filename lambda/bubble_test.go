@@ -13,8 +13,8 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// A gateway that is closed leaves no connection to a function: a bubble, which ends
-// only when nothing runs in it, ends.
+// A closed gateway leaves no connection to a function. The bubble shows it, because a
+// bubble ends only when nothing runs in it any more.
 func TestFunction_InABubble(t *testing.T) {
 	t.Parallel()
 	address := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {

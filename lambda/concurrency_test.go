@@ -19,7 +19,7 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// peak counts what runs and how much ran at once at most.
+// peak counts the calls that run now, and the most that ran at once.
 type peak struct {
 	mu            sync.Mutex // guards the fields below
 	running, most int
@@ -45,8 +45,8 @@ func (p *peak) atMost() int {
 	return p.most
 }
 
-// emulator stands in for a runtime interface emulator: a call that comes while
-// another runs ends it, and nothing is answered any more.
+// emulator behaves like a runtime interface emulator: if a call comes while another runs,
+// it stops, and answers nothing any more.
 type emulator struct {
 	peak
 
@@ -74,8 +74,8 @@ func (e *emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answers(`{"statusCode":200,"body":"done"}`)(w, r)
 }
 
-// Many clients of a Function with a Concurrency of 1 never have two calls at an
-// emulator, whatever they call it for.
+// A Function with a Concurrency of 1 never makes two calls to an emulator at once, however
+// many clients there are and for whatever routes.
 func TestFunction_Concurrency(t *testing.T) {
 	t.Parallel()
 	e := &emulator{}
@@ -102,8 +102,8 @@ func TestFunction_Concurrency(t *testing.T) {
 	require.Equal(t, int32(clients*(2+messages)), e.calls.Load())
 }
 
-// A call gives its place back however it ends; who waits does so no longer than
-// the timeout, and what waited in vain takes no place.
+// A call frees its place however it ends. Nobody waits longer than the timeout, and a call
+// that gave up waiting takes no place.
 func TestFunction_ConcurrencyOfFailures(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 3} {

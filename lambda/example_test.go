@@ -21,8 +21,8 @@ func request(body string) *gateway.Request {
 	}
 }
 
-// A handler as one writes it for Lambda. Gateway.Handle takes what Wrap returns;
-// here it is called as a Gateway would.
+// A handler written for Lambda. Give the result of Wrap to Gateway.Handle; the example
+// calls it as a Gateway would.
 func ExampleWrap() {
 	greet := func(_ context.Context, req lambda.WebsocketRequest) (lambda.Response, error) {
 		return lambda.Response{StatusCode: 200, Body: "hello, " + req.RequestContext.ConnectionID}, nil
@@ -36,7 +36,7 @@ func ExampleWrap() {
 	// Output: 200 hello, R1kmxc2VNjMCFIA=
 }
 
-// A type of one's own takes just the keys that matter.
+// A type of your own needs only the keys that you use.
 func ExampleWrap_ownTypes() {
 	type event struct{ Body string }
 	type answer struct {
@@ -72,7 +72,7 @@ func ExampleFunction() {
 	// hello from Python
 }
 
-// What an authorizer written for Lambda returns.
+// The result of an authorizer written for Lambda.
 func ExampleDecide() {
 	result := []byte(`{
 		"principalId": "user-17",
@@ -93,7 +93,8 @@ func ExampleDecide() {
 	// Output: true user-17 3
 }
 
-// A Lambda authorizer in process. Refused clients get what the service answers.
+// A Lambda authorizer in this process. Refused clients get the same answer as from the
+// service.
 func ExampleWrapAuthorizer() {
 	authorize := func(_ context.Context, req lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
 		effect := "Deny"

@@ -151,8 +151,8 @@ func TestDecide_Invalid(t *testing.T) {
 	}
 }
 
-// FuzzDecide checks that nothing but a statement which allows lets anyone in, and
-// compares the wildcards with regular expressions.
+// FuzzDecide checks that the decision is Allow only if a statement allows, and compares
+// the wildcards with regular expressions.
 func FuzzDecide(f *testing.F) {
 	f.Add("a*b?c", "axxbyc", true)
 	f.Add("*", "", false)

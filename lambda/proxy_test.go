@@ -19,7 +19,7 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// eventOf returns the event that a function gets of req, as JSON and decoded.
+// eventOf returns the event that a function gets for req, as JSON and decoded.
 func eventOf(t *testing.T, req *gateway.Request) (text string, e lambda.WebsocketRequest) {
 	t.Helper()
 	_, err := lambda.Wrap(func(b json.RawMessage) (lambda.Response, error) {
@@ -99,8 +99,7 @@ func TestEvent(t *testing.T) {
 	})
 }
 
-// backend is a chat of the shape that one writes for Lambda: one function for all
-// routes.
+// backend is a chat as people write it for Lambda: one function for all routes.
 func backend(ctx context.Context, e lambda.WebsocketRequest) (lambda.Response, error) {
 	switch e.RequestContext.RouteKey {
 	case "$connect":
@@ -241,8 +240,8 @@ func TestFlow_ConnectFails(t *testing.T) {
 	})
 }
 
-// On a message, what the function cannot answer becomes an error frame, on a
-// one-way route too, and no answer none.
+// A message that the function fails on is answered with an error frame, also on a one-way
+// route. An empty answer sends nothing.
 func TestFlow_MessageAnswers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, answer, want string }{

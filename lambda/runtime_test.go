@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/lambda"
 )
 
-// environment is an execution environment: the Invoke API on one side, Lambda's
-// runtime API on the other, one event at a time.
+// environment is an execution environment. It has the Invoke API on one side and Lambda's
+// runtime API on the other, and handles one event at a time.
 type environment struct {
 	*httptest.Server
 	events  chan invocation // to the runtime
@@ -115,7 +115,7 @@ func startRuntime(t *testing.T, e *environment, bootstrap string, programs ...st
 	t.Skipf("none of %v is installed", programs)
 }
 
-// Handlers in other languages, written for AWS, unchanged.
+// Handlers in other languages, which were written for AWS and are not changed.
 func TestFunction_Runtimes(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -43,8 +43,8 @@ func disconnect(code int, reason string) *gateway.Request {
 	return r
 }
 
-// requireFailed checks that err is that of an integration which answers a
-// $connect with this status.
+// requireFailed checks that err is the error of an integration that refuses a $connect
+// with this status.
 func requireFailed(t *testing.T, err error, statusCode int) {
 	t.Helper()
 	var ie *gateway.IntegrationError
@@ -339,8 +339,8 @@ func TestWrap_Concurrency(t *testing.T) {
 	})
 }
 
-// FuzzWrap sends a message through an echoing function and back: what a client
-// sends arrives, and comes back, as the bytes it is made of.
+// FuzzWrap sends a message to a function that echoes it. The function gets the same bytes
+// that the client sent, and so does the client.
 func FuzzWrap(f *testing.F) {
 	for _, s := range []string{"", "hello", `{"a":"\u00e9\n<b>"}`, "\u2028😀\x00\x7f", "\xff"} {
 		f.Add(s, s)

@@ -197,8 +197,8 @@ func TestCompileAll_refuses(t *testing.T) {
 	require.Len(t, all, 2)
 }
 
-// Nothing is loaded: a server that would answer is not asked, and a file that is
-// there is not found.
+// Nothing is loaded: a server that would answer gets no request, and a file that exists is
+// not read.
 func TestCompile_loads_nothing(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -261,8 +261,8 @@ func TestModel_Validate_concurrently(t *testing.T) {
 	require.Zero(t, wrong.Load())
 }
 
-// An id counts from the model's own URL, so that one below the root which is the
-// model's name stands for two schemas.
+// An id is relative to the model's own URL. An id below the root that equals the model's
+// name therefore belongs to two schemas.
 func TestCompileAll_OwnName(t *testing.T) {
 	t.Parallel()
 	const schema = `{"items":{"id":"A"}}`

@@ -12,8 +12,8 @@ import (
 	"example.com/gateway/models"
 )
 
-// FuzzValidate checks bodies against each schema of the table: how JSON is written
-// does not change the verdict, which is that of another validator.
+// FuzzValidate checks bodies against each schema of the table. The result is the same
+// however the JSON is written, and the same as that of another validator.
 func FuzzValidate(f *testing.F) {
 	type pair struct {
 		schema string
@@ -48,7 +48,7 @@ func FuzzValidate(f *testing.F) {
 		}
 		again, err := json.MarshalIndent(value, " ", "\t")
 		require.NoError(t, err)
-		// Theirs panics at large exponents, and takes long for deep values.
+		// The other validator panics at large exponents, and is slow for deep values.
 		compare := valid && len(body) < 1000 && !bytes.ContainsAny(body, "eE")
 		for _, p := range pairs {
 			err := p.ours.Validate(body)
@@ -82,8 +82,8 @@ func theirs(tb testing.TB, schema string) *jsonschema.Schema {
 	return compiled
 }
 
-// FuzzCompile checks that any schema gives a model, whose verdicts repeat, or an
-// error of one line.
+// FuzzCompile checks that every schema gives a model whose results are always the same, or
+// an error of one line.
 func FuzzCompile(f *testing.F) {
 	for _, tc := range keywords {
 		f.Add(tc.schema, `{"a":[1,"x",null]}`)

@@ -14,8 +14,8 @@ import (
 // messageBytes is the service's quota of a message.
 const messageBytes = 128 << 10
 
-// soon is far above what the slowest validation takes, and far below what one that
-// runs away would.
+// soon is much more time than the slowest validation takes, and much less than a
+// validation without bounds would take.
 const soon = 20 * time.Second
 
 func items(item string) string {
@@ -27,7 +27,7 @@ func nested(open, inner, end string, n int) string {
 	return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 }
 
-// Whatever schema and body: a verdict in time, and no end of the process.
+// For every schema and body there is a result in time, and the process does not crash.
 func TestModel_Validate_hostile(t *testing.T) {
 	t.Parallel()
 	var numbers, differing []string
@@ -106,7 +106,7 @@ func TestModel_Validate_hostile(t *testing.T) {
 	}
 }
 
-// Whatever schema: a model or an error in time.
+// For every schema there is a model or an error in time.
 func TestCompile_hostile(t *testing.T) {
 	t.Parallel()
 	join := func(n int, one func(i int) string) string {

@@ -16,7 +16,7 @@ import (
 
 const signedAt = "20261121T120000Z"
 
-// Codes, as on the wire.
+// The error codes as they are sent.
 const (
 	missingToken = "MissingAuthenticationTokenException"
 	incomplete   = "IncompleteSignatureException"
@@ -234,7 +234,7 @@ func TestVerify_Refusals(t *testing.T) {
 	}
 }
 
-// complete has all parts, of which none is right.
+// complete has all parts, but none of them is right.
 const complete = "AWS4-HMAC-SHA256 Credential=c, SignedHeaders=s, Signature=0"
 
 func authorize(value string) func(*http.Request) { return setHeader("Authorization", value) }
@@ -324,8 +324,7 @@ func TestVerify_PresignedRefusals(t *testing.T) {
 	})
 }
 
-// Of two things that are wrong, the one that comes first in the service's order is
-// told.
+// If two things are wrong, the error is about the one that the service checks first.
 func TestVerify_OrderOfChecks(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -368,7 +367,7 @@ func TestVerify_OrderOfChecks(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// No error holds a secret, and what a log gets of one holds no token either.
+// No error contains a secret, and the text for a log contains no token either.
 func TestError_KeepsSecrets(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -389,8 +388,8 @@ func TestError_KeepsSecrets(t *testing.T) {
 	require.NotContains(t, err.Error(), "SECRET")
 }
 
-// What a log gets of a refusal has nothing that the caller sent, wherever a caller
-// that mixed up its settings put the secret. The message shows it to the caller.
+// The text for a log contains nothing that the caller sent, wherever a caller that confused
+// its settings put the secret. The message for the caller contains it.
 func TestError_LogsNothingThatWasSent(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -436,14 +435,14 @@ func TestError_LogsNothingThatWasSent(t *testing.T) {
 	}
 }
 
-// An Error of somebody else, such as a KeyFunc, has its message.
+// The text of an Error that was made elsewhere, such as in a KeyFunc, is its message.
 func TestError_MadeElsewhere(t *testing.T) {
 	t.Parallel()
 	err := &sigv4.Error{Code: "ThrottlingException", Message: "Rate exceeded\nsince noon"}
 	require.EqualError(t, err, "sigv4: ThrottlingException: Rate exceeded")
 }
 
-// However much a request has, a message stays within its bound.
+// A message never exceeds its bound, however large the request is.
 func TestError_IsBounded(t *testing.T) {
 	t.Parallel()
 	v := exampleVerifier(at(t, signedAt), "execute-api", "")

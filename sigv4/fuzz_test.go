@@ -13,8 +13,8 @@ import (
 	"example.com/gateway/sigv4"
 )
 
-// FuzzVerify_Mutation writes any bytes into a capture: what is then still accepted
-// means the same.
+// FuzzVerify_Mutation writes any bytes into a capture. A request that is still accepted
+// has the same meaning.
 func FuzzVerify_Mutation(f *testing.F) {
 	all := captures(f)
 	for i, c := range all {
@@ -95,9 +95,9 @@ func requireSound(t *testing.T, err error) {
 	require.NotContains(t, refused.Error(), "\n")
 }
 
-// FuzzVerify_Query signs any query by what net/url reads in it, with "+" as a blank
-// and as a plus sign, and sends it as it is: both are accepted, and a query of
-// another meaning is not, nor one with a bare semicolon.
+// FuzzVerify_Query signs any query as net/url reads it, with "+" as a blank and as a plus
+// sign, and sends it unchanged. Both are accepted. A query with another meaning is not
+// accepted, nor is one with a semicolon that is not escaped.
 func FuzzVerify_Query(f *testing.F) {
 	for _, query := range []string{"", "room=my+room", "a=1+1&+=%2B&b", "a=%20+%20", "&&a==b&=c", "%C3%A9=é&~-._=*", "a=1&a=0&A=2", "a=%zz+", "x;y=+", "+", "%2b=%2B"} {
 		f.Add(query, "a=+")
@@ -131,8 +131,8 @@ func FuzzVerify_Query(f *testing.F) {
 	})
 }
 
-// canonicalQuery is the canonical form of a query as the recipe has it, over what
-// unescape reads. It reports false when there is an escape that is none.
+// canonicalQuery returns the canonical form of a query as AWS describes it, of the text
+// that unescape reads. It reports false if an escape is invalid.
 func canonicalQuery(query string, unescape func(string) (string, error)) (string, bool) {
 	var pairs [][2]string
 	for pair := range strings.SplitSeq(query, "&") {

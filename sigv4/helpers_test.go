@@ -37,7 +37,7 @@ func at(t testing.TB, timestamp string) time.Time {
 
 func clock(now time.Time) func() time.Time { return func() time.Time { return now } }
 
-// exampleVerifier knows the example key, which has token.
+// exampleVerifier knows the example key, which has a session token if token is not "".
 func exampleVerifier(now time.Time, service, token string) *sigv4.Verifier {
 	return &sigv4.Verifier{
 		Service: service, Region: "us-east-1", Now: clock(now),
@@ -116,8 +116,8 @@ func readFile(t testing.TB, name string) []byte {
 	return data
 }
 
-// parseLoose parses what net/http would refuse: blanks and raw UTF-8 in the
-// target, lines that end in LF, headers that end the file.
+// parseLoose parses requests that net/http would refuse: with blanks and raw UTF-8 in the
+// target, with lines that end in LF, and with headers at the end of the file.
 func parseLoose(t testing.TB, raw []byte) (*http.Request, []byte) {
 	t.Helper()
 	text := strings.ReplaceAll(string(raw), "\r\n", "\n")
@@ -142,8 +142,8 @@ func parseLoose(t testing.TB, raw []byte) (*http.Request, []byte) {
 	return r, []byte(body)
 }
 
-// signer signs requests for tests, straight from the recipe: fields that are set
-// wrongly make requests that are wrong in one way only.
+// signer signs requests for tests, exactly as AWS describes it. A field with a wrong value
+// makes a request that is wrong in only one way.
 type signer struct {
 	keyID, secret   string
 	algorithm       string
@@ -215,8 +215,8 @@ func (s signer) request(header map[string]string) (*http.Request, []byte) {
 	return r, body
 }
 
-// presigned returns a signed GET of /prod that expires after some seconds, or does
-// not say when. extra parameters have values in canonical form.
+// presigned returns a signed GET of /prod that expires after some seconds, or that has no
+// X-Amz-Expires. The values of extra parameters are in canonical form.
 func (s signer) presigned(expires string, extra map[string]string) *http.Request {
 	s.signedHeaders = "host"
 	pairs := []string{
@@ -260,7 +260,7 @@ func refusal(t testing.TB, err error, code string) *sigv4.Error {
 	return refused
 }
 
-// errorCode is the code of an *Error, "" of any other.
+// errorCode returns the code of an *Error, and "" for any other error.
 func errorCode(err error) string {
 	var refused *sigv4.Error
 	if !errors.As(err, &refused) {

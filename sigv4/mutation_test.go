@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mutation is a request that somebody changed on its way.
+// mutation is a request that was changed on its way.
 type mutation struct {
 	name string
 	r    *http.Request
@@ -37,7 +37,7 @@ func (m *mutations) addBody(name string, body []byte) {
 	m.all = append(m.all, mutation{name, m.r.Clone(m.r.Context()), body})
 }
 
-// replace adds what comes of writing text for old in what field points to.
+// replace adds a request in which text replaces old in the string that field points to.
 func (m *mutations) replace(name string, field func(*http.Request) *string, old, text string) {
 	if strings.Contains(*field(m.r), old) {
 		m.add(name+" "+old+" to "+text, func(r *http.Request) {
@@ -60,7 +60,7 @@ func authorization(r *http.Request) *string {
 	return &r.RequestURI // presigned: the same fields, in the query
 }
 
-// Whoever changes anything that was signed is refused, for every client.
+// A change of anything that was signed is refused, for every client.
 func TestVerify_RefusesChanges(t *testing.T) {
 	t.Parallel()
 	for _, c := range captures(t) {
@@ -179,8 +179,7 @@ func (m *mutations) changeHeaders(signed []string) {
 	m.changeSignedHeaders(signed)
 }
 
-// changeSignedHeaders takes headers off the list of the signed ones and puts
-// others on it.
+// changeSignedHeaders removes headers from the list of signed headers, and adds others.
 func (m *mutations) changeSignedHeaders(signed []string) {
 	list := func(names []string) string {
 		if m.r.Header["Authorization"] == nil {
@@ -248,7 +247,7 @@ func (m *mutations) changeBody() {
 	}
 }
 
-// What does not change the meaning of a request is no reason to refuse it.
+// A change that does not change the meaning of a request is accepted.
 func TestVerify_AcceptsEquivalents(t *testing.T) {
 	t.Parallel()
 	for _, c := range captures(t) {
@@ -295,8 +294,8 @@ func TestVerify_AcceptsEquivalents(t *testing.T) {
 	}
 }
 
-// Every byte of every capture is replaced, removed and put before: whatever is
-// then still accepted means the same.
+// Every byte of every capture is replaced, removed, and preceded by another. A request that
+// is still accepted has the same meaning.
 func TestVerify_EveryByte(t *testing.T) {
 	t.Parallel()
 	for _, c := range captures(t) {
@@ -331,8 +330,8 @@ func TestVerify_EveryByte(t *testing.T) {
 	}
 }
 
-// essence is what of a request its signature covers, worked out with net/url and
-// regular expressions, not as the package does.
+// essence is the part of a request that its signature covers. It is found with net/url and
+// regular expressions, in another way than in the package.
 type essence struct {
 	Method, Host, Path string
 	Query              []string

@@ -31,8 +31,8 @@ func (p presignedURL) request(t testing.TB) *http.Request {
 	return &http.Request{Method: http.MethodGet, RequestURI: u.RequestURI(), Host: u.Host, Header: http.Header{}}
 }
 
-// The URLs of clients that write no X-Amz-Expires, and of those that write a blank
-// of the query as "+" but sign it as "%20". They are good for the skew.
+// URLs of clients that write no X-Amz-Expires, and of clients that write a blank in the
+// query as "+" but sign it as "%20". They are good for the skew.
 func TestVerify_PresignedURLs(t *testing.T) {
 	t.Parallel()
 	signed := at(t, signedAt)
@@ -55,8 +55,8 @@ func TestVerify_PresignedURLs(t *testing.T) {
 	}
 }
 
-// Whoever changes a parameter of such a URL is refused, and so is one who adds the
-// X-Amz-Expires that it lacks.
+// A changed parameter in such a URL is refused, and so is an X-Amz-Expires that was added
+// later.
 func TestVerify_PresignedURLsChanged(t *testing.T) {
 	t.Parallel()
 	for _, p := range presignedURLs(t) {
@@ -93,7 +93,7 @@ func TestVerify_PresignedURLsChanged(t *testing.T) {
 	}
 }
 
-// A "+" of a query stands for a plus sign or a blank, the same in all of it.
+// Each "+" in a query stands for a plus sign, or each stands for a blank.
 func TestVerify_PlusInQuery(t *testing.T) {
 	t.Parallel()
 	v := exampleVerifier(at(t, signedAt), "execute-api", "")

@@ -69,8 +69,8 @@ func requireReading(t *testing.T, v *sigv4.Verifier, r *http.Request, body []byt
 	require.Equal(t, canonical, readings[0].CanonicalRequest)
 }
 
-// The vectors of botocore. The signature is that of .authz: one .sreq has a wrong
-// one.
+// The vectors of botocore. The signature is taken from .authz, because one .sreq has a
+// wrong signature.
 func TestVerify_BotocoreVectors(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -121,8 +121,8 @@ func TestVerify_ClientCaptures(t *testing.T) {
 	}
 }
 
-// The same bytes over TCP to a plain server: nothing that net/http does with
-// Content-Length, Host or the path is in the way.
+// The same bytes over TCP to a plain server. They are accepted whatever net/http does with
+// Content-Length, Host and the path.
 func TestVerify_ClientCapturesOverTCP(t *testing.T) {
 	t.Parallel()
 	for _, c := range captures(t) {

@@ -341,7 +341,7 @@ func TestVerify_DateHeader(t *testing.T) {
 	})
 }
 
-// However an Authorization header is written, it says the same.
+// The different ways to write an Authorization header mean the same.
 func TestVerify_AuthorizationSpelling(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -362,7 +362,7 @@ func TestVerify_AuthorizationSpelling(t *testing.T) {
 	}
 }
 
-// The target counts as it was sent, in whatever form.
+// The target is read as it was sent, whatever its form.
 func TestVerify_Target(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -397,7 +397,7 @@ func TestVerify_Target(t *testing.T) {
 	}
 }
 
-// In the absolute form, Host is what net/http makes of it: the target's.
+// With a target in absolute form, net/http sets Host to the host of the target.
 func TestVerify_AbsoluteForm(t *testing.T) {
 	t.Parallel()
 	c := captureNamed(t, "boto3-get.http")
@@ -409,8 +409,8 @@ func TestVerify_AbsoluteForm(t *testing.T) {
 	require.Equal(t, "/get/@connections/R0oXAdfD0kwCH6w%3D", signature.Path)
 }
 
-// An escape that is none would be read differently by others: "%zz" is signed as
-// "%25zz" is.
+// Other programs read an invalid escape differently: "%zz" has the same signature as
+// "%25zz".
 func TestVerify_RefusesBrokenEscapes(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -425,7 +425,7 @@ func TestVerify_RefusesBrokenEscapes(t *testing.T) {
 	}
 }
 
-// Nobody is to sign one path and reach another.
+// Nobody can sign one path and reach another.
 func TestVerifyManagement_RefusesDotSegments(t *testing.T) {
 	t.Parallel()
 	s := newSigner(signedAt)
@@ -511,7 +511,7 @@ func TestVerify_AbsentSignedHeader(t *testing.T) {
 	require.Contains(t, refusal(t, err, invalid).Message, "\nx-empty:\n")
 }
 
-// A method that was left empty is GET, as in net/http.
+// An empty method means GET, as in net/http.
 func TestVerify_EmptyMethod(t *testing.T) {
 	t.Parallel()
 	r := newSigner(signedAt).presigned("300", nil)
@@ -542,7 +542,7 @@ func TestStaticKeys_Misuse(t *testing.T) {
 		func() { sigv4.StaticKeys(map[string]sigv4.Key{"A": {SessionToken: "t"}}) })
 }
 
-// Who the key belongs to comes along, with its ID.
+// The result has the owner of the key, with its ID.
 func TestVerify_Caller(t *testing.T) {
 	t.Parallel()
 	v := exampleVerifier(at(t, signedAt), "execute-api", "")

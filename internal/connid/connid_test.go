@@ -100,8 +100,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// nextChar returns the character whose value is one more: it differs from c in
-// bits that the decoded bytes do not hold.
+// nextChar returns the character with the next value. It differs from c in bits that are
+// not part of the decoded bytes.
 func nextChar(c byte) byte {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return alphabet[strings.IndexByte(alphabet, c)|1]
@@ -114,7 +114,7 @@ func BenchmarkNewRequest(b *testing.B) {
 	}
 }
 
-// IDs.Make returns what the others do.
+// IDs.Make returns the same IDs as the other functions.
 func TestIDs_Make(t *testing.T) {
 	t.Parallel()
 	id := connid.New(connid.NewTag())

@@ -16,9 +16,8 @@ import (
 
 const domain = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
 
-// example returns what the events in testdata, which are the specification's
-// examples, were made of. Of those only the order of headers and of the query was
-// changed: sorted, as ours are.
+// example returns the data from which the events in testdata were made. These are the
+// examples of the specification; only headers and query are sorted, as in our events.
 func example() *event.Event {
 	return &event.Event{
 		ConnectionID: "R1kmxc2VNjMCFIA=", APIID: "a1b2c3d4e5", Stage: "prod", DomainName: domain,
@@ -285,8 +284,7 @@ func seeds() map[string]string {
 	}
 }
 
-// checkString compares how s comes through each kind of field with what
-// encoding/json makes of it.
+// checkString compares s in each kind of field with the result of encoding/json.
 func checkString(t *testing.T, s string) {
 	encoded, err := json.Marshal(s)
 	require.NoError(t, err)

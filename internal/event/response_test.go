@@ -123,7 +123,7 @@ func unescaped(raw []byte) []byte {
 	return []byte(text)
 }
 
-// oracle is DecodeResponse by encoding/json.
+// oracle is DecodeResponse, written with encoding/json.
 func oracle(data []byte) (event.Response, bool) {
 	if b := bytes.Trim(data, " \t\r\n"); len(b) == 0 || string(b) == "null" {
 		return event.Response{None: true}, true

@@ -10,7 +10,7 @@ import (
 	"example.com/gateway/internal/event"
 )
 
-// The port is a number, whatever a client writes behind its host.
+// The port is always a number, whatever a client writes after the host.
 func TestUpgradeOf_Port(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
@@ -22,7 +22,7 @@ func TestUpgradeOf_Port(t *testing.T) {
 	require.Equal(t, "443", event.UpgradeOf(&http.Request{Host: "h:x", TLS: &tls.ConnectionState{}}, "").Port)
 }
 
-// X-Forwarded-For begins with an address, also behind a blank one of the client's.
+// X-Forwarded-For begins with an address, even if the client sent a blank one.
 func TestEvent_BlankForwardedFor(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

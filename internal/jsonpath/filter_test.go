@@ -94,8 +94,8 @@ func TestPath_Lookup_filters(t *testing.T) {
 	}
 }
 
-// TestPath_Lookup_ordersNumbers compares random numbers that are often close to
-// one another with what math/big says.
+// TestPath_Lookup_ordersNumbers compares random numbers, which are often close to each
+// other, and checks the result with math/big.
 func TestPath_Lookup_ordersNumbers(t *testing.T) {
 	t.Parallel()
 

@@ -10,9 +10,9 @@ import (
 	"example.com/gateway/internal/jsonpath"
 )
 
-// Linear work passes no bound, however hostile the document; a path that asks
-// for more ends with ErrLimit. What would take quadratic time without a bound
-// runs into the test's own timeout.
+// Linear work exceeds no bound, however hostile the document is. A path that needs more
+// work ends with ErrLimit. Without a bound, quadratic work would exceed the timeout of the
+// test.
 func TestPath_bounds(t *testing.T) {
 	t.Parallel()
 

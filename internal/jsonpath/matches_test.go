@@ -62,8 +62,8 @@ func TestPath_Lookup_bookstore(t *testing.T) {
 	require.True(t, jsonpath.Valid(compile(t, "$..*").Lookup([]byte(bookstore)).Raw))
 }
 
-// Many of these documents and paths are those that public comparisons of
-// JSONPath implementations are made with.
+// Many of these documents and paths are from public comparisons of JSONPath
+// implementations.
 func TestPath_Lookup_matches(t *testing.T) {
 	t.Parallel()
 

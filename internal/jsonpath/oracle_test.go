@@ -18,9 +18,9 @@ import (
 	"example.com/gateway/internal/jsonpath/jsonpathtest"
 )
 
-// TestPath_Lookup_agreesWithEncodingJSON looks up random paths, about half of
-// which lead somewhere, in random documents with duplicate keys, all kinds of
-// escapes, half surrogate pairs and white space.
+// TestPath_Lookup_agreesWithEncodingJSON looks up random paths, of which about half lead to
+// a value, in random documents with duplicate keys, all kinds of escapes, half surrogate
+// pairs and white space.
 func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 	t.Parallel()
 
@@ -50,7 +50,7 @@ func TestPath_Lookup_agreesWithEncodingJSON(t *testing.T) {
 	require.Greater(t, several, 300, "too few other paths led somewhere")
 }
 
-// requireOracle compares everything that a path says about valid JSON.
+// requireOracle compares all results of a path in valid JSON.
 func requireOracle(tb testing.TB, path *jsonpath.Path, doc []byte) {
 	tb.Helper()
 	value := path.Lookup(doc)
@@ -76,8 +76,8 @@ func requireOracle(tb testing.TB, path *jsonpath.Path, doc []byte) {
 	require.Equal(tb, string(want), got, "each of path %q in %q", path, doc)
 }
 
-// tooMuch finds what the oracle would take too long for: exponents, and several
-// descents.
+// tooMuch reports whether the oracle would take too long, because of exponents or of
+// several descents.
 var tooMuch = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{3}|\.\..*\.\..*\.\.`)
 
 func FuzzJSONPath(f *testing.F) {
@@ -163,7 +163,7 @@ func (g *generator) list(depth int, open, end byte) {
 	g.buf.WriteByte(end)
 }
 
-// str writes s with as many escapes as chance has it.
+// str writes s with a random number of escapes.
 func (g *generator) str(s string) {
 	g.buf.WriteByte('"')
 	for _, r := range s {
@@ -195,8 +195,8 @@ func (g *generator) space() {
 
 func (g *generator) pick(texts ...string) { g.buf.WriteString(texts[g.IntN(len(texts))]) }
 
-// path walks into doc, and now and then beside it. If definite, it uses names
-// and indices alone.
+// path makes a path into doc, which sometimes leads to no value. If definite is true, it
+// uses only names and indices.
 func (g *generator) path(doc []byte, definite bool) string {
 	path := "$"
 	for range 1 + g.IntN(3) {
@@ -221,7 +221,7 @@ func isDefinite(text string) bool {
 	return err == nil && path.Definite()
 }
 
-// step returns a member or an element, most often one that is there.
+// step returns a member or an element, which usually exists.
 func (g *generator) step(raw []byte) string {
 	var array []json.RawMessage
 	var object map[string]json.RawMessage
@@ -255,7 +255,7 @@ func (g *generator) several(raw []byte) string {
 	return steps[g.IntN(len(steps))]
 }
 
-// member writes the step to a name in one of the spellings that mean the same.
+// member writes the step to a name in one of its equivalent spellings.
 func (g *generator) member(name string) string {
 	switch {
 	case name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz@#öß") == "" && g.IntN(2) == 0:

@@ -94,8 +94,8 @@ func TestValid_depth(t *testing.T) {
 
 // The slowest of these took 10 ms when it was written, 50 ms under the race
 // detector; quadratic work would take many seconds.
-// What would take quadratic time, or a stack as deep as the text, here runs into
-// the test's own timeout.
+// Work in quadratic time, or a stack as deep as the text, would exceed the timeout of the
+// test.
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 

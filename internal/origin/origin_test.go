@@ -171,8 +171,8 @@ func TestPatterns_Allowed_sameHost(t *testing.T) {
 	}
 }
 
-// Whatever a program takes for a pattern, it never opens the gateway to a page
-// without a host, unless it says so, and never to a host that it does not name.
+// No pattern allows a page without a host, unless the pattern names it, and no pattern
+// allows a host that it does not name.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"", "*", "null", "file://", "localhost", "localhost:*", "https://*.example.com", "[::1]:3000", "[a-z]", "a:1:2", "ä.example", "https://a/b", "**", "*.*"} {
 		f.Add(text, "https://app.example.com:8443")

@@ -11,9 +11,9 @@ import (
 	"example.com/gateway/internal/policy"
 )
 
-// FuzzParse reads any document: what is not a policy that can be evaluated whole
-// is an error, an allowance takes a statement that allows, and adding one that
-// denies all leaves none.
+// FuzzParse reads any document. A document that cannot be evaluated completely is an error.
+// The decision is Allow only if a statement allows, and never if another statement that
+// denies everything is added.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, `{"Statement":{"Effect":"Deny","NotAction":["a:b","b:*"],"NotResource":"arn:?:x"}}`,
@@ -51,7 +51,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// unescaped is a document without escapes.
+// unescaped returns a document without escapes.
 func unescaped(t *testing.T, text []byte) string {
 	t.Helper()
 	var v any

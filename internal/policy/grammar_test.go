@@ -14,7 +14,7 @@ import (
 	"example.com/gateway/internal/policy"
 )
 
-// member is one of an object, whose order and repetitions are kept.
+// member is a member of an object. Order and repetitions of members are kept.
 type member struct {
 	name  string
 	value any // a string, object, []any or nil
@@ -38,8 +38,8 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return []byte("{" + strings.Join(parts, ",") + "}"), nil
 }
 
-// reference decides by the tree of a document, not by its text. It knows nothing
-// but what it lists, and denies for all else.
+// reference decides by the tree of a document, not by its text. It knows only what it
+// lists, and denies everything else.
 type reference struct{ action, resource string }
 
 func (r reference) decide(document object) (allow, known bool) {
@@ -139,8 +139,7 @@ func texts(o object, names ...string) bool {
 	return true
 }
 
-// generator makes documents that are right for the most part, with a slip here and
-// there.
+// generator makes documents that are mostly valid, with a few mistakes.
 type generator struct{ *rand.Rand }
 
 func pick[T any](g generator, all ...T) T { return all[g.IntN(len(all))] }
@@ -183,8 +182,8 @@ func (g generator) statement() any {
 	return g.slip(o, "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 }
 
-// slip adds a member that is unknown, comes twice or is null to one in fourteen objects,
-// and mixes the order.
+// slip changes the order of the members. To one in fourteen objects it adds a member that
+// is unknown, occurs twice or is null.
 func (g generator) slip(o object, names ...string) object {
 	if g.IntN(14) == 0 {
 		name := pick(g, names...)
@@ -232,8 +231,8 @@ func (g generator) resource() any {
 
 const granted = "arn:aws:execute-api:us-east-1:1:a/prod/$connect"
 
-// Whatever the reference does not know denies, and of what it knows both think the
-// same.
+// Everything that the reference does not know is denied. For everything that it knows, both
+// have the same decision.
 func TestParse_AgainstReference(t *testing.T) {
 	t.Parallel()
 	for _, seed := range []uint64{1, 2, 3, 5, 8, 13, 21, 34} {

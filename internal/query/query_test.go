@@ -70,8 +70,8 @@ func seeds(f *testing.F) {
 	}
 }
 
-// FuzzParse compares with net/url, which knows one separator, and drops what it
-// cannot read.
+// FuzzParse compares the result with net/url, which knows only one separator, and drops
+// parameters that it cannot read.
 func FuzzParse(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -97,10 +97,10 @@ func orEmpty(m map[string][]string) map[string][]string {
 	return m
 }
 
-// FuzzParse_LikeSigV4 sends a query under a signature that an AWS SDK would have
-// made: over the parameters between "&", escaped in the one canonical way. Where
-// the signature is accepted, the parameters are those that were signed. Otherwise
-// the holder of a signed URL could add some to it.
+// FuzzParse_LikeSigV4 sends a query with the signature that an AWS SDK would make: it
+// covers the parameters between "&", escaped in the canonical way. If the signature is
+// accepted, the parameters are those that were signed. Otherwise somebody who has a signed
+// URL could add parameters to it.
 func FuzzParse_LikeSigV4(f *testing.F) {
 	seeds(f)
 	now := time.Date(2026, time.November, 21, 0, 27, 36, 0, time.UTC)
@@ -133,8 +133,8 @@ func FuzzParse_LikeSigV4(f *testing.F) {
 	})
 }
 
-// withPlus undoes the one difference that cannot add a parameter: a signer's "+" is
-// a plus sign.
+// withPlus removes the one difference that cannot add a parameter: for a signer "+" is a
+// plus sign.
 func withPlus(parameters map[string][]string, raw string) map[string][]string {
 	if !strings.Contains(raw, "+") {
 		return orEmpty(parameters)
@@ -180,8 +180,8 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// A signature says the same of a ";" and of its escape, but the two are not the
-// same to the application: only the escape is accepted.
+// A signature is the same for a ";" and for its escape, but an application reads them
+// differently. Only the escape is accepted.
 func TestParse_SignedSemicolon(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, time.November, 21, 0, 27, 36, 0, time.UTC)

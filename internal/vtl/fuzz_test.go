@@ -40,7 +40,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzRun feeds a template that uses the body in many ways.
+// FuzzRun runs a template that uses the body in many ways.
 func FuzzRun(f *testing.F) {
 	f.Add(`{"a":[1,2.5,"x",null,{"b":true}],"s":"a,b"}`, "$.a", "b*", 1)
 	f.Add(`[[[]]]`, "$", "(a|b)+", -1)
@@ -62,7 +62,8 @@ $v.equals($v) #if($v == $p || $v > $i)x#end $util.escapeJavaScript($v) $util.url
 	})
 }
 
-// checkRun runs a template twice: the answers are the same and within bounds.
+// checkRun runs a template twice, and checks that the results are the same and within the
+// bounds.
 func checkRun(t *testing.T, template *vtl.Template, env *vtl.Env) {
 	t.Helper()
 

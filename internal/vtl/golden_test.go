@@ -12,11 +12,11 @@ import (
 	"example.com/gateway/internal/vtl"
 )
 
-// refused is the answer of a template that Velocity refuses, or fails in running.
+// refused is the answer for a template that Velocity refuses, or that fails when it runs.
 const refused = "!error"
 
-// different lists the cases where we knowingly print something else than
-// Velocity 1.7, with the reason.
+// different lists the cases in which our output differs from that of Velocity 1.7 on
+// purpose, with the reason.
 var different = map[string]struct{ want, reason string }{
 	"numbers/beyond 64 bits": {
 		want:   "$x99999999999999999999",
@@ -73,7 +73,7 @@ func goldenGlob() string {
 
 type section struct{ name, text string }
 
-// sections reads a file as testdata/oracle/Oracle.java writes it.
+// sections reads a file in the format of testdata/oracle/Oracle.java.
 func sections(t testing.TB, file string) []section {
 	t.Helper()
 
@@ -93,7 +93,7 @@ func sections(t testing.TB, file string) []section {
 	return list
 }
 
-// goldenRun runs a case. Its model becomes variables by $util.parseJson.
+// goldenRun runs a case. $util.parseJson makes variables from its model.
 func goldenRun(t *testing.T, text string) string {
 	t.Helper()
 

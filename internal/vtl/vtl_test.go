@@ -10,7 +10,7 @@ import (
 	"example.com/gateway/internal/vtl"
 )
 
-// example returns what the tests' requests look like.
+// example returns the request of the tests.
 func example() *vtl.Env {
 	context := map[string]string{
 		"connectionId":        "abc=",
@@ -111,7 +111,7 @@ func TestTemplate_Append_variables(t *testing.T) {
 		{"util.base64Decode of what is no text", `$util.base64Decode("/w==")`, "\uFFFD"},
 		{"util of null prints itself", `$util.urlEncode($nope) $util.nope("a") $util`, `$util.urlEncode($nope) $util.nope("a") $util`},
 		{"util of a number", `$util.urlEncode(1) $util.base64Encode(12)`, `1 MTI=`},
-		// the typical
+		// a typical template
 		{
 			"a connect template", `#set($allParams = $input.params())
 {
@@ -250,7 +250,7 @@ func TestParse_refuses(t *testing.T) {
 	}
 }
 
-// TestTemplate_Append_bounds runs templates that mean harm.
+// TestTemplate_Append_bounds runs hostile templates.
 func TestTemplate_Append_bounds(t *testing.T) {
 	t.Parallel()
 
