@@ -41,10 +41,10 @@ func TestSecrets_Tokens(t *testing.T) {
 	t.Parallel()
 	a := secretAuthorizer(t, nil, secret(1), secret(2))
 	for name, token := range map[string]string{
-		"the first secret":         hs256(secret(1), nil),
-		"the other one":            hs256(secret(2), nil),
+		"the first secret":           hs256(secret(1), nil),
+		"the other one":              hs256(secret(2), nil),
 		"a key ID, which is ignored": sign("HS256", secret(2), object{"kid": "7"}, good(nil)),
-		"no issuer":                hs256(secret(1), object{"iss": nil}),
+		"no issuer":                  hs256(secret(1), object{"iss": nil}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
