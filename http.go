@@ -15,7 +15,6 @@ import (
 	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/mapping"
-	"example.com/gateway/internal/selection"
 )
 
 // HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the
@@ -152,7 +151,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 		call.ResponseBytes = defaultResponseBytes
 	}
 	if i.Transform != nil {
-		return compileTransform(i.Transform, selection.HTTPIntegrationResponse, r, call.do)
+		return compileTransform(i.Transform, false, r, call.do)
 	}
 	return call, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"example.com/gateway/internal/selection"
 )
 
 // Integration is the backend of a route.
@@ -157,7 +155,7 @@ func (m *MockIntegration) prepare(r *Route) (Integration, error) {
 	if m.Transform == nil {
 		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
 	}
-	return compileTransform(m.Transform, selection.MockIntegrationResponse, r, mockBackend)
+	return compileTransform(m.Transform, false, r, mockBackend)
 }
 
 // preparer is an integration that is compiled with its route.
