@@ -132,7 +132,8 @@ func TestTransform_Failures(t *testing.T) {
 			}}}, "", 500, "no response template",
 		},
 		{
-			"an answer that is not base64", transform.Config{Responses: map[string]transform.Response{"$default": {ContentHandling: "CONVERT_TO_BINARY"}}},
+			"an answer that is not base64",
+			transform.Config{Responses: map[string]transform.Response{"$default": {ContentHandling: "CONVERT_TO_BINARY"}}},
 			"!", 500, "content handling",
 		},
 	} {
