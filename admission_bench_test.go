@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkAdmit measures what stands between a message and its integration.
+// BenchmarkAdmit measures all checks between a message and its integration.
 func BenchmarkAdmit(b *testing.B) {
 	const plenty = 1e9
 	full := Throttle{plenty, plenty}
-	counted := func(context.Context, time.Time) (bool, error) { return true, nil } // usageplan imports this package
+	counted := func(context.Context, time.Time) (bool, error) { return true, nil } // package usageplan cannot be used here: it imports this package
 	account := NewAccountThrottle(plenty, plenty)
 	for _, bench := range []struct {
 		name  string

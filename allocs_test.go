@@ -15,17 +15,17 @@ import (
 	"example.com/gateway"
 )
 
-// preparedReply returns the same reply every time, so that what is allocated is
-// the gateway's.
+// preparedReply returns the same reply every time, so that only the gateway
+// allocates.
 type preparedReply struct{ resp *gateway.Response }
 
 func (p preparedReply) Invoke(context.Context, *gateway.Request) (*gateway.Response, error) {
 	return p.resp, nil
 }
 
-// TestAllocations holds the path of a message, and that of a post, to what a user
-// gets in hand: for a message its body and its event. It is not parallel, and not
-// for the race detector, under which pools forget on purpose.
+// TestAllocations checks that the paths of a message and of a post allocate only what
+// the user gets: for a message, its body and its event. It is not parallel, and it
+// does not run with the race detector, which makes pools drop objects on purpose.
 func TestAllocations(t *testing.T) {
 	gw, addr := newBench(t)
 	reply := &gateway.Response{Body: []byte(benchReply)}
@@ -93,8 +93,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestAllocations_Observed counts what it costs to let an observer know of a message,
-// and of the value that selected its route: nothing, if a route has that value as its
+// TestAllocations_Observed checks what it costs to tell an observer about a message
+// and the value that selected its route: nothing, if a route has that value as its
 // key.
 func TestAllocations_Observed(t *testing.T) {
 	reply := preparedReply{&gateway.Response{Body: []byte(benchReply)}}

@@ -66,8 +66,8 @@ func TestAPIKey_OfTheHeader(t *testing.T) {
 	require.Equal(t, "served", c.Receive(), "who is in stays")
 }
 
-// A browser cannot set a header, so that the authorizer names the key. Then the
-// header counts for nothing.
+// A browser cannot set a header, so the authorizer names the key. Then the header is
+// ignored.
 func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 	t.Parallel()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
@@ -100,7 +100,7 @@ func TestAPIKey_ContextVariables(t *testing.T) {
 	require.Equal(t, "ann "+annsKey, c.Receive())
 }
 
-// Each key has its own share, over all its connections.
+// Each key has its own share, for all its connections together.
 func TestUsagePlan_Throttle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,13 +118,13 @@ func TestUsagePlan_Throttle(t *testing.T) {
 			c.Close(1000, "")
 		}
 		synctest.Wait()
-		requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`, apiKey(annsKey)) // leaving fills no bucket
+		requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`, apiKey(annsKey)) // leaving does not refill a bucket
 		time.Sleep(time.Second)                                                                    //nolint:forbidigo // virtual time
 		srv.Dial(t, apiKey(annsKey))
 	})
 }
 
-// A key that nobody uses is forgotten when its buckets are full, not before.
+// A key that nobody uses is forgotten as soon as its buckets are full.
 func TestUsagePlan_ManyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestUsagePlan_ManyKeys(t *testing.T) {
 
 func TestUsagePlan_Quota(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // begins on Saturday, 2000-01-01
+	synctest.Test(t, func(t *testing.T) { // its clock begins on Saturday, 2000-01-01
 		srv, plans := keyed(t, usageplan.Plan{Quota: usageplan.Quota{Limit: 4, Period: usageplan.Day}})
 		c := srv.Dial(t, apiKey(annsKey))
 		require.Equal(t, 3, served(t, c, "m", 9))
@@ -179,7 +179,8 @@ func TestUsagePlan_QuotaIsAskedLast(t *testing.T) {
 	})
 }
 
-// Two keys are none: the gateway would take one, and an integration the other.
+// Two headers with a key are refused: otherwise the gateway would take one of them,
+// and an integration the other.
 func TestAPIKey_TwoHeaders(t *testing.T) {
 	t.Parallel()
 	srv, _ := keyed(t, usageplan.Plan{})
@@ -192,12 +193,12 @@ func TestAPIKey_TwoHeaders(t *testing.T) {
 	require.Equal(t, 101, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test", "x-api-key: "+annsKey)).Status)
 }
 
-// store is a shared UsageStore.
+// store is a UsageStore that several gateways share.
 type store struct {
 	mu    sync.Mutex // guards the fields below
 	asked int
-	key   gateway.APIKey // ann's, without the quota
-	limit int            // of a month
+	key   gateway.APIKey // of ann, without the quota
+	limit int            // requests a month
 	find  error
 	count error
 	used  map[time.Time]int
@@ -223,7 +224,7 @@ func (s *store) countRequest(_ context.Context, now time.Time) (bool, error) {
 	return s.used[begin] <= s.limit, s.count
 }
 
-// Several nodes can share a store. Where it fails, nobody gets in.
+// Several nodes can share a store. If the store fails, nobody gets in.
 func TestUsageStore(t *testing.T) {
 	t.Parallel()
 	key := gateway.APIKey{UsagePlanID: "p"}

@@ -23,8 +23,8 @@ import (
 	"example.com/gateway/usageplan"
 )
 
-// handle sets a $connect route with an authorizer, and the two others that a
-// test may need.
+// handleAuthorized sets a $connect route with an authorizer, and the two other routes
+// that a test may need.
 func handleAuthorized(srv *gatewaytest.Server, a gateway.Authorizer) {
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(a))
 	srv.Handle("m", &gateway.MockIntegration{})
@@ -124,8 +124,8 @@ func TestAuthorizer_Timeout(t *testing.T) {
 	}
 }
 
-// The failure of an authorizer is logged, with where it panicked; a refusal is
-// none.
+// The failure of an authorizer is logged, and a panic with its stack. A refusal is
+// not a failure.
 func TestAuthorizer_Log(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -146,7 +146,7 @@ func TestAuthorizer_Log(t *testing.T) {
 	require.NotContains(t, log.String(), "hidden")
 }
 
-// Context values reach every event as text, whatever they were.
+// Context values reach every event as text, whatever type they had.
 func TestAuthorizer_Context(t *testing.T) {
 	t.Parallel()
 	type named string
@@ -174,8 +174,8 @@ func TestAuthorizer_Context(t *testing.T) {
 	require.Equal(t, want, events[0].Authorizer)
 }
 
-// The decision holds for the life of the connection: another authorizer, or
-// none, changes nothing for those who are in.
+// The decision holds for the life of the connection: it does not change for open
+// connections if the authorizer is replaced or removed.
 func TestAuthorizer_HoldsForTheConnection(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -196,7 +196,7 @@ func TestAuthorizer_HoldsForTheConnection(t *testing.T) {
 	require.Nil(t, e.Authorizer)
 }
 
-// $context.authorizer.* and $context.identity.* are there for mappings.
+// Mappings can use $context.authorizer.* and $context.identity.*.
 func TestAuthorizer_ContextVariables(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -274,8 +274,8 @@ func TestRequestAuthorizer_IdentitySources(t *testing.T) {
 	})
 }
 
-// What cannot work is found when the route is set, and says what would.
-// strict is an Integration, an Authorizer and a ManagementAuth with a field that
+// A route that cannot work is refused when it is set, with an error that says what to
+// do. strict is an Integration, an Authorizer and a ManagementAuth with a field that
 // must be set.
 type strict struct{ Name string }
 
@@ -296,8 +296,8 @@ func (s *strict) Authorize(context.Context, *gateway.Request) (*gateway.Authoriz
 
 func (s *strict) AuthorizeManagement(context.Context, *gateway.ManagementCall) error { return nil }
 
-// What has a method Validate is asked where it is registered, and accepted once its
-// fields are right.
+// The gateway calls the method Validate of a part, if it has one, when the part is
+// registered. It accepts the part once its fields are right.
 func TestRoute_ValidatesItsParts(t *testing.T) {
 	t.Parallel()
 	good := &strict{Name: "alice"}
@@ -367,8 +367,8 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 	}
 }
 
-// FuzzRequestAuthorizer checks that just the identity sources of the service's
-// form are taken, and that one that is missing never leads to the authorizer.
+// FuzzRequestAuthorizer checks that exactly the identity sources of the service's
+// form are accepted, and that the authorizer is never called if one is missing.
 func FuzzRequestAuthorizer(f *testing.F) {
 	for _, source := range []string{
 		"route.request.header.Auth", "route.request.querystring.token", "stageVariables.x", "context.connectionId", "context.identity.sourceIp",

@@ -15,7 +15,7 @@ import (
 )
 
 // BenchmarkRequestReply measures a message of 128 bytes and its reply over TCP
-// loopback, client included, with so many messages on their way at a time.
+// loopback, including the client, with several numbers of messages in flight.
 func BenchmarkRequestReply(b *testing.B) {
 	for _, inFlight := range []int{1, 16} {
 		b.Run(fmt.Sprintf("outstanding=%d", inFlight), func(b *testing.B) {
@@ -47,7 +47,8 @@ func (fixedReply) Invoke(context.Context, *gateway.Request) (*gateway.Response, 
 	return &gateway.Response{Body: []byte(benchReply)}, nil
 }
 
-// BenchmarkPostToConnection measures posts in process to one client that reads.
+// BenchmarkPostToConnection measures posts, in the same process, to one client that
+// reads.
 func BenchmarkPostToConnection(b *testing.B) {
 	gw, addr := newBench(b)
 	nc := dialBench(b, addr)
@@ -64,7 +65,7 @@ func BenchmarkPostToConnection(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		for gw.PostToConnection(b.Context(), id, data) != nil { //nolint:revive // the buffer is full: again
+		for gw.PostToConnection(b.Context(), id, data) != nil { //nolint:revive // the buffer is full: try again
 		}
 	}
 	_ = nc.Close()

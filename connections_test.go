@@ -36,10 +36,11 @@ func TestConnection_EveryEndHasItsCodeAndReason(t *testing.T) {
 		name   string
 		quotas gateway.Quotas
 		do     func(*gatewaytest.Server, *gatewaytest.Client)
-		// what the client's Close frame says; 0: the client closed, or sees none
+		// the code of the client's Close frame; 0: the client closed, or gets no
+		// Close frame
 		code   int
 		reason string
-		// what $disconnect says
+		// the code that $disconnect gets
 		eventCode   int
 		eventReason string
 		after       time.Duration
@@ -47,7 +48,7 @@ func TestConnection_EveryEndHasItsCodeAndReason(t *testing.T) {
 		{
 			name: "the client closes with code and reason",
 			do:   func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Close(1000, "probe-complete") },
-			// the client package reports the server's echo
+			// the client package reports the server's answer
 			code: 1000, reason: "probe-complete", eventCode: 1000, eventReason: "probe-complete",
 		},
 		{
@@ -341,8 +342,8 @@ func TestConnection_SlowClientThatRecovers(t *testing.T) {
 	})
 }
 
-// A client that sends and does not read is held back: its replies wait for room,
-// and none is lost.
+// A client that sends and does not read is held back: its replies wait for room, and
+// no reply is lost.
 func TestConnection_RepliesWaitForASlowClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -396,7 +397,7 @@ func TestConnection_ServerPings(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{IdleTimeout: -1}))
 			c := srv.Dial(t)
-			c.Pause()             // answers no ping
+			c.Pause()             // so it answers no ping
 			time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 			_, err := srv.GetConnection(t.Context(), c.ConnectionID())
 			require.NoError(t, err)
@@ -404,10 +405,10 @@ func TestConnection_ServerPings(t *testing.T) {
 	})
 }
 
-// A peer that takes nothing is cut when the Close frame cannot be written: after
-// WriteTimeout, but a connection that closes waits no longer than five seconds, also
-// without a WriteTimeout. One that takes it and does not answer has five seconds: see
-// the raw client in TestConnection_RawPeer.
+// A peer that takes no bytes is cut if the Close frame cannot be written. That
+// happens after WriteTimeout, and if the connection is closing, after five seconds at
+// most, also without a WriteTimeout. A peer that takes the Close frame and does not
+// answer has five seconds: see the raw client in TestConnection_RawPeer.
 func TestConnection_PeerThatTakesNothingAtTheEnd(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
@@ -475,7 +476,8 @@ func TestConnection_DisconnectRequest(t *testing.T) {
 	require.NotContains(t, []string{events[0].RequestID, events[1].RequestID}, e.RequestID)
 }
 
-// $disconnect runs by the deployment of its moment, not by that of the upgrade.
+// $disconnect uses the deployment at the time when it runs, not the one at the time
+// of the upgrade.
 func TestConnection_DisconnectUsesTheCurrentDeployment(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -500,7 +502,8 @@ func TestConnection_BinaryReachesNoRoute(t *testing.T) {
 	require.Len(t, srv.Events(), 1)
 }
 
-// A reply to a connection that has closed meanwhile is dropped, and seen.
+// A reply to a connection that has closed in the meantime is dropped, and the
+// observer sees that.
 func TestConnection_ReplyAfterTheClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -525,8 +528,9 @@ func TestConnection_ReplyAfterTheClose(t *testing.T) {
 	})
 }
 
-// Before a Close frame of its own that nothing forces, the gateway waits for
-// running integrations, five seconds at most, and serves on meanwhile.
+// Before the gateway closes a connection without being forced to, it waits for
+// running integrations, five seconds at most. Until then it still serves the
+// connection.
 func TestConnection_PoliteClose(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -534,7 +538,7 @@ func TestConnection_PoliteClose(t *testing.T) {
 		quotas gateway.Quotas
 		end    func(*gatewaytest.Server)
 	}{
-		{"shutdown", gateway.Quotas{}, func(srv *gatewaytest.Server) { go srv.Shutdown(context.Background()) }}, //nolint:errcheck // the cleanup sees it
+		{"shutdown", gateway.Quotas{}, func(srv *gatewaytest.Server) { go srv.Shutdown(context.Background()) }}, //nolint:errcheck // the cleanup checks it
 		{"idle timeout", gateway.Quotas{IdleTimeout: time.Second}, func(*gatewaytest.Server) {}},
 		{"connection duration", gateway.Quotas{ConnectionDuration: time.Second}, func(*gatewaytest.Server) {}},
 	} {
@@ -579,8 +583,8 @@ func TestConnection_PoliteClose(t *testing.T) {
 	}
 }
 
-// Every open connection costs this much, and every message. 384 and 480 bytes are sizes
-// that the allocator has.
+// An open connection and a message have these sizes. 384 and 480 bytes are size
+// classes of the allocator.
 func TestConnection_Size(t *testing.T) {
 	t.Parallel()
 	if strconv.IntSize == 64 {
@@ -589,8 +593,8 @@ func TestConnection_Size(t *testing.T) {
 	}
 }
 
-// A broadcast reaches everybody it can, in order with other posts, and reports
-// for each who it did not reach.
+// A broadcast reaches every connection that it can, in order with other posts, and
+// reports an error for each connection that it did not reach.
 func TestPostToConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -639,8 +643,9 @@ func TestPostToConnections(t *testing.T) {
 	})
 }
 
-// A polite close waits for running integrations. One that waits for its client to take a
-// reply does not double the time that this client has.
+// Before it closes a connection, the gateway waits for running integrations. If an
+// integration waits until its client takes a reply, that does not double the client's
+// time.
 func TestConnection_PeerThatDoesNotTakeItsReplyAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, quotas := range map[string]gateway.Quotas{
@@ -655,7 +660,7 @@ func TestConnection_PeerThatDoesNotTakeItsReplyAtTheEnd(t *testing.T) {
 				srv.HandleFunc("$disconnect", answerNothing)
 				c := srv.Dial(t)
 				c.Pause()
-				for range 2 { // the reader waits for room with the second reply, and takes no third message
+				for range 2 { // the reader waits for room with the second reply, and reads no third message
 					c.Send("x")
 				}
 				synctest.Wait()

@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/internal/mapping"
 )
 
-// Every field of a request that a $context variable tells of reaches that variable.
+// Every field of a request that has a $context variable reaches that variable.
 func TestContextValue(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2024, 1, 20, 12, 54, 57, 421e6, time.FixedZone("CET", 3600))
@@ -50,7 +50,7 @@ func TestContextValue(t *testing.T) {
 	}
 }
 
-// What an error leaves for logs.
+// The $context variables that an error sets for logs.
 func TestContextValue_Error(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -76,14 +76,14 @@ func TestContextValue_Error(t *testing.T) {
 	}
 }
 
-// What the observers of an event could log of its outcome.
+// The $context variables about the outcome of an event, which observers could log.
 func TestContextValue_Outcome(t *testing.T) {
 	t.Parallel()
 	const none = "-"
 	for _, tt := range []struct {
 		name                               string
 		out                                invocation
-		backend                            *Response // of a Transform; nil: there is none
+		backend                            *Response // of a Transform; nil: no backend was called
 		status, integration, text, latency string
 	}{
 		{"no response", invocation{}, nil, "200", "200", none, "7"},

@@ -22,21 +22,21 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// shown is what somebody outside saw of an error. What the way of the error does not
-// show is "" or 0.
+// shown is what somebody outside sees of an error. A part that cannot be seen is ""
+// or 0.
 type shown struct {
 	status int
 	name   string // x-amzn-ErrorType
 	text   string // message
 }
 
-// way provokes an error.
+// way is a way to cause an error.
 type way struct {
 	name string
 	do   func(t *testing.T, log gateway.Option) shown
 }
 
-// hijackable is a ResponseWriter whose socket cannot be taken over, as it turns out.
+// hijackable is a ResponseWriter whose Hijack method always fails.
 type hijackable struct{ http.ResponseWriter }
 
 // Hijack implements [http.Hijacker].
@@ -48,7 +48,7 @@ func onHijackable(gw *gateway.Gateway) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gw.Handler().ServeHTTP(hijackable{w}, r) })
 }
 
-// upgrade provokes the error of a refused upgrade.
+// upgrade causes the error of a refused upgrade.
 func upgrade(target string, header []string, route *gateway.Route, opts ...gateway.Option) way {
 	return upgrades("GET", target, header, route, func(*gateway.Gateway) {}, opts...)
 }
@@ -73,7 +73,8 @@ func upgrades(method, target string, header []string, route *gateway.Route, befo
 	}}
 }
 
-// messageOf returns the message of an error; null is what the table has for it.
+// messageOf returns the message of an error; for null it returns the text that stands
+// for it in the table.
 func messageOf(t *testing.T, body string) string {
 	t.Helper()
 	var parsed struct{ Message *string }
@@ -84,7 +85,7 @@ func messageOf(t *testing.T, body string) string {
 	return *parsed.Message
 }
 
-// frames provokes an error frame.
+// frames causes an error frame.
 func frames(route gateway.Route, connect *gateway.Route, opts ...gateway.Option) way {
 	return way{"a message", func(t *testing.T, log gateway.Option) shown {
 		t.Helper()
@@ -115,7 +116,7 @@ func frames(route gateway.Route, connect *gateway.Route, opts ...gateway.Option)
 	}}
 }
 
-// calls provokes the error of the last of n calls of @connections.
+// calls causes the error of the last of n calls of @connections.
 func calls(n int, auth error, request func(id string) *http.Request, opts ...gateway.Option) way {
 	return way{"a call of @connections", func(t *testing.T, log gateway.Option) shown {
 		t.Helper()
@@ -161,7 +162,7 @@ type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
-// keys is a UsageStore with one key, whose answers can be chosen.
+// keys is a UsageStore with one key. The test chooses its answers.
 type keys struct {
 	find, count error
 	left        int
@@ -177,9 +178,9 @@ func (k *keys) countRequest(context.Context, time.Time) (bool, error) {
 	return k.left >= 0, k.count
 }
 
-// Each row of the table of errors, with all of its columns, as those see it who meet the
-// error: the client of an upgrade, of a message, the caller of @connections, and who
-// reads the log.
+// Checks all columns of each row of the table of errors from outside: what the client
+// of an upgrade gets, the client that sends a message, the caller of @connections,
+// and what is logged.
 func TestErrorAnswers(t *testing.T) {
 	t.Parallel()
 	const warn, fail, debug = slog.LevelWarn, slog.LevelError, slog.LevelDebug
@@ -344,8 +345,7 @@ func TestErrorAnswers(t *testing.T) {
 const hiddenHijacker = "the connection cannot be taken over from the server, because http.Hijacker is hidden: " +
 	"give the ResponseWriter of each middleware around Gateway.Handler an Unwrap method, and mount the handler outside of http.TimeoutHandler, whose ResponseWriter can never be taken over"
 
-// highest returns the highest level of the lines of a log, other than those of
-// deployments.
+// highest returns the highest level of all log lines, except those about deployments.
 func highest(log string) slog.Level {
 	level := slog.LevelDebug
 	for _, l := range []slog.Level{slog.LevelWarn, slog.LevelError} {

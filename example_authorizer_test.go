@@ -9,8 +9,8 @@ import (
 	"example.com/gateway"
 )
 
-// An authorizer decides before the $connect integration is asked; what it knows
-// of the client goes with every event.
+// An authorizer decides before the $connect integration runs. What it knows about the
+// client is part of every event.
 func ExampleWithAuthorizer() {
 	gw, err := gateway.New()
 	if err != nil {
@@ -19,7 +19,7 @@ func ExampleWithAuthorizer() {
 	defer gw.Close()
 	tokens := map[string]string{"let-me-in": "ann"}
 	authorizer := &gateway.RequestAuthorizer{
-		IdentitySource: []string{"route.request.querystring.token"}, // missing: 401 without asking
+		IdentitySource: []string{"route.request.querystring.token"}, // if it is missing: 401, and the authorizer is not called
 		Authorizer: gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 			name, ok := tokens[req.Upgrade.URL.Query().Get("token")]
 			if !ok {

@@ -22,7 +22,7 @@ func ExampleGateway_PostToConnection() {
 		for c := range gw.Connections() {
 			err := gw.PostToConnection(ctx, c.ID, req.Body)
 			switch {
-			case errors.Is(err, gateway.ErrGone): // it has left meanwhile
+			case errors.Is(err, gateway.ErrGone): // it has left in the meantime
 			case errors.Is(err, gateway.ErrLimitExceeded): // it reads too slowly
 				_ = gw.DeleteConnection(ctx, c.ID)
 			case err != nil:

@@ -7,12 +7,12 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// client is the WebSocket client of the examples: any other would do.
+// client is the WebSocket client of the examples. Any other client works as well.
 type client struct{ ws *wsconn.Client }
 
-// dial connects to a server, or returns the status of its refusal.
+// dial connects to a server. If the server refuses, it returns the status.
 func dial(url string) (c *client, statusCode int) {
-	ws, resp, err := wsconn.Dial(context.Background(), url, wsconn.DialOptions{}) //nolint:bodyclose // of a refusal; held in memory
+	ws, resp, err := wsconn.Dial(context.Background(), url, wsconn.DialOptions{}) //nolint:bodyclose // only a refusal has a body, in memory
 	if err == nil {
 		return &client{ws}, http.StatusSwitchingProtocols
 	}

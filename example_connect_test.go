@@ -10,8 +10,8 @@ import (
 	"example.com/gateway"
 )
 
-// The $connect route runs before the upgrade is answered and can refuse it. It
-// sees the client's request: its header, query and cookies.
+// The $connect route runs before the upgrade is answered, and can refuse it. It sees
+// the client's request with its header, query and cookies.
 func ExampleRequest_connect() {
 	gw, err := gateway.New()
 	if err != nil {

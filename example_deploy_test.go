@@ -10,7 +10,7 @@ import (
 )
 
 // A deployment replaces all routes and the stage variables in one step. Open
-// connections stay, and meet it with their next message.
+// connections stay, and use the new deployment from their next message.
 func ExampleGateway_Deploy() {
 	gw, err := gateway.New()
 	if err != nil {
@@ -45,7 +45,8 @@ func ExampleGateway_Deploy() {
 	// hello from v2
 }
 
-// Deployment gives back what is deployed, to look at it or to deploy it with a change.
+// Deployment returns what is deployed, to look at it, or to change it and deploy it
+// again.
 func ExampleGateway_Deployment() {
 	gw, err := gateway.New(gateway.WithStage("prod", map[string]string{"version": "v1"}))
 	if err != nil {

@@ -20,7 +20,7 @@ func ExampleRequest_disconnect() {
 	left := make(chan string)
 	gw.HandleFunc(gateway.RouteKeyDisconnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 		left <- fmt.Sprintf("%d %q", req.DisconnectStatusCode, req.DisconnectReason)
-		return nil, nil // whatever it returns is ignored: the client has gone
+		return nil, nil // the result is ignored, because the client has gone
 	})
 
 	srv := httptest.NewServer(gw.Handler())

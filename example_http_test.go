@@ -10,8 +10,8 @@ import (
 	"example.com/gateway"
 )
 
-// A route is served by an HTTP service in whatever language. What it answers
-// goes back to the client.
+// A route can be served by an HTTP service in any language. Its answer is sent to the
+// client.
 func ExampleHTTPIntegration() {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -41,8 +41,8 @@ func ExampleHTTPIntegration() {
 	// order in stage prod, room "kitchen": {"action":"order","room":"kitchen"}
 }
 
-// Mapping templates make what the backend gets, and what the client is
-// answered: here without any backend.
+// Mapping templates produce what the backend gets and what the client gets, here
+// without any backend.
 func ExampleTransform() {
 	gw, err := gateway.New()
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 	"example.com/gateway"
 )
 
-// Other processes reach the connections over HTTP, with an AWS SDK or without.
+// Other processes reach the connections over HTTP, with an AWS SDK or without one.
 //
-// The handler stands before the mux: some SDKs send "//@connections" when their
-// endpoint ends in a slash, and a mux would redirect that, which no SDK follows.
+// The handler must come before the mux: some SDKs send "//@connections" if their endpoint
+// ends in a slash. A mux would redirect that, and no SDK follows the redirect.
 func ExampleGateway_ManagementHandler() {
 	gw, err := gateway.New(
 		gateway.WithStage("prod", nil),
-		gateway.WithoutManagementAuth(), // only where nobody else can call it
+		gateway.WithoutManagementAuth(), // only if nobody else can call it
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -59,8 +59,8 @@ func ExampleGateway_ManagementHandler() {
 	// hello from elsewhere
 }
 
-// A ManagementAuth of one's own: backends show a token, and may post and look up, but
-// not disconnect anybody.
+// A ManagementAuth of your own: backends send a token, and may post and look up
+// connections, but not disconnect anybody.
 func ExampleManagementAuth() {
 	token := []byte("Bearer 3f8a1c0d5e")
 	gw, err := gateway.New(gateway.WithManagementAuth(gateway.ManagementAuthFunc(

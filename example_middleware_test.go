@@ -10,8 +10,8 @@ import (
 	"example.com/gateway"
 )
 
-// Middleware wraps the integrations of all routes, $connect and $disconnect
-// among them.
+// Middleware wraps the integrations of all routes, including $connect and
+// $disconnect.
 func ExampleWithMiddleware() {
 	logged := func(next gateway.Integration) gateway.Integration {
 		return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
@@ -38,7 +38,7 @@ func ExampleWithMiddleware() {
 	c.send(`{"action":"ping"}`)
 	fmt.Println(c.receive())
 	c.send(`{"action":"fail"}`)
-	fmt.Println(c.receive()[:36]) // the IDs follow; the error's own text stays here
+	fmt.Println(c.receive()[:36]) // the IDs follow; the client does not get the error's own text
 	// Output:
 	// CONNECT $connect <nil>
 	// MESSAGE ping <nil>

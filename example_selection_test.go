@@ -9,7 +9,8 @@ import (
 	"example.com/gateway"
 )
 
-// Several variables and literals make one route key, compared exactly.
+// A selection expression can combine several variables and literals into one route
+// key. Keys are compared exactly.
 func ExampleWithRouteSelectionExpression() {
 	gw, err := gateway.New(
 		gateway.WithRouteSelectionExpression("${request.body.service}/${request.body.call.name}"),

@@ -10,8 +10,8 @@ import (
 	"example.com/gateway"
 )
 
-// Shutdown closes the connections in order. An http.Server's own Shutdown does
-// not know of them: call both, this one first.
+// Shutdown closes the connections in order. The Shutdown of http.Server does not know
+// these connections. Call both, this one first.
 func ExampleGateway_Shutdown() {
 	gw, err := gateway.New()
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"example.com/gateway"
 )
 
-// A route above its throttle answers with an error frame; the connection stays.
+// If a route exceeds its throttle, the client gets an error frame. The connection
+// stays open.
 func ExampleWithThrottle() {
-	gw, err := gateway.New(gateway.WithDefaultThrottle(1000, 2000)) // of all other routes together
+	gw, err := gateway.New(gateway.WithDefaultThrottle(1000, 2000)) // for all other routes together
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer gw.Close()
 	gw.HandleFunc("search", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		return &gateway.Response{Body: []byte(`{"message": "found"}`)}, nil
-	}, gateway.WithRouteResponse(), gateway.WithThrottle(0.1, 2)) // two at once, then one in ten seconds
+	}, gateway.WithRouteResponse(), gateway.WithThrottle(0.1, 2)) // two at once, then one every ten seconds
 
 	srv := httptest.NewServer(gw.Handler())
 	defer srv.Close()

@@ -5,10 +5,11 @@ import (
 	"unsafe"
 )
 
-// ConnectionBytes is the size of the gateway's struct for one connection.
+// ConnectionBytes is the size of the struct that the gateway keeps for one
+// connection.
 const ConnectionBytes = unsafe.Sizeof(connection{})
 
-// CallBytes is the size of what the gateway allocates for one message.
+// CallBytes is the size of the struct that the gateway allocates for one message.
 const CallBytes = unsafe.Sizeof(call{})
 
 // KeysHeld returns how many API keys g has throttles for.
@@ -28,7 +29,7 @@ type ErrorAnswer struct {
 	Level            slog.Level
 }
 
-// ErrorAnswers returns the table, by the text of the error.
+// ErrorAnswers returns the table, with the text of the error as key.
 func ErrorAnswers() map[string]ErrorAnswer {
 	rows := map[string]ErrorAnswer{}
 	for _, row := range answers {

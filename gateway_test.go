@@ -23,7 +23,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// unwrapping is a ResponseWriter as middleware makes them.
+// unwrapping is a ResponseWriter like those that middleware makes.
 type unwrapping struct{ http.ResponseWriter }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
@@ -132,7 +132,7 @@ func TestUpgrade_OverHTTP2(t *testing.T) {
 	}
 }
 
-// hang is an integration that obeys nobody for an hour.
+// hang is an integration that ignores its context for an hour.
 func hang(context.Context, *gateway.Request) (*gateway.Response, error) {
 	time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble
 	return nil, nil
@@ -225,8 +225,8 @@ func TestShutdown_LetsRunningIntegrationsAnswer(t *testing.T) {
 	})
 }
 
-// A $connect that is under way when the shutdown begins is not lost: its
-// connection opens, is closed with 1001, and has its $disconnect.
+// A $connect that is running when the shutdown begins is not lost: its connection
+// opens, is closed with 1001, and gets its $disconnect.
 func TestShutdown_DuringConnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestClose_EndsAtOnce(t *testing.T) {
 		srv := gatewaytest.New(t)
 		srv.HandleFunc("$disconnect", answerNothing)
 		c := srv.Dial(t)
-		c.Pause() // not even a client that reads nothing holds it up
+		c.Pause() // even a client that reads nothing does not delay it
 		start := time.Now()
 		require.NoError(t, srv.Close())
 		require.Zero(t, time.Since(start))
@@ -348,8 +348,8 @@ func TestShutdown_OfAGatewayThatNeverRan(t *testing.T) {
 	require.NoError(t, gw.Close())
 }
 
-// Connects, messages, posts and deletes while the gateway shuts down: whatever
-// opened is closed, once.
+// Clients connect, send, get posts and are deleted while the gateway shuts down:
+// every connection that opened is closed, once.
 func TestShutdown_UnderLoad(t *testing.T) {
 	t.Parallel()
 	var opened, closed atomic.Int32
@@ -393,13 +393,13 @@ func TestShutdown_UnderLoad(t *testing.T) {
 	require.Equal(t, opened.Load(), n)
 }
 
-// quiet is a testing.TB for goroutines that are not the test's: what fails ends
-// in Error, not in the end of the goroutine.
+// quiet is a testing.TB for goroutines other than the test's: a failure calls Error,
+// and does not end the goroutine.
 type quiet struct{ *testing.T }
 
 func (q quiet) Fatalf(format string, args ...any) { q.Errorf(format, args...) }
 
-// blockingHandler is a log that blocks at one line.
+// blockingHandler is a log handler that blocks at one line.
 type blockingHandler struct {
 	slog.Handler
 	line    string
@@ -417,7 +417,7 @@ func (h blockingHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A log that blocks holds up neither Shutdown, beyond its context, nor upgrades.
+// A log that blocks delays neither Shutdown, beyond its context, nor upgrades.
 func TestShutdown_logBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// A header that frames the request, or belongs to the connection, is not a
-// mapping's, in whatever case it is written.
+// A mapping cannot set a header that frames the request or belongs to the connection,
+// in whatever case it is written.
 func TestHTTPIntegration_ReservedHeaders(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
@@ -38,7 +38,7 @@ func TestHTTPIntegration_ReservedHeaders(t *testing.T) {
 	}
 }
 
-// wireEndpoint is an HTTP backend that sees each header line as it came.
+// wireEndpoint is an HTTP backend that sees each header line as it arrived.
 func wireEndpoint(t *testing.T) (url string, lines <-chan []string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +78,7 @@ func named(lines []string, name string) (values []string) {
 	return values
 }
 
-// On the wire a mapped header is there once, also one that net/http would add.
+// On the wire a mapped header appears once, also if net/http would add it.
 func TestHTTPIntegration_MappedHeadersOnTheWire(t *testing.T) {
 	t.Parallel()
 	address, requests := wireEndpoint(t)
@@ -99,8 +99,9 @@ func TestHTTPIntegration_MappedHeadersOnTheWire(t *testing.T) {
 	require.Empty(t, named(lines, "Transfer-Encoding"))
 }
 
-// Headers that are for the connection to the gateway, or about the answer to the
-// upgrade, go no further. What the front end adds cannot be named away.
+// Headers for the connection to the gateway, or about the answer to the upgrade, are
+// not passed on. A client cannot remove the headers that the front end adds by naming
+// them.
 func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)
@@ -126,8 +127,8 @@ func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	require.NotEmpty(t, header.Get("X-Amzn-Trace-Id"))
 }
 
-// Through a proxy a Host header chooses the server: a mapped one, which may be a
-// client's, goes through none.
+// Through a proxy a Host header chooses the server. So a request with a mapped Host,
+// which may be the client's, does not go through a proxy.
 func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
 	t.Parallel()
 	proxy := testutil.NewBackend(t, says("from the proxy"))
@@ -159,8 +160,8 @@ func TestHTTPIntegration_MappedHostAndProxy(t *testing.T) {
 	require.Equal(t, "other.example", backend.Last(t).Host)
 }
 
-// Many backends take "_" in a header's name for "-": a client does not set by such a
-// name what the gateway or a mapping sets, and frames no request.
+// Many backends read "_" in the name of a header as "-". With such a name, a client
+// cannot set what the gateway or a mapping sets, and cannot frame the request.
 func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)
@@ -184,8 +185,8 @@ func TestHTTPIntegration_UnderscoresInHeaders(t *testing.T) {
 	require.Equal(t, []string{"1"}, e.Last(t).Header["X_kept"])
 }
 
-// A mapped Host is the last value, and a host: net/http would leave out another one,
-// and the endpoint take the request for its default site.
+// For a mapped Host the last value counts, and it must be a valid host: otherwise
+// net/http would leave it out, and the endpoint would serve its default site.
 func TestHTTPIntegration_MappedHost(t *testing.T) {
 	t.Parallel()
 	const failed = ""
@@ -213,8 +214,8 @@ func TestHTTPIntegration_MappedHost(t *testing.T) {
 	require.Equal(t, "b.example", e.Last(t).Host)
 }
 
-// HTTP/2 has no blanks at the ends of a value (RFC 9113, section 8.2.1), which
-// HTTP/1.1 leaves out.
+// HTTP/2 does not allow blanks at the ends of a value (RFC 9113, section 8.2.1);
+// HTTP/1.1 removes them.
 func TestHTTPIntegration_HTTP2(t *testing.T) {
 	t.Parallel()
 	var seen *http.Request
@@ -235,8 +236,8 @@ func TestHTTPIntegration_HTTP2(t *testing.T) {
 	require.NotContains(t, seen.Header, "Keep-Alive")
 }
 
-// A client's value in the URI of an HTTP integration stays where the URI has it. One
-// that cannot stay there fails the integration, and nothing is sent.
+// A client's value in the URI of an HTTP integration stays in the place that the URI
+// gives it. If a value cannot stay there, the integration fails, and nothing is sent.
 func TestHTTPIntegration_ClientValueInURI(t *testing.T) {
 	t.Parallel()
 	const failed = "" // no path: the endpoint is not called
@@ -298,8 +299,8 @@ func TestHTTPIntegration_ClientValueInURI(t *testing.T) {
 	})
 }
 
-// What the URI says, no client changes: neither the parameters of its query, however
-// they are separated and escaped, nor its credentials.
+// A client cannot change what the URI itself says: neither the parameters of its
+// query, however they are separated and escaped, nor its credentials.
 func TestHTTPIntegration_URISaysItself(t *testing.T) {
 	t.Parallel()
 	t.Run("parameters", func(t *testing.T) {

@@ -105,7 +105,7 @@ func TestHTTPIntegration_ConnectAnswer(t *testing.T) {
 func TestHTTPIntegration_MessageAndDisconnect(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusTeapot) // does not matter on a message
+		w.WriteHeader(http.StatusTeapot) // has no effect on a message
 		_, _ = io.WriteString(w, "answer of "+r.Method)
 	})
 	srv := gatewaytest.New(t)
@@ -190,7 +190,7 @@ func TestHTTPIntegration_Mappings(t *testing.T) {
 	require.NotContains(t, r.URL.Query(), "room")
 }
 
-// A null is as if it were missing, as it is where a template or a route is selected.
+// A null counts as missing, as it does when a template or a route is selected.
 func TestHTTPIntegration_MappedNull(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, says("ok"))
@@ -206,7 +206,7 @@ func TestHTTPIntegration_MappedNull(t *testing.T) {
 
 func TestHTTPIntegration_Failures(t *testing.T) {
 	t.Parallel()
-	const nobody = "127.0.0.1:1" // not one that was just closed: another test may listen there next
+	const nobody = "127.0.0.1:1" // not a port that was just closed: another test may listen there next
 	slow := testutil.NewBackend(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for _, tc := range []struct {
 		name   string
@@ -352,8 +352,8 @@ func BenchmarkHTTPIntegration(b *testing.B) {
 	}
 }
 
-// rawEndpoint is an HTTP backend that answers each request with text, and then keeps
-// the connection open until the end of the test.
+// rawEndpoint is an HTTP backend that answers each request with text, and keeps the
+// connection open until the end of the test.
 func rawEndpoint(t *testing.T, text string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -383,8 +383,9 @@ func rawEndpoint(t *testing.T, text string) (url string) {
 	return "http://" + l.Addr().String()
 }
 
-// An endpoint's status that ends no request is a failure: it accepts nobody, and an
-// endpoint that keeps the socket keeps neither the client nor the gateway.
+// A status of the endpoint that does not end the request is a failure. It accepts
+// nobody, and if the endpoint keeps its socket open, that delays neither the client
+// nor the gateway.
 func TestHTTPIntegration_StatusThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{
@@ -412,7 +413,7 @@ func TestHTTPIntegration_StatusThatIsNone(t *testing.T) {
 	}
 }
 
-// What the endpoint says about its own connection does not reach a client.
+// The headers about the endpoint's own connection do not reach a client.
 func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -427,8 +428,8 @@ func TestHTTPIntegration_RefusalWithoutHopHeaders(t *testing.T) {
 	require.Empty(t, r.Get("Connection"))
 }
 
-// Headers without end are as bad as a body without end, and a line of them that is no
-// header stands in the error, and so in the log.
+// Headers without end are as bad as a body without end. If a header line is invalid,
+// it is in the error, and so in the log.
 func TestHTTPIntegration_HeadersWithoutEnd(t *testing.T) {
 	t.Parallel()
 	for name, lines := range map[string]string{
@@ -447,8 +448,8 @@ func TestHTTPIntegration_HeadersWithoutEnd(t *testing.T) {
 	}
 }
 
-// countingEndpoint answers "ok" and counts the connections to it. Each that ends is
-// sent to ended.
+// countingEndpoint answers "ok" and counts the connections to it. It sends to ended
+// for each connection that ends.
 func countingEndpoint(t *testing.T) (url string, opened *atomic.Int32, ended <-chan struct{}) {
 	t.Helper()
 	opened = new(atomic.Int32)
@@ -468,8 +469,8 @@ func countingEndpoint(t *testing.T) (url string, opened *atomic.Int32, ended <-c
 	return e.URL, opened, ends
 }
 
-// However an integration is called, its gateway has one set of connections to the
-// endpoint, and closes them when it ends.
+// However an integration is called, each gateway has one set of connections to the
+// endpoint, and closes them when the gateway ends.
 func TestHTTPIntegration_OneTransport(t *testing.T) {
 	t.Parallel()
 	const messages = 50
@@ -531,7 +532,7 @@ func TestHTTPIntegration_OneTransportOverDeployments(t *testing.T) {
 	require.Equal(t, int32(1), opened.Load())
 }
 
-// A call with a context of no gateway's keeps its connections, too.
+// A call with a context that comes from no gateway also keeps its connections.
 func TestHTTPIntegration_OneTransportWithoutGateway(t *testing.T) {
 	t.Parallel()
 	url, opened, _ := countingEndpoint(t)
@@ -544,8 +545,8 @@ func TestHTTPIntegration_OneTransportWithoutGateway(t *testing.T) {
 	require.Equal(t, int32(1), opened.Load())
 }
 
-// A bubble ends only when nothing runs in it any more: no connection to an endpoint
-// is left, in whichever way the integration was called.
+// A synctest bubble ends only when nothing runs in it any more. So no connection to
+// an endpoint may remain, in whatever way the integration was called.
 func TestHTTPIntegration_InABubble(t *testing.T) {
 	t.Parallel()
 	url, _, _ := countingEndpoint(t)
@@ -567,10 +568,9 @@ func TestHTTPIntegration_InABubble(t *testing.T) {
 	}
 }
 
-// FuzzHTTPIntegration checks that an HTTP integration calls the endpoint of its
-// URI, whatever a client sends: the host, the path but for the client's own
-// segment, the method, and the names of headers and parameters are not the
-// client's to choose.
+// FuzzHTTPIntegration checks that an HTTP integration calls the endpoint of its URI,
+// whatever a client sends. The client cannot choose the host, the path except its own
+// segment, the method, or the names of headers and parameters.
 func FuzzHTTPIntegration(f *testing.F) {
 	for _, value := range []string{
 		"http://evil.example", "//evil.example", "@evil.example", `\\evil\x`, "..", ".", "../..", "%2e%2e/", "..;/", "${stageVariables.host}", "{x}", "?q=2#", "x&own=2",
@@ -584,7 +584,7 @@ func FuzzHTTPIntegration(f *testing.F) {
 		"integration.request.path.x": "route.request.body.x", "integration.request.querystring.q": "route.request.body.x", "integration.request.header.X-Mapped": "route.request.body.x",
 		"integration.request.querystring.absent": "stageVariables.none", "integration.request.header.X-Absent": "stageVariables.none",
 	}}
-	var controls []string // each, and what it becomes in a header
+	var controls []string // each control character, and what it becomes in a header
 	for c := range byte(' ') {
 		if c != '\t' {
 			controls = append(controls, string(rune(c)), " ")
@@ -609,7 +609,7 @@ func FuzzHTTPIntegration(f *testing.F) {
 		dots, _, _ := strings.Cut(value, ";")
 		dots = strings.TrimSpace(dots)
 		leaves := value == "" || dots == "." || dots == ".." || strings.ContainsAny(value, "/\\\x00\r\n")
-		if err != nil { // it would leave its segment, or a header cannot hold it: nothing is sent
+		if err != nil { // nothing is sent, because it would leave its segment, or a header cannot hold it
 			require.True(t, leaves || strings.ContainsFunc(header, unicode.IsControl), "%q %q: %v", value, header, err)
 			require.Equal(t, before, e.Count())
 			return

@@ -30,7 +30,8 @@ func TestMockIntegration(t *testing.T) {
 	require.Equal(t, "teapot", refused.Body)
 }
 
-// The statuses that an integration may name itself reach a refused upgrade.
+// A refused upgrade has the status that the integration itself chose, if an
+// integration may choose it.
 func TestIntegration_NamesItsOwnFailure(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]int{500: 500, 504: 504, 404: 404, 0: 502, 200: 502, 600: 502} {
@@ -58,7 +59,8 @@ func TestUpgrade_LogsASubprotocolThatWasNotOffered(t *testing.T) {
 	require.Contains(t, log.String(), `level=WARN msg="$connect returned a subprotocol that the client did not offer" connection_id="`+id+`"`)
 }
 
-// dialWithProtocol dials by bytes: the client package refuses what was not offered.
+// dialWithProtocol dials with raw bytes, because the client package refuses a
+// subprotocol that it did not offer.
 func dialWithProtocol(t *testing.T, srv *gatewaytest.Server, offered string) *gatewaytest.Server {
 	t.Helper()
 	answer := wiretest.Dial(t, srv.HTTPClient()).MustOpen("Sec-WebSocket-Protocol: " + offered)
@@ -66,7 +68,7 @@ func dialWithProtocol(t *testing.T, srv *gatewaytest.Server, offered string) *ga
 	return srv
 }
 
-// The context of an event ends when its integration has returned. The values stay.
+// The context of an event ends when its integration has returned. Its values stay.
 func TestIntegration_ContextAfterInvoke(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)

@@ -35,14 +35,14 @@ func ask(h http.Handler, method, target string, header ...string) *httptest.Resp
 	return w
 }
 
-// handshake are the headers of an upgrade.
+// handshake returns the headers of an upgrade.
 func handshake(more ...string) []string {
 	return append([]string{
 		"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", wiretest.SampleKey,
 	}, more...)
 }
 
-// Not parallel: the default logger is the whole process's.
+// Not parallel: it sets the default logger of the whole process.
 func TestLog_Default(t *testing.T) {
 	before := slog.Default()
 	t.Cleanup(func() { slog.SetDefault(before) })
@@ -98,7 +98,7 @@ func TestLog_RefusedOrigin(t *testing.T) {
 	}
 }
 
-// A body that no route response sends is told of once for each route of a deployment.
+// A body that no route response sends is logged once for each route of a deployment.
 func TestLog_BodyDropped(t *testing.T) {
 	t.Parallel()
 	option, log := newLogged()
@@ -133,8 +133,8 @@ func TestLog_BodyDropped(t *testing.T) {
 	require.NotContains(t, log.String(), "served", "no body is logged")
 }
 
-// A call that is none of @connections is told what one looks like, in the log: the
-// service's answer says nothing of that.
+// If a call is not a valid call of @connections, the log says what a valid call looks
+// like. The service's answer does not say that.
 func TestLog_ManagementCall(t *testing.T) {
 	t.Parallel()
 	const id = "/@connections/gbgHN0-zjQAYKEjhgA%3D%3D"
@@ -165,7 +165,7 @@ func TestLog_ManagementCall(t *testing.T) {
 	}
 }
 
-// A handler that hides http.Hijacker makes every upgrade fail: the log says what to do.
+// If middleware hides http.Hijacker, every upgrade fails. The log says what to do.
 func TestLog_HiddenHijacker(t *testing.T) {
 	t.Parallel()
 	for name, around := range map[string]func(http.Handler) http.Handler{

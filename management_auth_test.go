@@ -23,7 +23,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// field returns the only value of a field that is spelt exactly so.
+// field returns the only value of the field whose name is spelled exactly so.
 func field(w *httptest.ResponseRecorder, name string) string {
 	if values := w.Header()[name]; len(values) == 1 {
 		return values[0]
@@ -31,7 +31,7 @@ func field(w *httptest.ResponseRecorder, name string) string {
 	return ""
 }
 
-// unreadable fails the test when somebody reads it.
+// unreadable fails the test if somebody reads it.
 type unreadable struct{ tb testing.TB }
 
 func (u unreadable) Read([]byte) (int, error) {
@@ -107,11 +107,11 @@ func TestManagement_Auth(t *testing.T) {
 
 	verdict = nil
 	require.Equal(t, 204, ask("DELETE", target, "").Code, "a refused DELETE has closed nothing")
-	c.ReceiveClose() // and "never sent" has not come
+	c.ReceiveClose() // so "never sent" has not arrived
 }
 
-// A ManagementAuth learns what is asked for, of which API, stage and connection,
-// whatever path the caller has chosen.
+// A ManagementAuth is told the action, the API, the stage and the connection of a
+// call, whatever path the caller has chosen.
 func TestManagement_Call(t *testing.T) {
 	t.Parallel()
 	var calls []gateway.ManagementCall
@@ -119,7 +119,7 @@ func TestManagement_Call(t *testing.T) {
 		gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(ctx context.Context, call *gateway.ManagementCall) error {
 			require.Equal(t, "value", ctx.Value(requestKey{}))
 			calls = append(calls, *call)
-			*call = gateway.ManagementCall{Action: gateway.ActionDeleteConnection} // which changes nothing
+			*call = gateway.ManagementCall{Action: gateway.ActionDeleteConnection} // this must not change the call
 			return nil
 		})))
 	c := srv.Dial(t)
@@ -200,8 +200,8 @@ func TestManagement_BodyThatBreaksOff(t *testing.T) {
 	require.Equal(t, "whole", c.Receive(), "half a message is none")
 }
 
-// A body that breaks a rule of HTTP is its sender's mistake, which a client
-// library shall not send again.
+// If a body breaks a rule of HTTP, that is the sender's mistake, and a client library
+// must not send it again.
 func TestManagement_BodyThatIsMalformed(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -227,7 +227,7 @@ func TestManagement_BodyThatIsMalformed(t *testing.T) {
 	}
 }
 
-// A body that took longer than the server gives it may be sent again.
+// If a body took longer than the server allows, the sender may send it again.
 func TestManagement_BodyThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -240,8 +240,8 @@ func TestManagement_BodyThatTakesTooLong(t *testing.T) {
 	require.Equal(t, "InternalServerErrorException", field(w, "x-amzn-ErrorType"))
 }
 
-// A request made by [http.NewRequest], as tests and adapters have it, has no body
-// at all, where net/http's server has an empty one.
+// A request that was made by [http.NewRequest], as in tests and adapters, has no body
+// at all; net/http's server would give it an empty one.
 func TestManagement_NoBodyAtAll(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -262,8 +262,8 @@ type publicError struct{ error }
 func (e publicError) Unwrap() error                     { return e.error }
 func (publicError) PublicError() (code, message string) { return "SomeException", "You may not." }
 
-// Whatever a PublicError of a ManagementAuth wraps, the call is refused in its
-// words: above all it is no success, and not gone.
+// Whatever a PublicError of a ManagementAuth wraps, the call is refused with its
+// words. In particular it does not succeed, and is not answered with 410.
 func TestManagement_AuthErrorsThatWrap(t *testing.T) {
 	t.Parallel()
 	for name, cause := range map[string]error{
@@ -356,7 +356,7 @@ func TestConnectionsAPI_InProcess(t *testing.T) {
 	})
 }
 
-// A connection tells who the client is, to whatever asks for it.
+// Everything that can ask for a connection learns who its client is.
 func TestConnection_Principal(t *testing.T) {
 	t.Parallel()
 	said := make(chan gateway.Connection, 2)
@@ -436,7 +436,7 @@ func TestConnectionsAPI_Connections(t *testing.T) {
 	}
 	require.Equal(t, 7, seen)
 	deleted := 0
-	for c := range srv.Connections() { // each may call anything
+	for c := range srv.Connections() { // the loop's body may call any method
 		require.NoError(t, srv.PostToConnection(t.Context(), c.ID, []byte("bye")))
 		require.NoError(t, srv.DeleteConnection(t.Context(), c.ID))
 		deleted++

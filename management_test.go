@@ -28,7 +28,7 @@ func managementText(method, connectionID, body string, lines ...string) string {
 	return wiretest.Request(method+" /prod/@connections/"+url.QueryEscape(connectionID)+" HTTP/1.1", lines...) + body
 }
 
-// call makes a management call on a connection of its own.
+// call makes a management call on a new HTTP connection.
 func call(tb testing.TB, srv *gatewaytest.Server, method, connectionID, body string) wiretest.Answer {
 	tb.Helper()
 	return wiretest.Dial(tb, srv.HTTPClient()).MustAsk(managementText(method, connectionID, body))
@@ -42,7 +42,7 @@ const (
 	requestPattern = `^[A-Za-z0-9_-]{15}=$`
 )
 
-// requireManagement checks what all answers but the bare 413 have in common.
+// requireManagement checks what all answers except the bare 413 have in common.
 func requireManagement(t *testing.T, r wiretest.Answer, status int, name, body string) {
 	t.Helper()
 	require.Equal(t, status, r.Status, "%v", r)
@@ -157,7 +157,7 @@ func TestManagement_GoneOnceItHasClosed(t *testing.T) {
 	}
 }
 
-// invented returns id with the character at n changed into another of the
+// invented returns id with its character at n replaced by another one of the
 // alphabet.
 func invented(id string, n int) string {
 	b := []byte(id)
@@ -196,7 +196,7 @@ func TestManagement_Paths(t *testing.T) {
 	srv := gatewaytest.New(t)
 	id := srv.Dial(t).ConnectionID()
 	raw := strings.TrimSuffix(id, "==")
-	server := httptest.NewServer(srv.ManagementHandler()) // itself, without a mux before it
+	server := httptest.NewServer(srv.ManagementHandler()) // the handler itself, without a mux in front of it
 	t.Cleanup(server.Close)
 	const missing = "MissingAuthenticationTokenException"
 	for _, tc := range []struct {
@@ -236,7 +236,7 @@ func TestManagement_Paths(t *testing.T) {
 				req, err := http.NewRequest(method, server.URL, nil)
 				require.NoError(t, err)
 				path, query, _ := strings.Cut(tc.path, "?")
-				req.URL.Opaque, req.URL.RawQuery = "//"+req.URL.Host+path, query // sent as it is
+				req.URL.Opaque, req.URL.RawQuery = "//"+req.URL.Host+path, query // so that it is sent unchanged
 				resp, err := server.Client().Transport.RoundTrip(req)
 				require.NoError(t, err)
 				body, err := io.ReadAll(resp.Body)
@@ -271,7 +271,7 @@ func TestManagement_Identity(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t)
-		w := wiretest.Dial(t, srv.HTTPClient()) // sends no User-Agent
+		w := wiretest.Dial(t, srv.HTTPClient()) // this client sends no User-Agent
 		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test", "X-Forwarded-For: 198.51.100.1")).Status)
 		id := connectionIDs(srv.Gateway)[0]
 		r := call(t, srv, "GET", id, "")
@@ -416,7 +416,7 @@ func TestManagement_Requests(t *testing.T) {
 			srv := gatewaytest.New(t)
 			c := srv.Dial(t)
 			w := wiretest.Dial(t, srv.HTTPClient())
-			for range 2 { // on a connection that stays open
+			for range 2 { // on one connection, which stays open
 				r := w.MustAsk(wiretest.Request("POST /prod/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body)
 				requireManagement(t, r, 200, "", "")
 				require.Equal(t, "hello", c.Receive())
@@ -519,10 +519,10 @@ func TestManagement_RefusedPostIsNoActivity(t *testing.T) {
 	})
 }
 
-// FuzzManagement calls the management handler with any target, in which ID is the
-// ID of an open connection, and any body. Only the last two segments of the path
-// say what is meant, nothing happens without permission, and every answer is one
-// of the service's.
+// FuzzManagement calls the management handler with any body and any target, in which
+// ID stands for the ID of an open connection. Only the last two segments of the path
+// count, nothing happens without permission, and every answer is one of the
+// service's.
 func FuzzManagement(f *testing.F) {
 	for _, target := range []string{
 		"/prod/@connections/ID", "/prod/%40connections/ID?a=b", "//@connections/ID", "/@connections/x/@connections/ID", "/@connections/ID/", "/@connections/ID/x", "/@connections/x/ID", "/@connections/", "/@connections%2FID",
@@ -594,8 +594,8 @@ func FuzzManagement(f *testing.F) {
 	})
 }
 
-// meantConnection is the connection that a path is about: the segment behind a
-// last but one that is @connections.
+// meantConnection returns the connection that a path names: the last segment, if the
+// one before it is @connections.
 func meantConnection(path string) (id string, ok bool) {
 	segments := strings.Split(path, "/")
 	if len(segments) < 3 {

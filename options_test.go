@@ -26,7 +26,7 @@ func TestOptions_Invalid(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		option gateway.Option
-		says   []string // what is wrong and what would be right
+		says   []string // parts of the error: what is wrong, and what would be right
 	}{
 		{"an option that is nil", nil, []string{"New: Option 1 is nil"}},
 		{"a selection expression with a mistake", gateway.WithRouteSelectionExpression("$request.header.x"), []string{"$request."}},
@@ -80,8 +80,8 @@ func TestOptions_Invalid(t *testing.T) {
 	}
 }
 
-// requireInvalid checks an error that tells a mistake: its prefix, which it has once,
-// and what else it says.
+// requireInvalid checks an error that reports a mistake: its prefix, which it has
+// only once, and its other parts.
 func requireInvalid(t *testing.T, err error, says ...string) {
 	t.Helper()
 	require.ErrorIs(t, err, gateway.ErrInvalidOption)
@@ -117,7 +117,7 @@ func TestOptions_Valid(t *testing.T) {
 	}
 }
 
-// plain is gatewaytest's quotas undone: those of New.
+// plain undoes the quotas of gatewaytest: it sets those of New.
 func plain() gateway.Option { return gateway.WithQuotas(gateway.Quotas{}) }
 
 func TestOptions_Defaults(t *testing.T) {
@@ -206,7 +206,7 @@ func TestOptions_Defaults(t *testing.T) {
 	bubble("no pings", func(t *testing.T, srv *gatewaytest.Server) {
 		w := wiretest.Dial(t, srv.HTTPClient())
 		w.MustOpen()
-		w.ExpectClose(1001, "Going away") // the first frame is that of the idle timeout
+		w.ExpectClose(1001, "Going away") // the first frame is the Close frame of the idle timeout
 		require.Equal(t, 10*time.Minute, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)))
 		require.NoError(t, w.Close())
 	})
@@ -394,7 +394,7 @@ func TestOptions_TheLastOneWins(t *testing.T) {
 	)
 	srv.HandleFunc("x", answerNothing)
 	c := srv.Dial(t, gatewaytest.Header("Origin", "https://one.example"))
-	srv.Dial(t, gatewaytest.Header("Origin", "https://two.example")) // patterns add up
+	srv.Dial(t, gatewaytest.Header("Origin", "https://two.example")) // patterns of several options are combined
 	c.Send(`{"one":"y","two":"x"}`)
 	e := srv.WaitEvent(func(e gatewaytest.Event) bool { return e.RouteKey == "x" })
 	require.Equal(t, "two", e.Stage)

@@ -14,8 +14,8 @@ import (
 	"example.com/gateway/usageplan"
 )
 
-// deployed is a gateway of which everything that a deployment has is set, some of it
-// by options and by Handle.
+// deployed is a gateway on which every part of a deployment is set, some parts by
+// options and by Handle.
 func deployed(t *testing.T) *gatewaytest.Server {
 	t.Helper()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
@@ -47,14 +47,14 @@ func deployed(t *testing.T) *gatewaytest.Server {
 	return srv
 }
 
-// keyNamer is an Authorizer that names everybody's API key.
+// keyNamer is an Authorizer that returns the same API key for everybody.
 type keyNamer struct{ key string }
 
 func (k *keyNamer) Authorize(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 	return &gateway.Authorization{PrincipalID: "ann", UsageIdentifierKey: k.key}, nil
 }
 
-// needs is a Model of messages that have a word.
+// needs is a Model of messages that contain a word.
 type needs struct{ word string }
 
 func (n *needs) Validate(body []byte) error {
@@ -64,7 +64,7 @@ func (n *needs) Validate(body []byte) error {
 	return nil
 }
 
-// What Deployment returns is all that Deploy needs to do the same again.
+// Deployment returns everything that Deploy needs to do the same again.
 func TestGateway_DeploymentRoundTrip(t *testing.T) {
 	t.Parallel()
 	srv := deployed(t)
@@ -103,7 +103,7 @@ func TestGateway_DeploymentRoundTrip(t *testing.T) {
 	}
 }
 
-// The copy is the caller's: whatever it does to it reaches no event.
+// The copy belongs to the caller: no change of it reaches an event.
 func TestGateway_DeploymentIsACopy(t *testing.T) {
 	t.Parallel()
 	srv := deployed(t)
@@ -119,11 +119,12 @@ func TestGateway_DeploymentIsACopy(t *testing.T) {
 
 	models := map[string]gateway.Model{"$default": &needs{"apple"}}
 	srv.Handle("models", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, models))
-	clear(models) // nor does what Handle was given
+	clear(models) // changes to what Handle was given do not, either
 	require.Len(t, srv.Deployment().Routes[3].RequestModels, 1)
 }
 
-// A gateway that has no variables, or whose deployment has taken them away, keeps none.
+// If a gateway has no variables, or its deployment has removed them, Deployment
+// returns none.
 func TestGateway_DeploymentWithoutVariables(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"a": "1"}))
@@ -138,7 +139,7 @@ func TestGateway_DeploymentWithoutVariables(t *testing.T) {
 	require.Empty(t, srv.Deployment().StageVariables)
 }
 
-// A redeploy may take the API key from elsewhere.
+// A new deployment may change where the API key comes from.
 func TestGateway_DeployAPIKeySelection(t *testing.T) {
 	t.Parallel()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey, "bob": bobsKey}})

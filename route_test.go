@@ -28,7 +28,8 @@ func answer(text string) gateway.IntegrationFunc {
 	}
 }
 
-// routeKey is an integration that answers the key of the route it was reached by.
+// routeKey is an integration that answers with the key of the route that was
+// selected.
 func routeKey(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 	return &gateway.Response{Body: []byte(req.RouteKey)}, nil
 }
@@ -149,7 +150,7 @@ func TestRoute_MessageRequest(t *testing.T) {
 	require.Zero(t, first.DisconnectStatusCode)
 }
 
-// Whoever observes a message learns the value that selected its route, whatever the
+// An observer of a message learns the value that selected its route, whatever the
 // integration did to the request.
 func TestRequest_SelectionValue(t *testing.T) {
 	t.Parallel()
@@ -269,7 +270,7 @@ func TestRoute_FailuresAnswerOnEveryRoute(t *testing.T) {
 		name string
 		fn   gateway.IntegrationFunc
 		text string
-		// oneWay is false where the failure is one of the reply itself
+		// oneWay is false if the reply itself failed.
 		oneWay bool
 	}{
 		{"an error", func(context.Context, *gateway.Request) (*gateway.Response, error) {
@@ -307,7 +308,7 @@ func TestRoute_FailuresAnswerOnEveryRoute(t *testing.T) {
 					srv.Handle("fail", tc.fn, func(r *gateway.Route) { r.RouteResponse = twoWay })
 					srv.HandleFunc("end", answer("end"), gateway.WithRouteResponse())
 					c := srv.Dial(t)
-					for range 3 { // the connection serves on
+					for range 3 { // the connection still works
 						start := time.Now()
 						c.Send(`{"action":"fail"}`)
 						text := c.Receive()
@@ -538,7 +539,7 @@ func TestRoute_HandlePanicsOnMisuse(t *testing.T) {
 	requirePanic("the integration is nil", func() { gw.Handle("b", gateway.IntegrationFunc(nil)) })
 	requirePanic("RouteOption 1 is nil", func() { gw.HandleFunc("b", answerNothing, gateway.WithRouteResponse(), nil) })
 	requirePanic("only $connect, $disconnect and $default", func() { gw.HandleFunc("$b", answerNothing) })
-	for _, a := range []gateway.Authorizer{nil, gateway.AuthorizerFunc(nil)} { // what was meant to refuse must not let everybody in
+	for _, a := range []gateway.Authorizer{nil, gateway.AuthorizerFunc(nil)} { // an authorizer that is nil by mistake must not let everybody in
 		requirePanic("leave WithAuthorizer out", func() { gw.HandleFunc("$connect", answerNothing, gateway.WithAuthorizer(a)) })
 	}
 }
@@ -583,13 +584,13 @@ func TestRoute_IntegrationContext(t *testing.T) {
 	})
 }
 
-// A log that blocks at a deployment holds up no other change of the routes.
+// A log that blocks at a deployment delays no other change of the routes.
 func TestRoute_DeployLogBlocks(t *testing.T) {
 	t.Parallel()
 	h := blockingHandler{slog.DiscardHandler, "deployed", make(chan struct{}), make(chan struct{})}
 	gw := newGateway(t, gateway.WithLogger(slog.New(h)))
 	done := make(chan error, 1)
-	go func() { done <- gw.Deploy(gateway.Deployment{}) }() // ends with release
+	go func() { done <- gw.Deploy(gateway.Deployment{}) }() // ends after release is closed
 	<-h.blocked
 	gw.HandleFunc("more", answerNothing)
 	close(h.release)

@@ -9,7 +9,8 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// Wherever a selection expression is refused, the error says where in the expression.
+// Wherever a selection expression is refused, the error says which place in the
+// expression is wrong.
 func TestSelectionExpressionError(t *testing.T) {
 	t.Parallel()
 	const expression = "$request.boddy.x"

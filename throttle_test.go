@@ -30,8 +30,8 @@ func serve(context.Context, *gateway.Request) (*gateway.Response, error) {
 	return &gateway.Response{Body: []byte("served")}, nil
 }
 
-// served sends n messages to a route and counts those that were served; the
-// others must have been refused as the documented way is.
+// served sends n messages to a route and counts those that were served. The others
+// must have been refused in the documented way.
 func served(t *testing.T, c *gatewaytest.Client, action string, n int) int {
 	t.Helper()
 	count := 0
@@ -48,7 +48,8 @@ func served(t *testing.T, c *gatewaytest.Client, action string, n int) int {
 	return count
 }
 
-// In a second, burst and rate are admitted, then rate in each further one.
+// In the first second, burst plus rate messages are admitted, then rate messages in
+// each further second.
 func TestThrottle_Message(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -57,7 +58,7 @@ func TestThrottle_Message(t *testing.T) {
 		route gateway.RouteOption
 	}{
 		{"of the route", nil, gateway.WithThrottle(5, 10)},
-		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(5, 11)}, nil}, // one for the connect
+		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(5, 11)}, nil}, // one of them for the connect
 		{"of the account", []gateway.Option{gateway.WithAccountThrottle(gateway.NewAccountThrottle(5, 11))}, nil},
 		{"the narrowest of all", []gateway.Option{gateway.WithDefaultThrottle(1, 1), gateway.WithAccountThrottle(gateway.NewAccountThrottle(100, 100))}, gateway.WithThrottle(5, 10)},
 	} {
@@ -83,8 +84,8 @@ func TestThrottle_Message(t *testing.T) {
 	}
 }
 
-// A route has its own throttle or shares the stage's; both outlast a deployment
-// that leaves them as they are.
+// A route has its own throttle or shares the stage's. Both keep their state in a
+// deployment that does not change them.
 func TestThrottle_Levels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +98,7 @@ func TestThrottle_Levels(t *testing.T) {
 			Routes:          []gateway.Route{route("a", gateway.Throttle{}), route("b", gateway.Throttle{}), route("own", gateway.Throttle{RateLimit: 1, BurstLimit: 20})},
 		}
 		require.NoError(t, srv.Deploy(deployment))
-		c := srv.Dial(t) // which takes one
+		c := srv.Dial(t) // this takes one
 		require.Equal(t, 3, served(t, c, "a", 3))
 		require.Equal(t, 2, served(t, c, "b", 9), "they share the stage's")
 		require.Equal(t, 15, served(t, c, "own", 15), "it has its own")
@@ -143,8 +144,8 @@ func TestThrottle_Upgrade(t *testing.T) {
 	}
 }
 
-// An account's throttle is shared by its gateways; a stage without $connect has
-// the stage's throttle for connects.
+// An account's throttle is shared by its gateways. For a stage without $connect, the
+// stage's throttle also applies to connects.
 func TestThrottle_Account(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -160,14 +161,14 @@ func TestThrottle_Account(t *testing.T) {
 	})
 }
 
-// Calls of @connections are throttled as well, after who may call is known. The
-// Gateway's own methods are not.
+// Calls of @connections are throttled as well, after the check who may call. The
+// methods of Gateway are not throttled.
 func TestThrottle_Management(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		opt   gateway.Option
-		calls int // that are served at once
+		calls int // how many calls are served at once
 	}{
 		{"by the stage, apart from clients", gateway.WithDefaultThrottle(1, 3), 3},
 		{"by the account, with the connect", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 3)), 2},
@@ -195,7 +196,8 @@ func TestThrottle_Management(t *testing.T) {
 }
 
 // A client that sends much does not silence the backend, and a busy backend does not
-// silence clients: they have buckets of their own, which outlast a deployment.
+// silence clients: they have separate buckets, which keep their state in a
+// deployment.
 func TestThrottle_ManagementApartFromClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -224,7 +226,7 @@ func TestThrottle_ManagementApartFromClients(t *testing.T) {
 	})
 }
 
-// A message that matches no route counts like any other.
+// A message that matches no route counts like any other message.
 func TestThrottle_UnroutableMessages(t *testing.T) {
 	t.Parallel()
 	plans, err := usageplan.New(
@@ -268,8 +270,8 @@ func TestThrottle_UnroutableMessages(t *testing.T) {
 	}
 }
 
-// Nor can a client that finds a message which makes an integration, a template or a
-// model fail.
+// Nor can a client fill the log with a message that makes an integration, a template
+// or a model fail.
 func TestFailures_DoNotFillTheLog(t *testing.T) {
 	t.Parallel()
 	const times, most = 1000, 105
@@ -398,8 +400,8 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 	}
 }
 
-// A request that asks its throttle late, since an authorizer or a slow body kept it,
-// does not set the clock of the bucket back: what time brings, it brings once.
+// A request may ask its throttle late, because an authorizer or a slow body delayed
+// it. That does not set the clock of the bucket back: no time adds tokens twice.
 func TestThrottle_LateRequests(t *testing.T) {
 	t.Parallel()
 	const rate, burst, rounds = 10, 20, 5
@@ -452,7 +454,7 @@ func TestThrottle_LateRequests(t *testing.T) {
 	}
 }
 
-// $disconnect is never throttled: state would be left behind.
+// $disconnect is never throttled, because otherwise state would remain.
 func TestThrottle_NotDisconnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -506,9 +508,9 @@ func TestQuotas_Connections(t *testing.T) {
 	}
 }
 
-// The upgrade request that an authorizer and an integration get is theirs to
-// change: the place of its source is given back all the same, and the connection
-// keeps what the client sent.
+// An authorizer and an integration may change the upgrade request that they get. The
+// place of its source is released all the same, and the connection keeps what the
+// client sent.
 func TestQuotas_ConnectionsOfChangedRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -547,7 +549,7 @@ func TestQuotas_ConnectionsOfChangedRequests(t *testing.T) {
 	})
 }
 
-// Upgrades that come to nothing give their place back.
+// Upgrades that are refused release their place.
 func TestQuotas_ConnectionsOfRefusedUpgrades(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{Connections: 1, ConnectionsPerSourceIP: 1}))

@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// twoWay dials a server whose $default route has the integration i, and returns
-// a func that sends a message and returns the answer.
+// twoWay dials a server whose $default route has the integration i. It returns a func
+// that sends a message and returns the answer.
 func twoWay(t *testing.T, i gateway.Integration) (ask func(message string) string, c *gatewaytest.Client) {
 	t.Helper()
 	srv := gatewaytest.New(t, gateway.WithStage("prod", map[string]string{"greeting": "hello"}))
@@ -32,20 +32,21 @@ func twoWay(t *testing.T, i gateway.Integration) (ask func(message string) strin
 	}, c
 }
 
-// echoBackend answers what it got.
+// echoBackend answers with the request's body.
 func echoBackend(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Kind", "echo")
 	_, _ = io.Copy(w, r.Body)
 }
 
-// echoing is a custom integration whose backend answers the payload.
+// echoing is a custom integration whose backend answers with the payload.
 func echoing(tr gateway.Transform) *gateway.CustomIntegration {
 	return &gateway.CustomIntegration{Transform: tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
 		return &gateway.Response{Body: payload, Header: http.Header{"X-Kind": {"echo"}}}, nil
 	}}
 }
 
-// catchAll are the integration responses of a two-way route that passes all on.
+// catchAll are the integration responses of a two-way route that passes everything
+// on.
 func catchAll() map[string]gateway.IntegrationResponse {
 	return map[string]gateway.IntegrationResponse{"$default": {}}
 }
@@ -107,8 +108,8 @@ func TestTransform_Templates(t *testing.T) {
 		ask(`{"data":{"room":"a \"b\"","users":["ann","ben"]}}`))
 }
 
-// For $connect a template sees the header and query of the upgrade request, and
-// an empty body.
+// In a template for $connect, the parameters have the header and query of the upgrade
+// request, and the body is empty.
 func TestTransform_ConnectParams(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)
@@ -152,8 +153,8 @@ func TestTransform_IntegrationResponses(t *testing.T) {
 	require.Contains(t, ask(`{"status":503}`), `{"message": "Internal server error"`)
 }
 
-// Templates that are keyed by content type, as CDK and Terraform write them, count
-// where no expression selects others, in both directions.
+// Templates whose keys are content types, as CDK and Terraform write them, are used
+// if no expression selects other templates, in both directions.
 func TestTransform_KeyedByContentType(t *testing.T) {
 	t.Parallel()
 	for _, expression := range []string{"", `\$default`} {
@@ -181,15 +182,15 @@ func TestTransform_KeyedByContentType(t *testing.T) {
 	}
 }
 
-// What selects nothing is a mistake that nobody would notice: the message would pass
-// as it is.
+// Templates that nothing selects are an error. Otherwise nobody would notice the
+// mistake: messages would pass unchanged.
 func TestTransform_TemplatesThatNothingSelects(t *testing.T) {
 	t.Parallel()
 	const both = "${request.body.a}-${request.body.b}"
 	for _, tt := range []struct {
 		name, expression string
 		keys             []string
-		says             string // "": it is right
+		says             string // "": no error
 	}{
 		{"none", "", nil, ""},
 		{"none, and an expression", both, nil, ""},
@@ -234,7 +235,7 @@ func TestTransform_TemplatesThatNothingSelects(t *testing.T) {
 	}
 }
 
-// Only a $connect that is refused has an answer, and may need a template for it.
+// Only a refused $connect has an answer, and so may need a template for it.
 func TestTransform_TemplatesOfConnect(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -262,7 +263,7 @@ func TestTransform_TemplatesOfConnect(t *testing.T) {
 	srv.Dial(t, gatewaytest.Query("status", "204"), gatewaytest.Subprotocols("chat.v1"))
 }
 
-// A status code is a number, so that no other key can be meant.
+// A key for a status code is a number, so it cannot be meant for anything else.
 func TestTransform_TemplatesByStatusCode(t *testing.T) {
 	t.Parallel()
 	deploy := func(key string) error {
@@ -280,7 +281,7 @@ func TestTransform_TemplatesByStatusCode(t *testing.T) {
 // In a template, times and status codes are numbers.
 func TestTransform_ContextNumbers(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // begins on 2000-01-01
+	synctest.Test(t, func(t *testing.T) { // its clock begins on 2000-01-01
 		srv := gatewaytest.New(t)
 		srv.Handle("$default", echoing(gateway.Transform{
 			RequestTemplates: map[string]string{"$default": `#set($ttl = ($context.requestTimeEpoch / 1000) + 9000)$ttl ` +
@@ -307,8 +308,8 @@ func TestTransform_ContextNumbers(t *testing.T) {
 	})
 }
 
-// A response template reads what became of the backend's call: how it answered and how
-// long it took.
+// A response template can read the result of the call to the backend: its status and
+// how long it took.
 func TestTransform_ContextOfTheIntegration(t *testing.T) {
 	t.Parallel()
 	const outcome = `[$context.status $context.integration.status $context.integration.integrationStatus $context.integration.latency $context.integrationLatency]`
@@ -359,7 +360,7 @@ func TestTransform_NoIntegrationResponse(t *testing.T) {
 	require.Contains(t, ask(`{}`), `{"message": "Internal server error"`)
 
 	srv := gatewaytest.New(t)
-	srv.Handle("$default", echoing(gateway.Transform{})) // one-way: nobody needs a response
+	srv.Handle("$default", echoing(gateway.Transform{})) // one-way, so it needs no response
 	srv.HandleFunc("end", answer("end"), gateway.WithRouteResponse())
 	c := srv.Dial(t)
 	c.Send(`{}`)
@@ -458,7 +459,8 @@ func TestTransform_HTTPBackend(t *testing.T) {
 	require.Equal(t, "application/json", e.Last(t).Header.Get("Content-Type"))
 }
 
-// One JSONPath, three places: the selection of a route, a mapping, a template.
+// A JSONPath means the same in three places: the selection of a route, a mapping, and
+// a template.
 func TestJSONPath_SameEverywhere(t *testing.T) {
 	t.Parallel()
 	const body = `{"users":[{"name":"ann","age":17},{"name":"ben","age":18},{"name":"cleo","age":19}],"n":1.50}`
@@ -501,8 +503,8 @@ func TestJSONPath_SameEverywhere(t *testing.T) {
 	}
 }
 
-// FuzzTransform checks that text of a message is text to a mapping template and a
-// selection expression, whatever it looks like: it comes out as it went in.
+// FuzzTransform checks that a mapping template and a selection expression treat a
+// message's text as text, whatever it looks like: it comes out as it went in.
 func FuzzTransform(f *testing.F) {
 	for _, text := range []string{
 		"$stageVariables.secret", "${stageVariables.secret}", "$!{stageVariables.secret}", `\$stageVariables.secret`, "#if(true)LEAKED#end", "#set($v = 'LEAKED')$v",
@@ -523,7 +525,7 @@ func FuzzTransform(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		body, err := json.Marshal(text)
 		require.NoError(t, err)
-		text = string([]rune(text)) // as JSON has it
+		text = string([]rune(text)) // as encoding/json does
 		require.True(t, utf8.ValidString(text))
 		resp, err := compiled.Invoke(t.Context(), &gateway.Request{
 			RouteKey: "key", EventType: gateway.EventMessage, Body: []byte(`{"x":` + string(body) + `}`), StageVariables: map[string]string{"secret": "LEAKED"},

@@ -25,8 +25,8 @@ type rejection struct {
 	err    error
 }
 
-// refusals returns an option that notes the rejections, and the connections that
-// a refused upgrade must not lead to.
+// refusals returns an option that records the rejections, and any connection that
+// opens although its upgrade was refused.
 func refusals() (option gateway.Option, rejected <-chan rejection, opened <-chan string) {
 	r, o := make(chan rejection, 100), make(chan string, 100)
 	return gateway.WithObserver(&gateway.Observer{
@@ -35,7 +35,7 @@ func refusals() (option gateway.Option, rejected <-chan rejection, opened <-chan
 	}), r, o
 }
 
-// requireOwnError checks an answer that the gateway itself makes, byte by byte.
+// requireOwnError checks an answer that the gateway itself writes, byte by byte.
 func requireOwnError(t *testing.T, r wiretest.Answer, status int, text string) {
 	t.Helper()
 	require.Equal(t, status, r.Status, "%v", r)
@@ -61,7 +61,7 @@ func TestUpgrade_ConnectRefuses(t *testing.T) {
 		resp   gateway.Response
 		status int
 		body   string
-		fields []string // that the answer has among others
+		fields []string // some of the answer's fields
 	}{
 		{"300", gateway.Response{StatusCode: 300}, 300, "", nil},
 		{
@@ -213,7 +213,7 @@ func TestUpgrade_ConnectFails(t *testing.T) {
 				if tc.is != nil {
 					require.ErrorIs(t, got.err, tc.is)
 				}
-				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble: what comes late is dropped
+				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble: an answer that comes too late is dropped
 				require.Empty(t, opened)
 				require.Empty(t, connectionIDs(srv.Gateway))
 				require.Len(t, srv.Events(), 1, "no $disconnect")
@@ -222,7 +222,8 @@ func TestUpgrade_ConnectFails(t *testing.T) {
 	}
 }
 
-// What a driver returns when its context ends need not wrap the context's error.
+// The error that a driver returns when its context ends may not wrap the context's
+// error.
 func TestUpgrade_TimeoutWithAnErrorOfItsOwn(t *testing.T) {
 	t.Parallel()
 	obeys := func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
@@ -253,8 +254,8 @@ func TestUpgrade_TimeoutWithAnErrorOfItsOwn(t *testing.T) {
 	})
 }
 
-// fieldsWithout returns the header lines of a good upgrade request but for those
-// of names, and more.
+// fieldsWithout returns the header lines of a valid upgrade request, without those in
+// names, and with more.
 func fieldsWithout(names []string, more ...string) []string {
 	var kept []string
 	for _, f := range []string{
@@ -280,7 +281,7 @@ func TestUpgrade_NoUpgrade(t *testing.T) {
 		name   string
 		text   string
 		status int
-		text2  string // of the message
+		text2  string // the text of the message
 		fields []string
 	}{
 		{"a plain GET", wiretest.Request(get, "Host: x"), 426, "Upgrade Required", upgrade},
@@ -319,8 +320,8 @@ func TestUpgrade_NoUpgrade(t *testing.T) {
 	}
 }
 
-// What stands in front of the handler, such as a framework, may have set a
-// Content-Type for pages. A refusal says what it is itself.
+// Code in front of the handler, such as a framework, may have set a Content-Type for
+// pages. A refusal sets its own.
 func TestUpgrade_ContentTypeOfARefusal(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -356,7 +357,7 @@ func TestUpgrade_Origin(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		patterns []string
-		origin   string // "": none is sent
+		origin   string // "": the request has no Origin
 		ok       bool
 	}{
 		{"no Origin", nil, "", true},
@@ -407,8 +408,8 @@ func TestUpgrade_Origin(t *testing.T) {
 	}
 }
 
-// A request without a host is from no page of that host: two hosts that are missing
-// are not the same one.
+// A request without a host does not come from a page of that host: two missing hosts
+// are not the same host.
 func TestUpgrade_OriginWithoutHost(t *testing.T) {
 	t.Parallel()
 	for _, origin := range []string{"null", "file://", "data:x", "https://", "https://:443", "about:blank", "https://gateway.test"} {
@@ -434,7 +435,7 @@ func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 			require.Equal(t, 426, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Request("GET / HTTP/1.1", "Host: x")).Status)
 			<-rejected
 		}
-		for range 3 { // requests that are no upgrade took none of the burst
+		for range 3 { // requests that are not an upgrade have taken no token
 			require.Equal(t, 101, upgrade().Status)
 		}
 		requireOwnError(t, upgrade(), 429, "Too Many Requests")
@@ -455,8 +456,9 @@ func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 	})
 }
 
-// An observer learns which request was refused, whatever step refused it. A request
-// that an authorizer or an integration still has comes without Upgrade.
+// An observer learns which request was refused, whatever step refused it. If an
+// authorizer or an integration still has the request, the observer gets it without
+// Upgrade.
 func TestUpgrade_RejectedRequest(t *testing.T) {
 	t.Parallel()
 	ann := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {

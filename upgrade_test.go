@@ -19,7 +19,7 @@ import (
 	"example.com/gateway/usageplan"
 )
 
-// newGateway is gateway.New for a server of the test's own.
+// newGateway calls gateway.New for a test that has its own server.
 func newGateway(tb testing.TB, opts ...gateway.Option) *gateway.Gateway {
 	tb.Helper()
 	gw, err := gateway.New(opts...)
@@ -60,7 +60,7 @@ func TestUpgrade_SwitchingProtocols(t *testing.T) {
 			h.Set("X-Frame-Options", "deny")
 			h.Add("Set-Cookie", "a=1")
 			h.Add("Set-Cookie", "b=2")
-			h.Set("Sec-WebSocket-Extensions", "permessage-deflate") // would change what follows
+			h.Set("Sec-WebSocket-Extensions", "permessage-deflate") // would change the frames that follow
 			h.Set("Content-Length", "7")
 			gw.Handler().ServeHTTP(w, r)
 		}))
@@ -134,7 +134,7 @@ func TestUpgrade_WaitsForConnect(t *testing.T) {
 			}, gateway.WithRouteResponse())
 			w := wiretest.Dial(t, srv.HTTPClient())
 			w.MustWriteString(wiretest.Upgrade("/test") + textFrame("one") + textFrame("two"))
-			go func() { _, _ = io.WriteString(w, textFrame("three")) }() // $connect runs
+			go func() { _, _ = io.WriteString(w, textFrame("three")) }() // sent while $connect runs
 			require.Equal(t, 101, w.MustReadAnswer().Status)
 			for _, want := range []string{"got one", "got two", "got three"} {
 				require.Equal(t, want, w.Receive())
@@ -380,8 +380,8 @@ func TestUpgrade_WhenItCanBePostedTo(t *testing.T) {
 	})
 }
 
-// An upgrade that is wrong in every way is refused for the first; each mistake
-// that is mended shows the next. Messages go through theirs likewise.
+// An upgrade that is wrong in every way is refused for the first mistake. When a
+// mistake is corrected, the next one shows. The same holds for messages.
 func TestUpgrade_StepsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -413,18 +413,18 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 		key, room := apiKey(annsKey), gatewaytest.Query("room", "42")
 		requireRefused(t, srv, 431, `"Request Header Fields Too Large"`, from, long, foreign)
 		requireRefused(t, srv, 403, `"Forbidden"`, from, foreign)
-		requireRefused(t, srv, 429, `"Too Many Requests"`, from) // for the connections of the source
+		requireRefused(t, srv, 429, `"Too Many Requests"`, from) // too many connections of the source
 		blocker.Close(1000, "")
 		synctest.Wait()
 		requireRefused(t, srv, 401, `"Unauthorized"`, from)
 		authorized = nil
 		requireRefused(t, srv, 403, `"Forbidden"`, from)                                        // no key
 		requireRefused(t, srv, 400, `"Missing required request parameters: [room]"`, from, key) // it has taken the only token of the route
-		requireRefused(t, srv, 429, `"Too Many Requests"`, from, key, room)                     // which costs no quota
-		deploy(gateway.Throttle{})                                                              // none
-		_, refused := srv.TryDial(t, from, key, room)                                           // the quota's last
+		requireRefused(t, srv, 429, `"Too Many Requests"`, from, key, room)                     // does not count against the quota
+		deploy(gateway.Throttle{})                                                              // no throttle
+		_, refused := srv.TryDial(t, from, key, room)                                           // takes the quota's last request
 		require.Equal(t, http.StatusTeapot, refused.StatusCode, "the integration is asked at the end")
-		requireRefused(t, srv, 429, `"Limit Exceeded"`, from, key)                      // before the parameters are looked at
+		requireRefused(t, srv, 429, `"Limit Exceeded"`, from, key)                      // before the parameters are checked
 		requireRefused(t, srv, 429, `"Too Many Requests"`, from, apiKey(bobsKey), room) // the ninth new connection
 		require.Len(t, srv.Events(), 1)
 	})

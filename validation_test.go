@@ -14,12 +14,12 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// modelFunc is a model of which only the verdict matters.
+// modelFunc is a model for tests that need only its result.
 type modelFunc func(body []byte) error
 
 func (f modelFunc) Validate(body []byte) error { return f(body) }
 
-// wants is a model that takes messages with text.
+// wants is a model that accepts messages that contain text.
 func wants(text string) gateway.Model {
 	return modelFunc(func(body []byte) error {
 		if !bytes.Contains(body, []byte(text)) {
@@ -75,7 +75,7 @@ func TestValidation_ModelOfAMessage(t *testing.T) {
 	}
 }
 
-// What is wrong with a message goes to the observer and the log, not to the
+// The details of a validation error go to the observer and the log, not to the
 // client.
 func TestValidation_Detail(t *testing.T) {
 	t.Parallel()
@@ -139,7 +139,7 @@ func TestValidation_RequiredRequestParameters(t *testing.T) {
 	srv.Dial(t, header, gatewaytest.Query("room", ""), query, gatewaytest.Query("name", ""))
 }
 
-// A message that matches no route was rejected as well.
+// The observer also sees the rejection of a message that matches no route.
 func TestValidation_NoRouteIsRejected(t *testing.T) {
 	t.Parallel()
 	rejected := make(chan string, 1)

@@ -12,7 +12,7 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// An integration and then an observer end the same goroutine: nothing of it is left.
+// An integration and then an observer end the same goroutine. Nothing of it remains.
 func TestCallbacks_endAGoroutineTwice(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{

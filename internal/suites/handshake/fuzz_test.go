@@ -25,8 +25,8 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// script is a socket whose client sends its bytes, then the end of its stream,
-// and reads all.
+// script is the server's end of a socket. Its client sends the bytes, ends its
+// stream, and reads everything.
 type script struct {
 	in     *bytes.Reader
 	out    testutil.LockedBuffer
@@ -51,7 +51,7 @@ func (s *script) Close() error {
 	return nil
 }
 
-// scripts is a listener of them.
+// scripts is a listener that accepts scripts.
 type scripts chan *script
 
 func (l scripts) Accept() (net.Conn, error) {
@@ -64,9 +64,10 @@ func (scripts) Close() error     { return nil }
 func (l scripts) Addr() net.Addr { return (*script)(nil).LocalAddr() }
 
 // FuzzUpgrade sends any bytes to the handler of upgrades, behind net/http. Only a
-// request that is an upgrade by RFC 6455 gets a 101 and reaches $connect, as an
-// independent reading of its header has it; what is refused costs no integration,
-// and what stands behind it reaches none. Nothing is served but upgrades.
+// request that is an upgrade by RFC 6455 gets a 101 and reaches $connect; an
+// independent parser of its header decides that. A request that is refused calls no
+// integration, and neither do the bytes after it. The handler serves nothing but
+// upgrades.
 func FuzzUpgrade(f *testing.F) {
 	with := func(lines ...string) string { return wiretest.Upgrade("/test", lines...) }
 	for _, text := range []string{
@@ -78,7 +79,7 @@ func FuzzUpgrade(f *testing.F) {
 	} {
 		f.Add([]byte(text))
 	}
-	var connects, messages int // of the input under way
+	var connects, messages int // for the current input
 	gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}, InFlight: 1}))
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, gw.Close()) })
@@ -140,8 +141,8 @@ func FuzzUpgrade(f *testing.F) {
 	})
 }
 
-// requireUpgrade asserts that the next of requests is an upgrade, and resp its
-// answer.
+// requireUpgrade checks that the next one of requests is an upgrade, and that resp
+// answers it.
 func requireUpgrade(t *testing.T, requests *bufio.Reader, resp *http.Response) {
 	t.Helper()
 	r, err := http.ReadRequest(requests)
@@ -175,8 +176,8 @@ func requireUpgrade(t *testing.T, requests *bufio.Reader, resp *http.Response) {
 	}
 }
 
-// FuzzClose sends any payload in a Close frame: the answer and $disconnect have
-// the code and the reason that RFC 6455 gives it.
+// FuzzClose sends a Close frame with any payload. The answer and $disconnect must
+// have the code and the reason that RFC 6455 requires.
 func FuzzClose(f *testing.F) {
 	for _, payload := range []string{"", "\x03", "\x03\xe8", "\x03\xe8bye", "\x03\xed", "\x03\xec", "\x0b\xb8\n\x1b", "\x13\x87x", "\x13\x88", "\x03\xe8\xff", "\x03\xe8" + strings.Repeat("x", 123), "\x00\x00"} {
 		f.Add([]byte(payload))
@@ -208,8 +209,8 @@ func FuzzClose(f *testing.F) {
 	})
 }
 
-// validCloseCode says whether a client may send a code: RFC 6455, section 7.4,
-// and what IANA has registered since.
+// validCloseCode reports whether a client may send a code: by RFC 6455, section 7.4,
+// or by a later registration at IANA.
 func validCloseCode(code int) bool {
 	return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006 || code >= 3000 && code < 5000
 }

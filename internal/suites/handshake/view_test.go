@@ -20,8 +20,8 @@ import (
 // sight is what somebody sees of an upgrade request: the last value of each name.
 type sight struct{ header, query map[string]string }
 
-// onlooker is somebody who is told of an upgrade request. It sets up $connect, and
-// returns what it saw of the names.
+// onlooker is somebody who gets the upgrade request. It sets up $connect, and returns
+// a func that returns what it saw of these names.
 type onlooker func(t *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight
 
 func onlookers() map[string]onlooker {
@@ -112,7 +112,7 @@ func endpointSees(t *testing.T, srv *gatewaytest.Server, headers, query []string
 	}
 }
 
-// present is what sourcesSee sees of any value that is not empty.
+// present stands for any value that is not empty, in what sourcesSee returns.
 const present = "present"
 
 func sourcesSee(_ *testing.T, srv *gatewaytest.Server, headers, query []string) func() sight {
@@ -146,8 +146,8 @@ func integrationSees(_ *testing.T, srv *gatewaytest.Server, _, query []string) f
 	return func() sight { return seen }
 }
 
-// Everybody who is told of an upgrade request is told the same: with what the front
-// end adds, behind what a client sent, in the service's spelling.
+// Everybody who gets an upgrade request sees the same: the headers of the client,
+// then those that the front end adds, in the service's spelling.
 func TestUpgradeRequest_OneView(t *testing.T) {
 	t.Parallel()
 	own := "Root=1-5759e988-bd862e3fe1be46a994272793"
@@ -185,7 +185,7 @@ func TestUpgradeRequest_OneView(t *testing.T) {
 					if strings.HasPrefix(who, "identity") {
 						want = present
 					}
-					if name == "X-Forwarded-For" && want != present { // the pipe's address is not the loopback's
+					if name == "X-Forwarded-For" && want != present { // the address of the pipe is not the loopback address
 						want = strings.Replace(want, "127.0.0.1", lastOf(got.header[name]), 1)
 						require.NotContains(t, lastOf(got.header[name]), "198.51.100")
 						require.NotEmpty(t, lastOf(got.header[name]))
@@ -199,7 +199,7 @@ func TestUpgradeRequest_OneView(t *testing.T) {
 
 func lastOf(list string) string { return list[strings.LastIndex(list, " ")+1:] }
 
-// One request has one trace, whoever is told of it.
+// One request has one trace ID, for everybody who gets it.
 func TestUpgradeRequest_OneTrace(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)
@@ -225,7 +225,7 @@ func TestUpgradeRequest_OneTrace(t *testing.T) {
 	require.NotEqual(t, first, e.Last(t).Header.Get("X-Amzn-Trace-Id"), "another request")
 }
 
-// Everybody reads the query in the same way: what is a parameter to one is one to
+// Everybody reads the query in the same way: a parameter for one is a parameter for
 // all.
 func TestUpgradeRequest_OneQuery(t *testing.T) {
 	t.Parallel()
@@ -262,11 +262,12 @@ func TestUpgradeRequest_OneQuery(t *testing.T) {
 	}
 }
 
-// What a middleware takes out of an upgrade request, no integration behind it sees.
+// If middleware removes something from an upgrade request, the integrations behind it
+// do not see it.
 func TestUpgradeRequest_ChangedByMiddleware(t *testing.T) {
 	t.Parallel()
 	for who, look := range onlookers() {
-		if strings.Contains(who, "authorizer") || strings.HasPrefix(who, "identity") { // they come before it
+		if strings.Contains(who, "authorizer") || strings.HasPrefix(who, "identity") { // they come before the middleware
 			continue
 		}
 		t.Run(who, func(t *testing.T) {

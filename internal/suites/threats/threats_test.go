@@ -36,9 +36,9 @@ import (
 	"example.com/gateway/sigv4"
 )
 
-// The tests of docs/threat-model.md that no other file has.
+// The tests of docs/threat-model.md that are not in another file.
 
-// logs are the two handlers of package slog, at their most talkative.
+// logs are the two handlers of package slog, at their lowest level.
 func logs() map[string]func(io.Writer) slog.Handler {
 	all := &slog.HandlerOptions{Level: slog.LevelDebug}
 	return map[string]func(io.Writer) slog.Handler{
@@ -47,9 +47,9 @@ func logs() map[string]func(io.Writer) slog.Handler {
 	}
 }
 
-// Buffers are shared by all connections. Many of them, each with bytes of its
-// own in messages of all sizes, get back just those; and what an integration
-// keeps of a body stays as it was.
+// All connections share buffers. Many connections, each with its own bytes in
+// messages of all sizes, get exactly their own bytes back. What an integration keeps
+// of a body does not change later.
 func TestThreat_BuffersKeepConnectionsApart(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...gateway.Option) *gatewaytest.Server{"in memory": gatewaytest.New, "over TCP": gatewaytest.NewTCP} {
@@ -106,12 +106,12 @@ func TestThreat_BuffersKeepConnectionsApart(t *testing.T) {
 	}
 }
 
-// marked is in every secret of the next test.
+// marked is a part of every secret in the next test.
 const marked = "s3cr3t-"
 
-// Every feature is used, and made to fail, with secrets wherever a client, an
-// option or an endpoint can have them. No line of the log holds one. A refused Origin
-// is no secret: its line has it.
+// The test uses every feature and makes it fail, with secrets wherever a client, an
+// option or an endpoint can have one. No line of the log has a secret. A refused
+// Origin is not a secret: its line has it.
 func TestThreat_SecretsNeverReachALog(t *testing.T) {
 	t.Parallel()
 	for name, handler := range logs() {
@@ -215,9 +215,9 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 	require.NoError(t, srv.Shutdown(t.Context()))
 }
 
-// A client can put line breaks and terminal escapes into a close reason, a
-// message, a connection ID and a presigned URL. Whatever of it is logged, by an
-// integration's error too, stays within its line.
+// A client can put line breaks and terminal escapes into a close reason, a message, a
+// connection ID and a presigned URL. Whatever is logged of them, also through an
+// integration's error, stays within one line.
 func TestThreat_LogInjection(t *testing.T) {
 	t.Parallel()
 	const forged = "\n\r\x1b[2K\u2028time=x level=ERROR msg=forged\n{\"msg\":\"forged\"}"
@@ -267,8 +267,8 @@ func TestThreat_LogInjection(t *testing.T) {
 	}
 }
 
-// What an event says of its client and its API is the gateway's word, whatever
-// the client calls itself in headers, query, subprotocol and body.
+// What an event says about its client and its API comes from the gateway, whatever
+// the client claims in headers, query, subprotocol and body.
 func TestThreat_NoClientWritesTheRequestContext(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -314,8 +314,8 @@ func TestThreat_NoClientWritesTheRequestContext(t *testing.T) {
 	}
 }
 
-// IDs do not repeat, each of their 56 random bits is as often 1 as 0, and whoever
-// makes one up, its check included, reaches nobody.
+// IDs do not repeat. Each of their 56 random bits is 1 as often as 0. Nobody can
+// reach a connection with an invented ID, even if its checksum is right.
 func TestThreat_GuessedConnectionIDs(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
@@ -366,7 +366,7 @@ func rawID(t *testing.T, id string) uint64 {
 	return binary.BigEndian.Uint64(append([]byte{0}, raw[4:11]...))
 }
 
-// A panic of user code costs its own request, at most, and gives back what that
+// A panic of user code costs its own request at most, and releases what the request
 // had taken.
 func TestThreat_PanicsOfUserCode(t *testing.T) {
 	t.Parallel()
@@ -402,7 +402,7 @@ func TestThreat_PanicsOfUserCode(t *testing.T) {
 	require.Equal(t, "served", w.Receive())
 }
 
-// What has once been otherwise, and what would be so again.
+// Mistakes that the gateway once made, and must not make again.
 func TestThreat_Mended(t *testing.T) {
 	t.Parallel()
 	for _, mended := range []struct {
@@ -451,7 +451,7 @@ func TestThreat_Mended(t *testing.T) {
 			auth := &iam.Auth{Verifier: &sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}, Policy: iam.ByAccessKey(map[string]*iam.PolicyDocument{"AKID": policy})}
 			gw := newGateway(t, gateway.WithManagementAuth(auth))
 			mux := http.NewServeMux()
-			mux.Handle("/prod/@connections/", gw.ManagementHandler()) // as README.md has it
+			mux.Handle("/prod/@connections/", gw.ManagementHandler()) // as in README.md
 			answer := func(path string) string {
 				w := httptest.NewRecorder()
 				mux.ServeHTTP(w, signedGet(path+"/@connections/"+url.PathEscape(connid.New(1))))
@@ -468,7 +468,7 @@ func TestThreat_Mended(t *testing.T) {
 	}
 }
 
-// signedGet is a GET signed by the access key AKID.
+// signedGet is a GET request signed with the access key AKID.
 func signedGet(path string) *http.Request {
 	mac := func(key []byte, text string) []byte {
 		h := hmac.New(sha256.New, key)
