@@ -136,7 +136,7 @@ func (a *RequestAuthorizer) sources() ([]mapping.Source, error) {
 	for n, text := range a.IdentitySource {
 		var err error
 		if sources[n], err = mapping.Identity().Source(text); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+			return nil, invalid("RequestAuthorizer.IdentitySource", err)
 		}
 	}
 	return sources, nil

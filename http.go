@@ -124,11 +124,11 @@ const defaultResponseBytes = 128 << 10
 func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	uri, err := mapping.ParseURI(i.URI)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
+		return nil, invalid("HTTPIntegration", err)
 	}
-	mappings, err := compileMappings(mapping.Request(), i.RequestParameters)
+	mappings, err := mapping.Request().Compile(i.RequestParameters)
 	if err != nil {
-		return nil, err
+		return nil, invalid("RequestParameters", err)
 	}
 	if err := checkTargets(uri, mappings); err != nil {
 		return nil, err

@@ -1,22 +1,11 @@
 package gateway
 
 import (
-	"fmt"
-
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
 )
-
-// compileMappings compiles RequestParameters or ResponseParameters.
-func compileMappings(kind mapping.Kind, parameters map[string]string) ([]mapping.Mapping, error) {
-	mappings, err := kind.Compile(parameters)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
-	}
-	return mappings, nil
-}
 
 // resolver gives mappings, identity sources, required parameters and templates the values
 // of one event. It makes what it needs when it is first asked for.

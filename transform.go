@@ -112,7 +112,7 @@ func (i *CustomIntegration) Invoke(ctx context.Context, req *Request) (*Response
 
 func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 	if i.Backend == nil {
-		return nil, fmt.Errorf("%w: the CustomIntegration has no Backend", ErrInvalidOption)
+		return nil, fmt.Errorf("%w: the CustomIntegration has no Backend: set CustomIntegration.Backend", ErrInvalidOption)
 	}
 	return compileTransform(&i.Transform, i.SelectByErrorMessage, r, i.Backend)
 }

@@ -26,7 +26,7 @@ func compileTemplates(kind selection.Kind, expression string, texts map[string]s
 		expression = `\$default`
 	}
 	if t.selection, err = compile(kind, expression); err != nil {
-		return t, err
+		return t, fmt.Errorf("TemplateSelectionExpression: %w", err)
 	}
 	if err := checkKeys(t.selection, expression, texts); err != nil {
 		return t, err
@@ -51,7 +51,7 @@ func checkKeys(e *selection.Expression, expression string, texts map[string]stri
 	keys := slices.Sorted(maps.Keys(texts))
 	values, err := wholeMatch(e.Pattern())
 	if err != nil {
-		return fmt.Errorf("template selection expression %q: %w", expression, err)
+		return fmt.Errorf("TemplateSelectionExpression %q: %w", expression, err)
 	}
 	matches := 0
 	for _, key := range keys {

@@ -106,7 +106,7 @@ func Compile(c *Config, compile Compiler) (*Transform, error) {
 		t.passthrough = passthroughWhenNoMatch
 	case passthroughWhenNoMatch, passthroughWhenNoTemplates, passthroughNever:
 	default:
-		return nil, fmt.Errorf("PassthroughBehavior %q: want WHEN_NO_MATCH, WHEN_NO_TEMPLATES or NEVER", t.passthrough)
+		return nil, fmt.Errorf("Transform.PassthroughBehavior %q: want WHEN_NO_MATCH, WHEN_NO_TEMPLATES or NEVER", t.passthrough)
 	}
 	if err := t.handling.check(); err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func compileResponse(key string, r *Response, compile Compiler) (compiled respon
 		return compiled, err
 	}
 	if compiled.parameters, err = mapping.Response().Compile(r.ResponseParameters); err != nil {
-		return compiled, err
+		return compiled, fmt.Errorf("ResponseParameters: %w", err)
 	}
 	compiled.handling = handling(r.ContentHandling)
 	return compiled, compiled.handling.check()

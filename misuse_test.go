@@ -1,0 +1,327 @@
+package gateway_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/iam"
+	"example.com/gateway/lambda"
+	"example.com/gateway/sigv4"
+	"example.com/gateway/usageplan"
+)
+
+// misuse is something that a program must not ask for. The error has to name the place.
+type misuse struct {
+	name  string
+	do    func() error
+	names []string
+}
+
+// A mistake is told where it is made: the error begins with the package, once, names what
+// is wrong, and ends without a period, as Go's errors do.
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	all := [][]misuse{
+		misuseOfNew(), misuseOfThrottles(), misuseOfRoutes(), misuseOfConnect(), misuseOfHTTP(), misuseOfParameters(),
+		misuseOfTransforms(), misuseOfUsagePlans(), misuseOfNeighbours(),
+	}
+	for _, group := range all {
+		for _, tc := range group {
+			t.Run(tc.name, func(t *testing.T) {
+				t.Parallel()
+				err := panicked(tc.do)
+				require.ErrorIs(t, err, gateway.ErrInvalidOption)
+				text := err.Error()
+				require.True(t, strings.HasPrefix(text, "gateway: invalid option: "), text)
+				require.Equal(t, 1, strings.Count(text, "gateway:"), text)
+				require.Equal(t, 1, strings.Count(text, "invalid option"), text)
+				require.NotRegexp(t, `[.\s]$`, text)
+				require.NotContains(t, text, "%!", "a verb without its argument")
+				for _, name := range tc.names {
+					require.Contains(t, text, name)
+				}
+			})
+		}
+	}
+}
+
+// panicked returns what do returns or, if it panics, the error that it panics with.
+func panicked(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = p.(error) //nolint:forcetypeassert // anything else is a mistake of the package
+		}
+	}()
+	return do()
+}
+
+// makes is a call of New.
+func makes(opts ...gateway.Option) func() error {
+	return func() error {
+		_, err := gateway.New(opts...)
+		return err
+	}
+}
+
+// deploys is a deployment of one route to a new gateway.
+func deploys(r gateway.Route, opts ...gateway.Option) func() error {
+	return func() error {
+		gw, err := gateway.New(opts...)
+		if err != nil {
+			return err
+		}
+		return gw.Deploy(gateway.Deployment{Routes: []gateway.Route{r}})
+	}
+}
+
+// routes is a deployment of one integration, at the route "a".
+func routes(i gateway.Integration) func() error {
+	return deploys(gateway.Route{RouteKey: "a", Integration: i})
+}
+
+// handles is a call of Handle.
+func handles(key string, i gateway.Integration, opts ...gateway.RouteOption) func() error {
+	return func() error {
+		gw, err := gateway.New()
+		if err != nil {
+			return err
+		}
+		gw.Handle(key, i, opts...)
+		return nil
+	}
+}
+
+func misuseOfNew() []misuse {
+	return []misuse{
+		{"New: a nil Option", makes(gateway.WithAPI("a", ""), nil), []string{"Option 1 is nil"}},
+		{"WithRouteSelectionExpression: no variable", makes(gateway.WithRouteSelectionExpression("request.body.action")), []string{"RouteSelectionExpression", `"request.body.action"`}},
+		{"WithRouteSelectionExpression: an unknown variable", makes(gateway.WithRouteSelectionExpression("$request.header.x")), []string{"RouteSelectionExpression", "position 9"}},
+		{"WithRouteSelectionExpression: empty", makes(gateway.WithRouteSelectionExpression("")), []string{"RouteSelectionExpression"}},
+		{"WithAPIKeySelectionExpression", makes(gateway.WithAPIKeySelectionExpression("$request.header.key")), []string{"APIKeySelectionExpression", "x-api-key"}},
+		{"WithStage", makes(gateway.WithStage("a/b", nil)), []string{"WithStage", `"a/b"`}},
+		{"WithQuotas: a frame above the message", makes(gateway.WithQuotas(gateway.Quotas{FrameBytes: 2, MessageBytes: 1})), []string{"Quotas.FrameBytes 2", "MessageBytes 1"}},
+		{"WithQuotas: a rate that is not a number", makes(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: math.NaN()}})), []string{"Quotas.NewConnections"}},
+		{"WithQuotas: a time without its unit", makes(gateway.WithQuotas(gateway.Quotas{IdleTimeout: 600})), []string{"Quotas.IdleTimeout", "600ns"}},
+		{"WithQuotas: a negative burst", makes(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{BurstLimit: -1}})), []string{"Quotas.NewConnections"}},
+		{"WithAPI: a URL", makes(gateway.WithAPI("a", "https://api.example.com")), []string{"WithAPI", `"https://api.example.com"`}},
+		{"WithMiddleware", makes(gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration { return next }, nil)), []string{"WithMiddleware: middleware 1"}},
+		{"WithOriginPatterns: a path", makes(gateway.WithOriginPatterns("https://app.example.com/")), []string{"WithOriginPatterns", `"https://app.example.com/"`}},
+		{"WithOriginPatterns: another scheme", makes(gateway.WithOriginPatterns("wss://app.example.com")), []string{"WithOriginPatterns", "wss"}},
+		{"WithLogger", makes(gateway.WithLogger(nil)), []string{"WithLogger", "slog.DiscardHandler"}},
+		{"WithObserver", makes(gateway.WithObserver(nil)), []string{"WithObserver"}},
+		{"WithManagementAuth: nil", makes(gateway.WithManagementAuth(nil)), []string{"WithManagementAuth", "WithoutManagementAuth"}},
+		{"WithManagementAuth: what it says itself", makes(gateway.WithManagementAuth(&strict{})), []string{"WithManagementAuth: strict.Name is empty"}},
+		{"WithAccountThrottle", makes(gateway.WithAccountThrottle(nil)), []string{"WithAccountThrottle"}},
+		{"WithUsagePlans: nil", makes(gateway.WithUsagePlans(nil)), []string{"WithUsagePlans"}},
+		{"WithUsagePlans: a nil pointer", makes(gateway.WithUsagePlans((*usageplan.Store)(nil))), []string{"WithUsagePlans"}},
+	}
+}
+
+func misuseOfThrottles() []misuse {
+	mock := &gateway.MockIntegration{}
+	return []misuse{
+		{"WithDefaultThrottle: negative", makes(gateway.WithDefaultThrottle(-1, 0)), []string{"WithDefaultThrottle", "RateLimit -1"}},
+		{"WithDefaultThrottle: a burst alone", makes(gateway.WithDefaultThrottle(0, 5)), []string{"WithDefaultThrottle", "set RateLimit too"}},
+		{"Deployment.DefaultThrottle", func() error {
+			gw, err := gateway.New()
+			if err != nil {
+				return err
+			}
+			return gw.Deploy(gateway.Deployment{DefaultThrottle: gateway.Throttle{RateLimit: 1, BurstLimit: -1}})
+		}, []string{"DefaultThrottle", "BurstLimit -1"}},
+		{"NewAccountThrottle", func() error { gateway.NewAccountThrottle(-1, 0); return nil }, []string{"NewAccountThrottle", "RateLimit -1"}},
+		{"WithThrottle", handles("a", mock, gateway.WithThrottle(math.NaN(), 0)), []string{`route "a"`, "RateLimit"}},
+	}
+}
+
+func misuseOfRoutes() []misuse {
+	mock := &gateway.MockIntegration{}
+	model := func(r gateway.Route) func() error {
+		r.Integration = mock
+		return deploys(r)
+	}
+	return []misuse{
+		{"Handle: a nil RouteOption", handles("a", mock, nil), []string{`route "a"`, "RouteOption 0"}},
+		{"Handle: an empty key", handles("", mock), []string{"the route key of", "misuse_test.go", "is empty"}},
+		{"Handle: a reserved key", handles("$conect", mock), []string{`"$conect"`, "$connect, $disconnect and $default"}},
+		{"Handle: a key that is too long", handles(strings.Repeat("a", 129), mock), []string{"128 characters"}},
+		{"Handle: no integration", handles("a", nil), []string{`route "a": the integration is nil`}},
+		{"Handle: a typed nil", handles("a", (*gateway.HTTPIntegration)(nil)), []string{`route "a": the integration is nil`}},
+		{"Deploy: a key twice", func() error {
+			gw, err := gateway.New()
+			if err != nil {
+				return err
+			}
+			r := gateway.Route{RouteKey: "a", Integration: mock}
+			return gw.Deploy(gateway.Deployment{Routes: []gateway.Route{r, r}})
+		}, []string{`route "a"`, "Routes[0]"}},
+		{"an Integration that says itself what is wrong", routes(&strict{}), []string{`route "a": strict.Name is empty`}},
+		{"RequestModels without an expression", model(gateway.Route{RouteKey: "a", RequestModels: map[string]gateway.Model{"$default": &needs{"x"}}}), []string{`route "a"`, "ModelSelectionExpression"}},
+		{"a model of $connect", model(gateway.Route{RouteKey: "$connect", ModelSelectionExpression: `\$default`}), []string{`"$connect"`, "ModelSelectionExpression"}},
+		{"a nil model", model(gateway.Route{RouteKey: "a", ModelSelectionExpression: `\$default`, RequestModels: map[string]gateway.Model{"$default": nil}}), []string{`route "a"`, `the model "$default" is nil`}},
+		{"a model that is a nil pointer", model(gateway.Route{RouteKey: "a", ModelSelectionExpression: `\$default`, RequestModels: map[string]gateway.Model{"$default": (*needs)(nil)}}), []string{`route "a"`, `the model "$default" is nil`}},
+		{"ModelSelectionExpression", model(gateway.Route{RouteKey: "a", ModelSelectionExpression: "$request.boddy.x"}), []string{`route "a": ModelSelectionExpression`, "position 9"}},
+		{"Route.RequestParameters: a source that is none", model(gateway.Route{RouteKey: "$connect", RequestParameters: map[string]bool{"route.request.body.x": true}}), []string{`route "$connect"`, `"route.request.body.x"`}},
+		{"Route.RequestParameters: not of $connect", model(gateway.Route{RouteKey: "a", RequestParameters: map[string]bool{"route.request.header.x": true}}), []string{`route "a"`, "only $connect"}},
+	}
+}
+
+func misuseOfConnect() []misuse {
+	mock := &gateway.MockIntegration{}
+	with := func(a gateway.Authorizer) func() error {
+		return deploys(gateway.Route{RouteKey: "$connect", Integration: mock, Authorizer: a})
+	}
+	sources := func(source string) func() error {
+		return with(&gateway.RequestAuthorizer{Authorizer: &strict{"ok"}, IdentitySource: []string{source}})
+	}
+	return []misuse{
+		{"WithAuthorizer: nil", func() error { gateway.WithAuthorizer(nil); return nil }, []string{"WithAuthorizer"}},
+		{"Route.Authorizer: a typed nil", with((*strict)(nil)), []string{`route "$connect"`, "nil *gateway_test.strict"}},
+		{"Route.Authorizer: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, Authorizer: &strict{"ok"}}), []string{`route "a"`, "Authorizer"}},
+		{"an Authorizer that says itself what is wrong", with(&strict{}), []string{`route "$connect": strict.Name is empty`}},
+		{"RequestAuthorizer: no Authorizer", with(&gateway.RequestAuthorizer{}), []string{`route "$connect"`, "RequestAuthorizer.Authorizer is nil"}},
+		{"RequestAuthorizer: around a mistake", with(&gateway.RequestAuthorizer{Authorizer: &strict{}}), []string{"RequestAuthorizer.Authorizer: strict.Name is empty"}},
+		{"RequestAuthorizer: the spelling of REST APIs", sources("method.request.header.Auth"), []string{"RequestAuthorizer.IdentitySource", `"method.request.header.Auth"`}},
+		{"RequestAuthorizer: a name with a blank", sources("route.request.header.a b"), []string{"RequestAuthorizer.IdentitySource", `"a b"`}},
+		{"APIKeyRequired: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, APIKeyRequired: true}), []string{`route "a" requires an API key`}},
+		{"APIKeyRequired: without plans", deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}), []string{`"$connect"`, "WithUsagePlans"}},
+		{"APIKeyRequired: of an authorizer that is not there", func() error {
+			plans, err := usageplan.New()
+			if err != nil {
+				return err
+			}
+			return deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}, gateway.WithUsagePlans(plans),
+				gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))()
+		}, []string{`"$connect"`, "Route.Authorizer"}},
+	}
+}
+
+func misuseOfHTTP() []misuse {
+	uri := func(text string) func() error { return routes(&gateway.HTTPIntegration{URI: text}) }
+	callback := func(text string) func() error {
+		return routes(&gateway.HTTPIntegration{URI: "http://x", CallbackURL: text})
+	}
+	return []misuse{
+		{"URI: empty", uri(""), []string{`route "a": HTTPIntegration: URI ""`}},
+		{"URI: no scheme", uri("backend:8080/x"), []string{`URI "backend:8080/x"`, "http://"}},
+		{"URI: no host", uri("http:///x"), []string{`URI "http:///x"`, "host"}},
+		{"URI: a client's host", uri("http://{x}/"), []string{"{x}"}},
+		{"URI: nothing fills it", uri("http://x/{room}"), []string{"{room}", "integration.request.path.room"}},
+		{"URI: a password is not quoted", uri("ftp://user:secret@x"), []string{`"ftp://x"`}},
+		{"URI: too long", uri("http://x/" + strings.Repeat("x", 2048)), []string{"2048"}},
+		{"Method", routes(&gateway.HTTPIntegration{URI: "http://x", Method: "post"}), []string{`HTTP method "post"`}},
+		{"Timeout", routes(&gateway.HTTPIntegration{URI: "http://x", Timeout: -time.Second}), []string{"HTTPIntegration.Timeout -1s"}},
+		{"CallbackURL: no scheme", callback("gateway.internal/prod"), []string{"HTTPIntegration.CallbackURL"}},
+		{"CallbackURL: a query", callback("https://gateway.internal/prod?a=b"), []string{"HTTPIntegration.CallbackURL"}},
+		{"CallbackURL: with its end", callback("https://gateway.internal/prod/@connections"), []string{"HTTPIntegration.CallbackURL", "/@connections"}},
+	}
+}
+
+// mapped is a deployment of an HTTP integration with one parameter.
+func mapped(key, source string) func() error {
+	return routes(&gateway.HTTPIntegration{URI: "http://x", RequestParameters: map[string]string{key: source}})
+}
+
+func misuseOfParameters() []misuse {
+	const header = "integration.request.header.X"
+	return []misuse{
+		{"RequestParameters: an unknown target", mapped("integration.request.headers.X", "'x'"), []string{`route "a": RequestParameters`, `"integration.request.headers.X"`}},
+		{"RequestParameters: an unknown source", mapped(header, "route.request.headers.X"), []string{header, `"route.request.headers.X"`}},
+		{"RequestParameters: an unknown variable", mapped(header, "context.connectionID"), []string{header, `"connectionID"`}},
+		{"RequestParameters: a text without quotes", mapped(header, "x"), []string{header, `"x"`, "'literal'"}},
+		{"RequestParameters: a literal that is not closed", mapped(header, "'x"), []string{header, "no closing '"}},
+		{"RequestParameters: a path with a mistake", mapped(header, "route.request.body.a["), []string{header, `"route.request.body.a["`}},
+		{"RequestParameters: a reserved header", mapped("integration.request.header.Content-Length", "'1'"), []string{"Content-Length"}},
+		{"RequestParameters: no such placeholder", mapped("integration.request.path.room", "'x'"), []string{"integration.request.path.room", "{room}"}},
+	}
+}
+
+func misuseOfTransforms() []misuse {
+	with := func(tr gateway.Transform) func() error {
+		return routes(&gateway.CustomIntegration{Backend: noBackend, Transform: tr})
+	}
+	response := func(key string, r gateway.IntegrationResponse) func() error {
+		return with(gateway.Transform{Responses: map[string]gateway.IntegrationResponse{key: r}})
+	}
+	return []misuse{
+		{"CustomIntegration.Backend", routes(&gateway.CustomIntegration{}), []string{`route "a"`, "CustomIntegration.Backend"}},
+		{"PassthroughBehavior", with(gateway.Transform{PassthroughBehavior: "SOMETIMES"}), []string{"Transform.PassthroughBehavior", `"SOMETIMES"`}},
+		{"ContentHandling", with(gateway.Transform{ContentHandling: "TO_GOLD"}), []string{"ContentHandling", `"TO_GOLD"`}},
+		{"a template with a mistake", with(gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}), []string{`template "$default"`, "line 1"}},
+		{"a template that nothing selects", with(gateway.Transform{RequestTemplates: map[string]string{"join": "x"}}), []string{`template "join"`, "TemplateSelectionExpression"}},
+		{"TemplateSelectionExpression", with(gateway.Transform{TemplateSelectionExpression: "$request.header.x"}), []string{"TemplateSelectionExpression", "position 9"}},
+		{"an expression that selects nothing", with(gateway.Transform{TemplateSelectionExpression: "a", RequestTemplates: map[string]string{"$default": ""}}), []string{"TemplateSelectionExpression", `"a"`}},
+		{"Responses: a status code", response("404", gateway.IntegrationResponse{}), []string{`integration response "404"`, "/404/"}},
+		{"Responses: a regex with a mistake", response("/(/", gateway.IntegrationResponse{}), []string{`integration response "/(/"`}},
+		{"ResponseParameters", response("$default", gateway.IntegrationResponse{ResponseParameters: map[string]string{"x": "'y'"}}), []string{`integration response "$default": ResponseParameters`, `"x"`}},
+		{"ResponseTemplates", response("$default", gateway.IntegrationResponse{ResponseTemplates: map[string]string{"$default": "$x["}}), []string{`integration response "$default": template "$default"`}},
+		{"TemplateSelectionExpression of a response", response("$default", gateway.IntegrationResponse{TemplateSelectionExpression: "$x"}), []string{`integration response "$default": TemplateSelectionExpression`}},
+		{"MockIntegration.Transform", routes(&gateway.MockIntegration{Transform: &gateway.Transform{ContentHandling: "x"}}), []string{"ContentHandling"}},
+	}
+}
+
+func misuseOfUsagePlans() []misuse {
+	with := func(plans ...usageplan.Plan) func() error {
+		return func() error {
+			_, err := usageplan.New(plans...)
+			return err
+		}
+	}
+	free := func(change func(p *usageplan.Plan)) func() error {
+		p := usageplan.Plan{ID: "free", APIKeys: map[string]string{"ann": annsKey}}
+		change(&p)
+		return with(p)
+	}
+	quota := func(q usageplan.Quota) func() error { return free(func(p *usageplan.Plan) { p.Quota = q }) }
+	return []misuse{
+		{"Plan.ID", free(func(p *usageplan.Plan) { p.ID = "" }), []string{"Plan.ID"}},
+		{"Plan.ID twice", with(usageplan.Plan{ID: "free"}, usageplan.Plan{ID: "free"}), []string{`"free"`, "another plan"}},
+		{"Plan.Throttle", free(func(p *usageplan.Plan) { p.Throttle.RateLimit = -1 }), []string{`"free": Throttle`, "RateLimit -1"}},
+		{"Plan.RouteThrottles: a rate", free(func(p *usageplan.Plan) { p.RouteThrottles = map[string]gateway.Throttle{"a": {BurstLimit: 1}} }), []string{`"free": RouteThrottles: route "a"`}},
+		{"Plan.RouteThrottles: a reserved key", free(func(p *usageplan.Plan) { p.RouteThrottles = map[string]gateway.Throttle{"$conect": {RateLimit: 1}} }), []string{`"free": RouteThrottles`, `"$conect"`}},
+		{"Quota.Limit", quota(usageplan.Quota{Limit: -1, Period: usageplan.Day}), []string{`"free": Quota.Limit`}},
+		{"Quota.Period", quota(usageplan.Quota{Limit: 1, Period: "YEAR"}), []string{`"free": Quota.Period`, `"YEAR"`}},
+		{"Quota.Offset", quota(usageplan.Quota{Limit: 1, Period: usageplan.Week, Offset: 7}), []string{`"free": Quota.Offset 7`}},
+		{"APIKeys: an empty ID", free(func(p *usageplan.Plan) { p.APIKeys = map[string]string{"": annsKey} }), []string{`"free"`, "APIKeys"}},
+		{"APIKeys: a short value", free(func(p *usageplan.Plan) { p.APIKeys = map[string]string{"ann": "short"} }), []string{`API key "ann"`, "20 to 128"}},
+		{"APIKeys: a blank", free(func(p *usageplan.Plan) { p.APIKeys = map[string]string{"ann": annsKey + "\n"} }), []string{`API key "ann"`, "line break"}},
+		{"APIKeys: a value twice", free(func(p *usageplan.Plan) { p.APIKeys = map[string]string{"ann": annsKey, "bob": annsKey} }), []string{"API key", "the value of another"}},
+	}
+}
+
+func misuseOfNeighbours() []misuse {
+	connect := func(a gateway.Authorizer) func() error {
+		return deploys(gateway.Route{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, Authorizer: a})
+	}
+	function := func(url string) func() error { return routes(&lambda.Function{URL: url}) }
+	return []misuse{
+		{"lambda.Function: no URL", function(""), []string{`route "a"`, "lambda:", "URL"}},
+		{"lambda.Function: no scheme", function("127.0.0.1:9000"), []string{`route "a"`, "URL", "http://"}},
+		{"lambda.Function: a query", function("http://127.0.0.1:9000?a=b"), []string{`route "a"`, "URL", "query"}},
+		{"lambda.Function: a timeout", routes(&lambda.Function{URL: "http://x", Timeout: -1}), []string{"Timeout -1ns"}},
+		{"lambda.Wrap", func() error { lambda.Wrap(1); return nil }, []string{"lambda.Wrap(int)"}},
+		{"lambda.Authorizer", connect(&lambda.Authorizer{}), []string{`route "$connect"`, "WrapAuthorizer"}},
+		{"iam.Auth: $connect", connect(&iam.Auth{}), []string{`route "$connect"`, "Auth.Verifier"}},
+		{"iam.Auth: management", makes(gateway.WithManagementAuth(&iam.Auth{Verifier: &sigv4.Verifier{}})), []string{"WithManagementAuth", "iam: Auth.Policy"}},
+		{"sigv4.Verifier", makes(gateway.WithManagementAuth(&sigv4.Verifier{})), []string{"WithManagementAuth", "sigv4: Verifier.Service"}},
+		{"sigv4.StaticKeys", func() error { sigv4.StaticKeys(map[string]sigv4.Key{"": {}}); return nil }, []string{"sigv4.StaticKeys"}},
+	}
+}
+
+// What is wrong with a direct call of an integration has the same form.
+func TestMisuse_DirectCall(t *testing.T) {
+	t.Parallel()
+	for _, i := range []gateway.Integration{
+		&gateway.HTTPIntegration{}, &gateway.CustomIntegration{},
+		&gateway.MockIntegration{Transform: &gateway.Transform{ContentHandling: "x"}},
+	} {
+		_, err := i.Invoke(t.Context(), &gateway.Request{})
+		require.ErrorIs(t, err, gateway.ErrInvalidOption)
+		require.Equal(t, 1, strings.Count(err.Error(), "gateway:"), err)
+	}
+}
