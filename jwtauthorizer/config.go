@@ -39,12 +39,12 @@ type Config struct {
 	// RequiredScopes lists scopes of which a token needs every one. A token that lacks
 	// one gets 403. Empty: not checked.
 	RequiredScopes []string
-	// RequiredClaims lists, by name, claims that a token must have, and the values that
-	// are good: one of them has to be the claim, or an element of it if it is a list.
-	// Texts are compared exactly. A number or a boolean is compared as the token writes
-	// it, such as "7" or "true". An object never fits. A token that lacks a claim, or has
-	// another value, gets 401; the log has the claim's name, never its value. Empty: not
-	// checked.
+	// RequiredClaims has the claims that a token must have, by name, and for each the
+	// values that are good. The claim must be one of them. If the claim is a list, one
+	// element must be. Texts are compared exactly. A number or a boolean is compared as
+	// the token writes it, such as "7" or "true". An object never fits. A token without
+	// the claim, or with another value, gets 401; the log has the name of the claim, never
+	// its value. Empty: not checked.
 	//
 	//	RequiredClaims: map[string][]string{
 	//		"email_verified": {"true"},
@@ -80,9 +80,9 @@ type Config struct {
 	// hexadecimal text. It needs at least 32 bytes, from a random source: whoever has one
 	// token can try to guess the secret. (RFC 7518, section 3.2.)
 	//
-	// A token is good that any of them has signed, up to eight. To change the secret, add
-	// the new one here, let the program sign with it, and remove the old one when its
-	// last token has expired.
+	// A token is good if it is signed with any of them. There may be up to eight, and key
+	// IDs of tokens are ignored. To change the secret, add the new one here, let the
+	// program sign with it, and remove the old one when its last token has expired.
 	//
 	// nil means that tokens are signed by the Issuer. The fields below are for that
 	// alone, except Algorithms and Logger, and must not be set together with Secrets.
@@ -102,11 +102,11 @@ type Config struct {
 	// RefreshInterval is the age at which the key set is fetched again. A key that the
 	// issuer has withdrawn is still good for so long. 0 means 15 minutes.
 	RefreshInterval time.Duration
-	// UnknownKeyInterval is the least time between two fetches that tokens cause which
-	// fit no key: tokens with an unknown key ID or with a wrong signature, since an issuer
-	// may make a new key under an old ID. It is the longest that a new key stays unknown,
-	// and it bounds the requests that made-up tokens cost the issuer. It is also the time
-	// after which a failed refresh is tried again. 0 means 30 seconds.
+	// UnknownKeyInterval is the least time between two fetches because of tokens that no
+	// key fits. These tokens have an unknown key ID, or a wrong signature: an issuer may
+	// make a new key under an old ID. A new key is found after this time at the latest, and
+	// invented tokens cost the issuer no more than one request in it. A failed refresh is
+	// tried again after the same time. 0 means 30 seconds.
 	UnknownKeyInterval time.Duration
 	// MaxStale is how long beyond RefreshInterval the key set stays good when it cannot
 	// be fetched again. 0 means two hours, for which the service may keep keys; a
