@@ -9,40 +9,48 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// cause says why a connection ends, and how: what $disconnect and the client are told.
+// This file takes a connection from the first cause of its end to its $disconnect:
+//
+//	begin → teardown: replies → queue → Close frame → socket → $disconnect
+//
+// What the states mean is in state.go.
+
+// cause says why a connection ends and how. The code and the reason are for the Close
+// frame and for $disconnect.
 type cause struct {
 	code   int
 	reason string
-	remote bool  // the client sent a Close frame: our answer to it ends everything
+	remote bool  // the client has sent a Close frame: the gateway's answer ends everything
 	broken bool  // no Close frame can be sent any more
-	polite bool  // messages that were received are still answered before the Close frame
-	unread bool  // the client took too long to read: see retell
-	err    error // what went wrong, for the log; nil: nothing
+	polite bool  // messages that have arrived are answered before the Close frame
+	unread bool  // the client has not read in time: see retell
+	err    error // what went wrong, for the log; nil if nothing did
 }
 
-// goingAway is the cause of Shutdown, of the idle timeout and of the maximum duration.
+// goingAway is the cause if Shutdown, the idle timeout or the maximum duration ends a
+// connection.
 func goingAway() cause {
 	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true}
 }
 
-// deleted is the cause of DeleteConnection.
+// deleted is the cause if DeleteConnection ends a connection.
 func deleted() cause {
 	return cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}
 }
 
-// brokenOff is the cause when the client's side of the socket is gone.
+// brokenOff is the cause if the client is gone without a Close frame.
 func brokenOff(err error) cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", broken: true, err: err}
 }
 
-// unread is the cause when the client has not taken in time what was sent to it.
+// unread is the cause if the client has not taken in time what was sent to it.
 func unread() cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Client did not read in time", broken: true, unread: true, err: errUnread}
 }
 
-var errUnread = errors.New("the client did not take what was sent to it for Quotas.WriteTimeout, or for 5 s after the gateway had begun to close the connection")
+var errUnread = errors.New("the client took nothing of what was sent to it for Quotas.WriteTimeout, or for 5 s while its connection was being closed")
 
-// writeFailed is the cause when a write to the client has failed.
+// writeFailed is the cause if a write to the client has failed with err.
 func writeFailed(err error) cause {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return unread()
@@ -50,23 +58,23 @@ func writeFailed(err error) cause {
 	return brokenOff(err)
 }
 
-// closing is what a connection needs from its first cause of closing on.
+// closing is what a connection has in addition while it ends.
 type closing struct {
-	cause                     // the first: it decides what is done
-	told        cause         // what $disconnect is told: see retell; c.mu guards it until stateGone
+	cause                     // the first one: it decides what the teardown does
+	told        cause         // what $disconnect gets: see retell; connection.mu guards it until stateGone
 	readerDone  chan struct{} // closed when the reader has ended
-	idle        chan struct{} // has one when no integration runs, though one may start: see awaitReplies
+	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies
 	workersDone chan struct{} // closed when no integration runs and none will start
 	done        chan struct{} // closed when $disconnect has returned
 }
 
 const (
-	// closeTimeout bounds each wait of a connection that closes: for running
-	// integrations to answer before a polite Close frame, for the client to take
-	// something of what is queued, for its answer to our Close frame.
+	// closeTimeout limits each wait of a connection that closes: until running
+	// integrations have answered, until the client takes something of what is queued, and
+	// until it answers the gateway's Close frame.
 	closeTimeout = 5 * time.Second
-	// drainTimeout bounds the time in which a connection that closes sends what is
-	// queued, however little the client takes at a time.
+	// drainTimeout limits how long a connection that closes sends what is queued, if the
+	// client takes only a little at a time.
 	drainTimeout = 30 * time.Second
 )
 
@@ -94,8 +102,8 @@ func (c *connection) readerEnded(err error) {
 	}
 }
 
-// delete closes the connection for DeleteConnection. It reports false when the
-// connection is gone. One that closes politely closes already: that is enough.
+// delete closes the connection for DeleteConnection. It returns false if the connection
+// accepts nothing any more. If it closes politely, it closes without further help.
 func (c *connection) delete() bool {
 	c.mu.Lock()
 	closingPolitely := c.state() == stateClosingPolitely
@@ -104,8 +112,8 @@ func (c *connection) delete() bool {
 	return first || closingPolitely
 }
 
-// cut ends the connection without a Close frame. If it closes already, what that
-// still waits for is given up.
+// cut ends the connection without a Close frame. If the connection closes already, it
+// does not wait any longer for the client.
 func (c *connection) cut(cs cause) {
 	cs.broken = true
 	if cs.unread {
@@ -118,9 +126,9 @@ func (c *connection) cut(cs cause) {
 	c.ws.Close()
 }
 
-// retell makes cs what $disconnect is told, although another cause was the first: the
-// client never saw the Close frame for that one. A Close frame of the client itself
-// still counts.
+// retell makes cs what $disconnect gets, although it is not the first cause: the client
+// has never seen the Close frame for that one. If the first cause is a Close frame of the
+// client, nothing changes.
 func (c *connection) retell(cs cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,15 +137,15 @@ func (c *connection) retell(cs cause) {
 	}
 }
 
-// end closes the connection for a cause, unless it closes already: the first cause
-// counts. It returns at once. The returned channel is closed after $disconnect has
+// end closes the connection for a cause. If it closes already, nothing changes: the first
+// cause counts. end returns at once. The returned channel is closed after $disconnect has
 // run.
 func (c *connection) end(cs cause) <-chan struct{} {
 	done, _ := c.tryEnd(cs)
 	return done
 }
 
-// tryEnd is end. It reports whether the cause was the first.
+// tryEnd is end. It also reports whether the cause is the first.
 func (c *connection) tryEnd(cs cause) (done <-chan struct{}, first bool) {
 	if cl := c.begin(cs); cl != nil {
 		c.g.running.Go(func() { c.teardown(cl) })
@@ -148,8 +156,8 @@ func (c *connection) tryEnd(cs cause) (done <-chan struct{}, first bool) {
 	return c.closing.done, false
 }
 
-// begin begins to close the connection: the caller has to call teardown then. It
-// returns nil when the connection closes already.
+// begin begins to close the connection. The caller has to call teardown with the result.
+// If the connection closes already, the result is nil.
 func (c *connection) begin(cs cause) *closing {
 	c.mu.Lock()
 	if c.state().ends() {
@@ -181,8 +189,8 @@ func (c *connection) begin(cs cause) *closing {
 	return cl
 }
 
-// workersDoneLocked tells the teardown when no integration runs. Once the connection
-// accepts nothing more, none will start.
+// workersDoneLocked tells the teardown if no integration runs. If the connection accepts
+// nothing any more, none will start.
 func (c *connection) workersDoneLocked() {
 	switch {
 	case !c.state().ends() || c.working > 0:
@@ -191,17 +199,18 @@ func (c *connection) workersDoneLocked() {
 	default:
 		select {
 		case c.closing.idle <- struct{}{}:
-		default: // it has one
+		default: // it holds a value already
 		}
 	}
 }
 
-// frame returns the Close frame, which is sent after all that is queued.
+// frame returns the Close frame.
 func (cs *cause) frame() []byte { return wsconn.AppendClose(nil, cs.code, cs.reason) }
 
-// teardown ends a connection in order: what is queued is sent, the Close frame last;
-// the client's Close frame is awaited; the socket is closed; running integrations
-// return; $disconnect runs.
+// teardown ends the connection, one step after the other: if the close is polite, it
+// waits for replies; it sends what is queued, and the Close frame last; it waits for the
+// client's Close frame; it closes the socket; it waits for running integrations; it runs
+// $disconnect.
 func (c *connection) teardown(cl *closing) {
 	defer c.disconnected(cl) // in a defer: an observer may end this goroutine
 	if cl.polite && !cl.broken {
@@ -219,7 +228,7 @@ func (c *connection) teardown(cl *closing) {
 	<-c.out.Drained()
 	<-cl.workersDone
 	c.mu.Lock()
-	c.moveLocked(stateGone) // from now on cl.told does not change
+	c.moveLocked(stateGone) // cl.told does not change any more
 	c.mu.Unlock()
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
@@ -229,27 +238,27 @@ func (c *connection) teardown(cl *closing) {
 	c.logClosed(&cl.told)
 }
 
-// disconnected is the last step of teardown: it runs $disconnect and gives back
-// everything that the connection held.
+// disconnected is the last step of teardown. It runs $disconnect and releases everything
+// that the connection holds.
 func (c *connection) disconnected(cl *closing) {
 	defer func() { // in a defer: an observer may end this goroutine
-		c.g.connections.Remove(c.id) // posts no longer reach it since it closes; a shutdown counts it until here
+		c.g.connections.Remove(c.id) // only now, because a shutdown counts it until here
 		close(cl.done)
-		c.g.running.Done() // that of accept
+		c.g.running.Done() // accept has counted it
 	}()
 	c.keyUse.release()
 	c.g.sources.Remove(c.identity.SourceIP)
 	c.disconnect(cl)
 }
 
-// awaitReplies waits until the integrations of all messages that were received have
-// answered, unless they take long or the client goes by itself.
+// awaitReplies waits until the integrations have answered all messages that have arrived,
+// but not for longer than closeTimeout, and not if the client leaves.
 func (c *connection) awaitReplies(cl *closing) {
 	timeout := time.NewTimer(closeTimeout)
 	defer timeout.Stop()
 	for more := true; ; {
 		c.mu.Lock()
-		if c.working == 0 || !more { // none has begun since idle was signalled
+		if c.working == 0 || !more {
 			c.moveLocked(stateClosing)
 			c.mu.Unlock()
 			return
@@ -265,8 +274,8 @@ func (c *connection) awaitReplies(cl *closing) {
 	}
 }
 
-// awaitDrained waits until all is written. A client that takes nothing is given up
-// by the write itself; one that takes very little is given up here.
+// awaitDrained waits until everything is written. If the client takes nothing, the write
+// fails and ends the wait. If it takes very little, the wait ends after drainTimeout.
 func (c *connection) awaitDrained() {
 	timeout := time.NewTimer(drainTimeout)
 	defer timeout.Stop()
@@ -277,9 +286,9 @@ func (c *connection) awaitDrained() {
 	}
 }
 
-// awaitPeer waits for the reader to meet the client's Close frame. After a
-// violation that broke the framing nothing can be met: then the end of our stream
-// tells the client to go.
+// awaitPeer waits until the reader has found the client's Close frame. If the client has
+// broken the framing, its Close frame cannot be found: then the end of the gateway's
+// stream tells the client to close the socket.
 func (c *connection) awaitPeer(cl *closing) {
 	if cl.code == wsconn.CloseProtocolError {
 		c.ws.CloseWrite()
@@ -287,7 +296,7 @@ func (c *connection) awaitPeer(cl *closing) {
 	deadline := time.Now().Add(closeTimeout)
 	c.ws.SetReadDeadline(deadline)
 	<-cl.readerDone
-	if !time.Now().Before(deadline) && c.ws.Unsent() > 0 { // not even our Close frame has reached the client
+	if !time.Now().Before(deadline) && c.ws.Unsent() > 0 { // the client has not even taken the Close frame
 		c.cut(unread())
 	}
 }

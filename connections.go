@@ -20,8 +20,8 @@ import (
 type Connection struct {
 	ID          string
 	ConnectedAt time.Time
-	// LastActiveAt is the time of the last message from the client or accepted for
-	// it; ConnectedAt before the first.
+	// LastActiveAt is the time of the last message that came from the client or was
+	// accepted for it. Before the first message it is ConnectedAt.
 	LastActiveAt time.Time
 	Identity     Identity
 	// PrincipalID is who the client is, as the [Authorizer] said; "" when it did not
@@ -36,53 +36,53 @@ type Connection struct {
 
 // Identity says who connected.
 type Identity struct {
-	SourceIP  string  // address of the peer's socket, without port
-	UserAgent string  // of the upgrade request; "" when it had none
+	SourceIP  string  // address of the client's socket, without the port
+	UserAgent string  // header of the upgrade request; "" if it had none
 	Caller    *Caller // who signed the upgrade request; nil without IAM authorization
-	APIKeyID  string  // of the API key; "" where $connect requires none
+	APIKeyID  string  // ID of the client's API key; "" if $connect requires none
 }
 
 // connection is the gateway's side of one client. These goroutines serve it:
 //
-//   - the reader, at most one: see serve. It runs integrations too, as long as
-//     they return at once; see worker. While nothing comes there is none, where
-//     the socket can be polled.
-//   - up to InFlight workers while integrations take longer.
-//   - one that writes what waits in the outbox while the socket takes no more.
-//   - one for the teardown, begun by the first cause of closing.
+//   - the reader, at most one: see serve. It also calls the integrations, as long as they
+//     return at once: see worker. If the socket can be polled, there is a reader only
+//     while it has something to read.
+//   - up to Quotas.InFlight workers, while integrations take longer.
+//   - one that writes what waits in the outbox, while the socket takes no more.
+//   - one for the teardown, from the first cause of closing on.
 type connection struct {
 	g           *Gateway
 	id          string
 	ws          *wsconn.Conn
-	ctx         connectionContext // parent of the integrations' contexts
+	ctx         connectionContext // parent of the contexts of integrations
 	identity    Identity
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	keyUse      *keyUse        // nil: the client has no API key
 	tail        connid.Tail    // of the ID
-	late        bool           // about the timer: tick was postponed because it came late; mu guards it
+	late        bool           // about the timer: tick came late and was postponed; mu guards it
 	domainName  string
-	connectedAt int64         // of the upgrade, Unix nanoseconds
-	connected   clock.Instant // likewise
-	opened      clock.Latest  // of the 101, which $connect may have held back
-	lastActive  clock.Latest  // of the last message either way
-	lastHeard   clock.Latest  // of the last frame from the client, or of bytes of one
-	pinged      clock.Latest  // of our last ping
-	progress    atomic.Uint32 // of ws, when last looked at
-	life        atomic.Uint32 // a state; changed by moveLocked only
-	held        atomic.Bool   // about the reader, in any state: it waits for room, for a message or its reply
+	connectedAt int64         // when the upgrade came, in Unix nanoseconds
+	connected   clock.Instant // the same on the gateway's clock
+	opened      clock.Latest  // when the 101 was written: later, because $connect runs before
+	lastActive  clock.Latest  // when the last message came or was accepted for the client
+	lastHeard   clock.Latest  // when the last frame, or a part of one, came from the client
+	pinged      clock.Latest  // when the gateway sent its last ping
+	progress    atomic.Uint32 // what ws.Progress was when tick last looked
+	life        atomic.Uint32 // a state; only moveLocked changes it
+	held        atomic.Bool   // about the reader, in any state: it waits for room for a message or a reply
 	unrested    atomic.Bool   // about the reader, in any state: it has read something since it last rested
 	out         outbox.Outbox
 
 	mu      sync.Mutex // guards the fields below
 	timer   timer
 	inbox   *inbox.Inbox // messages that wait for a worker; nil: there was none
-	closing *closing     // nil until the state ends the connection
-	working int32        // workers, the reader among them while it runs an integration
-	unsent  atomic.Int32 // of ws, at our last ping; mu does not guard it
+	closing *closing     // nil until the end of the connection begins
+	working int32        // number of workers, the reader included while it calls an integration
+	unsent  atomic.Int32 // what ws.Unsent was at the gateway's last ping; mu does not guard it
 }
 
-// start begins the connection's life once its 101 has been written, or could
-// not be.
+// start opens the connection after its 101 has been written. handshake is the error of
+// writing it.
 func (c *connection) start(handshake error) {
 	if handshake != nil {
 		c.end(writeFailed(handshake))
@@ -101,6 +101,7 @@ func (c *connection) start(handshake error) {
 	}
 }
 
+// snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
 	principal, _ := c.authorizer[principalID].(string)
 	return Connection{
@@ -110,20 +111,21 @@ func (c *connection) snapshot() Connection {
 	}
 }
 
-// read is the reader of a connection that is not polled, or of one that another
-// goroutine has taken over: until the connection ends, or somebody else reads.
+// read is the reader of a connection that is not polled. It is also the reader of one
+// whose former reader is busy with an integration. It ends with the connection, or when
+// another goroutine becomes the reader.
 func (c *connection) read() {
 	var spare *worker
 	defer func() { spare.End() }()
 	c.serve(&spare)
 }
 
-// ready is the reader of a connection that is polled, on a goroutine that it shares
-// with others.
+// ready is the reader of a connection that is polled. It runs on a goroutine of the
+// pool, which serves other connections, too.
 func (c *connection) ready(keep *poll.Keep) {
 	spare, _ := (*keep).(*worker)
 	*keep = nil
-	defer func() { // also when a callback ends this goroutine: then the pool ends what is kept
+	defer func() { // also if a callback ends this goroutine: then the pool calls End on it
 		if spare != nil {
 			*keep = spare
 		}
@@ -131,10 +133,9 @@ func (c *connection) ready(keep *poll.Keep) {
 	c.serve(&spare)
 }
 
-// serve waits for messages until the connection ends, and serves them. It returns
-// early when, meanwhile, another goroutine took the reading over, and when there is
-// nothing to do on a connection that is polled. spare is the goroutine's worker,
-// if it has one.
+// serve waits for messages and serves them until the connection ends. It returns earlier
+// if another goroutine has become the reader, or if the connection is polled and nothing
+// has come. spare is the worker of this goroutine, if it has one.
 func (c *connection) serve(spare **worker) {
 	for {
 		err := c.ws.Wait()
@@ -142,9 +143,9 @@ func (c *connection) serve(spare **worker) {
 			continue
 		}
 		switch {
-		case errors.Is(err, wsconn.ErrParked): // whoever is called next is the reader
+		case errors.Is(err, wsconn.ErrParked): // the pool calls ready again when something comes
 		case errors.Is(err, wsconn.ErrInterrupted):
-			c.g.running.Go(c.read) // to rest, on a stack that is small
+			c.g.running.Go(c.read) // the reader rests: a new goroutine has a small stack
 		case err != nil:
 			c.readerEnded(err)
 		}
@@ -152,11 +153,11 @@ func (c *connection) serve(spare **worker) {
 	}
 }
 
-// serveInput reads the messages that have arrived, and runs each one's
-// integration itself if no other runs. It reports whether its goroutine is still
-// the reader.
+// serveInput reads the messages that have arrived. If no other integration of the
+// connection runs, it serves them itself. It reports whether its goroutine is still the
+// reader.
 func (c *connection) serveInput(spare **worker) bool {
-	var w *worker // set while this goroutine is at work, from one message to the next
+	var w *worker // set while this goroutine serves messages
 	defer func() {
 		if w != nil { // an integration or another callback has ended this goroutine
 			defer w.End() // in a defer: an observer may end this goroutine again
@@ -196,10 +197,10 @@ func (c *connection) serveInput(spare **worker) bool {
 	}
 }
 
-// receive finds a place for a message: with the reader's own worker, which is then
-// returned, with the time, since it may have waited; with a new one; in the inbox.
-// Once the connection is gone, messages are dropped. While it closes politely they
-// are not: until its Close frame is queued, the client cannot know that it closes.
+// receive finds a place for a message: the reader's own worker, a new worker, or the
+// inbox. It waits while the inbox is full. For the reader's own worker it returns that and
+// the time, which may have passed. A connection that accepts nothing any more drops the
+// message.
 func (c *connection) receive(message []byte, now time.Time, spare **worker) (*worker, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,8 +234,8 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 	return nil, now
 }
 
-// notReading waits for room, as the reader: a client that nobody reads cannot
-// show that it lives.
+// notReading waits for room, as the reader. Meanwhile tick does not count the client as
+// silent, because nobody reads what it sends.
 func (c *connection) notReading(wait func()) {
 	c.held.Store(true)
 	if c.ws.HungUp() { // hungUp may have come too early to see held
@@ -245,9 +246,9 @@ func (c *connection) notReading(wait func()) {
 	c.held.Store(false)
 }
 
-// hungUp ends a connection whose client has gone while the reader waits for room: it
-// would find out only after everything that it has to read before. It is called by
-// the poller when the client resets the connection, and does not wait.
+// hungUp ends the connection if its client has reset it while the reader waits for room.
+// The reader itself would notice only after it had read everything that came before. The
+// poller calls hungUp, which does not wait.
 func (c *connection) hungUp() {
 	if c.held.Load() {
 		c.g.running.Go(func() { c.cut(brokenOff(errReset)) }) // ends at once; the connection still counts
@@ -256,11 +257,11 @@ func (c *connection) hungUp() {
 
 var errReset = errors.New("the client reset the connection")
 
-// touch notes activity.
+// touch records that the connection is active now.
 func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
 
-// Ping answers a client's ping. Only the newest is answered when the client
-// does not read.
+// Ping implements [wsconn.Control]: it answers a ping of the client. If the client does
+// not read, only its newest ping is answered.
 func (c *connection) Ping(payload []byte) {
 	c.Pong()
 	if c.g.quotas.PingsResetIdle {
@@ -269,13 +270,13 @@ func (c *connection) Ping(payload []byte) {
 	c.out.Pong(payload)
 }
 
-// Pong notes that the client lives.
+// Pong implements [wsconn.Control]: it records that the client is there.
 func (c *connection) Pong() { c.heard(c.g.clock.Now()) }
 
 var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
 
-// post sends a message to the client, or queues it. It does not wait. frame is what
-// [outbox.TextFrame] made of data, or nil.
+// post sends a message to the client, or queues it. It does not wait. frame is nil, or
+// what [outbox.TextFrame] made of data.
 func (c *connection) post(data, frame []byte, now time.Time) error {
 	switch err := c.out.Post(data, frame); {
 	case errors.Is(err, outbox.ErrFull):
@@ -287,16 +288,16 @@ func (c *connection) post(data, frame []byte, now time.Time) error {
 	return nil
 }
 
-// postReply is post for the answer to a message. It waits for room, so that a client
-// that sends but does not read is held back, and not answered in part. reader says
-// that the caller is the connection's reader.
+// postReply is post for the answer to a message. It waits for room: so a client that sends
+// but does not read is slowed down, and loses no reply. reader says that the caller is the
+// reader of the connection.
 func (c *connection) postReply(body []byte, reader bool) error {
 	err := c.out.Post(body, nil)
 	if !errors.Is(err, outbox.ErrFull) {
 		return err
 	}
 	frame := outbox.TextFrame(body)
-	if reader && c.g.quotas.WriteTimeout > 0 { // that ends the connection of a client that takes nothing
+	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
 		c.notReading(func() { err = c.out.PostWait(frame) })
 	} else {
 		err = c.out.PostWait(frame)
@@ -305,7 +306,7 @@ func (c *connection) postReply(body []byte, reader bool) error {
 	return err
 }
 
-// clientWriter is the connection as its outbox sees it.
+// clientWriter is what the outbox of a connection knows of it.
 type clientWriter connection
 
 var _ outbox.Peer = (*clientWriter)(nil)
@@ -325,8 +326,8 @@ func (w *clientWriter) Limits() *outbox.Limits { return &w.g.sendLimits }
 // WriteFailed implements [outbox.Peer].
 func (w *clientWriter) WriteFailed(err error) { (*connection)(w).cut(writeFailed(err)) }
 
-// patience is how long a client may take nothing of what is written to it. Once the
-// connection closes, nobody waits long for it, whatever the quota says.
+// patience returns how long a client may take nothing of what is written to it. After the
+// Close frame has been queued it is closeTimeout at most, whatever the quota says.
 func (w *clientWriter) patience() time.Duration {
 	limit := w.g.quotas.WriteTimeout
 	if !(*connection)(w).state().accepts() && (limit == 0 || limit > closeTimeout) {
@@ -335,7 +336,7 @@ func (w *clientWriter) patience() time.Duration {
 	return limit
 }
 
-// fill makes req, which is new, an event of the connection. The IDs are left out.
+// fill sets all fields of req that are the same for every event of the connection.
 func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
 	req.RouteKey, req.EventType = r.RouteKey, event
 	req.ConnectionID = c.id
@@ -344,18 +345,18 @@ func (c *connection) fill(req *Request, stageVariables map[string]string, r *rou
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
 }
 
-// connectionContext is the parent of the contexts of a connection's integrations. It
-// has the values of the upgrade request; it is cancelled by the gateway alone, never
-// with that request.
+// connectionContext is the parent of the contexts of a connection's integrations. It has
+// the values of the upgrade request. Its cancellation comes only from the gateway, never
+// from that request.
 type connectionContext struct {
 	context.Context //nolint:containedctx // this is a context: the gateway's root
 	request         context.Context
 }
 
-// Value asks the gateway's context first. That has no values but what the standard
-// library keeps there about the cancellation, and the request's must not stand in
-// for it: [context.Cause] would report the end of the request, and each child of the
-// context would need a goroutine to watch its parent.
+// Value asks the gateway's context first. That has no values except those that package
+// context keeps there about the cancellation. If the request's were found instead,
+// [context.Cause] would report the end of the request, and each child of this context
+// would need a goroutine that watches its parent.
 func (c *connectionContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v

@@ -22,16 +22,16 @@
 //
 // # Life of a connection
 //
-// The $connect route runs before the upgrade is answered; only if it accepts
-// does the client get its 101 and the connection its place among those that can
-// be posted to. Each text message is JSON or not: the route selection expression
-// picks the route of one that is, $default takes all others. The messages of one
-// connection run in order, one at a time unless Quotas.InFlight says otherwise.
-// When the connection has closed, for whatever reason, $disconnect runs once, as
-// the last event, with the close code and reason.
+// The integration of $connect runs before the upgrade is answered. If it accepts, the
+// connection opens: the client gets its 101, and others can post to the connection. For
+// each text message that is JSON, the route selection expression picks the route; all
+// other messages go to $default. The messages of one connection are served in order, one
+// at a time, unless Quotas.InFlight allows more. After the connection has closed, for
+// whatever reason, $disconnect runs once, with the close code and the reason. It is the
+// last event of the connection.
 //
-// One Gateway is one API on one stage. Several APIs or stages are several
-// Gateways on one mux.
+// One Gateway is one API on one stage. For several APIs or stages, mount several Gateways
+// on one mux.
 package gateway
 
 import (
@@ -53,39 +53,39 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// Gateway is one WebSocket API on one stage. It is made by [New]; all its methods
-// are safe for concurrent use. It starts no goroutine before the first
-// connection; [Gateway.Shutdown] or [Gateway.Close] ends them all.
+// Gateway is one WebSocket API on one stage. Make it with [New]. All its methods are safe
+// for concurrent use. It starts no goroutine before the first upgrade;
+// [Gateway.Shutdown] and [Gateway.Close] end all of its goroutines.
 type Gateway struct {
 	*config
 
 	clock       clock.Clock // measures how long something took or waits
-	tag         uint32      // of this node, in every connection ID
+	tag         uint32      // names this node in every connection ID
 	throttles   throttles
 	keyUses     keyUses
 	sources     *limit.Sources
 	watch       *watch.Watch
-	frameLimits wsconn.Limits // of every connection
-	sendLimits  outbox.Limits // likewise
-	sockets     poll.Pool     // of the connections that can be polled
+	frameLimits wsconn.Limits // of what each client may send
+	sendLimits  outbox.Limits // of what may wait for each client
+	sockets     poll.Pool     // waits for the connections that can be polled
 	connections *registry.Map[*connection]
 	routes      atomic.Pointer[routeTable]
-	deploying   sync.Mutex // serialises writers of routes
+	deploying   sync.Mutex // held by whoever replaces routes
 
-	root           context.Context //nolint:containedctx // parent of the integrations' contexts, ended by cut
+	root           context.Context //nolint:containedctx // parent of the contexts of integrations; cut ends it
 	cutOff         context.CancelFunc
-	disconnects    context.Context //nolint:containedctx // parent of those of $disconnect, which end later
+	disconnects    context.Context //nolint:containedctx // the same for $disconnect; it ends a little later
 	endDisconnects context.CancelFunc
 
 	endpoints endpoint.Client // calls the backends of all integrations
 
-	running sync.WaitGroup // upgrades, connections, and the goroutines of both
-	mu      sync.Mutex     // guards the field below, and joining the running ones by it
-	stopped chan struct{}  // made by the first Shutdown or Close; closed when nothing runs
+	running sync.WaitGroup // upgrades, connections and their goroutines
+	mu      sync.Mutex     // guards the field below, and the start of an upgrade against it
+	stopped chan struct{}  // made by the first Shutdown or Close; closed when nothing runs any more
 }
 
-// New returns a Gateway without routes. An error wraps [ErrInvalidOption] and
-// says what to change.
+// New returns a Gateway without routes. The error wraps [ErrInvalidOption] and says what
+// to change.
 func New(opts ...Option) (*Gateway, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -120,17 +120,20 @@ func New(opts ...Option) (*Gateway, error) {
 	return g, nil
 }
 
-// Handler returns the handler of WebSocket upgrades. It serves whatever path it
-// is mounted at, over HTTP/1.1 with or without TLS; requests that are no upgrade
-// get 426. Its answers to refused upgrades are those of the service: JSON with
-// message, connectionId and requestId, and the header x-amz-apigw-id.
+// Handler returns the handler of WebSocket upgrades. It serves any path that it is
+// mounted at, over HTTP/1.1, with or without TLS. A request that is not an upgrade gets
+// 426. A refused upgrade gets the answer of the service: JSON with message, connectionId
+// and requestId, and the header x-amz-apigw-id.
 //
-// An accepted upgrade is taken over from the server. On Linux the [net.Conn] that an
-// [http.Server.ConnContext] may have seen is closed then; its socket lives on.
+// The handler takes the connection of an accepted upgrade over from the server, so each
+// middleware around it has to keep [http.Hijacker] reachable: its ResponseWriter needs a
+// method Unwrap. [http.TimeoutHandler] has none; mount the handler outside of it. On
+// Linux the [net.Conn] that an [http.Server.ConnContext] has seen is closed at that
+// moment, but its socket stays open.
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrade) }
 
-// join counts one more running thing, unless the gateway shuts down. Whatever
-// joined can start others.
+// join counts one more upgrade as running and returns true, unless the gateway shuts
+// down. What is counted may start more.
 func (g *Gateway) join() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,6 +144,7 @@ func (g *Gateway) join() bool {
 	return true
 }
 
+// draining reports whether a shutdown has begun.
 func (g *Gateway) draining() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -148,27 +152,28 @@ func (g *Gateway) draining() bool {
 }
 
 const (
-	// closersAtOnce is how many connections a shutdown closes at a time, so that
-	// neither the backend nor the place where the clients reconnect meets all of
-	// them in one moment.
+	// closersAtOnce is how many connections a shutdown closes at the same time. With
+	// more, the backend would get every $disconnect at once, and the clients would all
+	// reconnect at once.
 	closersAtOnce = 128
-	// cutGrace is how long Close waits for the $disconnects of connections that were
-	// cut.
+	// cutGrace is how long Close waits for $disconnect after it has cut the connections.
 	cutGrace = time.Second
-	// disconnectGrace is how long such a $disconnect has: a little less, so that one
-	// that returns when its context ends is in time.
+	// disconnectGrace is how long $disconnect may take then. It is a little less than
+	// cutGrace, so that an integration that returns when its context ends is in time.
 	disconnectGrace = cutGrace - cutGrace/10
 )
 
-// Shutdown ends the gateway as a deploy wants it: upgrades are refused with 503
-// and Retry-After, every connection is closed with 1001, up to 128 at a time,
-// after what was queued for it has been sent; messages that were received are
-// still processed; every $disconnect runs. Then it returns nil.
+// Shutdown stops the gateway gracefully: it refuses new upgrades with 503 and
+// Retry-After, and closes every connection with 1001, up to 128 at a time. Messages that
+// have arrived are still served, what is queued for a client is sent before its Close
+// frame, and every $disconnect runs. Then Shutdown returns nil.
 //
-// When ctx ends first, the remaining connections are cut: contexts of
-// integrations end, sockets close, $disconnect gets one second. The error then
-// wraps that of ctx and says how many were cut. Shutdown may be called again and
+// If ctx ends first, the remaining connections are cut: the contexts of their integrations
+// end, their sockets close, and $disconnect has one second. The error then wraps that of
+// ctx and says how many connections were cut. Shutdown may be called more than once, also
 // at the same time; each call waits.
+//
+// Call it before [http.Server.Shutdown], which does not know of the connections.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	stopped := g.stop() //nolint:contextcheck // ctx bounds the wait, not each $disconnect
 	select {
@@ -186,9 +191,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("gateway: shutdown cut %d connections: %w", n, ctx.Err())
 }
 
-// Close ends the gateway at once, as an expired [Gateway.Shutdown] does. The
-// clients see their connections break off. It waits for $disconnect up to one
-// second, and returns an error when something still runs after that.
+// Close stops the gateway at once, as [Gateway.Shutdown] does when its context ends. The
+// clients see that their connections break off. Close waits up to one second for
+// $disconnect. It returns an error if an integration still runs after that.
 func (g *Gateway) Close() error {
 	stopped := g.stop()
 	g.cut()
@@ -202,8 +207,8 @@ func (g *Gateway) Close() error {
 	}
 }
 
-// stop begins a shutdown, unless one has begun, and returns what is closed at
-// its end.
+// stop begins a shutdown, unless one has begun. The returned channel is closed at the end
+// of the shutdown.
 func (g *Gateway) stop() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -211,12 +216,12 @@ func (g *Gateway) stop() <-chan struct{} {
 		stopped := make(chan struct{})
 		g.stopped = stopped
 		g.running.Add(1)
-		go func() { // ends with its loop; waited for by the next one
+		go func() { // ends with its loop; the next one waits for it
 			defer g.running.Done()
 			defer g.closeAll() // in a defer: the log handler may end this goroutine
 			g.log.Info("shutting down", "stage", g.stage, "connections", g.connections.Len())
 		}()
-		go func() { // ends when all else has; Shutdown and Close wait for it
+		go func() { // ends when everything else has ended; Shutdown and Close wait for it
 			g.running.Wait()
 			g.cutOff()
 			g.endDisconnects()
@@ -229,6 +234,7 @@ func (g *Gateway) stop() <-chan struct{} {
 	return g.stopped
 }
 
+// closeAll closes all connections politely. It returns early if the gateway is cut.
 func (g *Gateway) closeAll() {
 	slots := make(chan struct{}, closersAtOnce)
 	for c := range g.connections.All() {
@@ -245,8 +251,8 @@ func (g *Gateway) closeAll() {
 	}
 }
 
-// cut ends everything that still runs, as far as we can, and returns the number
-// of connections it cut.
+// cut ends the contexts of all integrations, cuts all connections, and returns how many
+// those were.
 func (g *Gateway) cut() int {
 	g.cutOff()
 	time.AfterFunc(disconnectGrace, g.endDisconnects)

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// guard is the one rule for callbacks of the embedding program that have no answer of
-// their own: observers, the [ManagementAuth] and the log handler. A panic in one ends
-// that call and nothing else. It is counted, and logged with its stack: the first of
+// guard recovers the panics of those callbacks of the embedding program that do not
+// answer a client: observers and the [ManagementAuth]. A panic ends the call of the
+// callback and nothing else. It is counted, and logged with its stack: the first panic of
 // each callback at once, later ones at most once in panicLogEvery, with their number.
 //
-// [runtime.Goexit] cannot be recovered. So what the gateway has to do after a
-// callback stands in a defer, which runs in that case, too.
+// A callback that calls [runtime.Goexit] cannot be recovered. So what the gateway has to
+// do after a callback is in a defer, which runs in that case, too.
 type guard struct {
 	log *slog.Logger
 
@@ -23,20 +23,21 @@ type guard struct {
 }
 
 type panicCount struct {
-	unlogged int // panics since the last that was logged, that one not included
+	unlogged int // panics since the last one that was logged
 	logged   time.Time
 }
 
 const panicLogEvery = time.Minute
 
-// recovered is deferred around a call of the callback with this name.
+// recovered has to be deferred around each call of the callback with this name.
 func (g *guard) recovered(callback string) {
 	if p := recover(); p != nil {
 		g.panicked(callback, p)
 	}
 }
 
-// panicked counts and logs a panic with p, in the deferred func that recovered it.
+// panicked counts and logs a panic with the value p. The deferred func that has recovered
+// it calls panicked, so that the stack is still that of the panic.
 func (g *guard) panicked(callback string, p any) {
 	now := time.Now()
 	g.mu.Lock()

@@ -58,7 +58,7 @@ func (c *lifecycleCall) tell(req *Request, out invocation) {
 	c.g.integrationDone(c.ctx, req, out, time.Since(c.start))
 }
 
-// disconnectEvent is the lifecycleEvent of a $disconnect: its request, as it was.
+// disconnectEvent is a DISCONNECT: a copy of its request, as a [lifecycleEvent].
 type disconnectEvent Request
 
 func (e *disconnectEvent) told() *Request {
@@ -68,9 +68,9 @@ func (e *disconnectEvent) told() *Request {
 
 func (e *disconnectEvent) cameLate(invocation) {}
 
-// invokeDisconnect runs the $disconnect route r. When the gateway is cut, before or
-// meanwhile, the integration has disconnectGrace left; one that begins after that has
-// as long for itself.
+// invokeDisconnect calls the integration of $disconnect, r. After the gateway has been
+// cut, the integration has disconnectGrace. If it begins later than that, it has the same
+// time, counted from its own beginning.
 func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request) {
 	var ctx context.Context = &connectionContext{g.disconnects, of.request}
 	if ctx.Err() != nil {

@@ -25,15 +25,15 @@ import (
 // boundedLevel. No line has a body, a query or a header, but for the Origin of a refused
 // upgrade and the path of a refused call of @connections, both shortened.
 
-// warnings bounds the lines that clients and callers can cause at level WARN: in all,
-// since one of them can open many connections.
+// warnings limits the lines at level WARN, which clients and callers can cause. The limit
+// is for the whole Gateway, because one client can open many connections.
 func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 
-// failures bounds the lines at level ERROR: a client that finds a message which makes
+// failures limits the lines at level ERROR: a client that has found a message which makes
 // an integration fail can send it again and again.
 func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
 
-// boundedLevel returns level as long as few lines have it, and DEBUG after that.
+// boundedLevel returns level while there are few lines at it, and DEBUG after that.
 func (g *Gateway) boundedLevel(level slog.Level, now time.Time) slog.Level {
 	bucket := g.throttles.warnings
 	if level >= slog.LevelError {
@@ -45,8 +45,8 @@ func (g *Gateway) boundedLevel(level slog.Level, now time.Time) slog.Level {
 	return level
 }
 
-// logBounded logs a line at a level that is bounded. attrs is called only if the line
-// is wanted.
+// logBounded logs a line at boundedLevel. It calls attrs only if the logger wants the
+// line.
 func (g *Gateway) logBounded(ctx context.Context, level slog.Level, now time.Time, message string, attrs func() []slog.Attr) {
 	if level = g.boundedLevel(level, now); g.log.Enabled(ctx, level) {
 		g.log.LogAttrs(ctx, level, message, attrs()...) //nolint:sloglint // each caller has its own constant
@@ -58,8 +58,8 @@ func (g *Gateway) logFailure(ctx context.Context, message string, req *Request, 
 	g.logBounded(ctx, slog.LevelError, time.Now(), message, func() []slog.Attr { return g.failureAttrs(req, err) })
 }
 
-// logRefused logs an upgrade that is refused with answer. Where the line of a failure
-// has been written already, that is enough.
+// logRefused logs that an upgrade is refused. If the log has the failure already, it does
+// so at debug.
 func (u *upgrade) logRefused(answer errorAnswer, err error) {
 	level := answer.level
 	if u.logged {
@@ -73,21 +73,22 @@ func (u *upgrade) logRefused(answer errorAnswer, err error) {
 	})
 }
 
-// logSubprotocol logs that $connect chose a subprotocol which the client will refuse.
+// logSubprotocol logs that $connect has chosen a subprotocol that the client will refuse.
 func (u *upgrade) logSubprotocol() {
 	u.g.logBounded(u.ctx, slog.LevelWarn, u.now, "$connect returned a subprotocol that the client did not offer", func() []slog.Attr {
 		return []slog.Attr{slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID), slog.String("stage", u.g.stage)}
 	})
 }
 
-// logRejected logs a message that gets answer before its integration was asked.
+// logRejected logs that a message was answered with an error before its integration was
+// called.
 func (c *connection) logRejected(call *call, answer errorAnswer, err error) {
 	c.g.logBounded(call, answer.level, call.Start(), "message rejected", func() []slog.Attr {
 		return append(c.g.failureAttrs(&call.req, err), slog.Int("status", answer.status))
 	})
 }
 
-// logNotSent logs that err kept the reply to a message from being sent.
+// logNotSent logs that the reply to a message was not sent, because of err.
 func (c *connection) logNotSent(call *call, err error, now time.Time) {
 	c.g.logBounded(call, answerOf(err).level, now, "reply refused", func() []slog.Attr {
 		requestID, _ := call.ids.Strings() // the integration may have changed its Request
@@ -95,8 +96,8 @@ func (c *connection) logNotSent(call *call, err error, now time.Time) {
 	})
 }
 
-// logBodyDropped logs, once for each route of a deployment, that the client does not get
-// what the integration returned.
+// logBodyDropped logs that a client does not get the body that an integration returned. It
+// does so once for each route of a deployment.
 func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 	if r.bodyDropped.Load() || !r.bodyDropped.CompareAndSwap(false, true) {
 		return
@@ -106,7 +107,7 @@ func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 		slog.String("fix", "pass WithRouteResponse() to Handle or HandleFunc, or set Route.RouteResponse; or return no body"))
 }
 
-// logRefused logs a call of @connections that gets answer.
+// logRefused logs that a call of @connections is refused.
 func (m *managementAnswer) logRefused(ctx context.Context, answer errorAnswer, err error) {
 	m.g.logBounded(ctx, answer.level, m.now, "management call refused", func() []slog.Attr {
 		return []slog.Attr{
@@ -116,7 +117,7 @@ func (m *managementAnswer) logRefused(ctx context.Context, answer errorAnswer, e
 	})
 }
 
-// logViolation logs a client that broke a rule of the protocol.
+// logViolation logs that a client has broken a rule of the protocol.
 func (c *connection) logViolation(violation *wsconn.CloseError) {
 	c.g.logBounded(&c.ctx, slog.LevelWarn, time.Now(), "client broke a rule of the protocol", func() []slog.Attr {
 		return []slog.Attr{
@@ -171,8 +172,8 @@ func stackOf(err error) []byte {
 	return nil
 }
 
-// newLog returns the logger of a gateway. l is that of WithLogger, or nil: then it is
-// [slog.Default], which gets nothing below WARN.
+// newLog returns the logger of a gateway. l is that of [WithLogger], or nil: then the
+// gateway uses [slog.Default], but logs nothing below WARN.
 func newLog(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return slog.New(guardedHandler{slog.Default().Handler(), slog.LevelWarn})
@@ -180,9 +181,9 @@ func newLog(l *slog.Logger) *slog.Logger {
 	return slog.New(guardedHandler{l.Handler(), slog.LevelDebug})
 }
 
-// guardedHandler is a [slog.Handler] of the embedding program, which gets the records
-// of a level and above. A panic in it loses the line and nothing else: there is no log
-// to tell of it.
+// guardedHandler calls a [slog.Handler] of the embedding program for the records of a level
+// and above. If the handler panics, the line is lost. Nothing else happens, because there
+// is no other log.
 type guardedHandler struct {
 	slog.Handler
 	least slog.Level

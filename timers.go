@@ -7,10 +7,10 @@ import (
 	"example.com/gateway/internal/clock"
 )
 
-// timer calls tick when the next quota of time of a connection can be used up.
+// timer calls tick when the next quota of time of a connection may be used up.
 type timer struct {
-	timer *time.Timer // nil: never set
-	due   clock.Instant
+	timer *time.Timer   // nil if it was never set
+	due   clock.Instant // when it calls
 }
 
 func (t *timer) stop() {
@@ -20,22 +20,21 @@ func (t *timer) stop() {
 }
 
 const (
-	// lateTick is how late a tick shows that the process did not run, or hardly: it
-	// was stopped, or the machine was. What the clients sent meanwhile waits in their
-	// sockets, unread.
+	// lateTick is how late tick must be to show that the process did not run: the
+	// process or the machine was stopped. What the clients have sent since then waits
+	// unread in their sockets.
 	lateTick = 500 * time.Millisecond
-	// postponeTick is how long readers have to read that before anybody is judged by
-	// what was heard from it.
+	// postponeTick is how long the readers then have to read it, before tick decides
+	// which clients are silent.
 	postponeTick = time.Second
-	// restAfter is how long nothing comes before a reader rests. Work makes the stack
-	// of its goroutine grow, and it would keep all of that for as long as it waits: a
-	// new goroutine waits in its place. A connection that is polled has no goroutine
-	// while it waits, and nothing to give up.
+	// restAfter is how long nothing comes before the reader rests. Work has made the
+	// stack of its goroutine grow, and the goroutine would keep that stack while it
+	// waits. So a new goroutine waits in its place. A connection that is polled has no
+	// goroutine while nothing comes, so its reader need not rest.
 	restAfter = 2 * time.Second
 )
 
-// heard records the time of the last frame and arms the timer that lets the reader
-// rest.
+// heard records the time of the last frame, and sets the timer that lets the reader rest.
 func (c *connection) heard(now clock.Instant) {
 	c.lastHeard.Advance(now)
 	if c.unrested.Load() || c.ws.Polled() {
@@ -49,7 +48,7 @@ func (c *connection) heard(now clock.Instant) {
 	}
 }
 
-// setTimerLocked has tick called when the next thing is due.
+// setTimerLocked sets the timer to the next quota of time that may be used up.
 func (c *connection) setTimerLocked(now clock.Instant) {
 	if next, ok := c.nextTick(now); ok {
 		c.setTimerAtLocked(now, next)
@@ -66,7 +65,7 @@ func (c *connection) setTimerAtLocked(now, next clock.Instant) {
 	}
 }
 
-// rest gives up what an idle connection does not need.
+// rest lets a new goroutine, whose stack is small, become the reader.
 func (c *connection) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,16 +75,16 @@ func (c *connection) rest() {
 	c.ws.Interrupt()
 }
 
-// tick looks whether a quota of time is used up, sends a ping when one is due, and
-// sets the timer for the next look.
+// tick ends the connection if a quota of time is used up, sends a ping if one is due, and
+// sets the timer again.
 func (c *connection) tick() {
 	now := c.g.clock.Now()
 	held := c.held.Load()
-	if held && c.ws.HungUp() { // which nobody calls hungUp for where the socket is not polled
+	if held && c.ws.HungUp() { // if the socket is not polled, nobody calls hungUp
 		c.cut(brokenOff(errReset))
 		return
 	}
-	if p := c.ws.Progress(); p != c.progress.Swap(p) || held { // a frame that takes its time, or it is ours
+	if p := c.ws.Progress(); p != c.progress.Swap(p) || held { // a slow frame is on its way, or nobody reads it
 		c.lastHeard.Advance(now)
 	}
 	if c.postpone(now) {
@@ -106,7 +105,7 @@ func (c *connection) tick() {
 	case pinged > heard && now.Since(pinged) >= q.PingInterval && !c.busySending():
 		c.cut(brokenOff(errSilent))
 		return
-	case pinged > heard && now.Since(pinged) < q.PingInterval: // it has time left to answer
+	case pinged > heard && now.Since(pinged) < q.PingInterval: // the client has time left to answer
 	case silent >= q.PingInterval:
 		c.pinged.Advance(now)
 		c.unsent.Store(int32(c.ws.Unsent()))
@@ -121,7 +120,8 @@ func (c *connection) tick() {
 
 var errSilent = errors.New("the client answered no ping")
 
-// postpone postpones a late tick, but never twice in a row.
+// postpone sets the timer again, and returns true, if tick came late. It never does so
+// twice in a row.
 func (c *connection) postpone(now clock.Instant) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,14 +132,16 @@ func (c *connection) postpone(now clock.Instant) bool {
 	return c.late
 }
 
-// busySending reports whether the client has not yet taken what was sent before the
-// last ping. While something waits for the kernel to take it, WriteTimeout says for how
-// long; of what the kernel holds, the client has to have taken some since the ping.
+// busySending reports whether the client is still busy with what was sent before the last
+// ping, so that it cannot have answered. That is so while something waits for the kernel,
+// which WriteTimeout limits, or if the client has taken a part of what the kernel held at
+// that ping.
 func (c *connection) busySending() bool {
 	return c.g.quotas.WriteTimeout > 0 && c.out.Writing() || c.ws.Unsent() < int(c.unsent.Load())
 }
 
-// nextTick returns when the next quota of time can be used up.
+// nextTick returns when the next quota of time may be used up; ok is false if there is
+// none.
 func (c *connection) nextTick(now clock.Instant) (next clock.Instant, ok bool) {
 	earliest := func(i clock.Instant) {
 		if !ok || i < next {
@@ -156,7 +158,7 @@ func (c *connection) nextTick(now clock.Instant) (next clock.Instant, ok bool) {
 	}
 	if c.unrested.Load() {
 		due := heard.Add(restAfter)
-		if due <= now { // an integration runs
+		if due <= now { // an integration runs, so the reader could not rest
 			due = now.Add(restAfter)
 		}
 		earliest(due)
