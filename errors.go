@@ -13,42 +13,43 @@ import (
 	"strings"
 )
 
-// Errors that callers branch on with [errors.Is]. Where the service documents an
-// exception for the case, [Gateway.ManagementHandler] answers with its status
-// and its name in the x-amzn-ErrorType header.
+// Errors to compare with [errors.Is]. In parentheses is how a client or a caller of
+// @connections sees them: the status, and the name of the exception in the header
+// x-amzn-ErrorType. (API Gateway: "Gateway response types".)
 var (
-	// ErrGone: no node holds the connection. It has closed, or $connect has not
-	// finished yet (410 GoneException).
+	// ErrGone: the connection is not open. It has closed, or its $connect has not
+	// returned yet (410 GoneException).
 	ErrGone = errors.New("gateway: connection is gone")
-	// ErrUnauthorized: an [Authorizer] does not know the caller (401).
+	// ErrUnauthorized: the [Authorizer] does not know the client (401).
 	ErrUnauthorized = errors.New("gateway: unauthorized")
-	// ErrForbidden: the caller may not do this (403 ForbiddenException).
+	// ErrForbidden: the client or the caller may not do this (403; for @connections
+	// ForbiddenException).
 	ErrForbidden = errors.New("gateway: forbidden")
-	// ErrLimitExceeded: the client's send buffer is full, it reads too slowly
-	// (429 LimitExceededException).
+	// ErrLimitExceeded: the send buffer of the client is full, because it reads too
+	// slowly (429 LimitExceededException).
 	ErrLimitExceeded = errors.New("gateway: limit exceeded")
-	// ErrPayloadTooLarge: the message is above Quotas.MessageBytes (413).
+	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes (413).
 	ErrPayloadTooLarge = errors.New("gateway: payload too large")
-	// ErrClosed: the Gateway shuts down or has shut down.
+	// ErrClosed: the Gateway shuts down, or has shut down (503).
 	ErrClosed = errors.New("gateway: closed")
-	// ErrInvalidAuthorization: what an [Authorizer] returned makes no sense (500,
-	// with a message that is null).
+	// ErrInvalidAuthorization: the [Authorizer] returned something that is not valid
+	// (500, with a message that is null).
 	ErrInvalidAuthorization = errors.New("gateway: invalid authorization")
-	// ErrInvalidOption: an option, a route or a deployment makes no sense. The
-	// text says which and what would.
+	// ErrInvalidOption: an option, a route or a deployment is not valid. The text says
+	// what is wrong and how to correct it.
 	ErrInvalidOption = errors.New("gateway: invalid option")
 )
 
-// IntegrationError says that the integration of a route failed: it returned an
-// error, panicked, or did not return within Quotas.IntegrationTimeout. Only
-// [Observer].IntegrationDone and the log see it; the client gets a fixed text.
+// IntegrationError says that the integration of a route failed: it returned an error,
+// panicked, or did not return within Quotas.IntegrationTimeout. Only the observers and the
+// log see it; the client gets a fixed text.
 type IntegrationError struct {
 	RouteKey string
-	// StatusCode is that of the answer to a refused upgrade: 504 after a timeout;
-	// what an *IntegrationError that the integration returned itself says, from 400
-	// to 599; else 502.
+	// StatusCode is the status of a refused upgrade. After a timeout it is 504. If the
+	// integration itself returned an *IntegrationError with a status from 400 to 599, it
+	// is that status. Otherwise it is 502.
 	StatusCode int
-	// Err is what went wrong. [context.DeadlineExceeded] marks a timeout.
+	// Err is what went wrong. After a timeout it wraps [context.DeadlineExceeded].
 	Err error
 }
 
@@ -60,8 +61,8 @@ func (e *IntegrationError) Error() string {
 // Unwrap returns Err.
 func (e *IntegrationError) Unwrap() error { return e.Err }
 
-// row returns the error of the table whose answer the client gets, but for the status,
-// which is e.StatusCode.
+// row returns the error whose row in the table answers is that of e, except for the
+// status, which is e.StatusCode.
 func (e *IntegrationError) row() error {
 	switch {
 	case e.StatusCode == http.StatusUnsupportedMediaType:
@@ -74,7 +75,7 @@ func (e *IntegrationError) row() error {
 	return errUnreachable
 }
 
-// Errors of our own. The table answers has those that a client or a caller can get.
+// Errors that the gateway makes itself. Those that have an answer are in the table answers.
 var (
 	errNoRoute      = errors.New("no route matches the message and there is no $default route")
 	errGoexit       = errors.New("the callback ended its goroutine (runtime.Goexit)")
@@ -97,7 +98,7 @@ var (
 	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth to New, or WithoutManagementAuth where only trusted callers reach the handler")
 	errManagementCall   = errors.New("not a call of @connections")
 	errConnectionID     = errors.New("no gateway has issued this connection ID: take it from Request.ConnectionID or Connection.ID, and escape it in the URL")
-	errReadBody         = errors.New("reading the body") // the caller's body breaks a rule of HTTP, or broke off
+	errReadBody         = errors.New("reading the body") // which broke off, or breaks a rule of HTTP
 
 	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")
 	errHeaderBytes = errors.New("the headers are above Quotas.HeaderBytes")
@@ -111,29 +112,29 @@ var (
 		"give the ResponseWriter of each middleware around Gateway.Handler an Unwrap method, and mount the handler outside of http.TimeoutHandler, whose ResponseWriter can never be taken over")
 )
 
-// PublicError is an error that says itself what the caller may know. One that a
-// [ManagementAuth] or an [Authorizer] returns, or wraps, is answered with 403 (401
-// when it wraps [ErrUnauthorized] too) and the message. The code is in the
-// x-amzn-ErrorType header of a management call; a refused upgrade has no such
-// header. The errors of package sigv4 are PublicErrors.
+// PublicError is an error that decides what the client or the caller may know. If a
+// [ManagementAuth] or an [Authorizer] returns one, or wraps one, the answer is 403 with
+// the message, or 401 if it also wraps [ErrUnauthorized]. A call of @connections has the
+// code in the header x-amzn-ErrorType; a refused upgrade has no such header. The errors of
+// package sigv4 are PublicErrors.
 type PublicError interface {
 	error
 	PublicError() (code, message string)
 }
 
-// errorAnswer is how an error shows: in a refused upgrade, in an error frame, in the
+// errorAnswer is what an error looks like in a refused upgrade, in an error frame, in the
 // answer to a call of @connections, and in the log.
 type errorAnswer struct {
-	status int        // of HTTP; for an error frame what observers are told
-	name   string     // x-amzn-ErrorType, for calls of @connections; "": without it
-	text   string     // message; "": calls of @connections get an empty body, an upgrade the status's text
+	status int        // HTTP status; for an error frame the status that observers get
+	name   string     // x-amzn-ErrorType of calls of @connections; "": there is no such header
+	text   string     // the message; "": a call of @connections has an empty body, an upgrade the status text
 	kind   string     // gateway response type: $context.error.responseType
 	level  slog.Level // of the line in the log: see log.go
 }
 
-// answers is the one table of what errors show. The first row that [errors.Is] finds
-// counts; an error that is in no row is errInternal. (API Gateway: "Gateway response
-// types".)
+// answers is the table of all errors that have an answer. If several rows match an error,
+// the first one counts. An error that matches no row is errInternal. (API Gateway:
+// "Gateway response types".)
 //
 //nolint:gochecknoglobals // never changes
 var answers = [...]struct {
@@ -153,8 +154,8 @@ var answers = [...]struct {
 	{errReadBody, errorAnswer{http.StatusBadRequest, "BadRequestException", "The request body cannot be read", "DEFAULT_4XX", slog.LevelDebug}},
 	{errThrottled, errorAnswer{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED", slog.LevelDebug}},
 	{errQuota, errorAnswer{http.StatusTooManyRequests, "", "Limit Exceeded", "QUOTA_EXCEEDED", slog.LevelDebug}},
-	{os.ErrDeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}}, // a caller is slow
-	{context.Canceled, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},       // or has left
+	{os.ErrDeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}}, // the caller is slow
+	{context.Canceled, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},       // or it has left
 	{ErrClosed, errorAnswer{http.StatusServiceUnavailable, "", "Service Unavailable", "", slog.LevelDebug}},
 
 	// Messages.
@@ -162,7 +163,7 @@ var answers = [...]struct {
 	{errInvalidBody, errorAnswer{http.StatusBadRequest, "", "Invalid request body", "BAD_REQUEST_BODY", slog.LevelWarn}},
 	{errReplySize, errorAnswer{http.StatusInternalServerError, "", internalText, "DEFAULT_5XX", slog.LevelError}},
 
-	// Integrations. An IntegrationError has its own status.
+	// Integrations. The status is that of the IntegrationError.
 	{errIntegration, errorAnswer{http.StatusBadGateway, "", internalText, "INTEGRATION_FAILURE", slog.LevelError}},
 	{errTimeout, errorAnswer{http.StatusGatewayTimeout, "", "Endpoint request timed out", "INTEGRATION_TIMEOUT", slog.LevelError}},
 	{errUnreachable, errorAnswer{http.StatusGatewayTimeout, "", internalText, "INTEGRATION_TIMEOUT", slog.LevelError}},
@@ -187,14 +188,14 @@ var answers = [...]struct {
 	{errInternal, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelError}},
 }
 
-// internalText is all that a client learns of a failure.
+// internalText is what a client learns of a failure inside.
 const internalText = "Internal server error"
 
 // noMessage is the text of an error whose message is null on the wire.
 const noMessage = "\x00"
 
-// answerOf returns what a client or a caller may see of err. The text of err never
-// leaves the gateway. A method of err that panics makes it an internal error.
+// answerOf returns what a client or a caller may see of err. The text of err is not part
+// of that. If a method of err panics, err counts as an internal error.
 func answerOf(err error) (answer errorAnswer) {
 	defer func() {
 		if recover() != nil {
@@ -209,7 +210,7 @@ func answerOf(err error) (answer errorAnswer) {
 	switch {
 	case errors.As(err, &refused):
 		return refused.answer
-	case errors.As(err, &integration): // whatever that wraps
+	case errors.As(err, &integration): // whatever it wraps
 		answer = answerOf(integration.row())
 		answer.status = integration.StatusCode
 		return answer
@@ -230,17 +231,17 @@ func (a errorAnswer) withText(text string) errorAnswer {
 	return a
 }
 
-// as is [errors.As] of an error that may be the embedding program's. One whose methods
-// panic is none of the type.
+// as is [errors.As] for an error that may come from the embedding program. If a method of
+// the error panics, the error does not have the type.
 func as[T any](err error) (found T, ok bool) {
 	defer func() { _ = recover() }()
 	ok = errors.As(err, &found)
 	return found, ok
 }
 
-// integrationError wraps what an integration returned. expired says that its
-// time was over, whatever error it made of that. A status that the integration
-// names itself, by an *IntegrationError, is kept.
+// integrationError wraps the error that an integration returned. expired says that its time
+// was over; then the error counts as a timeout, whatever it is. If the error is an
+// *IntegrationError, its status is kept.
 func integrationError(routeKey string, err error, expired bool) *IntegrationError {
 	var own *IntegrationError
 	switch {
@@ -255,9 +256,8 @@ func integrationError(routeKey string, err error, expired bool) *IntegrationErro
 	return &IntegrationError{RouteKey: routeKey, StatusCode: http.StatusBadGateway, Err: err}
 }
 
-// appendErrorJSON appends the body that the service sends for its own errors, in
-// a frame and in a refused upgrade alike, with its irregular blanks: some
-// clients compare strings.
+// appendErrorJSON appends the body of an error frame or of a refused upgrade. The blanks
+// are as irregular as the service's, because some clients compare strings.
 func appendErrorJSON(dst []byte, a errorAnswer, connectionID, requestID string) []byte {
 	dst = append(dst, `{"message": `...)
 	dst = appendJSONString(dst, cmp.Or(a.text, http.StatusText(a.status)))
@@ -268,7 +268,7 @@ func appendErrorJSON(dst []byte, a errorAnswer, connectionID, requestID string) 
 	return append(dst, `"}`...)
 }
 
-// appendJSONString appends text as JSON; noMessage is null.
+// appendJSONString appends text as a JSON string, or null for noMessage.
 func appendJSONString(dst []byte, text string) []byte {
 	if text == noMessage {
 		return append(dst, "null"...)

@@ -9,21 +9,12 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// What a gateway logs, and at which level:
+// This file decides what a gateway logs, and how much of it. The level of an error is in
+// the table of errors.go. What each level means is documented at [WithLogger].
 //
-//	error  what the program has to mend: an integration, an authorizer, a usage store or
-//	       another callback failed or panicked; http.Hijacker is hidden
-//	warn   what a client or a caller did wrong: a refused upgrade, a rejected message, a
-//	       refused call of @connections, a broken rule of the protocol; and what the
-//	       operator may want to change: a refused origin, a body that nobody gets
-//	info   the gateway was deployed, or shuts down
-//	debug  connections that open and close; refusals that say nothing about a mistake:
-//	       those above a throttle or a quota, those of a shutdown, and posts to
-//	       connections that are gone; all that is above the bounds below
-//
-// The level of an error is in the table of errors.go. Nobody can fill the log: see
-// boundedLevel. No line has a body, a query or a header, but for the Origin of a refused
-// upgrade and the path of a refused call of @connections, both shortened.
+// No line has a body, a query or a header. There are two exceptions, both quoted and
+// shortened: the Origin of an upgrade that is refused for it, and the path of a call that
+// is not one of @connections.
 
 // warnings limits the lines at level WARN, which clients and callers can cause. The limit
 // is for the whole Gateway, because one client can open many connections.

@@ -16,42 +16,44 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// upgrade is an upgrade request under way.
+// This file takes one upgrade request through its steps, from top to bottom: upgradeSteps,
+// then accept, or refuse.
+
+// upgrade is an upgrade request that is being served.
 type upgrade struct {
 	g            *Gateway
 	w            http.ResponseWriter
 	r            *http.Request
-	parent       connectionContext // becomes the connection's
+	parent       connectionContext // becomes that of the connection
 	ctx          context.Context   //nolint:containedctx // &parent
 	connectionID string
 	requestID    string
 	now          time.Time
 
-	sourceIP, userAgent, host string // of r, which an integration may change
+	sourceIP, userAgent, host string // kept, because an integration may change r
 
 	table       *routeTable
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
-	lent        bool // an authorizer or an integration that was given up still has r
-	counted     bool // among the connections of its source
-	connected   bool // the $connect integration accepted it
-	accepted    bool // a connection has taken over
-	logged      bool // the failure that refuses it is in the log
+	lent        bool // an authorizer or an integration that was given up still uses r
+	counted     bool // it counts as a connection of its source
+	connected   bool // the $connect integration has accepted it
+	accepted    bool // it has become a connection
+	logged      bool // the failure for which it is refused is in the log
 }
 
-// admission is what the gateway knows of a client since its upgrade, besides its
-// address.
+// admission is what the upgrade has found out about the client.
 type admission struct {
-	authorizer     map[string]any // Request.Authorizer; nil: there is no authorizer
+	authorizer     map[string]any // Request.Authorizer; nil if there is no authorizer
 	authorizerTook time.Duration
-	usageKey       string // the API key that the authorizer named
+	usageKey       string // the API key that the authorizer returned
 	caller         *Caller
 	keyUse         *keyUse // nil: the client has no API key
 }
 
-// ofConnect is Request.Authorizer of the CONNECT event, the only one that says
-// how long the authorizer took.
+// ofConnect returns Request.Authorizer for the CONNECT event. No other event says how long
+// the authorizer took.
 func (a *admission) ofConnect() map[string]any {
 	if a.authorizer == nil {
 		return nil
@@ -61,29 +63,29 @@ func (a *admission) ofConnect() map[string]any {
 	return m
 }
 
-// upgradeSteps are what an upgrade request goes through, in this order, before
-// its connection begins. The first error ends it, and is its answer.
+// upgradeSteps returns the steps of an upgrade request, in order, before it becomes a
+// connection. The first error refuses the upgrade.
 //
-// No document gives the service's order. This one agrees with all that is known:
-// the authorizer may name the API key, so that it comes before the usage plan;
-// nothing that is refused costs an integration.
+// No document tells the order of the service. This one agrees with everything that is
+// known: the authorizer comes before the usage plan, because it may return the API key;
+// the integration comes last, so that a refused upgrade costs none.
 func upgradeSteps() [10]func(*upgrade) error {
 	return [...]func(*upgrade) error{
-		(*upgrade).checkFrontEnd,       // size of URL and headers, duplicates: before API Gateway's own logic
-		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 403
-		(*upgrade).checkNewConnections, // new connections a second, connections of a source and in all: 429
+		(*upgrade).checkFrontEnd,       // size of the URL and of the headers, duplicate headers: 414, 431, 400
+		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 405, 400, 403
+		(*upgrade).checkNewConnections, // new connections a second, open connections in all and of the source: 429
 		(*upgrade).authorize,           // $connect's Authorizer: 401, 403
 		(*upgrade).checkAPIKey,         // API key: 403
 		(*upgrade).throttle,            // usage plan, route or stage, account: 429
-		(*upgrade).countRequest,        // quota of the usage plan, last so that what is throttled costs none: 429
+		(*upgrade).countRequest,        // quota of the usage plan, after the throttles, so that only admitted requests count: 429
 		(*upgrade).checkRequest,        // required request parameters: 400
-		(*upgrade).checkHijack,         // the server lets the connection go: 500
+		(*upgrade).checkHijack,         // whether the connection can be taken over from the server: 500
 		(*upgrade).connect,             // $connect's integration
 	}
 }
 
-// retryAfter is the Retry-After of upgrades refused during a shutdown, in
-// seconds: time for a load balancer to look elsewhere.
+// retryAfter is the Retry-After of upgrades that are refused during a shutdown, in
+// seconds. By then a load balancer should send the client to another node.
 const retryAfter = "1"
 
 func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +109,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	defer u.release() //nolint:contextcheck // a $disconnect outlives its request
 	for _, step := range upgradeSteps() {
 		err := step(u)
-		if u.g.root.Err() != nil { // the gateway has been cut: whatever a callback made of that
+		if u.g.root.Err() != nil { // the gateway has been cut, whatever error a callback made of that
 			err = ErrClosed
 		}
 		if err != nil {
@@ -118,8 +120,16 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	g.accept(u) //nolint:contextcheck // a connection outlives its request
 }
 
-// checkFrontEnd is what stands before the service's own logic: sizes, and
-// duplicates of headers that must be unambiguous.
+func sourceIPOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// checkFrontEnd checks what the service's front end checks: the sizes of the URL and of the
+// headers, and that headers with a single meaning are not repeated.
 func (u *upgrade) checkFrontEnd() error {
 	q := &u.g.quotas
 	switch {
@@ -135,10 +145,10 @@ func (u *upgrade) checkFrontEnd() error {
 	return u.checkQuery()
 }
 
-// checkQuery refuses a query that cannot be read. Of one that can, it leaves a form
-// that every reader takes in the same way: in the service both "&" and ";" separate
-// parameters, but [net/url.URL.Query] leaves out what has a ";". The query as it was
-// sent stays in RequestURI.
+// checkQuery refuses a query that is malformed. In any other query it replaces each ";" by
+// "&", so that every reader finds the same parameters: for the service both separate
+// parameters, but [net/url.URL.Query] drops a parameter that has a ";". The query as the
+// client sent it stays in RequestURI.
 func (u *upgrade) checkQuery() error {
 	raw := u.r.URL.RawQuery
 	if _, err := query.Parse(raw); err != nil {
@@ -147,13 +157,13 @@ func (u *upgrade) checkQuery() error {
 	if strings.Contains(raw, ";") {
 		target := *u.r.URL
 		target.RawQuery = strings.ReplaceAll(raw, ";", "&")
-		u.r = u.r.WithContext(u.r.Context()) // a copy: the request is the server's
+		u.r = u.r.WithContext(u.r.Context()) // a copy, because the request belongs to the server
 		u.r.URL = &target
 	}
 	return nil
 }
 
-// headerBytes is the size of a request's header fields on the wire, with their
+// headerBytes returns the size of the header fields of a request on the wire, with their
 // separators.
 func headerBytes(r *http.Request) int {
 	const separators = len(": \r\n")
@@ -166,6 +176,7 @@ func headerBytes(r *http.Request) int {
 	return n
 }
 
+// checkHandshake checks the request by RFC 6455, and its origin.
 func (u *upgrade) checkHandshake() error {
 	handshake, refused := wsconn.CheckHandshake(u.r, u.g.origins)
 	if refused == nil {
@@ -186,14 +197,13 @@ func (u *upgrade) checkHandshake() error {
 	return &refusal{answer: answerOf(row), header: refused.Header, err: err}
 }
 
-// originError says which origin was refused, shortened, and how to allow it.
+// originError says which origin is refused, shortened, and how to allow it.
 func (u *upgrade) originError() error {
 	return fmt.Errorf("%w: %+.128q: if its pages may connect, pass WithOriginPatterns with this origin to New", errOrigin, u.r.Header.Get("Origin"))
 }
 
-// checkRequest refuses an upgrade that lacks a required request parameter, or has
-// a blank one. (API Gateway: "Request validation for REST APIs": "included and not
-// blank".)
+// checkRequest refuses an upgrade if a required request parameter is missing or blank.
+// (API Gateway: "Request validation for REST APIs": "included and not blank".)
 func (u *upgrade) checkRequest() error {
 	r := u.table.connect
 	if r == nil || len(r.required) == 0 {
@@ -213,7 +223,7 @@ func (u *upgrade) checkRequest() error {
 	return &refusal{answer: answerOf(errMissingParam).withText(text), err: fmt.Errorf("required request parameters are missing: %q", missing)}
 }
 
-// checkHijack refuses what could not become a connection before $connect runs for it.
+// checkHijack refuses an upgrade that cannot become a connection, before $connect runs.
 func (u *upgrade) checkHijack() error {
 	if !canHijack(u.w) {
 		return errHijack
@@ -221,7 +231,7 @@ func (u *upgrade) checkHijack() error {
 	return nil
 }
 
-// canHijack reports what [http.ResponseController] will find.
+// canHijack reports whether [http.ResponseController.Hijack] will find a Hijacker.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch wrapper := w.(type) {
@@ -260,8 +270,7 @@ func (u *upgrade) connect() error {
 	return &refusal{answer: errorAnswer{status: resp.StatusCode}, resp: resp}
 }
 
-// accepts reports whether the outcome of a $connect integration accepts the
-// connection.
+// accepts reports whether this outcome of a $connect integration accepts the connection.
 func (out *invocation) accepts() bool {
 	if out.err != nil || out.resp == nil {
 		return out.err == nil
@@ -270,61 +279,9 @@ func (out *invocation) accepts() bool {
 	return status == 0 || status >= 200 && status <= 299
 }
 
-// cameLate is called when a $connect integration returned after it was given up. If it accepted a connection that the end of the gateway took away, it is told
-// by a $disconnect. After a timeout it is not: as in the service, such a connection
-// never was.
-func (u *upgrade) cameLate(out invocation) {
-	if out.accepts() && u.g.root.Err() != nil {
-		u.disconnect(goingAway())
-	}
-}
-
-// disconnect runs the $disconnect route for a connection that $connect accepted and
-// that nevertheless could not begin.
-func (u *upgrade) disconnect(cs cause) {
-	t := u.g.routes.Load()
-	if t.disconnect == nil {
-		return
-	}
-	req := u.told()
-	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
-	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
-	req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
-	u.g.invokeDisconnect(&u.parent, t.disconnect, req)
-}
-
-// told returns the CONNECT request for the observers and the log, while an
-// integration still has its own: without the upgrade request, which is that one's.
-func (u *upgrade) told() *Request {
-	req := u.request()
-	req.Upgrade = nil
-	return req
-}
-
-// refused returns the CONNECT request of an upgrade that was refused for err.
-func (u *upgrade) refused(err error) *Request {
-	req := u.request()
-	if u.lent {
-		req.Upgrade = nil
-	}
-	req.fail(err)
-	return req
-}
-
-// request makes the CONNECT request, for the authorizer and the integration.
-func (u *upgrade) request() *Request {
-	return &Request{
-		RouteKey: RouteKeyConnect, EventType: EventConnect,
-		ConnectionID: u.connectionID, RequestID: u.requestID,
-		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
-		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
-		ConnectedAt: u.now.Round(0), RequestTime: u.now,
-	}
-}
-
-// chosenSubprotocol passes on what the $connect integration chose, however it
-// spelled the header. The service does not check that the client offered it, the
-// client will.
+// chosenSubprotocol returns the subprotocol that the $connect integration chose in its
+// header, whatever the case of the header's name. As in the service, it need not be one
+// that the client offered; but the client will refuse any other, so that is logged.
 func (u *upgrade) chosenSubprotocol(header http.Header) string {
 	chosen := ""
 	for name, values := range header {
@@ -346,51 +303,59 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 	return chosen
 }
 
-func (u *upgrade) identity() Identity {
-	return Identity{
-		SourceIP: u.sourceIP, UserAgent: u.userAgent,
-		Caller: u.admission.caller, APIKeyID: u.admission.keyUse.keyID(),
-	}
-}
-
-func sourceIPOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// accept takes the socket over and starts the connection. A post may come before the
+// client has its 101: it waits in the outbox.
+func (g *Gateway) accept(u *upgrade) {
+	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
 	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-func (u *upgrade) domainName() string {
-	if u.g.domainName != "" {
-		return u.g.domainName
-	}
-	return u.host
-}
-
-// release gives back what the steps have taken, unless a connection has it now.
-// Whoever saw $connect accept sees $disconnect.
-func (u *upgrade) release() {
-	if u.accepted {
+		u.refuse(fmt.Errorf("taking the socket over: %w", err))
 		return
 	}
-	if u.connected {
-		defer u.disconnect(brokenOff(nil))
+	c := u.newConnection(ws)
+	notPolled := ws.Poll(&g.sockets, c.ready, c.hungUp)
+	if !g.connections.Add(c.id, c) { // the ID is in use: with 56 random bits this does not happen
+		ws.Close()
+		return
 	}
-	if u.counted {
-		u.g.sources.Remove(u.sourceIP)
-	}
-	u.admission.keyUse.release()
+	u.accepted = true
+	g.running.Add(1)   // until the teardown of the connection ends; the upgrade itself still counts, so this is safe
+	defer c.welcome(u) // in a defer: an observer may end this goroutine
+	g.observers.connectionOpened(&c.ctx, c.snapshot())
+	c.logOpened(notPolled == nil)
 }
 
-// refusal is why a request is refused, with its answer: what the $connect
-// integration returned, or an error of our own.
+// newConnection returns the connection that the upgrade becomes.
+func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
+	c := &connection{
+		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
+		identity: u.identity(), authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
+		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
+	}
+	c.out.Open((*clientWriter)(c))
+	c.lastActive.Advance(c.connected)
+	c.lastHeard.Advance(c.connected)
+	return c
+}
+
+// welcome writes the 101 and opens the connection.
+func (c *connection) welcome(u *upgrade) {
+	if c.g.root.Err() != nil { // the gateway was cut, perhaps before it knew of the connection
+		c.cut(goingAway())
+	}
+	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
+	if c.g.draining() {
+		c.end(goingAway())
+	}
+}
+
+// refusal is the error of an upgrade whose answer is not simply the row of its error in the
+// table of errors.go.
 type refusal struct {
 	answer errorAnswer
-	header http.Header // more of the answer
-	resp   *Response   // of the integration
-	err    error       // for the log
-	html   bool        // answered by the service's front end
+	header http.Header // further headers of the answer
+	resp   *Response   // what the $connect integration answers; nil if it does not refuse the upgrade
+	err    error       // for the log and the observers
+	html   bool        // the body is HTML, as from the service's front end
 }
 
 func (e *refusal) Error() string {
@@ -403,15 +368,15 @@ func (e *refusal) Error() string {
 // Unwrap returns the reason.
 func (e *refusal) Unwrap() error { return e.err }
 
-// apigwID is the header with the request ID, in the service's spelling.
+// apigwID is the header with the request ID, spelled as the service spells it.
 const apigwID = "x-amz-apigw-id"
 
-// refuse answers the upgrade request, and says so to the log and the observers.
+// refuse answers the upgrade request with an error, and tells the log and the observers.
 func (u *upgrade) refuse(err error) {
 	answer := answerOf(err)
 	own, _ := as[*refusal](err)
 	header := u.w.Header()
-	header.Del("Content-Type") // that of a handler in front was not of this body
+	header.Del("Content-Type") // a handler around this one may have set it for another body
 	var body []byte
 	switch {
 	case own != nil && own.resp != nil:
@@ -436,7 +401,7 @@ func (u *upgrade) refuse(err error) {
 	_, _ = u.w.Write(body)
 	told := false
 	defer func() {
-		if !told { // an observer ends this goroutine, and with it the server's part
+		if !told { // an observer ends this goroutine, so the server will not send the answer
 			_ = http.NewResponseController(u.w).Flush()
 		}
 	}()
@@ -459,48 +424,84 @@ func copyHeader(dst, src http.Header) {
 	}
 }
 
-// accept takes the socket over and starts the connection. The connection can be
-// posted to before the client has its 101: a post that comes so early waits in the
-// outbox.
-func (g *Gateway) accept(u *upgrade) {
-	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
-	if err != nil {
-		u.refuse(fmt.Errorf("taking the socket over: %w", err))
+// release releases what the steps have taken, unless the upgrade has become a connection.
+// If $connect has accepted, $disconnect runs.
+func (u *upgrade) release() {
+	if u.accepted {
 		return
 	}
-	c := u.newConnection(ws)
-	notPolled := ws.Poll(&g.sockets, c.ready, c.hungUp)
-	if !g.connections.Add(c.id, c) { // the ID is taken: 56 random bits, so not in our lifetime
-		ws.Close()
+	if u.connected {
+		defer u.disconnect(brokenOff(nil))
+	}
+	if u.counted {
+		u.g.sources.Remove(u.sourceIP)
+	}
+	u.admission.keyUse.release()
+}
+
+// cameLate is called if a $connect integration returned after it was given up. If it
+// accepted the connection, but the gateway was closed meanwhile, $disconnect runs. After a
+// timeout it does not run: as in the service, there never was a connection.
+func (u *upgrade) cameLate(out invocation) {
+	if out.accepts() && u.g.root.Err() != nil {
+		u.disconnect(goingAway())
+	}
+}
+
+// disconnect runs $disconnect for a connection that $connect has accepted but that could
+// not begin.
+func (u *upgrade) disconnect(cs cause) {
+	t := u.g.routes.Load()
+	if t.disconnect == nil {
 		return
 	}
-	u.accepted = true
-	g.running.Add(1)   // until the connection's teardown ends; this upgrade still counts
-	defer c.welcome(u) // in a defer: an observer may end this goroutine
-	g.observers.connectionOpened(&c.ctx, c.snapshot())
-	c.logOpened(notPolled == nil)
+	req := u.told()
+	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
+	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
+	req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
+	u.g.invokeDisconnect(&u.parent, t.disconnect, req)
 }
 
-// newConnection returns the connection that the upgrade has become.
-func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
-	c := &connection{
-		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
-		identity: u.identity(), authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
-		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
+// request returns a new CONNECT request, for the authorizer or the integration.
+func (u *upgrade) request() *Request {
+	return &Request{
+		RouteKey: RouteKeyConnect, EventType: EventConnect,
+		ConnectionID: u.connectionID, RequestID: u.requestID,
+		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
+		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
+		ConnectedAt: u.now.Round(0), RequestTime: u.now,
 	}
-	c.out.Open((*clientWriter)(c))
-	c.lastActive.Advance(c.connected)
-	c.lastHeard.Advance(c.connected)
-	return c
 }
 
-// welcome answers the upgrade and begins the connection's life.
-func (c *connection) welcome(u *upgrade) {
-	if c.g.root.Err() != nil { // the gateway was cut, maybe before it knew of the connection
-		c.cut(goingAway())
+// told returns a CONNECT request for the observers and the log while the integration still
+// has its own. It has no Upgrade, because the integration may be changing that.
+func (u *upgrade) told() *Request {
+	req := u.request()
+	req.Upgrade = nil
+	return req
+}
+
+// refused returns the CONNECT request of an upgrade that is refused for err, for the
+// observers.
+func (u *upgrade) refused(err error) *Request {
+	req := u.request()
+	if u.lent {
+		req.Upgrade = nil
 	}
-	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
-	if c.g.draining() {
-		c.end(goingAway())
+	req.fail(err)
+	return req
+}
+
+func (u *upgrade) identity() Identity {
+	return Identity{
+		SourceIP: u.sourceIP, UserAgent: u.userAgent,
+		Caller: u.admission.caller, APIKeyID: u.admission.keyUse.keyID(),
 	}
+}
+
+func (u *upgrade) domainName() string {
+	if u.g.domainName != "" {
+		return u.g.domainName
+	}
+	return u.host
 }
