@@ -14,17 +14,17 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// bench runs works and keeps what they measured.
+// bench runs works and keeps the measurements.
 type bench struct {
 	*options
 	progress io.Writer
-	core     int    // of the server; negative: any
-	pinned   string // how, for the reader
+	core     int    // the server's core; negative: any
+	pinned   string // how processes are pinned, as text for the reader
 	measured []*measured
 	notes    []string
 }
 
-// measured is a work and what was measured of it.
+// measured is a work and its measurements.
 type measured struct {
 	work
 	cases []*measuredCase
@@ -35,7 +35,7 @@ type measuredCase struct {
 	rows []*row
 }
 
-// row is an entry with its figures, round by round.
+// row is an entry with its figures for each round.
 type row struct {
 	entry
 	rounds []load.Figures
@@ -43,7 +43,7 @@ type row struct {
 
 func newBench(o *options, progress io.Writer) *bench {
 	b := &bench{options: o, progress: progress, core: -1, pinned: "not pinned: server and clients share the cores"}
-	debug.SetGCPercent(400) // of the clients, whose pauses are nobody's latency
+	debug.SetGCPercent(400) // for the clients: their GC pauses would disturb the measurement
 	cores := host.Cores()
 	if len(cores) > 1 && host.Pin(cores[1:]) {
 		b.core = cores[0]
@@ -52,8 +52,8 @@ func newBench(o *options, progress io.Writer) *bench {
 	return b
 }
 
-// do measures a work: all its sizes and variants in each round, so that what
-// changes on the machine meanwhile hits all of them.
+// do measures a work. Each round measures all its sizes and variants, so that changes
+// on the machine affect all of them.
 func (b *bench) do(ctx context.Context, w work) error {
 	m := &measured{work: w}
 	for _, s := range w.cases {
@@ -65,7 +65,7 @@ func (b *bench) do(ctx context.Context, w work) error {
 	for round := range b.rounds {
 		for _, c := range m.cases {
 			for n := range c.rows {
-				r := c.rows[(n+round)%len(c.rows)] // none is always the first
+				r := c.rows[(n+round)%len(c.rows)] // so that no variant is always the first
 				if err := b.measure(ctx, m, c, r); err != nil {
 					return fmt.Errorf("%s of %s: %w", join(m.name, c.name), r.label, err)
 				}
@@ -75,7 +75,8 @@ func (b *bench) do(ctx context.Context, w work) error {
 	return nil
 }
 
-// prepare sizes a scenario and leaves out what is not asked for.
+// prepare sets the size of a scenario and leaves out variants that were not asked
+// for.
 func (b *bench) prepare(w work, s scenario) (*measuredCase, bool) {
 	s.plan.WarmUp, s.plan.Duration = b.warmUp, b.duration
 	if b.quick {
@@ -105,7 +106,7 @@ func (b *bench) note(text string) {
 	_, _ = fmt.Fprintln(b.progress, text)
 }
 
-// measure runs a variant in a new process, once.
+// measure runs a variant once, in a new process.
 func (b *bench) measure(ctx context.Context, m *measured, c *measuredCase, r *row) error {
 	v, ok := server.Find(r.variant)
 	if !ok {
@@ -140,8 +141,8 @@ func (m *measured) find(size string) *measuredCase {
 	return nil
 }
 
-// actual is the name of the size that was measured, where it is not the one that
-// was wanted.
+// actual returns the name of the size that was measured, if it differs from the
+// wanted one.
 func (c *measuredCase) actual() string {
 	if c.name != "" && c.large {
 		return fmt.Sprintf("%d connections", c.plan.Clients)
@@ -149,7 +150,7 @@ func (c *measuredCase) actual() string {
 	return c.name
 }
 
-// find returns the row of a label, or nil.
+// find returns the row with this label, or nil.
 func (c *measuredCase) find(label string) *row {
 	if c == nil {
 		return nil

@@ -8,19 +8,19 @@ import (
 	"math"
 )
 
-// Measures of the chart, in pixels.
+// Sizes in the chart, in pixels.
 const (
 	chartWidth  = 760
 	labelWidth  = 170
-	valueWidth  = 60 // right of the longest bar
+	valueWidth  = 60 // to the right of the longest bar
 	barHeight   = 16
 	lineHeight  = 22
-	groupHeight = 34 // a group's title and the gap before it
+	groupHeight = 34 // the title of a group and the gap before it
 	margin      = 16
 )
 
-// chartStyle has colours that stand out from white and from black. Its fonts are
-// the reader's.
+// chartStyle has colours that are visible on white and on black. It uses the reader's
+// fonts.
 const chartStyle = `<style>
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600 }
@@ -37,10 +37,10 @@ text { fill: #e6edf3 }
 </style>
 `
 
-// writeChart draws a bar for each comparison, right of 1 where gateway is
-// better, left where it is worse. Twice as good is as far from 1 as half as good.
+// writeChart draws a bar for each comparison, to the right of 1 if gateway is better,
+// to the left if it is worse. Twice as good is as far from 1 as half as good.
 func (r *report) writeChart(w io.Writer) error {
-	least, most := -1.0, 1.0 // of the axis, as powers of 2
+	least, most := -1.0, 1.0 // limits of the axis, as powers of 2
 	height := 2*margin + lineHeight
 	for _, g := range r.bars {
 		height += groupHeight + lineHeight*len(g.bars)
@@ -75,13 +75,13 @@ func (r *report) writeChart(w io.Writer) error {
 	return err
 }
 
-// chart is a picture under way.
+// chart is a picture that is being drawn.
 type chart struct {
 	b           bytes.Buffer
-	least, unit float64 // left end of the axis, as a power of 2; pixels of a doubling
+	least, unit float64 // left end of the axis, as a power of 2; pixels for a factor of 2
 }
 
-// x is where a power of 2 stands.
+// x returns the position of a power of 2.
 func (c *chart) x(power float64) float64 { return margin + labelWidth + (power-c.least)*c.unit }
 
 func (c *chart) bar(y int, b bar) {
@@ -101,6 +101,6 @@ func (c *chart) bar(y int, b bar) {
 
 func (c *chart) text(x float64, y int, class, text string) {
 	fmt.Fprintf(&c.b, `<text class="%s" x="%.1f" y="%d">`, class, x, y)
-	_ = xml.EscapeText(&c.b, []byte(text)) // a bytes.Buffer takes everything
+	_ = xml.EscapeText(&c.b, []byte(text)) // a bytes.Buffer never fails
 	c.b.WriteString("</text>\n")
 }

@@ -1,13 +1,12 @@
-// Command benchmarks compares gateway with what its users would pick in its
-// place, each a server process of its own on one core, with the same clients.
+// Command benchmarks compares gateway with the alternatives that its users have. Each
+// variant is a server process on one core, and all have the same clients.
 //
 //	go run ./benchmarks
 //	go run ./benchmarks -work reply,idle -variants gateway,gws -rounds 1
 //
-// It prints a table for each work, and the ratios that the project aims for,
-// with the worst first. The same goes into table.md and chart.svg of the folder
-// that -out names. Machines are noisy: trust the ratios of a run, not its
-// figures.
+// It prints a table for each work, and the ratios that the project aims for, worst
+// first. With -out it also writes the results to table.md and chart.svg in that folder.
+// Machines are noisy: trust the ratios of a run, not its figures.
 package main
 
 import (
@@ -47,7 +46,7 @@ func run(ctx context.Context) error {
 	return o.benchmark(ctx, os.Stdout, os.Stderr)
 }
 
-// options are what the flags say.
+// options are the values of the flags.
 type options struct {
 	works, variants  []string // empty: all
 	rounds           int
@@ -95,7 +94,7 @@ func (o *options) check() error {
 		}
 	}
 	if o.rounds < 1 {
-		return fmt.Errorf("%d rounds", o.rounds)
+		return fmt.Errorf("-rounds %d: use at least 1", o.rounds)
 	}
 	return nil
 }
@@ -116,8 +115,7 @@ func workNames() []string {
 	return names
 }
 
-// benchmark measures and tells. What is measured goes to out, what is going on
-// to progress.
+// benchmark measures, and writes the results to out and the progress to progress.
 func (o *options) benchmark(ctx context.Context, out, progress io.Writer) error {
 	b := newBench(o, progress)
 	for _, w := range works() {

@@ -21,7 +21,7 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// TestMain makes the test binary a server process too.
+// TestMain lets the test binary also run as a server process.
 func TestMain(m *testing.M) {
 	if name := os.Getenv(server.ProcessEnv); name != "" {
 		if err := server.Run(context.Background(), name, host.Stdin(), os.Stdout); err != nil {
@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(testutil.RunWithLeakCheck(m))
 }
 
-// Every variant answers every work that it is measured in; how fast is nobody's
-// business here.
+// Every variant answers every work that it is measured in. The test does not check
+// how fast.
 func TestBenchmark_Quick(t *testing.T) {
 	out := t.TempDir()
 	o, err := parse([]string{"-quick", "-out", out, "-profile", out}, io.Discard)
@@ -78,7 +78,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What a target compares exists: a name that is misspelt would never be judged.
+// Everything that a target compares exists: a target with a misspelled name would
+// never be judged.
 func TestWorks_Targets(t *testing.T) {
 	t.Parallel()
 	for _, w := range works() {

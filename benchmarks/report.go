@@ -14,12 +14,12 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// report is what the benchmark tells, before it has a form.
+// report is the result of the benchmark, before it is formatted.
 type report struct {
-	setting  []string // sentences: where and how it was measured
+	setting  []string // sentences that say where and how it was measured
 	verdicts []verdict
 	tables   []table
-	tunings  []string // a variant each
+	tunings  []string // one for each variant
 	bars     []group
 }
 
@@ -30,7 +30,8 @@ type table struct {
 	rows         [][]string
 }
 
-// group is a part of the chart: how many times better ours is than each.
+// group is a part of the chart: how many times better our variant is than each other
+// one.
 type group struct {
 	title string
 	bars  []bar
@@ -91,8 +92,8 @@ func (b *bench) setting() []string {
 	return sentences
 }
 
-// disturbed counts the measurements of a load without a pace, and those in which
-// neither end of it had a core to itself.
+// disturbed counts the measurements with an unlimited load, and those of them in
+// which neither the server nor the clients had a core to themselves.
 func (b *bench) disturbed() (idle, all int) {
 	const full = 85 // percent
 	for _, m := range b.measured {
@@ -149,7 +150,7 @@ func (c *measuredCase) group(m *measured) group {
 	return g
 }
 
-// better is how many times better a is than b.
+// better returns how many times better a is than b.
 func better(a, b *row, m load.Metric) float64 {
 	if m.Less() {
 		return ratio(b, a, m)
@@ -157,7 +158,8 @@ func better(a, b *row, m load.Metric) float64 {
 	return ratio(a, b, m)
 }
 
-// figure writes a number with about three digits, or all those before the point.
+// figure writes a number with about three digits, but never without a digit before
+// the point.
 func figure(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -174,8 +176,7 @@ func figure(v float64) string {
 	return digits
 }
 
-// moduleVersions returns the versions of what this program was built from, by
-// module.
+// moduleVersions returns the versions of the modules in this program.
 func moduleVersions() map[string]string {
 	versions := map[string]string{}
 	info, ok := debug.ReadBuildInfo()

@@ -65,7 +65,7 @@ func (t table) writeMarkdown(b *bytes.Buffer) {
 	}
 }
 
-// targets is the table of the verdicts. Its title names the worst.
+// targets returns the table of the verdicts. Its title names the worst.
 func (r *report) targets() table {
 	worst := r.verdicts[0]
 	missed := 0

@@ -9,34 +9,34 @@ import (
 	"example.com/gateway/benchmarks/load"
 )
 
-// target is a ratio that the project aims for, or a figure.
+// target is a ratio or a figure that the project aims for.
 type target struct {
 	metric            load.Metric
-	of, against       string  // labels of entries; against nothing: the figure itself
-	bound             float64 // the least, or the most where less is better
-	size, againstSize string  // names of scenarios; "": every one, against the same
+	of, against       string  // labels of entries; against empty: the figure itself
+	bound             float64 // the minimum, or the maximum if less is better
+	size, againstSize string  // names of scenarios; "": every one, compared with the same size
 }
 
-// against is a target of ours, in every size of a work.
+// against returns a target for our variant, in every size of a work.
 func against(peer string, m load.Metric, bound float64) target {
 	return target{metric: m, of: ours, against: peer, bound: bound}
 }
 
-// absolute is a target for a figure of ours.
+// absolute returns a target for a figure of our variant.
 func absolute(m load.Metric, bound float64) target { return target{metric: m, of: ours, bound: bound} }
 
-// verdict is how a target fared in one size.
+// verdict says how far a target was met in one size.
 type verdict struct {
 	what     string
 	bound    string
 	measured float64
-	score    float64 // 1 or more: met
+	score    float64 // 1 or more: the target is met
 }
 
 func (v verdict) met() bool { return v.score >= 1 }
 
-// judge compares what was measured with the targets of a work. What was not
-// measured is not judged.
+// judge compares the measurements of a work with its targets. It skips targets that
+// were not measured.
 func (m *measured) judge() []verdict {
 	var verdicts []verdict
 	for _, t := range m.targets {
@@ -79,19 +79,19 @@ func (m *measured) verdict(t target, c *measuredCase) (verdict, bool) {
 		v.bound, v.score = "≥ "+v.bound, shown/t.bound
 	case shown > 0:
 		v.bound, v.score = "≤ "+v.bound, t.bound/shown
-	default: // less than nothing
+	default: // zero or negative
 		v.bound, v.score = "≤ "+v.bound, math.Inf(1)
 	}
 	return v, true
 }
 
-// worstFirst sorts verdicts: those first that miss their target by most.
+// worstFirst sorts verdicts so that those that miss their target by most come first.
 func worstFirst(verdicts []verdict) {
 	slices.SortStableFunc(verdicts, func(a, b verdict) int { return cmp.Compare(a.score, b.score) })
 }
 
-// ratio is the median of what a is to b in each round: the rounds are apart, the
-// variants of a round are not.
+// ratio returns the median of the ratios of a to b in each round. Conditions differ
+// between rounds, but hardly between the variants of one round.
 func ratio(a, b *row, m load.Metric) float64 {
 	var ratios []float64
 	for n := range min(len(a.rounds), len(b.rounds)) {

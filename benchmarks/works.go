@@ -8,7 +8,7 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// work is a kind of load, in one or several sizes.
+// work is a kind of load, in one size or several.
 type work struct {
 	name, about string
 	metrics     []load.Metric // the columns; the first is what the chart compares
@@ -18,13 +18,13 @@ type work struct {
 
 // scenario is a work in one size.
 type scenario struct {
-	name    string // of the size; "" if the work has but one
+	name    string // of the size; "" if the work has only one
 	plan    load.Plan
-	large   bool // needs a descriptor for each of the plan's clients
+	large   bool // needs a file descriptor for each of the plan's clients
 	entries []entry
 }
 
-// entry is a line of a table: how a variant is driven.
+// entry is a line of a table: a variant, and how it is driven.
 type entry struct {
 	label, variant string
 	drive          driver
@@ -32,7 +32,7 @@ type entry struct {
 
 type driver func(context.Context, *server.Process, load.Plan) (load.Figures, error)
 
-// with makes entries of variants that are driven the same way.
+// with makes entries for variants that are driven in the same way.
 func with(drive driver, variants ...string) []entry {
 	var entries []entry
 	for _, v := range variants {
@@ -46,7 +46,7 @@ const (
 	inProcess = "gateway, in process"
 )
 
-// works returns all of them.
+// works returns all works.
 func works() []work {
 	return []work{reply(), pipelined(), idle(), post(), fanout(), connect(), growth()}
 }

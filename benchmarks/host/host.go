@@ -1,6 +1,6 @@
-// Package host holds what the benchmark asks of the machine: cores to pin
-// processes to, descriptors, and what a process has used. Where a system cannot
-// tell or do something, its answer is zero and the benchmark goes on.
+// Package host asks the machine for what the benchmark needs: cores to pin processes
+// to, file descriptors, and the resources that a process has used. If a system cannot
+// answer or do something, the answer is zero and the benchmark goes on.
 package host
 
 import (
@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// RSS returns the resident bytes of this process, or 0 where /proc does not say.
+// RSS returns the resident bytes of this process, or 0 if /proc does not say.
 func RSS() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

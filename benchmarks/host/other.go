@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Used returns 0: this system is not asked.
+// Used returns 0: it is not known on this system.
 func Used() time.Duration { return 0 }
 
-// Descriptors returns a bound that is not known to be one.
+// Descriptors returns a high number: the limit is not known on this system.
 func Descriptors() int { return 1 << 30 }
 
 // Stdin returns the standard input.

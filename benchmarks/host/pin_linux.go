@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cores returns the cores that this process may use, by number.
+// Cores returns the numbers of the cores that this process may use.
 func Cores() []int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -24,11 +24,11 @@ func Cores() []int {
 	return cores
 }
 
-// Pin binds every thread of this process to cores, and those that they will
-// start. It reports whether it could.
+// Pin binds every thread of this process, and those that they will start, to cores.
+// It reports whether that succeeded.
 func Pin(cores []int) bool {
 	set := setOf(cores)
-	for range 2 { // again, for threads that started meanwhile
+	for range 2 { // twice, for threads that started in between
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {
 			return false
@@ -44,8 +44,8 @@ func Pin(cores []int) bool {
 	return true
 }
 
-// StartPinned starts cmd on one core: a process begins where the thread that
-// started it may run. A negative core means any.
+// StartPinned starts cmd on one core: a process starts on the cores of the thread
+// that started it. A negative core means any core.
 func StartPinned(cmd *exec.Cmd, core int) error {
 	if core < 0 {
 		return cmd.Start()
@@ -56,7 +56,7 @@ func StartPinned(cmd *exec.Cmd, core int) error {
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return cmd.Start()
 	}
-	_ = unix.SchedSetaffinity(0, setOf([]int{core})) // it starts anywhere, then
+	_ = unix.SchedSetaffinity(0, setOf([]int{core})) // if this fails, cmd starts on any core
 	defer func() { _ = unix.SchedSetaffinity(0, &before) }()
 	return cmd.Start()
 }

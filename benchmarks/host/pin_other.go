@@ -4,10 +4,10 @@ package host
 
 import "os/exec"
 
-// Cores returns nothing: this system pins no processes.
+// Cores returns nil: this system cannot pin processes.
 func Cores() []int { return nil }
 
-// Pin reports false: this system pins no processes.
+// Pin returns false: this system cannot pin processes.
 func Pin([]int) bool { return false }
 
 // StartPinned starts cmd on any core.

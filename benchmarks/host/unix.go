@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Used returns the time that the cores spent on this process, in the kernel
-// too.
+// Used returns the time that cores spent on this process, including the time in the
+// kernel.
 func Used() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -20,18 +20,18 @@ func Used() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// Stdin returns the standard input for a program that is measured: a read of it
-// that waits is none of a system call, which would hold the only processor of a
-// pinned process for up to 10 ms, until the runtime takes it back.
+// Stdin returns the standard input for a program that is measured. A read that waits
+// does not block in a system call. Otherwise it would hold the only processor of a
+// pinned process for up to 10 ms, until the runtime takes the processor back.
 func Stdin() *os.File {
 	if err := unix.SetNonblock(0, true); err != nil {
 		return os.Stdin
 	}
-	return os.NewFile(0, "stdin") // asks whether it is
+	return os.NewFile(0, "stdin") // checks whether it is non-blocking
 }
 
-// Descriptors raises the bound on open files as far as the system lets it, and
-// returns it.
+// Descriptors raises the limit on open files as far as the system allows, and returns
+// it.
 func Descriptors() int {
 	const wanted = 1 << 16
 	var limit unix.Rlimit

@@ -7,14 +7,14 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// dialersAtOnce fits the backlog of any listener.
+// dialersAtOnce fits into the backlog of any listener.
 const dialersAtOnce = 64
 
 // clients are the open connections to a server.
 type clients []*conn
 
-// connect opens n connections, spread over the addresses of the server, and has
-// each one's first request answered.
+// connect opens n connections, spread over the addresses of the server, and waits for
+// the answer to a first request on each.
 func connect(ctx context.Context, p *server.Process, n int) (clients, error) {
 	cs := make(clients, n)
 	want := answersOf(p.Dialect, p.Dialect.Reply, 1)
@@ -51,8 +51,8 @@ func (cs clients) close() {
 	}
 }
 
-// inShares splits 0 to n into about equal shares and does them at the same time.
-// It returns the first error.
+// inShares splits 0 to n into shares of about the same size and does them at the same
+// time. It returns the first error.
 func inShares(n, shares int, do func(from, to int) error) error {
 	shares = min(shares, n)
 	errs := make(chan error, shares)

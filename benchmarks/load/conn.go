@@ -14,26 +14,26 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// The deadline of everything that a connection does: a hang is an error.
+// patience bounds everything that a connection does, so that a hang becomes an error.
 const patience = 2 * time.Minute
 
-// The example of RFC 6455, 1.3: the key of every upgrade, and the proof that the
-// server understood it.
+// The example of RFC 6455, 1.3: the key of every upgrade, and the answer that shows
+// that the server understood it.
 const (
 	upgradeKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	upgradeAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// scratchBytes is enough for what arrives at a time.
+// scratchBytes is enough for what arrives in one read.
 const scratchBytes = 16 << 10
 
-// conn is a client that keeps nothing but its socket: many of them are cheap.
+// conn is a client that keeps only its socket, so that many clients are cheap.
 type conn struct {
 	net.Conn
 	dialect *wire.Dialect
 }
 
-// dial connects and does what the dialect begins with.
+// dial connects and sends what the dialect begins with.
 func dial(ctx context.Context, address string, d *wire.Dialect) (*conn, error) {
 	nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -77,8 +77,8 @@ func (c *conn) upgrade(address string) error {
 
 var errLongHead = errors.New("the header of an HTTP answer has no end")
 
-// readHead reads an HTTP answer's header from a peer that says nothing more
-// until it is spoken to.
+// readHead reads the header of an HTTP answer. The peer must send nothing after it
+// until it gets a request.
 func readHead(r io.Reader, scratch []byte) ([]byte, error) {
 	for n := 0; n < len(scratch); {
 		m, err := r.Read(scratch[n:])
@@ -93,7 +93,7 @@ func readHead(r io.Reader, scratch []byte) ([]byte, error) {
 	return nil, errLongHead
 }
 
-// greet sends lines of which each waits for the answer to the one before.
+// greet sends lines, and waits for the answer to each before it sends the next.
 func (c *conn) greet(lines []string) error {
 	for _, line := range lines {
 		answer, err := c.ask(line)
@@ -107,8 +107,8 @@ func (c *conn) greet(lines []string) error {
 	return nil
 }
 
-// ask sends a message and returns the next one that arrives, up to 125 bytes of
-// WebSocket text or, with a longer header, more.
+// ask sends a message and returns the next message that arrives: WebSocket text of up
+// to 125 bytes or, with a longer header, more.
 func (c *conn) ask(message string) (string, error) {
 	if _, err := c.Write(c.dialect.AppendRequest(nil, message)); err != nil {
 		return "", err
@@ -129,17 +129,17 @@ func (c *conn) ask(message string) (string, error) {
 		return "", err
 	}
 	if head[0] != 0x81 || head[1] > 126 {
-		return "", fmt.Errorf("a frame that is no short text: %x %q", head, payload)
+		return "", fmt.Errorf("a frame that is not a short text: %x %q", head, payload)
 	}
 	return string(payload), nil
 }
 
-// answers are n times the same message from a server.
+// answers are n copies of the same message from a server.
 type answers struct {
 	lines   bool
 	message string
 	n       int
-	frames  []byte // what arrives, unless the server puts several into a frame
+	frames  []byte // the bytes that arrive, unless the server puts several answers into a frame
 }
 
 func answersOf(d *wire.Dialect, message string, n int) *answers {
@@ -147,7 +147,7 @@ func answersOf(d *wire.Dialect, message string, n int) *answers {
 	return &answers{lines: d.Lines, message: message, n: n, frames: frames}
 }
 
-// expect reads answers, and nothing but them.
+// expect reads the answers, and checks that nothing else comes.
 func (c *conn) expect(want *answers, scratch []byte) error {
 	if want.lines {
 		return c.expectLines(want, scratch)
@@ -194,7 +194,7 @@ func (c *conn) expectLines(want *answers, scratch []byte) error {
 	return nil
 }
 
-// cutFrame cuts the first frame off b, if b has all of it.
+// cutFrame removes the first frame from b, if b has all of it.
 func cutFrame(b []byte) (payload, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false

@@ -11,7 +11,7 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// A server that answers anything else than it should is found out.
+// A wrong answer of a server is noticed.
 func TestConn_Expect(t *testing.T) {
 	t.Parallel()
 	text := func(payloads ...string) string {
@@ -42,7 +42,7 @@ func TestConn_Expect(t *testing.T) {
 			t.Parallel()
 			client, server := net.Pipe()
 			go func() {
-				for chunk := range bytes.SplitAfterSeq([]byte(c.sent), []byte("k")) { // in pieces, as the network likes it
+				for chunk := range bytes.SplitAfterSeq([]byte(c.sent), []byte("k")) { // in pieces, as a network may deliver it
 					_, _ = server.Write(chunk)
 				}
 				_ = server.Close()

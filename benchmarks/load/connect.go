@@ -9,7 +9,7 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// Connect has workers who upgrade a connection and close it, over and over.
+// Connect lets workers upgrade a connection and close it, again and again.
 func Connect(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	closing := wire.AppendClose(nil)
 	return steady(ctx, p, plan, plan.Clients, func(n int, m *meter) error {
@@ -30,8 +30,8 @@ func Connect(ctx context.Context, p *server.Process, plan Plan) (Figures, error)
 	})
 }
 
-// leave sends a Close frame and waits until the server has answered it and
-// closed.
+// leave sends a Close frame and waits until the server has answered and closed the
+// connection.
 func (c *conn) leave(closing, scratch []byte) error {
 	if _, err := c.Write(closing); err != nil {
 		return err

@@ -7,11 +7,11 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// Exchange sends requests and waits for their replies: plan.Outstanding of each
-// connection at a time, written at once. A worker has several connections and
-// writes to all of them before it reads: that keeps the server busy at half the
-// price of a goroutine for each, since most replies are there when they are
-// looked for.
+// Exchange sends requests and waits for their replies. On each connection it sends
+// plan.Outstanding requests in one write. A worker has several connections and writes
+// to all of them before it reads. That keeps the server busy at half the cost of a
+// goroutine for each connection, because most replies have arrived when the worker
+// looks for them.
 func Exchange(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	cs, err := connect(ctx, p, plan.Clients)
 	if err != nil {
@@ -21,7 +21,7 @@ func Exchange(ctx context.Context, p *server.Process, plan Plan) (Figures, error
 	d := p.Dialect
 	requests := bytes.Repeat(d.AppendRequest(nil, d.Request), plan.Outstanding)
 	want := answersOf(d, d.Reply, plan.Outstanding)
-	const each = 10 // connections of a worker, or more
+	const each = 10 // connections of a worker, at least
 	workers := min(max(1, len(cs)/each), 10)
 	return steady(ctx, p, plan, workers, func(n int, m *meter) error {
 		own := cs[n*len(cs)/workers : (n+1)*len(cs)/workers]

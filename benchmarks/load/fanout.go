@@ -9,8 +9,8 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// Fanout sends messages to all clients, one after the other has reached them
-// all.
+// Fanout sends messages to all clients. It sends the next when the one before has
+// reached all of them.
 func Fanout(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	cs, err := connect(ctx, p, plan.Clients)
 	if err != nil {
@@ -63,11 +63,11 @@ func Fanout(ctx context.Context, p *server.Process, plan Plan) (Figures, error) 
 	return figures, nil
 }
 
-// readersAtOnce read what arrives, each from its share of the clients.
+// readersAtOnce is how many goroutines read, each from its share of the clients.
 const readersAtOnce = 8
 
-// fanout sends the n-th message and returns how long it took until every client
-// had it.
+// fanout sends the n-th message and returns how long it took until every client had
+// it.
 func (cs clients) fanout(p *server.Process, n int) (time.Duration, error) {
 	message := wire.Message(n)
 	arrives := message
@@ -89,7 +89,7 @@ func (cs clients) fanout(p *server.Process, n int) (time.Duration, error) {
 	})
 	took := time.Since(began)
 	if err != nil {
-		p.Stop() // it may be waiting for clients that read no more
+		p.Stop() // it may be waiting for clients that no longer read
 	}
 	if failed := <-sent; err == nil {
 		err = failed

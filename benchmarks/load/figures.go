@@ -1,6 +1,6 @@
-// Package load holds the clients of the benchmark: for each work a func that
-// drives one server process and says what it measured. Every answer is compared
-// with what it has to be, so that no variant wins by doing less.
+// Package load holds the clients of the benchmark. For each work it has a func that
+// drives one server process and returns its measurements. Every answer is compared
+// with the expected one, so that no variant wins by doing less.
 package load
 
 import (
@@ -10,16 +10,16 @@ import (
 	"example.com/gateway/benchmarks/host"
 )
 
-// Metric is a thing measured. Its text heads a column.
+// Metric is something that is measured. Its text is the head of a column.
 type Metric string
 
 // The metrics.
 const (
 	PerSecond  Metric = "per second"
-	PerCore    Metric = "per core second"     // of the server's time
-	CPUEach    Metric = "CPU µs each"         // of the server, its kernel half included
+	PerCore    Metric = "per core second"     // seconds of the server's time
+	CPUEach    Metric = "CPU µs each"         // of the server, including its time in the kernel
 	Busy       Metric = "server busy %"       // of the measured time
-	LoadBusy   Metric = "clients busy %"      // near 100 for each core: they were the bound
+	LoadBusy   Metric = "clients busy %"      // near 100 for each core: the clients were the limit
 	HeapStacks Metric = "heap + stacks bytes" // each connection
 	Stacks     Metric = "stacks bytes"        // each connection
 	RSS        Metric = "RSS bytes"           // each connection
@@ -29,26 +29,26 @@ const (
 	P99        Metric = "p99 µs"
 )
 
-// Less reports whether less of it is better.
+// Less reports whether a lower value is better.
 func (m Metric) Less() bool { return m != PerSecond && m != PerCore }
 
-// Figures are what one measurement came to.
+// Figures are the results of one measurement.
 type Figures map[Metric]float64
 
 // Plan is the size of a measurement.
 type Plan struct {
 	Clients     int           // connections, or workers that connect
-	Outstanding int           // requests of one connection under way
-	Rate        int           // requests a second of all connections, where they are paced
-	WarmUp      time.Duration // before
+	Outstanding int           // unanswered requests on each connection
+	Rate        int           // requests a second on all connections together, if they are paced
+	WarmUp      time.Duration // before the measurement
 	Duration    time.Duration // measured
-	Profile     string        // where profiles of the server go, without ending; "" for none
+	Profile     string        // where to write profiles of the server, without file extension; "": none
 }
 
-// Fit returns how many of n connections the system lets two processes have, and
-// a reason if that is less. It is 0 where what fits says nothing of n.
+// Fit returns how many of n connections the system allows two processes, and a reason
+// if that is less than n. It returns 0 if so few fit that they say nothing about n.
 func Fit(n int) (fits int, reason string) {
-	const others = 200 // files that are no connection
+	const others = 200 // open files that are not connections
 	limit := host.Descriptors()
 	switch most := limit - others; {
 	case n <= most:

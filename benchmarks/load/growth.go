@@ -10,8 +10,8 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// Growth offers requests at plan.Rate, spread over the connections however many
-// they are, and measures how long each reply takes.
+// Growth sends requests at plan.Rate, spread over all connections, and measures how
+// long each reply takes.
 func Growth(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	cs, err := connect(ctx, p, plan.Clients)
 	if err != nil {
@@ -69,14 +69,14 @@ type growth struct {
 	took []time.Duration
 }
 
-// paced is a client with at most one request under way.
+// paced is a client with at most one unanswered request.
 type paced struct {
 	*conn
-	sent atomic.Int64 // Unix nanoseconds of the request under way; 0: none
+	sent atomic.Int64 // when the unanswered request was sent, in Unix nanoseconds; 0: there is none
 }
 
-// send writes to one client after the other, at the rate, until the meter stops
-// it. Clients that still wait are passed over.
+// send writes to one client after another, at the rate, until the meter stops it. It
+// skips clients that still wait for a reply.
 func (g *growth) send(m *meter, broken <-chan error) error {
 	const tick = time.Millisecond
 	ticks := time.NewTicker(tick)
@@ -105,7 +105,7 @@ func (g *growth) send(m *meter, broken <-chan error) error {
 	return nil
 }
 
-// read notes replies until the connection ends, and returns why it did.
+// read records replies until the connection ends, and returns the reason.
 func (g *growth) read(c *paced) error {
 	scratch := make([]byte, len(g.want.frames))
 	for {
@@ -124,7 +124,7 @@ func (g *growth) read(c *paced) error {
 	}
 }
 
-// quantiles adds those of the latency to f.
+// quantiles adds the quantiles of the latency to f.
 func (g *growth) quantiles(f Figures) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

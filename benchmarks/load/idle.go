@@ -7,9 +7,9 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// Idle measures what connections cost that have had one request answered.
+// Idle measures the cost of connections on which one request was answered.
 func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
-	first, err := connect(ctx, p, min(plan.Clients, 10)) // what a server makes once is no part of the price
+	first, err := connect(ctx, p, min(plan.Clients, 10)) // so that what a server makes only once does not count
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 		return nil, err
 	}
 	defer cs.close()
-	const settle = 4 * time.Second // idle is who has not said anything for some seconds
+	const settle = 4 * time.Second // a connection is idle if it has sent nothing for some seconds
 	if err := wait(ctx, min(settle, 4*plan.Duration)); err != nil {
 		return nil, err
 	}
@@ -43,6 +43,6 @@ func Idle(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 		HeapStacks: each(before.HeapAlloc+before.StackInuse, after.HeapAlloc+after.StackInuse),
 		Stacks:     each(before.StackInuse, after.StackInuse),
 		RSS:        each(before.RSS, after.RSS),
-		Goroutines: max(0, each(uint64(before.Goroutines), uint64(after.Goroutines))), // some of before have ended
+		Goroutines: max(0, each(uint64(before.Goroutines), uint64(after.Goroutines))), // not negative: some of the goroutines before may have ended
 	}, nil
 }

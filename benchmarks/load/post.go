@@ -13,8 +13,8 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// Post has callers who post messages over HTTP, each on a connection of its own
-// that is kept, to a client that each one reads.
+// Post lets callers post messages over HTTP, each on its own persistent connection,
+// to a client that reads them.
 func Post(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	cs, ids, err := identified(ctx, p, plan.Clients)
 	if err != nil {
@@ -43,8 +43,8 @@ func Post(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	})
 }
 
-// Flood has the server post to each of the clients in process, and counts what
-// arrives.
+// Flood makes the server post to each of the clients, within its process, and counts
+// what arrives.
 func Flood(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	cs, ids, err := identified(ctx, p, plan.Clients)
 	if err != nil {
@@ -57,12 +57,12 @@ func Flood(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
 	}
 	want := answersOf(p.Dialect, message, 1)
 	return steady(ctx, p, plan, len(cs), func(n int, m *meter) error {
-		defer func() { _ = cs[n].Close() }() // the server floods on
+		defer func() { _ = cs[n].Close() }() // the server still posts
 		return cs[n].drain(want, m)
 	})
 }
 
-// drain reads a stream of the same message and counts it.
+// drain reads a stream of copies of one message and counts them.
 func (c *conn) drain(want *answers, m *meter) error {
 	scratch := make([]byte, scratchBytes/len(want.frames)*len(want.frames))
 	stream := bytes.Repeat(want.frames, 1+len(scratch)/len(want.frames))

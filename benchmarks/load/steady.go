@@ -11,14 +11,14 @@ import (
 	"example.com/gateway/benchmarks/server"
 )
 
-// meter is what the workers of a steady load share.
+// meter is shared by the workers of a steady load.
 type meter struct {
 	count   atomic.Int64
 	stopped atomic.Bool
 }
 
-// steady runs workers, each until the meter stops it, and measures the server
-// after the warm-up.
+// steady runs workers until the meter stops them, and measures the server after the
+// warm-up.
 func steady(ctx context.Context, p *server.Process, plan Plan, workers int, work func(n int, m *meter) error) (Figures, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -34,7 +34,7 @@ func steady(ctx context.Context, p *server.Process, plan Plan, workers int, work
 	figures, err := m.measure(ctx, p, plan)
 	m.stopped.Store(true)
 	if err != nil {
-		p.Stop() // the workers wait for a server that may not answer
+		p.Stop() // the workers may wait for a server that does not answer
 	}
 	running.Wait()
 	if failed := context.Cause(ctx); failed != nil {
@@ -43,7 +43,7 @@ func steady(ctx context.Context, p *server.Process, plan Plan, workers int, work
 	return figures, err
 }
 
-// sample is what has happened until a moment.
+// sample holds what has been counted up to a time.
 type sample struct {
 	at    time.Time
 	count int64
@@ -56,8 +56,8 @@ func (m *meter) sample(p *server.Process) (sample, error) {
 	return sample{time.Now(), m.count.Load(), r.CPU, host.Used()}, err
 }
 
-// between returns the samples before and after work, which it has profiled if the
-// plan says so.
+// between returns the samples before and after work. If the plan says so, it also has
+// the server write a CPU profile of work.
 func (m *meter) between(p *server.Process, plan Plan, work func() error) (before, after sample, err error) {
 	if plan.Profile != "" {
 		if err := p.Profile(plan.Profile + ".cpu"); err != nil {

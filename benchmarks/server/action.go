@@ -3,12 +3,12 @@ package server
 import (
 	"errors"
 
-	"github.com/tidwall/gjson" //nolint:depguard // the peers have to look into JSON by hand
+	"github.com/tidwall/gjson" //nolint:depguard // the other servers must read the JSON themselves
 
 	"example.com/gateway/benchmarks/wire"
 )
 
-// actions are what clients can ask of a peer, by name.
+// actions are the actions of a server, by name.
 type actions map[string]func(id string) []byte
 
 func newActions() actions {
@@ -20,8 +20,8 @@ func newActions() actions {
 
 var errUnknownAction = errors.New("unknown action")
 
-// answer looks the action of a message up, as gateway does for a route. It does
-// not ask whether the message is valid JSON and valid UTF-8, which gateway does.
+// answer looks up the action of a message, as gateway looks up a route. Unlike
+// gateway, it does not check whether the message is valid JSON and valid UTF-8.
 func (a actions) answer(message []byte, id string) ([]byte, error) {
 	action, ok := a[gjson.GetBytes(message, "action").String()]
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// book knows the open connections of a peer by ID, as a program that wants to
-// write to them has to.
+// book holds the open connections of a server by ID, as a program needs that wants to
+// write to them.
 type book[T any] struct {
 	mu    sync.RWMutex // guards the fields below
 	conns map[string]T
@@ -39,8 +39,8 @@ func (b *book[T]) find(id string) (conn T, ok bool) {
 	return conn, ok
 }
 
-// all returns the open connections, so that no lock is held while they are
-// written to.
+// all returns a copy of the open connections, so that no lock is held while the
+// caller writes to them.
 func (b *book[T]) all() []T {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -51,7 +51,8 @@ func (b *book[T]) all() []T {
 	return conns
 }
 
-// serve is the bare handler of posts: a look-up, and write.
+// serve is the smallest possible handler for posts: it looks up the connection and
+// writes.
 func (b *book[T]) serve(write func(conn T, message []byte) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, ok := b.find(r.PathValue("id"))
@@ -69,7 +70,7 @@ func (b *book[T]) serve(write func(conn T, message []byte) error) http.Handler {
 	})
 }
 
-// routes puts the upgrade and the posts of a peer onto one mux.
+// routes puts the upgrade and the posts of a server on one mux.
 func routes(upgrade, posts http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", upgrade)

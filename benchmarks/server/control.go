@@ -2,8 +2,8 @@ package server
 
 import "time"
 
-// The operations that the benchmark asks of a server process, a line of JSON
-// each, and gets a [Report] for, likewise.
+// The operations that the benchmark asks of a server process. Each is a line of JSON,
+// and is answered by a line of JSON, a [Report].
 const (
 	opUsage     = "usage"
 	opMemory    = "memory"
@@ -23,15 +23,15 @@ type command struct {
 	Path    string   `json:"path,omitempty"`    // profile, heap: the file to write
 }
 
-// Report is what a server process says of itself.
+// Report is what a server process reports about itself.
 type Report struct {
 	Error     string        `json:"error,omitempty"`
-	Addresses []string      `json:"addresses,omitempty"` // the first report only
+	Addresses []string      `json:"addresses,omitempty"` // only in the first report
 	CPU       time.Duration `json:"cpu"`                 // used so far
 	Memory    *Memory       `json:"memory,omitempty"`
 }
 
-// Memory is what a server process holds after a garbage collection.
+// Memory is what a server process occupies after a garbage collection.
 type Memory struct {
 	HeapAlloc  uint64 `json:"heapAlloc"`
 	StackInuse uint64 `json:"stackInuse"`

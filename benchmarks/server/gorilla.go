@@ -22,14 +22,14 @@ func gorillaVariant() Variant {
 	}
 }
 
-// gorilla is the server of that package.
+// gorilla is the server for that package.
 type gorilla struct {
 	upgrader websocket.Upgrader
 	actions  actions
 	book     *book[*gorillaConn]
 }
 
-// gorillaConn lets one goroutine write at a time, which the package asks for.
+// gorillaConn lets one goroutine write at a time, as the package requires.
 type gorillaConn struct {
 	*websocket.Conn
 	mu sync.Mutex // held while a message is written
@@ -50,9 +50,9 @@ func newGorilla(context.Context) (*backend, error) {
 func (g *gorilla) upgrade(w http.ResponseWriter, r *http.Request) {
 	ws, err := g.upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		return // it has answered
+		return // Upgrade has answered
 	}
-	go g.read(&gorillaConn{Conn: ws}) // so that what the request holds is free
+	go g.read(&gorillaConn{Conn: ws}) // on a new goroutine, so that the memory of the request is released
 }
 
 func (g *gorilla) read(c *gorillaConn) {

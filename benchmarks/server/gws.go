@@ -25,9 +25,9 @@ func newGWS(context.Context) (*backend, error) {
 	upgrade := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r)
 		if err != nil {
-			return // it has answered
+			return // Upgrade has answered
 		}
-		go conn.ReadLoop() // so that what the request holds is free
+		go conn.ReadLoop() // on a new goroutine, so that the memory of the request is released
 	})
 	return &backend{handler: upgrade, broadcast: events.broadcast}, nil
 }
@@ -52,16 +52,16 @@ func (e *gwsEvents) OnClose(conn *gws.Conn, _ error) {
 	}
 }
 
-// OnMessage answers a message. It asks the session for nothing, which would take
+// OnMessage answers a message. It does not read the session, because that would take
 // a lock.
 func (e *gwsEvents) OnMessage(conn *gws.Conn, message *gws.Message) {
-	defer func() { _ = message.Close() }() // gives the buffer back
+	defer func() { _ = message.Close() }() // returns the buffer
 	answer, err := e.actions.answer(message.Bytes(), "")
 	if err != nil {
 		conn.WriteClose(1008, []byte(err.Error()))
 		return
 	}
-	_ = conn.WriteMessage(gws.OpcodeText, answer) // an error ends the reading too
+	_ = conn.WriteMessage(gws.OpcodeText, answer) // after an error, reading ends as well
 }
 
 func (e *gwsEvents) broadcast(message []byte) error {

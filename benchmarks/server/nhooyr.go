@@ -14,16 +14,16 @@ func nhooyrVariant() Variant {
 	return Variant{
 		Name:   "nhooyr",
 		Module: "nhooyr.io/websocket",
-		Tuning: "no compression, 1 KB buffers in the place of net/http's, one message buffer for each connection, no context for each call; " +
+		Tuning: "no compression, 1 KB buffers instead of those of net/http, one message buffer for each connection, no context for each call; " +
 			"reading on a goroutine of its own",
 		Dialect: wire.WebSocket(),
 		new:     newNhooyr,
 	}
 }
 
-// nhooyr is the server of that package.
+// nhooyr is the server for that package.
 type nhooyr struct {
-	ctx     context.Context //nolint:containedctx // one that never ends costs least
+	ctx     context.Context //nolint:containedctx // a context that never ends is the cheapest
 	actions actions
 	book    *book[*websocket.Conn]
 }
@@ -36,9 +36,9 @@ func newNhooyr(ctx context.Context) (*backend, error) {
 func (s *nhooyr) upgrade(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Accept(slim{w}, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
-		return // it has answered
+		return // Accept has answered
 	}
-	go s.read(ws) // so that what the request holds is free
+	go s.read(ws) // on a new goroutine, so that the memory of the request is released
 }
 
 func (s *nhooyr) read(ws *websocket.Conn) {

@@ -12,12 +12,12 @@ import (
 	"example.com/gateway/benchmarks/host"
 )
 
-// ProcessEnv makes this program a server process. It holds the name of the
+// ProcessEnv makes this program run as a server process. It holds the name of the
 // variant.
 const ProcessEnv = "GATEWAY_BENCHMARK_SERVER"
 
-// Process is a server process, as the benchmark sees it. One goroutine may use
-// it at a time.
+// Process is a server process, seen from the benchmark. One goroutine may use it at a
+// time.
 type Process struct {
 	Variant
 	Addresses []string
@@ -26,8 +26,8 @@ type Process struct {
 	reports   *json.Decoder
 }
 
-// Start runs a variant in a process of its own, on the core, or on any if that
-// is negative.
+// Start runs a variant in a new process on this core, or on any core if it is
+// negative.
 func Start(ctx context.Context, v Variant, core int) (*Process, error) {
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), ProcessEnv+"="+v.Name)
@@ -66,7 +66,7 @@ func (p *Process) Stop() {
 // Usage returns what the process has used so far.
 func (p *Process) Usage() (Report, error) { return p.ask(command{Op: opUsage}) }
 
-// Memory collects garbage and returns what is left.
+// Memory collects garbage and returns how much memory is left in use.
 func (p *Process) Memory() (*Memory, error) {
 	r, err := p.ask(command{Op: opMemory})
 	if err == nil && r.Memory == nil {
@@ -75,14 +75,14 @@ func (p *Process) Memory() (*Memory, error) {
 	return r.Memory, err
 }
 
-// Broadcast sends a message to every client and returns when the variant says
-// that it is on its way.
+// Broadcast sends a message to every client. It returns when the variant says that it
+// is sending.
 func (p *Process) Broadcast(message string) error {
 	_, err := p.ask(command{Op: opBroadcast, Message: message})
 	return err
 }
 
-// Flood begins to post a message to each of the connections, over and over.
+// Flood makes the server post a message to each of the connections, again and again.
 func (p *Process) Flood(ids []string, message string) error {
 	_, err := p.ask(command{Op: opFlood, IDs: ids, Message: message})
 	return err
@@ -94,7 +94,7 @@ func (p *Process) Dry() error {
 	return err
 }
 
-// Profile begins a CPU profile in a file; Profiled ends it.
+// Profile starts to write a CPU profile to a file; Profiled ends it.
 func (p *Process) Profile(path string) error {
 	_, err := p.ask(command{Op: opProfile, Path: path})
 	return err
@@ -106,7 +106,7 @@ func (p *Process) Profiled() error {
 	return err
 }
 
-// Heap writes a profile of the heap into a file.
+// Heap writes a profile of the heap to a file.
 func (p *Process) Heap(path string) error {
 	_, err := p.ask(command{Op: opHeap, Path: path})
 	return err

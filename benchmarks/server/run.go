@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/benchmarks/host"
 )
 
-// Run is the server process: it serves the variant of that name and obeys the
-// commands that come in, until they end.
+// Run is the server process. It serves the variant with this name, and carries out
+// the commands from in until in ends.
 func Run(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 	host.Descriptors()
 	v, ok := Find(name)
@@ -58,7 +58,7 @@ func Run(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-// running is a variant that serves.
+// running is a variant that is being served.
 type running struct {
 	*backend
 	answers *json.Encoder
@@ -67,11 +67,11 @@ type running struct {
 	profile *os.File
 }
 
-// loopbacks is how many addresses a server has, so that the clients do not run
-// out of ports.
+// loopbacks is how many addresses a server has, so that the clients have enough
+// ports.
 const loopbacks = 8
 
-// listen serves on the same port of several loopback addresses, as many as the
+// listen listens on the same port of several loopback addresses, as many as the
 // system has.
 func (p *running) listen(ctx context.Context) ([]string, error) {
 	var addresses []string
@@ -137,9 +137,9 @@ func (p *running) do(c command) (r Report, err error) {
 	return r, err
 }
 
-// flood posts to each connection as fast as its client takes it.
+// flood posts to each connection as fast as its client reads.
 func (p *running) flood(ids []string, message []byte) {
-	const pause = 50 * time.Microsecond // what a full send buffer needs to be worth a look
+	const pause = 50 * time.Microsecond // how long to wait when a send buffer is full
 	p.dry = make(chan struct{})
 	for _, id := range ids {
 		p.floods.Go(func() {
@@ -159,7 +159,7 @@ func (p *running) flood(ids []string, message []byte) {
 
 func memory() *Memory {
 	debug.FreeOSMemory() // collects
-	debug.FreeOSMemory() // what pools held is free now
+	debug.FreeOSMemory() // now, what pools held is free
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return &Memory{

@@ -6,15 +6,15 @@ import (
 	"net/http"
 )
 
-// slimBytes is enough for the messages of the works, several at a time.
+// slimBytes is enough for several messages of the works.
 const slimBytes = 1024
 
-// slim gives a peer that keeps the buffers of net/http for the life of a
-// connection smaller ones, a quarter of the size.
+// slim is for servers that keep the buffers of net/http for the life of a connection.
+// It gives them smaller buffers, a quarter of the size.
 type slim struct{ http.ResponseWriter }
 
-// Hijack takes the connection over. The clients send nothing before they have
-// their 101, so no input is lost with the reader of net/http.
+// Hijack takes over the connection. The clients send nothing before they have their
+// 101, so no input is lost in net/http's reader.
 func (s slim) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(s.ResponseWriter).Hijack()
 	if err != nil || rw.Reader.Buffered() > 0 {

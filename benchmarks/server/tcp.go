@@ -57,7 +57,7 @@ func serveTCP(conn net.Conn, known actions) {
 			return
 		}
 		size = binary.BigEndian.AppendUint32(size[:0], uint32(len(answer)))
-		_, _ = out.Write(size) // the first error is kept for Flush
+		_, _ = out.Write(size) // Flush returns the first error
 		_, _ = out.Write(answer)
 		if in.Buffered() == 0 && out.Flush() != nil {
 			return

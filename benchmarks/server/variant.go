@@ -10,17 +10,17 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// Variant is a way to serve the works. One more is one more file, named in
+// Variant is a way to serve the works. To add one, add a file and name it in
 // [Variants].
 type Variant struct {
 	Name    string
-	Module  string // "" for what is no module of its own
-	Tuning  string // how it is set up, for the reader of the results
+	Module  string // "" if it is not a module of its own
+	Tuning  string // how it is configured, for the reader of the results
 	Dialect *wire.Dialect
 	new     func(context.Context) (*backend, error)
 }
 
-// Variants returns all of them; ours is the first.
+// Variants returns all variants; ours is the first.
 func Variants() []Variant {
 	return []Variant{
 		gatewayVariant(), gwsVariant(), gorillaVariant(), coderVariant(), nhooyrVariant(), centrifugeVariant(), tcpVariant(),
@@ -37,14 +37,15 @@ func Find(name string) (Variant, bool) {
 	return Variant{}, false
 }
 
-// backend is a variant at work.
+// backend is a variant that runs.
 type backend struct {
-	// handler upgrades at /, and takes POST /@connections/{id} where the variant
-	// serves the work post.
+	// handler upgrades at /. It serves POST /@connections/{id} if the variant takes
+	// part in the work post.
 	handler http.Handler
-	// serve takes the place of handler and net/http. It ends with the listener.
+	// serve replaces handler and net/http. It ends with the listener.
 	serve func(net.Listener) error
-	// post sends a message to one connection, in process. nil: not measured.
+	// post sends a message to one connection, from the same process. nil: not
+	// measured.
 	post func(id string, message []byte) error
 	// broadcast sends a message to every connection. nil: not measured.
 	broadcast func(message []byte) error

@@ -1,5 +1,5 @@
-// Package wire holds what goes over the sockets of the benchmark: the same for
-// all variants, as far as their protocols are.
+// Package wire holds what the benchmark sends over sockets. It is the same for all
+// variants, as far as their protocols are the same.
 package wire
 
 import (
@@ -14,25 +14,27 @@ const (
 	MessageBytes = 128
 	// Reply answers the action echo.
 	Reply = `{"ok":true}`
-	// WhoAmI asks for the connection ID, which is all of the answer.
+	// WhoAmI asks for the connection ID. The answer is nothing else.
 	WhoAmI = `{"action":"whoami"}`
-	// Channel is what clients of a publish and subscribe protocol subscribe to.
+	// Channel is the channel to which clients of a publish and subscribe protocol
+	// subscribe.
 	Channel = "news"
 )
 
-// Dialect is how the clients of a variant talk.
+// Dialect is the protocol between the clients and a variant.
 type Dialect struct {
-	// Bare frames are a length and a payload. Others are WebSocket's.
+	// Bare says that a frame is a length and a payload, and not a WebSocket frame.
 	Bare bool
-	// Greeting is sent first, each line after the answer to the one before.
+	// Greeting is sent first. Each line is sent after the answer to the line before.
 	Greeting []string
-	// Subscribe is sent, in the same way, by clients that take part in a fan-out.
+	// Subscribe is sent in the same way, by clients that take part in a fan-out.
 	Subscribe []string
 	// Request is answered with Reply.
 	Request, Reply string
-	// Lines of several replies may share a frame.
+	// Lines says that several replies, a line each, may share a frame.
 	Lines bool
-	// Pushed is how a message of a fan-out arrives. nil means as it is.
+	// Pushed returns how a message of a fan-out arrives. nil means that it arrives
+	// unchanged.
 	Pushed func(message string) string
 }
 
@@ -48,7 +50,8 @@ func TCP() *Dialect {
 	return d
 }
 
-// Centrifuge is the JSON protocol of centrifuge: a request is a remote call.
+// Centrifuge is the JSON protocol of centrifuge. A request is a remote procedure
+// call.
 func Centrifuge() *Dialect {
 	return &Dialect{
 		Greeting:  []string{`{"id":1,"connect":{}}`},
@@ -72,7 +75,7 @@ func padded(format string) string {
 	return fmt.Sprintf(format, strings.Repeat("x", MessageBytes-len(format)+len("%s")))
 }
 
-// mask is the key of every frame from a client.
+// mask is the mask key of every client's frame.
 var mask = [4]byte{0x37, 0xfa, 0x21, 0x3d} //nolint:gochecknoglobals // a constant
 
 // AppendRequest appends payload as the frame of a client.
@@ -83,8 +86,8 @@ func (d *Dialect) AppendRequest(b []byte, payload string) []byte {
 	return appendFrame(b, 0x81, payload)
 }
 
-// AppendReply appends payload as the frame of a server. Every variant writes the
-// shortest form of a header, and a message in one frame.
+// AppendReply appends payload as a server's frame. Every variant writes the shortest
+// form of a header, and each message in one frame.
 func (d *Dialect) AppendReply(b []byte, payload string) []byte {
 	switch {
 	case d.Bare:
@@ -97,7 +100,7 @@ func (d *Dialect) AppendReply(b []byte, payload string) []byte {
 	return append(b, payload...)
 }
 
-// AppendClose appends a client's Close frame: code 1000.
+// AppendClose appends a client's Close frame with code 1000.
 func AppendClose(b []byte) []byte { return appendFrame(b, 0x88, "\x03\xe8") }
 
 func appendBare(b []byte, payload string) []byte {

@@ -9,7 +9,7 @@ import (
 	"example.com/gateway/benchmarks/wire"
 )
 
-// All variants get messages of the same size, and valid ones.
+// All variants get messages of the same size, and the messages are valid.
 func TestDialect_Messages(t *testing.T) {
 	t.Parallel()
 	for _, message := range []string{
