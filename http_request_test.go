@@ -100,8 +100,8 @@ func TestHTTPIntegration_MappedHeadersOnTheWire(t *testing.T) {
 }
 
 // Headers for the connection to the gateway, or about the answer to the upgrade, are
-// not passed on. A client cannot remove the headers that the front end adds by naming
-// them.
+// not passed on. If a client names a header of the front end in Connection, that
+// header is passed on all the same.
 func TestHTTPIntegration_HeadersNotPassedOn(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)

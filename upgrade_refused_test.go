@@ -520,13 +520,14 @@ func TestUpgrade_RejectedRequest(t *testing.T) {
 	}
 }
 
-// TestUpgrade_Hostile is the table of docs/handshakes.md: what an upgrade gets
-// that no honest client sends. Whatever it gets, the gateway serves the next one.
+// TestUpgrade_Hostile is the table of docs/handshakes.md: upgrade requests that no
+// honest client sends, and their answers. After each, the gateway serves the next
+// upgrade.
 func TestUpgrade_Hostile(t *testing.T) {
 	t.Parallel()
 	const get = "GET /test HTTP/1.1"
 	with := func(lines ...string) string { return wiretest.Upgrade("/test", lines...) }
-	// sized returns an upgrade request whose headers have n bytes on the wire.
+	// sized returns an upgrade request whose headers take n bytes on the wire.
 	sized := func(n int) string {
 		text := with("X-Pad: ")
 		text = strings.Replace(text, "X-Pad: ", "X-Pad: "+strings.Repeat("x", n-(len(text)-len(get+"\r\n")-len("\r\n"))), 1)
@@ -539,7 +540,7 @@ func TestUpgrade_Hostile(t *testing.T) {
 		name   string
 		text   string
 		status int
-		own    string // the message of our own answer; "": net/http's, or none
+		own    string // the message of our own answer; "": the answer is net/http's, or there is none
 	}{
 		{"two Authorization headers", with("Authorization: a", "Authorization: b"), 400, ""},
 		{"two Host headers", with("Host: evil.example"), 400, ""},
@@ -611,7 +612,7 @@ func TestUpgrade_Hostile(t *testing.T) {
 	}
 }
 
-// The answer of the service's front end is HTML, and comes before all else.
+// The answer of the service's front end is HTML. It comes before all other checks.
 func TestUpgrade_TwoAuthorizationHeaders(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
@@ -624,7 +625,8 @@ func TestUpgrade_TwoAuthorizationHeaders(t *testing.T) {
 	require.True(t, strings.HasPrefix(refused.Body, "<html>"))
 }
 
-// Who a client says it is changes nothing: not its identity, nor its count.
+// A client cannot choose who it is: neither its identity nor the count of its
+// connections changes.
 func TestUpgrade_ForgedForwardedFor(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{ConnectionsPerSourceIP: 1}))
@@ -644,7 +646,7 @@ func TestUpgrade_ForgedForwardedFor(t *testing.T) {
 	}
 }
 
-// Quotas of the request can be raised, and dropped.
+// The quotas of the upgrade request can be raised and switched off.
 func TestQuotas_OfTheUpgradeRequest(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 20_000)

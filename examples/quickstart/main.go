@@ -45,9 +45,9 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	// The gateway goes first: it closes the sockets, of which the server does not know.
+	// The gateway goes first: it closes the sockets, which the server does not know about.
 	if err := errors.Join(gw.Shutdown(ctx), server.Shutdown(ctx)); err != nil {
-		log.Fatal(err) //nolint:gocritic // nothing is left to be cancelled
+		log.Fatal(err) //nolint:gocritic // no deferred call is needed any more
 	}
 }
 

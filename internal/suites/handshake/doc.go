@@ -1,4 +1,4 @@
-// Package handshake holds tests of the upgrade that span the whole gateway: that all
-// who look at one request see the same, and, as fuzz targets, that no request and no
-// Close frame confuses it.
+// Package handshake tests the upgrade across the whole gateway: everybody who looks
+// at a request sees the same, and, as fuzz targets, no request and no Close frame
+// confuses the gateway.
 package handshake

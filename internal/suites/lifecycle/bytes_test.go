@@ -125,8 +125,8 @@ func TestConnection_RawPeer(t *testing.T) {
 	}
 }
 
-// Replies are corked while more whole messages wait in the input. None of what
-// may follow them there keeps them back.
+// While more complete messages wait in the input, replies are corked. But they are
+// not kept back, whatever follows these messages.
 func TestConnection_RepliesAreNotKeptBack(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string][]byte{
@@ -186,8 +186,8 @@ func TestConnection_RepliesAreNotKeptBack(t *testing.T) {
 	}
 }
 
-// A peer that sends while the server closes a busy connection over TCP meets its
-// Close frame, not a reset: the server reads on until the peer is done.
+// If a peer sends while the server closes a busy connection over TCP, it gets the
+// Close frame and not a reset: the server reads on until the peer is done.
 func TestConnection_CloseFrameIsNotLostToAReset(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.NewTCP(t)
@@ -204,8 +204,9 @@ func TestConnection_CloseFrameIsNotLostToAReset(t *testing.T) {
 	}
 }
 
-// What is sent to a client that does not read can lie in the kernel, which takes the
-// Close frame, too. The client did not get it, so it is not told of as if it had.
+// What is sent to a client that does not read can stay in the kernel, and the kernel
+// also takes the Close frame. The client did not get the Close frame, so the close is
+// not reported as if it had.
 func TestConnection_DeletedButUnread(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.NewTCP(t)
@@ -218,7 +219,7 @@ func TestConnection_DeletedButUnread(t *testing.T) {
 	for c := range srv.Connections() {
 		id = c.ID
 	}
-	for range 4 { // more than the client's window, less than what the kernel keeps
+	for range 4 { // more than the client's window, less than the kernel's buffer
 		require.NoError(t, srv.PostToConnection(t.Context(), id, make([]byte, 128<<10)))
 	}
 	start := time.Now()

@@ -18,7 +18,7 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// ways are how a callback can misbehave.
+// ways are the ways in which a callback can misbehave.
 func ways() map[string]func() {
 	return map[string]func(){
 		"panics":               func() { panic("boom") },
@@ -27,7 +27,7 @@ func ways() map[string]func() {
 	}
 }
 
-// misbehaving has one callback of the API fail whenever armed says so.
+// misbehaving makes one callback of the API fail whenever armed says so.
 type misbehaving struct {
 	callback string
 	way      func()
@@ -99,13 +99,13 @@ type badError struct{ m *misbehaving }
 
 func (e badError) Error() string { return "bad" }
 
-// Is is asked by errors.Is.
+// Is is called by errors.Is.
 func (e badError) Is(error) bool { e.m.at("error.Is"); return false }
 
-// As is asked by errors.As.
+// As is called by errors.As.
 func (e badError) As(any) bool { e.m.at("error.As"); return false }
 
-// StackTrace is what the log looks for.
+// StackTrace is called by the gateway when it logs the error.
 func (e badError) StackTrace() []byte { e.m.at("error.StackTrace"); return nil }
 
 // PublicError implements gateway.PublicError.
@@ -160,9 +160,9 @@ func (m *misbehaving) handle(srv *gatewaytest.Server) {
 
 const keyOfTest = "0123456789-0123456789"
 
-// everything does all that has a callback once: upgrades that are accepted and
-// refused, messages that are answered, fail and match no route, posts, lookups.
-// Nothing that it gets back is looked at.
+// everything makes the gateway call every callback once: with upgrades that are
+// accepted and refused, messages that are answered, fail and match no route, posts,
+// and lookups. It does not check any result.
 func everything(t *testing.T, srv *gatewaytest.Server) {
 	t.Helper()
 	if c, _ := srv.TryDial(t, gatewaytest.Header("x-api-key", keyOfTest), gatewaytest.Header("Refuse", "1")); c != nil {
@@ -183,16 +183,16 @@ func everything(t *testing.T, srv *gatewaytest.Server) {
 	c.Close(1000, "")
 }
 
-// contained runs f on a goroutine of its own, where a callback may end it.
+// contained runs f on its own goroutine, because a callback may end it.
 func contained(f func()) {
 	var wg sync.WaitGroup
 	wg.Go(f)
 	wg.Wait()
 }
 
-// Whatever callback of the embedding program panics or ends its goroutine, and
-// however often: other clients are served, every connection that was accepted sees
-// its $disconnect, and nothing is left behind.
+// Whichever callback of the embedding program panics or ends its goroutine, and
+// however often: other clients are served, every connection that was accepted gets
+// its $disconnect, and nothing remains.
 func TestCallbacks_misbehave(t *testing.T) {
 	t.Parallel()
 	for _, callback := range []string{

@@ -19,8 +19,8 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-// An integration that outlives its timeout may do with its request what it likes:
-// what the client, the observers and the log are told is the gateway's own.
+// An integration that outlives its timeout may change its request in any way. The
+// client, the observers and the log get the gateway's own values.
 func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 	t.Parallel()
 	for _, event := range []gateway.EventType{gateway.EventConnect, gateway.EventMessage, gateway.EventDisconnect} {
@@ -50,7 +50,7 @@ func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 					mu.Lock()
 					got = *req
 					mu.Unlock()
-					for ctx.Err() == nil || time.Since(req.RequestTime) < 2*time.Second { // goes on after its time
+					for ctx.Err() == nil || time.Since(req.RequestTime) < 2*time.Second { // goes on after its time is over
 						req.RequestID, req.RouteKey, req.ConnectionID, req.MessageID = "mine", "mine", "mine", "mine"
 						req.Stage, req.StageVariables = "mine", nil
 						for n := range req.Body {
@@ -84,7 +84,7 @@ func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if event != gateway.EventDisconnect { // whose client is gone
+				if event != gateway.EventDisconnect { // after a $disconnect the client is gone
 					require.Equal(t, got.RequestID, answer.RequestID)
 					require.Equal(t, got.ConnectionID, answer.ConnectionID)
 				}
@@ -102,8 +102,8 @@ func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 	}
 }
 
-// A panic that comes after the timeout is logged with its stack: it is what explains
-// the timeout. Other answers that come late leave no trace.
+// A panic after the timeout is logged with its stack, because it explains the
+// timeout. Other results that come too late leave no trace.
 func TestTimeout_latePanicIsLogged(t *testing.T) {
 	t.Parallel()
 	for _, event := range []gateway.EventType{gateway.EventConnect, gateway.EventMessage, gateway.EventDisconnect, "AUTHORIZER"} {
@@ -154,8 +154,8 @@ func TestTimeout_latePanicIsLogged(t *testing.T) {
 	}
 }
 
-// slowStore takes as long to count messages as they have time. The $connect is counted
-// at once.
+// slowStore takes as long to count messages as they have time. It counts $connect at
+// once.
 type slowStore struct {
 	misbehaving
 	takes   time.Duration
@@ -180,8 +180,8 @@ func (s *slowStore) FindAPIKey(ctx context.Context, value string) (gateway.APIKe
 	return key, err
 }
 
-// A message whose time is over before its integration begins is answered like any
-// other that ran out of time, and its integration does not begin.
+// If the time of a message is over before its integration begins, the client gets the
+// same answer as for any other timeout, and the integration does not begin.
 func TestTimeout_beforeTheIntegrationBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestTimeout_beforeTheIntegrationBegins(t *testing.T) {
 			invoked++
 			return &gateway.Response{Body: []byte("answer")}, nil
 		}, gateway.WithRouteResponse())
-		for n := range 50 { // the timeout and the store are done in the same moment: either may be first
+		for n := range 50 { // the timeout and the store end at the same moment: either may be first
 			c := srv.Dial(t, gatewaytest.Header("x-api-key", fmt.Sprintf("key of the client number %3d", n)))
 			c.Send("hello")
 			got, ok := c.ReceiveWithin(time.Minute)

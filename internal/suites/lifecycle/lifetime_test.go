@@ -26,9 +26,9 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// A client that resets its connection is missed at once, or within seconds where its
-// socket is not polled, also while it is not read because its integrations are slower
-// than it.
+// The gateway notices at once that a client has reset its connection, or within
+// seconds if its socket is not polled. It does so even while it does not read from
+// the client, because the client sends faster than its integrations return.
 func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 	t.Parallel()
 	for _, socket := range []string{"tcp", "tls"} {
@@ -41,8 +41,8 @@ func TestConnection_resetWhileTheInboxIsFull(t *testing.T) {
 	}
 }
 
-// toWait is time enough for a reader to find its inbox full and to wait: nothing
-// outside shows that.
+// toWait is enough time for a reader to find its inbox full and to wait. Nothing
+// outside shows when it does.
 const toWait = 100 * time.Millisecond
 
 func resetWhileTheInboxIsFull(t *testing.T, socket string, after time.Duration) {
@@ -87,8 +87,8 @@ func resetWhileTheInboxIsFull(t *testing.T, socket string, after time.Duration) 
 	require.LessOrEqual(t, len(running), 17, "what was not read is forgotten")
 }
 
-// A client that closes in order and leaves at once has not reset its connection: what
-// it sent before is served, however slow the integrations are, over any socket.
+// A client that closes its connection normally and leaves at once has not reset it:
+// what it sent before is served, however slow the integrations are, over any socket.
 func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 	t.Parallel()
 	for socket, dial := range wiretest.Sockets() {
@@ -129,8 +129,9 @@ func TestConnection_closedWhileTheInboxIsFull(t *testing.T) {
 	}
 }
 
-// A client that takes what was sent before a ping is not cut because its answer takes
-// long: the ping lies behind that in the kernel. One that takes nothing is.
+// If a client reads what was sent before a ping, it is not cut because its answer
+// takes long: the ping waits behind these bytes in the kernel. A client that reads
+// nothing is cut.
 func TestConnection_pingBehindALongQueue(t *testing.T) {
 	t.Parallel()
 	for socket, dial := range wiretest.Sockets() {
@@ -176,7 +177,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 	}
 }
 
-// LastActiveAt never goes back, whoever is late to report.
+// LastActiveAt never goes back, whichever goroutine reports late.
 func TestConnection_lastActiveNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,7 +202,7 @@ func TestConnection_lastActiveNeverGoesBack(t *testing.T) {
 }
 
 // The context of an integration belongs to the gateway: the end of the upgrade
-// request is none of its causes, and waiting for it needs no goroutine.
+// request does not cancel it, and no goroutine is needed to wait for that.
 func TestIntegration_contextIsTheGateways(t *testing.T) {
 	type result struct {
 		cause error
@@ -213,7 +214,7 @@ func TestIntegration_contextIsTheGateways(t *testing.T) {
 		_ = ctx.Done()
 		child, cancel := context.WithCancel(ctx)
 		_ = child.Done()
-		if req.EventType == gateway.EventMessage { // the others run beside net/http
+		if req.EventType == gateway.EventMessage { // the other events run beside net/http's goroutines
 			results <- result{context.Cause(ctx), runtime.NumGoroutine() - before}
 		} else {
 			results <- result{context.Cause(ctx), 0}
@@ -237,17 +238,17 @@ func TestIntegration_contextIsTheGateways(t *testing.T) {
 	require.Equal(t, result{}, <-results)
 }
 
-// plainWriter is a ResponseWriter of a middleware that hides http.Hijacker.
+// plainWriter is the ResponseWriter of a middleware that hides http.Hijacker.
 type plainWriter struct{ http.ResponseWriter }
 
-// wrapper is one that does not.
+// wrapper is one that does not hide it.
 type wrapper struct{ plainWriter }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap is called by http.ResponseController.
 func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Whoever saw $connect accept a connection sees its $disconnect; and $connect does
-// not run for a connection that cannot be.
+// If $connect accepted a connection, the connection also gets its $disconnect.
+// $connect does not run for a connection that cannot open.
 func TestUpgrade_connectAndDisconnectGoTogether(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -302,8 +303,8 @@ func (hijackFails) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("not today")
 }
 
-// Close takes away a connection whose $connect still runs: an integration that
-// accepts it afterwards gets a $disconnect, one that refuses it does not. No $connect
+// Close ends a connection whose $connect still runs. If the integration then accepts
+// it, it gets a $disconnect; if the integration refuses it, it does not. No $connect
 // begins after Close.
 func TestClose_whileConnectRuns(t *testing.T) {
 	t.Parallel()
@@ -323,7 +324,7 @@ func TestClose_whileConnectRuns(t *testing.T) {
 				begun := make(chan struct{})
 				srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 					close(begun)
-					time.Sleep(tc.late) //nolint:forbidigo // in a bubble: it does not look at its context
+					time.Sleep(tc.late) //nolint:forbidigo // in a bubble: the integration ignores its context
 					if !tc.accepts {
 						return &gateway.Response{StatusCode: 403}, nil
 					}
@@ -355,8 +356,8 @@ func TestClose_whileConnectRuns(t *testing.T) {
 	}
 }
 
-// hijackLate is the ResponseWriter of a server that takes its time to let a
-// connection go.
+// hijackLate is the ResponseWriter of a server that takes long to hand over a
+// connection.
 type hijackLate struct {
 	*httptest.ResponseRecorder
 	nc   net.Conn
@@ -369,14 +370,14 @@ func (w hijackLate) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.nc, nil, nil
 }
 
-// Close ends a connection that begins while it runs, too: nothing of it is served, the
-// client breaks off, and Close need not wait for it.
+// Close also ends a connection that begins while Close runs: none of its messages is
+// served, the client sees the connection break, and Close need not wait for it.
 func TestClose_whileAConnectionBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		gw, err := gateway.New()
 		require.NoError(t, err)
-		var events []gateway.EventType // one after the other
+		var events []gateway.EventType // in order
 		integration := func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 			events = append(events, req.EventType)
 			return nil, nil
@@ -387,7 +388,7 @@ func TestClose_whileAConnectionBegins(t *testing.T) {
 		server, client := net.Pipe()
 		defer client.Close()
 		go func() { // ends with the connection
-			_, _ = http.ReadResponse(bufio.NewReader(client), nil) //nolint:bodyclose // a 101 has none
+			_, _ = http.ReadResponse(bufio.NewReader(client), nil) //nolint:bodyclose // a 101 has no body
 			_, _ = client.Write(wiretest.Frame(wiretest.Text, "hello"))
 		}()
 		closed := make(chan error, 1)
@@ -402,8 +403,8 @@ func TestClose_whileAConnectionBegins(t *testing.T) {
 	})
 }
 
-// A $disconnect that runs already when the gateway is cut has the same time left as
-// one that runs because of it.
+// If a $disconnect already runs when Close cuts the gateway, it has as much time left
+// as one that Close causes.
 func TestClose_whileDisconnectRuns(t *testing.T) {
 	t.Parallel()
 	for _, took := range []time.Duration{300 * time.Millisecond, time.Hour} {
@@ -469,8 +470,8 @@ func TestClose_DisconnectThatObeys(t *testing.T) {
 	}
 }
 
-// A message that arrives while a connection closes politely is served until the
-// Close frame is on its way.
+// A message that arrives while a connection closes politely is served until the Close
+// frame is sent.
 func TestConnection_politeCloseServesWhatArrives(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -492,15 +493,14 @@ func TestConnection_politeCloseServesWhatArrives(t *testing.T) {
 	})
 }
 
-// unwrapLate is a ResponseWriter that takes its time to say what it wraps, just before
-// $connect.
+// unwrapLate is a ResponseWriter whose Unwrap takes long, just before $connect.
 type unwrapLate struct {
 	plainWriter
 	inner http.ResponseWriter
 	wait  func()
 }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap is called by http.ResponseController.
 func (w unwrapLate) Unwrap() http.ResponseWriter {
 	w.wait()
 	return w.inner
@@ -531,8 +531,8 @@ func TestClose_beforeConnectRuns(t *testing.T) {
 	})
 }
 
-// A client that takes little at a time is not cut while it is open, but cannot keep a
-// connection that closes.
+// A client that reads little at a time is not cut while its connection is open, but
+// it cannot keep a closing connection open.
 func TestConnection_clientThatTakesLittleAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, timeout := range []time.Duration{0, -1, time.Hour} {
@@ -567,7 +567,7 @@ func TestConnection_clientThatTakesLittleAtTheEnd(t *testing.T) {
 	}
 }
 
-// The context of an integration that ends its goroutine ends with it.
+// If an integration ends its goroutine, its context ends as well.
 func TestIntegration_contextEndsWithTheGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

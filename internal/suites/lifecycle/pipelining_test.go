@@ -15,9 +15,9 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// However many messages a client sends ahead, each gets its reply, in order: with
-// any bound of the send buffer, over any socket, whether the integrations return at
-// once or not until the client has had all replies before.
+// However many messages a client sends ahead, it gets a reply to each, in order: with
+// any limit of the send buffer, over any socket, and whether the integrations return
+// at once or wait until the client has all earlier replies.
 func TestPipelining_everyMessageIsAnswered(t *testing.T) {
 	t.Parallel()
 	type bound struct{ messages, bytes int }
@@ -31,7 +31,7 @@ func TestPipelining_everyMessageIsAnswered(t *testing.T) {
 					for _, inFlight := range []int{1, 4, -1} {
 						for _, depth := range depths {
 							if inFlight != 1 && (depth > 300 || !quick) || !quick && depth > 64 {
-								continue // the order of overlapping integrations is free; slow ones take their time
+								continue // overlapping integrations may return in any order, and slow ones take long
 							}
 							quotas := gateway.Quotas{SendBufferMessages: b.messages, SendBufferBytes: b.bytes, InFlight: inFlight}
 							pipeline(t, dial, quotas, depth, quick)
@@ -55,7 +55,7 @@ func pipeline(t *testing.T, dial func(testing.TB, http.Handler) *wiretest.Peer, 
 		if _, err := fmt.Sscan(string(req.Body), &n); err != nil {
 			return nil, err
 		}
-		for !quick && n%5 == 4 && received.Load() < n { // a reply before is held back no longer than this runs
+		for !quick && n%5 == 4 && received.Load() < n { // while this runs, no earlier reply is held back
 			select {
 			case <-arrived:
 			case <-ctx.Done():
@@ -86,8 +86,8 @@ func pipeline(t *testing.T, dial func(testing.TB, http.Handler) *wiretest.Peer, 
 	require.NoError(t, <-failed)
 }
 
-// A connection can be sent ahead to for ever: what its replies count for is given
-// back.
+// A client can send ahead forever: the send buffer subtracts what it has counted for
+// the replies.
 func TestPipelining_forEver(t *testing.T) {
 	t.Parallel()
 	for reply, received := range map[string]string{
@@ -114,7 +114,7 @@ func TestPipelining_forEver(t *testing.T) {
 	}
 }
 
-// A reply that is ready does not wait for the messages behind it, however quick each
+// A reply that is ready does not wait for the messages behind it, however fast each
 // of them is.
 func TestPipelining_repliesAreNotHeldBack(t *testing.T) {
 	t.Parallel()
@@ -130,7 +130,7 @@ func TestPipelining_repliesAreNotHeldBack(t *testing.T) {
 				if ran.Add(1) == 1 {
 					return &gateway.Response{Body: []byte("first")}, nil
 				}
-				for end := time.Now().Add(busy); time.Now().Before(end); { //nolint:revive // it is busy
+				for end := time.Now().Add(busy); time.Now().Before(end); { //nolint:revive // the loop keeps the processor busy
 				}
 				if !replies && string(req.Body) != "last" {
 					return nil, nil
@@ -147,7 +147,7 @@ func TestPipelining_repliesAreNotHeldBack(t *testing.T) {
 			failed := c.SendAhead(all...)
 			require.Equal(t, "first", c.Receive())
 			require.Less(t, ran.Load(), int64(messages/2), "it came long before the others had run")
-			for last := ""; last != "last"; last = c.Receive() { //nolint:revive // it only reads
+			for last := ""; last != "last"; last = c.Receive() { //nolint:revive // the loop only reads
 			}
 			require.NoError(t, <-failed)
 		})

@@ -13,8 +13,9 @@ import (
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// A reader that rests loses nothing: whatever pauses a client makes, between
-// messages and within a frame, each of its messages is answered, and its end seen.
+// A reader that rests loses nothing. Whatever pauses a client makes, between messages
+// and within a frame, each of its messages is answered, and the gateway notices its
+// end.
 func TestConnection_Rests(t *testing.T) {
 	t.Parallel()
 	frame := wiretest.Frame(wiretest.Text, `{"action":"m"}`)

@@ -1,4 +1,4 @@
-// Package threats holds the tests of docs/threat-model.md that are about the whole
-// gateway: what a client gets at, what a log shows, what the code of an embedding
-// program can break.
+// Package threats has the tests of docs/threat-model.md that concern the whole
+// gateway: what a client can reach, what a log shows, and what the code of an
+// embedding program can break.
 package threats

@@ -47,7 +47,7 @@ func managementText(method, connectionID, body string) string {
 // operations are the methods of the three calls.
 func operations() []string { return []string{http.MethodPost, http.MethodGet, http.MethodDelete} }
 
-// field returns the one value of a header of that spelling.
+// field returns the only value of the header whose name is spelled exactly so.
 func field(w *httptest.ResponseRecorder, name string) string {
 	if values := w.Header()[name]; len(values) == 1 {
 		return values[0]
@@ -55,7 +55,7 @@ func field(w *httptest.ResponseRecorder, name string) string {
 	return ""
 }
 
-// keyStore takes every API key, or fails.
+// keyStore accepts every API key, or fails.
 type keyStore struct{ err error }
 
 // FindAPIKey implements [gateway.UsageStore].
