@@ -2,30 +2,28 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"example.com/gateway/internal/bounded"
+	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/mapping"
 )
 
-// Authorizer decides who may connect. It belongs to the $connect route, whose
-// decision holds for the life of the connection.
+// Authorizer decides who may connect. It belongs to the $connect route. Its decision
+// holds for the life of the connection.
 //
-// Authorize gets the CONNECT request, also when $connect is a mock, and returns
-// what integrations shall know of the client. [ErrUnauthorized] refuses the
-// upgrade with 401, [ErrForbidden] with 403; any other error, a panic, the end of
-// Quotas.IntegrationTimeout and a nil Authorization without an error refuse it
-// with 500. A [PublicError] brings its own text. It may run concurrently. Its
-// result is never cached: each upgrade asks. (API Gateway: "Create a Lambda
-// REQUEST authorizer function"; "Controlling and managing access to a WebSocket
-// API".)
+// Authorize gets the CONNECT request, before the integration of $connect does. It
+// returns what integrations are to know of the client. If it returns
+// [ErrUnauthorized], the upgrade is refused with 401; [ErrForbidden] means 403. Any
+// other error, a panic, a nil Authorization without an error, and a call that lasts
+// longer than Quotas.IntegrationTimeout mean 500. A [PublicError] has its own text for
+// the client. Authorize may run concurrently. It is called for each upgrade: the
+// gateway never caches its result. (API Gateway: "Create a Lambda REQUEST authorizer
+// function"; "Controlling and managing access to a WebSocket API".)
 //
 // An Authorizer may have a method Validate() error, which returns what is wrong
 // with its fields. [Gateway.Handle] and [Gateway.Deploy] call it, so that the
@@ -42,21 +40,19 @@ func (f AuthorizerFunc) Authorize(ctx context.Context, req *Request) (*Authoriza
 	return f(ctx, req)
 }
 
-// Authorization is what an [Authorizer] knows of a client that may connect. The
-// zero value lets the client in and tells integrations nothing.
+// Authorization says that a client may connect, and what the [Authorizer] knows of it.
+// The zero value lets the client in and tells integrations nothing.
 type Authorization struct {
-	// PrincipalID says who the client is; "" leaves it out.
+	// PrincipalID says who the client is. "" means that integrations are told nothing.
 	PrincipalID string
-	// Context is passed on in Request.Authorizer, as text: a string, a number, a
-	// boolean. A nil value is left out; another kind, such as a map, makes the
-	// authorization invalid, as in the service: 500. The names principalId and
-	// integrationLatency make it invalid, too, because Request.Authorizer has them for
-	// something else: a context made of all claims of a token must not say who the
-	// client is.
+	// Context is passed on in Request.Authorizer. Its values are strings, numbers or
+	// booleans, and are passed on as text. A nil value is left out. A value of another
+	// kind, such as a map, makes the authorization invalid, as in the service: 500. So do
+	// the names principalId and integrationLatency, which the gateway writes itself:
+	// otherwise a context made of all the claims of a token could say who the client is.
 	Context map[string]any
-	// UsageIdentifierKey is the client's API key, for an API that takes it from
-	// the authorizer: see [WithAPIKeySelectionExpression]. It is a secret, and not
-	// passed on.
+	// UsageIdentifierKey is the client's API key, for an API that takes the key from the
+	// authorizer: see [WithAPIKeySelectionExpression]. It is a secret and is not passed on.
 	UsageIdentifierKey string
 	// Caller is who signed the upgrade, for IAM authorization.
 	Caller *Caller
@@ -78,16 +74,16 @@ func WithAuthorizer(a Authorizer) RouteOption {
 	return func(r *Route) { r.Authorizer = a }
 }
 
-// RequestAuthorizer asks an [Authorizer] only about upgrades that have all
-// identity sources; one that lacks any, or has an empty one, gets 401. It is a
-// REQUEST authorizer of the service.
+// RequestAuthorizer is a REQUEST authorizer of the service. It asks its Authorizer only
+// if the upgrade has a value for every identity source. If a value is missing or empty,
+// the upgrade is refused with 401.
 //
-// A source is route.request.header.{name}, route.request.querystring.{name},
-// whose last value counts, stageVariables.{name} or context.{name}. The headers are
-// those that a Lambda authorizer sees, with those that the front end adds, such as
-// X-Forwarded-For, which ends with the client's address. As in the
-// service, context.eventType and context.messageDirection are never there. (API
-// Gateway: "Create a Lambda REQUEST authorizer function".)
+// A source is route.request.header.{name} or route.request.querystring.{name}, of
+// which the last value counts, stageVariables.{name} or context.{name}. The headers are
+// those that a Lambda authorizer sees. They include what the front end adds, such as
+// X-Forwarded-For, which ends with the client's address. As in the service,
+// context.eventType and context.messageDirection never have a value. (API Gateway:
+// "Create a Lambda REQUEST authorizer function".)
 //
 // A RequestAuthorizer must not be changed once its route is set.
 type RequestAuthorizer struct {
@@ -97,7 +93,7 @@ type RequestAuthorizer struct {
 
 var _ Authorizer = (*RequestAuthorizer)(nil)
 
-// Authorize returns [ErrUnauthorized] when a source is missing, and else what
+// Authorize returns [ErrUnauthorized] if a source has no value, and otherwise what
 // a.Authorizer returns.
 func (a *RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Authorization, error) {
 	sources, err := a.sources()
@@ -113,7 +109,7 @@ func (a *RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Autho
 	return a.Authorizer.Authorize(ctx, req)
 }
 
-// neverThere says whether a source is one of the two that the service never finds.
+// neverThere reports whether a source is one of the two that never have a value.
 func neverThere(s *mapping.Source) bool {
 	return s.Place == mapping.Context && (s.Name == "eventType" || s.Name == "messageDirection")
 }
@@ -175,8 +171,8 @@ type decision struct {
 	refused       *refusal       // nil: the client may connect
 }
 
-// authorizerCall is the attempt to ask an authorizer. Whatever that returned is looked
-// at in do, too: the methods of its error are its own code.
+// authorizerCall is the call of an authorizer. Do looks at what the authorizer returned,
+// too, because the methods of its error are the program's own code.
 type authorizerCall struct {
 	u          *upgrade
 	authorizer Authorizer
@@ -191,7 +187,7 @@ func (c *authorizerCall) Do(ctx context.Context) (d decision) {
 	}()
 	authorization, err := c.authorizer.Authorize(ctx, c.req)
 	if err == nil {
-		err = ctx.Err() // too late, if only just
+		err = ctx.Err() // it is only just too late
 	}
 	if err == nil {
 		d.authorization = authorization
@@ -213,8 +209,8 @@ func (c *authorizerCall) Late(d decision) {
 	}
 }
 
-// refusedByAuthorizer returns the answer to an upgrade whose authorizer returned
-// err: its refusal, or a failure, which is 500.
+// refusedByAuthorizer returns the answer to an upgrade whose authorizer returned err:
+// either the authorizer refused the client, or it failed, which is 500.
 func refusedByAuthorizer(err error) *refusal {
 	var public PublicError
 	isPublic := errors.As(err, &public)
@@ -234,8 +230,8 @@ func refusedByAuthorizer(err error) *refusal {
 	return refused
 }
 
-// authorizerContext makes Request.Authorizer, without the latency. It is nil
-// after IAM authorization, which has no context.
+// authorizerContext makes Request.Authorizer, without the latency. It is nil after IAM
+// authorization, which has no context.
 func authorizerContext(a *Authorization) (map[string]any, error) {
 	if a == nil {
 		return nil, errors.New("it returned neither an Authorization nor an error")
@@ -243,49 +239,9 @@ func authorizerContext(a *Authorization) (map[string]any, error) {
 	if a.Caller != nil && a.PrincipalID == "" && len(a.Context) == 0 {
 		return nil, nil
 	}
-	texts := make(map[string]any, len(a.Context)+1)
-	for name, value := range a.Context {
-		text, ok := contextText(value)
-		switch {
-		case name == principalID || name == integrationLatency:
-			return nil, fmt.Errorf("%w: the context must not have %q, which the gateway writes: say who the client is in PrincipalID", ErrInvalidAuthorization, name)
-		case ok:
-			texts[name] = text
-		case value != nil:
-			return nil, fmt.Errorf("%w: context value %q is a %T, want a string, a number or a boolean", ErrInvalidAuthorization, name, value)
-		}
-	}
-	if a.PrincipalID != "" {
-		texts[principalID] = a.PrincipalID
+	texts, err := event.AuthorizerContext(a.PrincipalID, a.Context)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidAuthorization, err)
 	}
 	return texts, nil
-}
-
-// Names in Request.Authorizer.
-const (
-	principalID        = "principalId"
-	integrationLatency = "integrationLatency"
-)
-
-// contextText writes a context value as the service does.
-func contextText(value any) (text string, ok bool) {
-	if number, ok := value.(json.Number); ok {
-		return number.String(), true
-	}
-	switch v := reflect.ValueOf(value); v.Kind() {
-	case reflect.String:
-		return v.String(), true
-	case reflect.Bool:
-		return strconv.FormatBool(v.Bool()), true
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.FormatInt(v.Int(), 10), true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return strconv.FormatUint(v.Uint(), 10), true
-	case reflect.Float32:
-		return strconv.FormatFloat(v.Float(), 'f', -1, 32), true
-	case reflect.Float64:
-		return strconv.FormatFloat(v.Float(), 'f', -1, 64), true
-	default:
-		return "", false
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
@@ -103,7 +104,7 @@ func (c *connection) start(handshake error) {
 
 // snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
-	principal, _ := c.authorizer[principalID].(string)
+	principal, _ := c.authorizer[event.PrincipalID].(string)
 	return Connection{
 		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
 		PrincipalID: principal, Authorizer: c.authorizer,

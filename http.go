@@ -17,47 +17,50 @@ import (
 	"example.com/gateway/internal/mapping"
 )
 
-// HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the
-// service, or HTTP when it has a Transform. It is compiled once, with its route;
-// what is wrong with it is an error of [Gateway.Deploy], a panic of
-// [Gateway.Handle]. It may serve several routes.
+// HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the service,
+// or HTTP if it has a Transform. It is compiled once, when its route is set: a mistake
+// in it is an error of [Gateway.Deploy] and a panic of [Gateway.Handle]. It may serve
+// several routes.
 //
-// The endpoint gets the message as body, for CONNECT and DISCONNECT an empty
-// one, with these headers, of which RequestParameters can replace any:
+// The endpoint gets the message as the body of its request. For CONNECT and DISCONNECT
+// the body is empty. The request has these headers, and RequestParameters can replace
+// any of them:
 //
 //	Content-Type             application/json, MESSAGE only
 //	User-Agent               AmazonAPIGateway_{API ID}
 //	X-Amzn-Apigateway-Api-Id the API ID
-//	X-Amzn-Trace-Id          on CONNECT the client's, if it sent one; otherwise Root=1-…, another for each event
-//	X-Forwarded-For          the client's address, after what a client sent itself
+//	X-Amzn-Trace-Id          on CONNECT the client's, if it sent one; otherwise Root=1-…, a new one for each event
+//	X-Forwarded-For          what the client sent in this header, and then the client's address
 //	X-Forwarded-Port, -Proto where the client connected, CONNECT only
 //
-// and, for CONNECT, the other headers and the query of the upgrade request. Headers
-// that are meant for the gateway alone are left out: those about the connection,
-// those that Connection names, Proxy-Authorization, Expect, Range, the If-* headers,
-// and Content-Encoding. (RFC 9110, section 7.6.1.) The endpoint does not get the
-// connection ID: see CallbackURL.
+// For CONNECT it also has the other headers and the query of the upgrade request.
+// Headers that are meant for the gateway alone are left out: those about the
+// connection, those that Connection names, Proxy-Authorization, Expect, Range, the If-*
+// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) The endpoint does not get
+// the connection ID, unless CallbackURL is set.
 //
-// Its status, body and headers become the Response: on $connect a status other
-// than 2xx refuses, and Sec-WebSocket-Protocol chooses the subprotocol. On a
-// message the body is the answer, whatever the status. Redirects are not
-// followed. An endpoint that cannot be reached fails with 504, one whose status is
-// below 200 with 502. (API Gateway: "Setting up a WebSocket API integration request".)
+// The endpoint's status, body and headers become the Response. On $connect a status
+// other than 2xx refuses the connection, and Sec-WebSocket-Protocol chooses the
+// subprotocol. On a message the body is the answer, whatever the status is. Redirects
+// are not followed. If the endpoint cannot be reached, the integration fails with 504;
+// if the endpoint's status is below 200, with 502. (API Gateway: "Setting up a
+// WebSocket API integration request".)
 //
 // An HTTPIntegration must not be copied after its first use.
 type HTTPIntegration struct {
-	// URI is the endpoint, http or https, of at most 2,048 characters. It may hold
-	// ${stageVariables.name}, which is replaced as it is, and {name}, which
-	// integration.request.path.name fills, escaped. Each {name} needs that parameter,
-	// and stands in the path or in the value of a query parameter.
+	// URI is the address of the endpoint, http or https, of at most 2,048 characters. It
+	// may have ${stageVariables.name}, whose value is put in unchanged, and {name}, which
+	// is replaced by the value of the parameter integration.request.path.name, escaped.
+	// Each {name} needs that parameter. It stands in the path or in the value of a query
+	// parameter.
 	//
-	// A value never changes the segments of the path or the parameters of the query.
-	// One that would, for this or any other server, fails the integration with 500,
-	// as does one that is missing, null or empty: in the path "." and "..", also
-	// together with what stands beside them, and everything that has "/", "\", a line
-	// break or a zero byte.
+	// A value never changes which segments the path has, or which parameters the query
+	// has. A value that could do so, on this or any other server, fails the integration
+	// with 500. Such values are, in the path, "." and "..", also together with the text
+	// beside them, and everywhere those with "/", "\", a line break or a zero byte. A
+	// value that is missing, null or empty fails the integration, too.
 	//
-	// User and password of the URI become the Authorization header, in place of the
+	// User and password of the URI become the Authorization header and replace the
 	// client's.
 	URI string
 	// Method is the HTTP method. "" means POST, for all events.
@@ -73,12 +76,12 @@ type HTTPIntegration struct {
 	//	context.{name}, e.g. context.connectionId
 	//	'literal'
 	//
-	// The first two lines have values on $connect only. A source that is missing or a
-	// JSON null leaves its target out; a {name} of the URI cannot be left out. Headers
-	// that belong to the connection or frame the request, such as Content-Length,
-	// cannot be mapped. A mapped Host fails the integration where an HTTP proxy would
-	// take it for the server to ask. (API Gateway: "Setting up data mapping for
-	// WebSocket APIs".)
+	// The first two lines have values on $connect only. If a source is missing or a JSON
+	// null, its target is left out, unless it is a {name} of the URI. Headers that belong
+	// to the connection or frame the request, such as Content-Length, cannot be mapped.
+	// If the request goes through an HTTP proxy that would send it to the server that
+	// Host names, a mapped Host fails the integration. (API Gateway: "Setting up data
+	// mapping for WebSocket APIs".)
 	RequestParameters map[string]string
 	// CallbackURL tells the endpoint whom it serves: when set, it gets the headers
 	// connectionId, routeKey, eventType, stage, and callbackUrl, which is CallbackURL
@@ -86,24 +89,24 @@ type HTTPIntegration struct {
 	// the endpoint sees it, that [Gateway.ManagementHandler] is mounted at, without
 	// /@connections: an http or https URL.
 	CallbackURL string
-	// UpgradeHeaders passes on the Sec-WebSocket-* headers of the upgrade request
-	// too, as the service does. Many HTTP servers answer 400 to them.
-	// Sec-WebSocket-Protocol is passed on in any case.
+	// UpgradeHeaders also passes on the Sec-WebSocket-* headers of the upgrade request, as
+	// the service does. Many HTTP servers answer 400 to them. Sec-WebSocket-Protocol is
+	// always passed on.
 	UpgradeHeaders bool
-	// ResponseBytes bounds the endpoint's body; a longer one fails the integration.
-	// 0 means 128 KiB, the most that a client can be sent by default.
+	// ResponseBytes is the most bytes that the endpoint's body may have. A longer body
+	// fails the integration. 0 means 128 KiB, which is also the longest message that a
+	// client can be sent by default.
 	ResponseBytes int
 	// Timeout ends the call earlier than Quotas.IntegrationTimeout does. 0 means
 	// that one alone.
 	Timeout time.Duration
-	// Client makes the calls; its redirect policy is not used, and closing its
-	// connections is the program's. nil means a client that all HTTP integrations of
-	// the gateway share. It keeps up to 64 idle connections to each host, for 90
-	// seconds or until the gateway is closed, and takes up to 64 KiB of headers.
+	// Client makes the calls. Its redirect policy is not used, and the gateway does not
+	// close its connections. nil means a client that all HTTP integrations of the gateway
+	// share. That one keeps up to 64 idle connections to each host, for 90 seconds or
+	// until the gateway is closed, and takes up to 64 KiB of headers.
 	Client *http.Client
-	// Transform makes this a non-proxy integration: the endpoint gets the
-	// transformed payload, and of the upgrade request only what is mapped. nil means
-	// proxy.
+	// Transform makes this a non-proxy integration: the endpoint gets the transformed
+	// payload, and only what is mapped of the upgrade request. nil means proxy.
 	Transform *Transform
 
 	own endpoint.Client // for calls that belong to no gateway
@@ -111,10 +114,10 @@ type HTTPIntegration struct {
 
 var _ Integration = (*HTTPIntegration)(nil)
 
-// Invoke calls the endpoint. A route has the integration compiled once; a direct
-// call compiles it each time. Both use the same connections: those of the gateway
-// that ctx comes from, or, with another ctx, those of this HTTPIntegration, which
-// are closed when they have been idle for 90 seconds.
+// Invoke calls the endpoint. A route compiles the integration once. A direct call of
+// Invoke compiles it each time. If ctx comes from a gateway, both use the gateway's
+// connections. Otherwise they use those of this HTTPIntegration, which are closed when
+// they have been idle for 90 seconds.
 func (i *HTTPIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	return invokeOnce(ctx, i, req)
 }
@@ -175,8 +178,8 @@ func (i *HTTPIntegration) checkSettings() error {
 	return nil
 }
 
-// checkTargets finds mappings that can lead nowhere, and placeholders of the URI
-// that nothing fills.
+// checkTargets refuses mappings whose target does not exist, and placeholders of the URI
+// that no mapping fills.
 func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 	placeholders := uri.Placeholders()
 	filled := map[string]bool{}

@@ -8,9 +8,10 @@ import (
 
 // Integration is the backend of a route.
 //
-// Invoke gets one event and returns what the service would get from a backend.
-// It may run concurrently for different connections; for one connection, as
-// Quotas.InFlight says. req belongs to Invoke, its Body too.
+// Invoke gets one event and returns what the service would get from a backend. It may
+// run concurrently for different connections. For one connection, Quotas.InFlight says
+// how many may run at a time. Until Invoke returns, req and its Body are its own: it may
+// change them.
 //
 // ctx has the values of the upgrade request, but not its cancellation. It ends at
 // Quotas.IntegrationTimeout, when [Gateway.Close] or an expired [Gateway.Shutdown] cuts
@@ -19,20 +20,20 @@ import (
 // context of its own; the values stay. Such work writes to the client with
 // [Gateway.PostToConnection].
 //
-// The returned Response is only read, until the client has its copy; its Body
-// must not change for so long. nil means status 200 and no body. An error means
-// that the integration failed: the client gets the service's fixed text, never
-// the error's. So does a panic, which is logged with its stack. An Invoke that
-// outlives its timeout goes on, with its context ended, but its answer is
-// dropped.
+// The gateway reads the returned Response until the client has its copy, and does not
+// change it; its Body must not be changed before that. A nil Response means status 200
+// and no body. An error means that the integration failed. The client gets the
+// service's fixed text then, never that of the error. A panic is an error, too, and is
+// logged with its stack. If Invoke does not return before its timeout, the gateway goes
+// on without it: the context has ended, and what Invoke returns later is dropped.
 //
-//   - CONNECT: a StatusCode of 0 or 2xx accepts the connection, and of the
-//     Header only Sec-WebSocket-Protocol reaches the client. Another from 300 to
-//     599 refuses it, with the status, the Header and the Body. An error refuses
-//     it with 502, a timeout with 504.
-//   - MESSAGE: the Body goes back to the client as a text message, when the route
-//     has a route response and the Body is not empty. StatusCode and Header are
-//     ignored. An error or timeout becomes an error frame on any route.
+//   - CONNECT: a StatusCode of 0 or 2xx accepts the connection. The client gets only
+//     the Sec-WebSocket-Protocol of the Header then. A StatusCode from 300 to 599
+//     refuses the connection, with this status, the Header and the Body. An error
+//     refuses it with 502, a timeout with 504.
+//   - MESSAGE: the Body goes to the client as a text message, if the route has a route
+//     response and the Body is not empty. StatusCode and Header are ignored. An error
+//     or a timeout becomes an error frame, on every route.
 //   - DISCONNECT: the result is ignored.
 //
 // An Integration may have a method Validate() error, which returns what is wrong
@@ -53,8 +54,8 @@ func (f IntegrationFunc) Invoke(ctx context.Context, req *Request) (*Response, e
 	return f(ctx, req)
 }
 
-// Middleware wraps an [Integration] in another. It runs once for each route,
-// when routes are set.
+// Middleware wraps an [Integration] in another one. It runs once for each route, when
+// the route is set.
 type Middleware func(next Integration) Integration
 
 // EventType says what an integration is invoked for.
@@ -77,20 +78,20 @@ type Request struct {
 	RequestID    string // 16 characters, another for each event
 	MessageID    string // MESSAGE only
 	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil
-	// Upgrade is the client's upgrade request, CONNECT only: header, query,
-	// cookies, TLS state. It is as the client sent it, X-Forwarded-For too, but a ";"
-	// between the parameters of the query is a "&". It must not be used after Invoke
-	// has returned.
+	// Upgrade is the client's upgrade request, CONNECT only: header, query, cookies, TLS
+	// state. It is as the client sent it, including X-Forwarded-For, with one exception:
+	// a ";" between parameters of the query has become a "&". It must not be used after
+	// Invoke has returned.
 	Upgrade  *http.Request
 	Identity Identity
-	// Authorizer is what the authorizer returned when the client connected: its
-	// context and principalId, all strings; on CONNECT also integrationLatency, the
-	// milliseconds it took, an int64. nil: there is no authorizer. It is shared: only
-	// to be read.
+	// Authorizer is what the authorizer returned when the client connected: its context
+	// and principalId, all strings. On CONNECT it also has integrationLatency, an int64:
+	// how many milliseconds the authorizer took. nil means that there is no authorizer.
+	// The map is shared and must not be changed.
 	Authorizer map[string]any
 
 	APIID, Stage, DomainName string
-	StageVariables           map[string]string // shared: only to be read
+	StageVariables           map[string]string // shared: it must not be changed
 
 	ConnectedAt, RequestTime time.Time
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
@@ -128,22 +129,22 @@ type Response struct {
 	Body       []byte
 }
 
-// MockIntegration answers without a backend: type MOCK of the service. Its zero
-// value answers 200 without a body, which accepts every connection. It is copied when
-// its route is set.
+// MockIntegration answers without a backend: type MOCK of the service. The zero value
+// answers 200 without a body, and so accepts every connection. It is copied when its
+// route is set.
 type MockIntegration struct {
-	// StatusCode and Body are the answer, unless there is a Transform.
+	// StatusCode and Body are the answer if there is no Transform.
 	StatusCode int
 	Body       []byte
-	// Transform, if not nil, answers in their place: its request template has to
+	// Transform, unless it is nil, makes the answer instead. Its request template has to
 	// make JSON with a number statusCode, which selects the integration response.
 	Transform *Transform
 }
 
 var _ Integration = (*MockIntegration)(nil)
 
-// Invoke returns the answer. A route has a Transform compiled once; a direct call
-// compiles it each time.
+// Invoke returns the answer. A route compiles the Transform once. A direct call of
+// Invoke compiles it each time.
 func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	if m.Transform != nil {
 		return invokeOnce(ctx, m, req)

@@ -11,33 +11,33 @@ import (
 	"example.com/gateway/internal/vtl"
 )
 
-// Transform is what the service does to a payload on its way to a backend and
-// back: the difference between a non-proxy integration (HTTP, AWS, MOCK) and a
-// proxy one. It is compiled once, with its route; what is wrong with it is an
-// error of [Gateway.Deploy], a panic of [Gateway.Handle]. (API Gateway: "Setting
-// up data transformations for WebSocket APIs".)
+// Transform says how a payload changes on its way to a backend and back. It is what
+// distinguishes a non-proxy integration (HTTP, AWS, MOCK) from a proxy one. It is
+// compiled once, when its route is set: a mistake in it is an error of [Gateway.Deploy]
+// and a panic of [Gateway.Handle]. (API Gateway: "Setting up data transformations for
+// WebSocket APIs".)
 type Transform struct {
-	// RequestTemplates are mapping templates by key. The template whose key
-	// TemplateSelectionExpression gives, else that of "$default", makes the payload
-	// for the backend; without one, PassthroughBehavior decides. A template that the
-	// expression can never select is an error.
+	// RequestTemplates are mapping templates by key. The payload for the backend is made
+	// by the template whose key is the value of TemplateSelectionExpression, or else by
+	// that of "$default". If there is neither, PassthroughBehavior decides. A template
+	// that the expression can never select is an error.
 	RequestTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" and \$default
-	// select the template "$default", or where there is none the template
-	// "application/json". Where there are templates, an expression that can select none
-	// of them is an error.
+	// select the template "$default", or, if there is none, the template
+	// "application/json". If there are templates, an expression that can select none of
+	// them is an error.
 	TemplateSelectionExpression string
-	// PassthroughBehavior is what happens to a message that no template matches. ""
+	// PassthroughBehavior says what happens to a message that no template matches. ""
 	// means PassthroughWhenNoMatch.
 	PassthroughBehavior PassthroughBehavior
-	// ContentHandling converts the payload for the backend. "" leaves it.
+	// ContentHandling converts the payload for the backend. "" leaves it as it is.
 	ContentHandling ContentHandling
-	// Responses are the integration responses by key: "/regex/", which has to match
-	// the whole selection value, or "$default". The value is the backend's status
-	// code, or for [CustomIntegration].SelectByErrorMessage the member errorMessage
-	// of its body. Of several keys that match, the first in the order of strings
-	// counts. On a two-way route a message whose answer matches none gets the error
-	// frame "Internal server error"; a one-way route needs none.
+	// Responses are the integration responses by key. A key is "/regex/", which has to
+	// match the whole of the value that selects, or "$default". The value is the
+	// backend's status code, or, for [CustomIntegration].SelectByErrorMessage, the member
+	// errorMessage of its body. If several keys match, the first in the order of strings
+	// counts. On a two-way route, the client gets the error frame "Internal server error"
+	// if no key matches. A one-way route needs no integration response.
 	Responses map[string]IntegrationResponse
 }
 
@@ -59,10 +59,10 @@ type IntegrationResponse struct {
 	TemplateSelectionExpression string
 	// ResponseParameters maps method.response.header.{name} from
 	// integration.response.header.{name}, integration.response.body.{JSONPath} or
-	// 'literal'. It matters for a $connect that is refused, and for the
-	// Sec-WebSocket-Protocol of one that is accepted.
+	// 'literal'. Only the answer to an upgrade has headers: all of them if $connect
+	// refuses, only Sec-WebSocket-Protocol if it accepts.
 	ResponseParameters map[string]string
-	// ContentHandling converts the answer. "" leaves it.
+	// ContentHandling converts the answer. "" leaves it as it is.
 	ContentHandling ContentHandling
 }
 
@@ -88,24 +88,24 @@ const (
 	ConvertToText   ContentHandling = "CONVERT_TO_TEXT"   // bytes to base64 text
 )
 
-// CustomIntegration is a non-proxy integration with a backend of one's own: what
-// type AWS is for a Lambda function that gets a template's output instead of an
-// event. [HTTPIntegration] and [MockIntegration] have a Transform built in.
+// CustomIntegration is a non-proxy integration whose backend is the program's own func.
+// It is what type AWS is for a Lambda function that gets the output of a template
+// instead of an event. [HTTPIntegration] and [MockIntegration] have a field Transform.
 type CustomIntegration struct {
 	Transform
-	// Backend gets the transformed payload. The Response's status code, zero being
-	// 200, and headers can be selected and mapped from.
+	// Backend gets the transformed payload. The status code of its Response, of which 0
+	// means 200, selects the integration response. Its headers and body can be mapped.
 	Backend func(ctx context.Context, req *Request, payload []byte) (*Response, error)
 	// SelectByErrorMessage selects integration responses by
-	// $integration.response.body.errorMessage, as for Lambda functions, instead of
-	// the status code.
+	// $integration.response.body.errorMessage, as for Lambda functions, and not by the
+	// status code.
 	SelectByErrorMessage bool
 }
 
 var _ Integration = (*CustomIntegration)(nil)
 
-// Invoke transforms the event, calls the Backend and transforms its answer. A
-// route has it compiled once; a direct call compiles it each time.
+// Invoke transforms the event, calls the Backend and transforms its answer. A route
+// compiles the Transform once. A direct call of Invoke compiles it each time.
 func (i *CustomIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	return invokeOnce(ctx, i, req)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/query"
 	"example.com/gateway/internal/tap"
@@ -59,7 +60,7 @@ func (a *admission) ofConnect() map[string]any {
 		return nil
 	}
 	m := maps.Clone(a.authorizer)
-	m[integrationLatency] = a.authorizerTook.Milliseconds()
+	m[event.IntegrationLatency] = a.authorizerTook.Milliseconds()
 	return m
 }
 
