@@ -22,9 +22,10 @@ import (
 type APIKey struct {
 	ID          string // not secret: integrations and logs may know it
 	UsagePlanID string // of the plan that gives the key this stage
-	// Throttle bounds the requests of the key.
+	// Throttle limits the requests of the key. The zero value is no limit.
 	Throttle Throttle
-	// RouteThrottles bounds those to a route, by route key. It is only read.
+	// RouteThrottles limits the requests of the key to one route, by route key. The
+	// gateway only reads it, and may keep it.
 	RouteThrottles map[string]Throttle
 	// CountRequest counts one request, made at now, against the quota of the plan. It
 	// returns false, and counts nothing, when the quota is used up. An error refuses
@@ -48,20 +49,20 @@ func (key *APIKey) check() error {
 	return nil
 }
 
-// UsageStore finds API keys: a Store of package usageplan, which keeps them in memory,
-// or one that several nodes share.
+// UsageStore finds API keys. Package usageplan has one in memory; write another one if
+// several nodes have to share keys and quotas.
 type UsageStore interface {
-	// FindAPIKey returns the key with a value, or [ErrForbidden] when there is none,
-	// when it is disabled, or when no usage plan gives it this stage: 403. Any other
-	// error refuses the upgrade with 500. The value is a secret: compare it in constant
-	// time or by its hash, and never log it.
+	// FindAPIKey returns the key that has this value. It returns [ErrForbidden], which
+	// refuses the upgrade with 403, if there is no such key, if the key is disabled, or if
+	// no usage plan gives it this stage. Any other error refuses the upgrade with 500. The
+	// value is a secret: compare it in constant time or by its hash, and never log it.
 	//
 	// FindAPIKey runs while a client waits, and may run concurrently. ctx ends at
 	// Quotas.IntegrationTimeout.
 	FindAPIKey(ctx context.Context, value string) (APIKey, error)
 }
 
-// The service's bounds on the value of an API key, in characters.
+// The service's limits for the length of an API key's value, in characters.
 const (
 	minKeyValue = 20
 	maxKeyValue = 128
@@ -97,7 +98,8 @@ func (k *keyUse) apiKey() string {
 	return k.value
 }
 
-// use is called for every upgrade: the plan may be another than last time.
+// use is called for every upgrade with the key. The plan may have changed since the last
+// time.
 func (k *keyUse) use(value string, key *APIKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,7 +113,7 @@ func (k *keyUse) use(value string, key *APIKey) {
 	k.routes = routes
 }
 
-// throttle asks the plan's throttles.
+// throttle takes a token from the throttles of the plan.
 func (k *keyUse) throttle(routeKey string, now time.Time) error {
 	k.mu.Lock()
 	all, route := k.all, k.routes[routeKey]
@@ -153,7 +155,7 @@ func (k *keyUse) release() {
 	k.users--
 }
 
-// idle says whether k can be forgotten: it would be the same if it came anew.
+// idle reports whether k can be forgotten: a new keyUse would be the same.
 func (k *keyUse) idle(now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -164,17 +166,17 @@ func (k *keyUse) idle(now time.Time) bool {
 	return idle
 }
 
-// keyUses are the API keys in use. One that no connection has any more is kept
-// until its buckets are full again: connecting anew must not fill them.
+// keyUses are the API keys in use. A key that no connection uses any more is kept until
+// its buckets are full again, so that a client gains nothing by connecting again.
 type keyUses struct {
 	mu    sync.Mutex // guards the fields below, not what the map holds
 	byID  map[keyUseID]*keyUse
-	sweep int // look for idle ones at this size
+	sweep int // at this size, idle ones are removed
 }
 
 type keyUseID struct{ plan, key string }
 
-// use returns the keyUse of a key, which has one more user then.
+// use returns the keyUse of a key and counts one more user of it.
 func (us *keyUses) use(key *APIKey, value string, now time.Time) *keyUse {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -202,7 +204,7 @@ var (
 	errUsageStore = errors.New("usage store")
 )
 
-// checkAPIKey finds the client's API key, where $connect requires one.
+// checkAPIKey finds the client's API key, if $connect requires one.
 func (u *upgrade) checkAPIKey() error {
 	if r := u.table.connect; r == nil || !r.APIKeyRequired {
 		return nil
@@ -253,9 +255,9 @@ func (u *upgrade) countRequest() error {
 	})
 }
 
-// askStore asks the usage store in a time that is bounded. ask looks at what the
-// store returned, too: the methods of its error are its own code. What ask then wants
-// done is done only if it was in time.
+// askStore runs ask, which calls the usage store, with the time limit of integrations. ask
+// also examines the error of the store, because the methods of that error are the store's
+// own code. The func that ask returns runs only if ask returned in time.
 func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
 	a, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &storeCall{u, ask})
 	if err != nil {
@@ -272,13 +274,14 @@ func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error
 	return a.err
 }
 
-// storeCall is the attempt to ask a usage store.
+// storeCall is one call of a usage store.
 type storeCall struct {
 	u   *upgrade
 	ask func(ctx context.Context) (then func(), err error)
 }
 
-// storeAnswer is what became of it: what to do, and the answer to the upgrade.
+// storeAnswer is the result of a storeCall: what to do next, and the error that refuses
+// the upgrade.
 type storeAnswer struct {
 	then func()
 	err  error

@@ -1,7 +1,7 @@
 // Package gateway is an embeddable Go equivalent of Amazon API Gateway WebSocket
-// APIs. It keeps client connections, picks a route for each text message with a
-// route selection expression, invokes an integration, and lets any code, or any
-// AWS SDK, write back by connection ID.
+// APIs. It keeps the connections of clients, selects a route for each text message,
+// invokes the integration of that route, and lets any code, or any AWS SDK, post to a
+// connection by its ID.
 //
 //	gw, err := gateway.New(gateway.WithStage("prod", nil))
 //	if err != nil {
@@ -32,6 +32,27 @@
 //
 // One Gateway is one API on one stage. For several APIs or stages, mount several Gateways
 // on one mux.
+//
+// # Where to find what
+//
+//   - Serve: [New], [Gateway.Handler], [Gateway.Shutdown], [Gateway.Close].
+//   - Routes: [Gateway.Handle], [Gateway.HandleFunc], [Route], [RouteOption],
+//     [Gateway.Deploy], [Deployment].
+//   - Integrations: [Integration], [IntegrationFunc], [Request], [Response], [Middleware],
+//     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
+//     lambda.
+//   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
+//     [Gateway.PostToConnections], [Gateway.Connections], [Connection].
+//   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth]; packages
+//     sigv4 and iam.
+//   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
+//     lambda and jwtauthorizer.
+//   - Limits: [Quotas], [Throttle], [AccountThrottle], [UsageStore]; package usageplan.
+//   - Checks of requests: [Model], [WithRequestParameters]; package models.
+//   - Logs and metrics: [WithLogger], [Observer].
+//   - Errors: [ErrGone] and the other variables, [IntegrationError], [ValidationError],
+//     [PublicError].
+//   - Tests of your own: package gatewaytest.
 package gateway
 
 import (

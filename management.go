@@ -29,9 +29,9 @@ type ConnectionsAPI interface {
 
 var _ ConnectionsAPI = (*Gateway)(nil)
 
-// ManagementAuth decides who may call [Gateway.ManagementHandler]. It may have a
-// method Validate() error, which returns what is wrong with its fields: [New] calls
-// it, so that the mistake does not show only at the first call.
+// ManagementAuth decides who may call [Gateway.ManagementHandler]. It may have a method
+// Validate() error, which returns what is wrong with its fields: [New] calls it, so that
+// a mistake shows before the first call.
 type ManagementAuth interface {
 	// AuthorizeManagement returns nil to allow the call. Any error refuses it with
 	// 403: a [PublicError] with its own code and message, with 401 if it wraps
@@ -101,7 +101,7 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 // connectionID and returns without waiting for the network. data is copied;
 // bytes that are not valid UTF-8 become U+FFFD. Messages to one connection arrive
 // in the order of the calls that returned nil. nil means accepted, not received:
-// a connection may break off with messages still queued.
+// a connection may break off while messages are still queued.
 //
 // It returns the error of a ctx that has ended; [ErrGone] when no node has the
 // connection, or $connect has not finished; [ErrPayloadTooLarge] above
@@ -117,13 +117,13 @@ func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, dat
 	return err
 }
 
-// PostToConnections is [Gateway.PostToConnection] for many connections, with the
-// message encoded once: a broadcast. It waits for none of the clients. The errors
-// are in the order of connectionIDs, nil for those that accepted the message;
-// without any the slice is nil.
+// PostToConnections posts the same message to many connections: a broadcast. The message
+// is encoded once, and no client is waited for. If all connections have accepted it, the
+// result is nil. Otherwise it has one error for each of connectionIDs, in their order:
+// that of [Gateway.PostToConnection], or nil.
 //
-// When ctx ends, the connections that are left get its error. The service has no
-// such call.
+// If ctx ends meanwhile, the remaining connections get its error. It is safe for
+// concurrent use. The service has no such call.
 func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
 	var errs []error
 	frame := outbox.TextFrame(data)
@@ -182,8 +182,9 @@ func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, er
 	}
 }
 
-// GetConnection returns what is known of a connection, or [ErrGone]. It does not
-// count as activity.
+// GetConnection describes a connection. It returns [ErrGone] if no node has it, or the
+// error of a ctx that has ended. It does not count as activity of the connection. It is
+// safe for concurrent use.
 func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Connection, error) {
 	if err := ctx.Err(); err != nil {
 		return Connection{}, err
@@ -195,9 +196,10 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 	return c.snapshot(), nil
 }
 
-// DeleteConnection closes a connection with 1000 "Connection Closed Normally",
-// after what is queued for it. It returns without waiting for that; from then on
-// the connection is gone. It returns [ErrGone] when it was already.
+// DeleteConnection closes a connection with 1000 "Connection Closed Normally", after the
+// messages that are queued for it. It does not wait for that: when it returns, the
+// connection is gone for all other calls. It returns [ErrGone] if the connection was gone
+// already, or the error of a ctx that has ended. It is safe for concurrent use.
 func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -212,9 +214,9 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 	return nil
 }
 
-// Connections yields the open connections of this node, in no order. Those that
-// come or go during the loop may or may not be among them. The loop's body may
-// call any method.
+// Connections yields the open connections of this node, in no particular order. A
+// connection that opens or closes during the loop may or may not be yielded. The body of
+// the loop may call any method of the Gateway.
 func (g *Gateway) Connections() iter.Seq[Connection] {
 	return func(yield func(Connection) bool) {
 		for c := range g.connections.All() {
@@ -225,32 +227,30 @@ func (g *Gateway) Connections() iter.Seq[Connection] {
 	}
 }
 
-// Len returns how many connections this node has: those that Connections yields, and
-// those that are closing, until their $disconnect has run. It is cheap enough for a
-// metric.
+// Len returns the number of connections of this node: those that Connections yields, and
+// those that are closing, until their $disconnect has run. It is fast, so that a metric
+// can call it often. It is safe for concurrent use.
 func (g *Gateway) Len() int { return g.connections.Len() }
 
-// ManagementHandler returns the handler of the @connections API, for any AWS SDK
-// with its endpoint set to the URL before /@connections, or for curl:
+// ManagementHandler returns the handler of the @connections API. Its callers are AWS
+// SDKs, whose endpoint is the URL before /@connections, or any other HTTP client:
 //
 //	POST   …/@connections/{connectionId}   the body becomes a text message: 200
 //	GET    …/@connections/{connectionId}   connectedAt, lastActiveAt, identity: 200
 //	DELETE …/@connections/{connectionId}   closes the connection: 204
 //
-// The path before @connections does not matter: any stage of an API reaches all
-// its connections. Errors carry x-amzn-ErrorType: 410 GoneException, 400
-// BadRequestException for an ID that was never issued, 403 ForbiddenException,
-// 429 LimitExceededException when the client reads too slowly. A body above
-// Quotas.MessageBytes gets a bare 413, as from the service.
-//
-// Every call is refused until [WithManagementAuth] or [WithoutManagementAuth]
+// Every call is refused with 403 unless [WithManagementAuth] or [WithoutManagementAuth]
 // opens the handler.
 //
-// It takes "@" and "=" escaped or not, and "//" before "@connections", which some
-// clients send after an endpoint that ends in "/". [http.ServeMux] redirects such
-// a path before any handler sees it, and no client follows: where that matters,
-// call this handler before the mux. (API Gateway: "Use @connections commands in
-// your backend service".)
+// The path before @connections does not matter. An error has its name in the header
+// x-amzn-ErrorType: 410 GoneException, 400 BadRequestException for an ID that was never
+// issued, 403 ForbiddenException, 429 LimitExceededException if the client reads too
+// slowly. A body above Quotas.MessageBytes gets 413 without a name, as from the service.
+//
+// "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
+// ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
+// clients do not follow: if that matters, call this handler before the mux. (API Gateway:
+// "Use @connections commands in your backend service".)
 func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }
 
 func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
@@ -299,8 +299,8 @@ type refusedCall struct {
 	err    error
 }
 
-// authorizeManagement asks the ManagementAuth. What it returns is looked at here,
-// too: the methods of its error are its own code.
+// authorizeManagement asks the ManagementAuth. It examines the returned error under the
+// same recover, because the methods of that error are the program's own code.
 func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, id string, body []byte) (refused *refusedCall) {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
@@ -320,8 +320,8 @@ func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, 
 
 var errManagementAuth = errors.New("the ManagementAuth panicked")
 
-// refusedManagement is how the refusal of a ManagementAuth shows: whatever else
-// it wraps, the call is forbidden.
+// refusedManagement returns the answer for an error of a ManagementAuth. Whatever the
+// error wraps, the call is forbidden.
 func refusedManagement(err error) errorAnswer {
 	answer := answerOf(ErrForbidden)
 	var public PublicError
@@ -342,8 +342,8 @@ type managementAnswer struct {
 	requestID string
 }
 
-// readBody reads the body up to its quota. It goes by what comes, not by what
-// Content-Length says.
+// readBody reads the body up to its quota. It counts the bytes that come, and does not
+// rely on Content-Length.
 func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil { // as in a request that no server has read
 		return nil, nil
@@ -373,7 +373,7 @@ func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 	}
 }
 
-// readAhead bounds what Content-Length alone can make us allocate.
+// readAhead is how many bytes are allocated at most because of Content-Length alone.
 const readAhead = 4 << 10
 
 func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id string, body []byte) {

@@ -7,44 +7,45 @@ import (
 	"time"
 )
 
-// Observer is told of what happens, for metrics and tests. Nil fields are skipped.
-// Its funcs are called synchronously, from many goroutines at once, on the path of
-// the client they speak of: they must be quick and must not block. A panic in one is
-// recovered and logged, at most once a minute for each func. A context carries the
-// values of the upgrade request.
+// Observer has funcs that the gateway calls when something happens, for metrics and
+// tests. A field that is nil is skipped. The gateway waits for each call, and many run
+// at the same time: a func must be safe for concurrent use, quick, and must not block. A
+// panic in one is recovered and logged, at most once a minute for each func. Each
+// context has the values of the upgrade request.
 type Observer struct {
-	// UpgradeRejected: an upgrade request was answered with statusCode. err says
-	// why; it is nil when the $connect integration chose that status itself.
+	// UpgradeRejected: an upgrade request was refused with statusCode. err says why. It
+	// is nil if the $connect integration chose that status itself.
 	//
-	// req is the CONNECT request, also for a stage without a $connect route and for a
-	// request that is not an upgrade. What the gateway had not found out before the
-	// refusal is left empty: Authorizer, Identity.Caller, Identity.APIKeyID. The
-	// observer may keep req, but must neither change nor keep req.Upgrade, which is as
-	// the authorizer and the integration left it. Upgrade is nil when one of them has
-	// run out of time and may still be using it.
+	// req is the CONNECT request. There is one for every refusal, also without a $connect
+	// route, and also for a request that is not an upgrade. Authorizer, Identity.Caller
+	// and Identity.APIKeyID are empty if the request was refused before the gateway knew
+	// them. req.Upgrade is the HTTP request as the authorizer and the integration left
+	// it; it is nil if one of them has exceeded its time, because it may still use it. The
+	// observer may keep req, but must not keep or change req.Upgrade.
 	UpgradeRejected func(ctx context.Context, req *Request, statusCode int, err error)
-	// ConnectionOpened: the connection can be posted to; its 101 follows.
+	// ConnectionOpened: a connection was accepted and can be posted to. The client gets
+	// its 101 after this call.
 	ConnectionOpened func(ctx context.Context, c Connection)
-	// ConnectionClosed: the connection has closed with this code and reason, just
-	// before its $disconnect. Once for every ConnectionOpened.
+	// ConnectionClosed: a connection has closed, with this close code and reason. Its
+	// $disconnect runs after this call. There is one call for each ConnectionOpened.
 	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
-	// IntegrationDone: an integration returned, or ran out of time. err is nil or
-	// an *[IntegrationError]. req is as the integration left it; of one that has not
-	// returned, req is another, without Body and Upgrade. [Request.SelectionValue] says
-	// why a message got its route.
+	// IntegrationDone: an integration has returned, or has exceeded its time. err is nil
+	// or an *[IntegrationError]. req is the request as the integration left it. If the
+	// integration has not returned, req is a new one, without Body and Upgrade.
+	// [Request.SelectionValue] says why a message was sent to this route.
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
-	// MessageRejected: a message from a client was answered with an error frame
-	// before an integration was asked, for err: no route matched (403), it was
-	// throttled (429), it does not fit the model of its route (400, a
-	// *[ValidationError]). req.RouteKey is "" when no route matched;
-	// [Request.SelectionValue] says which key there is no route for.
+	// MessageRejected: a message from a client was answered with an error frame, and no
+	// integration was invoked. err says why: no route matches (403), the message was
+	// throttled (429), or it does not fit the model of its route (400, and err is a
+	// *[ValidationError]). If no route matches, req.RouteKey is "", and
+	// [Request.SelectionValue] says which key has no route.
 	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
-	// MessageSent: a message of so many bytes was accepted for the client. Not
-	// called for control frames.
+	// MessageSent: a post or a reply of this many bytes was accepted for the client. It
+	// is not called for control frames.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
-	// PostFailed: a post to the client, or a reply, was not accepted: the connection is
-	// closing ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the message is
-	// too large ([ErrPayloadTooLarge]).
+	// PostFailed: a post or a reply was not accepted for the client. err says why: the
+	// connection is closing ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the
+	// message is too large ([ErrPayloadTooLarge]), or the context has ended.
 	PostFailed func(ctx context.Context, connectionID string, bytes int, err error)
 }
 

@@ -18,46 +18,50 @@ import (
 // The route keys that the service reserves. (API Gateway: "Working with routes
 // for WebSocket APIs".)
 const (
-	RouteKeyConnect    = "$connect"    // before the 101 of an upgrade
-	RouteKeyDisconnect = "$disconnect" // after a connection has closed
-	RouteKeyDefault    = "$default"    // for messages that no other route takes
+	RouteKeyConnect    = "$connect"    // runs before an upgrade is answered with 101
+	RouteKeyDisconnect = "$disconnect" // runs after a connection has closed
+	RouteKeyDefault    = "$default"    // serves the messages that match no other route
 )
 
-// maxRouteKey is the service's bound on a route key, in characters.
+// maxRouteKey is the service's limit for the length of a route key, in characters.
 const maxRouteKey = 128
 
 // Route says which integration serves the events of a route key.
 type Route struct {
 	// RouteKey is one of the reserved keys, or the value of the route selection
-	// expression that picks this route: compared exactly, up to 128 characters,
-	// not beginning with "$".
-	RouteKey    string
+	// expression that selects this route. It is compared exactly, has at most 128
+	// characters, and does not begin with "$" unless it is reserved.
+	RouteKey string
+	// Integration serves the events of the route. It is required.
 	Integration Integration
-	// RouteResponse makes the route two-way: the Body of the integration's
-	// Response goes back to the client. Without it a body is dropped; error frames
-	// are sent on any route.
+	// RouteResponse makes the route two-way: the Body of the integration's Response
+	// goes to the client. Without it the body is dropped. Error frames are sent on
+	// every route.
 	RouteResponse bool
-	// Authorizer decides who may connect: $connect only.
+	// Authorizer decides who may connect. Only $connect may have one; nil lets every
+	// client connect.
 	Authorizer Authorizer
-	// APIKeyRequired refuses clients without a valid API key with 403: $connect
-	// only. What the client sends then counts against the usage plan of its key. It
-	// needs [WithUsagePlans].
+	// APIKeyRequired refuses clients without a valid API key with 403. Only $connect
+	// may require a key. The connect and all messages of the client then count against
+	// the usage plan of its key. It needs [WithUsagePlans].
 	APIKeyRequired bool
-	// Throttle bounds the requests to the route, in the place of the stage's
-	// default throttle.
+	// Throttle limits the requests to the route, and replaces the default throttle of
+	// the stage for it. The zero value means the stage's.
 	Throttle Throttle
-	// RequestParameters are the parameters of the upgrade request that the route
-	// knows, route.request.header.{name} and route.request.querystring.{name}, and
-	// whether they are required: $connect only. A client that lacks a required one,
-	// or sends it blank, gets 400.
+	// RequestParameters are the parameters of the upgrade request that the route knows,
+	// route.request.header.{name} and route.request.querystring.{name}. A value of true
+	// makes the parameter required: a client that does not send it, or sends it blank,
+	// gets 400. Only $connect may have parameters.
 	RequestParameters map[string]bool
-	// ModelSelectionExpression selects which of RequestModels a message has to fit,
-	// by key; "$default" takes the messages that select none. The client of a message
-	// that does not fit, or for which there is no model, gets the error frame
-	// "Invalid request body"; the integration is not asked. "" asks for no model. A
-	// literal dollar sign is written \$: \$default always selects "$default".
+	// ModelSelectionExpression selects by its value which of RequestModels a message
+	// has to fit. The model with the key "$default" is for messages that select no other.
+	// If a message does not fit its model, or there is no model for it, the client gets
+	// the error frame "Invalid request body", and the integration is not invoked. With
+	// "" messages are not checked. A literal dollar sign is written \$: the expression
+	// \$default always selects "$default".
 	ModelSelectionExpression string
-	RequestModels            map[string]Model
+	// RequestModels are the models by their keys.
+	RequestModels map[string]Model
 }
 
 // RouteOption changes a [Route] that [Gateway.Handle] makes.
@@ -66,8 +70,7 @@ type RouteOption func(*Route)
 // WithRouteResponse sets Route.RouteResponse.
 func WithRouteResponse() RouteOption { return func(r *Route) { r.RouteResponse = true } }
 
-// WithThrottle sets Route.Throttle: rateLimit requests a second, burstLimit at
-// once.
+// WithThrottle sets Route.Throttle: rateLimit requests a second, and burstLimit at once.
 func WithThrottle(rateLimit float64, burstLimit int) RouteOption {
 	return func(r *Route) { r.Throttle = Throttle{rateLimit, burstLimit} }
 }
@@ -80,22 +83,25 @@ func WithRequestParameters(required map[string]bool) RouteOption {
 	return func(r *Route) { r.RequestParameters = required }
 }
 
-// WithRequestModel makes every message of the route fit m: it sets
-// Route.ModelSelectionExpression to \$default and Route.RequestModels to m alone. The
-// client of a message that does not fit gets the error frame "Invalid request body".
+// WithRequestModel checks every message of the route with the model m. It sets
+// Route.ModelSelectionExpression to \$default, and Route.RequestModels to m with the key
+// "$default". If a message does not fit, the client gets the error frame "Invalid request
+// body".
 func WithRequestModel(m Model) RouteOption {
 	return WithRequestModels(`\`+defaultModel, map[string]Model{defaultModel: m})
 }
 
 // WithRequestModels sets Route.ModelSelectionExpression and Route.RequestModels, for a
-// route whose messages differ. Where all have to fit the same model, WithRequestModel
-// is shorter.
+// route whose messages have different models. If all messages have the same model, use
+// WithRequestModel.
 func WithRequestModels(modelSelectionExpression string, models map[string]Model) RouteOption {
 	return func(r *Route) { r.ModelSelectionExpression, r.RequestModels = modelSelectionExpression, models }
 }
 
-// Handle adds a route, for open connections too. Like [net/http.ServeMux.Handle]
-// it panics on misuse: a key that is empty, taken or reserved, a nil integration.
+// Handle adds a route. It serves new connections and those that are open. Like
+// [net/http.ServeMux.Handle] it panics on misuse, with an error that wraps
+// [ErrInvalidOption] and says what to change: for example when the key is empty, has a
+// route already, or begins with "$" and is not reserved, or when the integration is nil.
 // It is safe for concurrent use.
 func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	r := Route{RouteKey: routeKey, Integration: i}
@@ -110,7 +116,7 @@ func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	}
 }
 
-// HandleFunc is [Gateway.Handle] for a func.
+// HandleFunc is [Gateway.Handle] for a func instead of an [Integration].
 func (g *Gateway) HandleFunc(routeKey string, fn func(context.Context, *Request) (*Response, error), opts ...RouteOption) {
 	var i Integration
 	if fn != nil {
@@ -119,27 +125,30 @@ func (g *Gateway) HandleFunc(routeKey string, fn func(context.Context, *Request)
 	g.Handle(routeKey, i, opts...)
 }
 
-// Deployment is everything that a redeploy may change.
+// Deployment is everything that [Gateway.Deploy] replaces.
 type Deployment struct {
-	// RouteSelectionExpression is as for [WithRouteSelectionExpression]; "" means
-	// the gateway's.
+	// RouteSelectionExpression is that of [WithRouteSelectionExpression]. "" means the
+	// expression that was given to New.
 	RouteSelectionExpression string
-	// APIKeySelectionExpression is as for [WithAPIKeySelectionExpression]; "" means
-	// the gateway's.
+	// APIKeySelectionExpression is that of [WithAPIKeySelectionExpression]. "" means the
+	// expression that was given to New.
 	APIKeySelectionExpression string
-	Routes                    []Route
-	// StageVariables replaces the stage variables; nil means the gateway's.
+	// Routes are all routes. Each key may occur once.
+	Routes []Route
+	// StageVariables are the stage variables. nil means those that were given to New.
 	StageVariables map[string]string
-	// DefaultThrottle is as for [WithDefaultThrottle]; the zero value means the
-	// gateway's. A throttle that stays the same keeps its bucket as it is.
+	// DefaultThrottle is that of [WithDefaultThrottle]. The zero value means the throttle
+	// that was given to New. The throttle of the stage, and of a route, that stays the
+	// same keeps the tokens it has.
 	DefaultThrottle Throttle
 }
 
-// Deploy replaces the whole route table, the routes of [Gateway.Handle]
-// included, in one step: an event sees the old deployment or the new one, and
-// the next event of an open connection sees the new one. (API Gateway: "Deploy a
-// WebSocket API".) An error, which wraps [ErrInvalidOption], changes nothing. It
-// is safe for concurrent use.
+// Deploy replaces all routes, also those of [Gateway.Handle], and everything else that a
+// Deployment has, in one step. Each event is served by the old deployment or by the new
+// one, never by parts of both. Open connections stay open: their next event is served by
+// the new one. An error wraps [ErrInvalidOption] and says what to change; then nothing
+// has been replaced. It is safe for concurrent use. (API Gateway: "Deploy a WebSocket
+// API".)
 func (g *Gateway) Deploy(d Deployment) error {
 	if d.RouteSelectionExpression == "" {
 		d.RouteSelectionExpression = g.selection
@@ -160,13 +169,13 @@ func (g *Gateway) Deploy(d Deployment) error {
 	return nil
 }
 
-// Deployment returns what is deployed: what New and Deploy were given, and the routes of
-// Handle since then. Deploy of the same value changes nothing. Nothing is left out that
-// was the gateway's default. The routes are in the order of their keys.
+// Deployment returns what is deployed: what Deploy or New was given last, with the routes
+// that Handle has added. If it is passed to Deploy, nothing changes. The defaults are
+// filled in, and the routes are sorted by their keys.
 //
-// It is a copy, which the caller may change and deploy; only the Integrations, the
-// Authorizer and the Models are those of the routes themselves. Middleware, which
-// belongs to the Gateway, is not part of it. It is safe for concurrent use.
+// The result is a copy that the caller may change and deploy. Only the Integrations, the
+// Authorizer and the Models in it are shared with the routes. Middleware belongs to the
+// Gateway and is not part of it. It is safe for concurrent use.
 func (g *Gateway) Deployment() Deployment {
 	t := g.routes.Load()
 	d := t.deployed
@@ -212,7 +221,7 @@ func (g *Gateway) addRoute(r Route, where string) error {
 	return nil
 }
 
-// routeTable is a deployment, ready to be used. Once stored it never changes.
+// routeTable is a compiled deployment. It does not change after it has been stored.
 type routeTable struct {
 	deployed       Deployment // all of it but the routes
 	selection      *selection.Expression
@@ -233,10 +242,10 @@ type route struct {
 	bucket    *limit.Bucket
 	required  []mapping.Source
 	selection *selection.Expression // of the model; nil: no model is asked for
-	where     string                // it was registered
+	where     string                // where it was registered
 
 	stageVariables map[string]string // of its deployment
-	bodyDropped    atomic.Bool       // the log has told of a body that the client did not get
+	bodyDropped    atomic.Bool       // the log has said that the client does not get the body
 }
 
 // compileRouteSelection compiles a route selection expression. One without a variable
@@ -252,8 +261,8 @@ func compileRouteSelection(text string) (*selection.Expression, error) {
 	return e, err
 }
 
-// newRouteTable makes a deployment ready. Throttles that stay the same keep the
-// buckets of the present table, if there is one.
+// newRouteTable checks and compiles a deployment. A throttle that stays the same keeps
+// its bucket from the present table, if there is one.
 func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 	expression, err := compileRouteSelection(d.RouteSelectionExpression)
 	if err != nil {
@@ -305,8 +314,8 @@ func (t *routeTable) find(key string) *route {
 	return t.messages[key]
 }
 
-// add checks r and puts it into the table. before, which may be nil, is the route
-// that it replaces.
+// add checks and compiles r, and puts it into the table. before is the route that it
+// replaces, or nil. where says where the route was registered.
 func (t *routeTable) add(r Route, where string, c *config, before *route) error {
 	key := r.RouteKey
 	slot, taken := t.lifecycle(key), t.find(key)
@@ -355,7 +364,8 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	return nil
 }
 
-// checkAdmission checks what the route asks of a client.
+// checkAdmission returns what is wrong with the conditions that the route sets for a
+// client.
 func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 	connect := r.RouteKey == RouteKeyConnect
 	switch {
@@ -377,7 +387,7 @@ func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 	return r.Throttle.check(where)
 }
 
-// lifecycle returns where the route of a reserved key is kept, or nil.
+// lifecycle returns the field for the route of a reserved key, or nil for another key.
 func (t *routeTable) lifecycle(key string) **route {
 	switch key {
 	case RouteKeyConnect:
@@ -390,8 +400,8 @@ func (t *routeTable) lifecycle(key string) **route {
 	return nil
 }
 
-// isNil reports whether an Integration, an Authorizer or the like is nil, or a nil
-// func or pointer of a type that is one.
+// isNil reports whether x, the value of an interface such as Integration, is nil, or is
+// a nil func or pointer.
 func isNil(x any) bool {
 	switch v := reflect.ValueOf(x); v.Kind() {
 	case reflect.Invalid:
@@ -416,8 +426,7 @@ func validate(where string, x any) error {
 	return nil
 }
 
-// callerOutside returns file:line of the first caller outside this package's
-// Handle and HandleFunc.
+// callerOutside returns file:line of the call of Handle or HandleFunc.
 func callerOutside() string {
 	var pcs [8]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])

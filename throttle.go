@@ -8,12 +8,14 @@ import (
 	"example.com/gateway/internal/limit"
 )
 
-// Throttle is a token bucket: RateLimit tokens a second, BurstLimit at once.
-// Each request takes one; when there is none it is refused, not delayed. The zero
-// value is no limit. A BurstLimit that is zero is as many as a second brings, at
-// least one.
+// Throttle is a token bucket, which limits requests. Each request takes one token; if
+// there is none, the request is refused. It is never delayed. The zero value is no limit.
+// (API Gateway: "Throttle requests to your REST APIs for better throughput".)
 type Throttle struct {
-	RateLimit  float64
+	// RateLimit is how many tokens are added each second. 0.5 is one in two seconds.
+	RateLimit float64
+	// BurstLimit is how many tokens the bucket holds: as many requests may come at once.
+	// Zero means the tokens of one second, at least one. The largest is 2147483647.
 	BurstLimit int
 }
 
@@ -27,13 +29,13 @@ func (t Throttle) check(where string) error {
 
 func (t Throttle) rate() limit.Rate { return limit.Rate{PerSecond: t.RateLimit, Burst: t.BurstLimit} }
 
-// AccountThrottle is the throttle of all requests to the Gateways that share it,
-// as an AWS account in a region has one for all its APIs.
+// AccountThrottle is one throttle for several Gateways, as an AWS account in a region has
+// one throttle for all its APIs. It is safe for concurrent use.
 type AccountThrottle struct{ bucket *limit.Bucket }
 
-// NewAccountThrottle returns an AccountThrottle for [WithAccountThrottle]. The
-// service's is 10,000 requests a second with a burst of 5,000. Like
-// [WithThrottle] it panics on a negative rate or burst.
+// NewAccountThrottle returns an AccountThrottle for [WithAccountThrottle]. The service's
+// default is 10,000 requests a second with a burst of 5,000. NewAccountThrottle panics if
+// rateLimit or burstLimit makes no sense, with an error that says what to change.
 func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
 	t := Throttle{rateLimit, burstLimit}
 	if err := t.check("NewAccountThrottle"); err != nil {
@@ -42,7 +44,7 @@ func NewAccountThrottle(rateLimit float64, burstLimit int) *AccountThrottle {
 	return &AccountThrottle{limit.NewBucket(t.rate())}
 }
 
-// throttles are those of a Gateway, besides the routes'.
+// throttles are the throttles of a Gateway that do not belong to a deployment.
 type throttles struct {
 	newConnections *limit.Bucket
 	account        *limit.Bucket
@@ -50,11 +52,10 @@ type throttles struct {
 	failures       *limit.Bucket // lines about what the program's own code did wrong
 }
 
-// throttle decides whether a request may go on: a connect or a message. The
-// throttles are asked in the service's order, from the narrowest; the request has
-// spent what the earlier ones gave when a later one refuses it. A route has its
-// own throttle or shares the stage's. (API Gateway: "Throttle requests to your
-// REST APIs for better throughput".)
+// throttle takes a token for a connect or a message from each throttle, in the service's
+// order, from the narrowest to the widest. If one refuses the request, the tokens of the
+// earlier ones are spent. A route has its own throttle or shares the stage's. (API
+// Gateway: "Throttle requests to your REST APIs for better throughput".)
 func (g *Gateway) throttle(t *routeTable, r *route, k *keyUse, now time.Time) error {
 	if k != nil {
 		if err := k.throttle(r.RouteKey, now); err != nil {
@@ -74,9 +75,9 @@ func (g *Gateway) throttle(t *routeTable, r *route, k *keyUse, now time.Time) er
 	return nil
 }
 
-// throttleManagement is throttle for a call of @connections, which has no route. The
-// stage's throttle holds for it, but with a bucket of its own: a client that sends
-// much must not silence the backend, and a busy backend must not silence clients.
+// throttleManagement is throttle for a call of @connections, which has no route. It has
+// the limits of the stage's throttle, but a bucket of its own: clients that send many
+// messages must not stop the backend, and a busy backend must not stop the clients.
 func (g *Gateway) throttleManagement(now time.Time) error {
 	if !g.routes.Load().management.Allow(now) || !g.throttles.account.Allow(now) {
 		return errThrottled
@@ -84,8 +85,8 @@ func (g *Gateway) throttleManagement(now time.Time) error {
 	return nil
 }
 
-// throttle is the step of an upgrade. A stage without a $connect route has the
-// stage's throttle.
+// throttle is the step of an upgrade. Without a $connect route, the stage's throttle
+// applies.
 func (u *upgrade) throttle() error {
 	r := u.table.connect
 	if r == nil {
@@ -94,7 +95,7 @@ func (u *upgrade) throttle() error {
 	return u.g.throttle(u.table, r, u.admission.keyUse, u.now)
 }
 
-// Why an upgrade is refused before anybody is asked.
+// Why an upgrade is refused before the authorizer is asked.
 var (
 	errNewConnections = fmt.Errorf("%w: new connections are above Quotas.NewConnections", errThrottled)
 	errConnections    = fmt.Errorf("%w: connections are at Quotas.Connections", errThrottled)

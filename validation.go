@@ -10,21 +10,20 @@ import (
 	"example.com/gateway/internal/selection"
 )
 
-// Model is what the messages of a route have to fit: a JSON Schema of package
-// models, or a check of one's own. (API Gateway: "Request validation for
-// WebSocket APIs".)
+// Model checks the messages of a route: a JSON Schema of package models, or a check of
+// your own. (API Gateway: "Request validation for WebSocket APIs".)
 type Model interface {
-	// Validate returns nil when body fits. The error says what does not; it goes to
-	// the log and $context.error.validationErrorString, never to the client, and
-	// shall not quote the body. It must not keep or change body, and may run
+	// Validate returns nil if body fits. Otherwise the error says what does not fit. It
+	// goes to the log and to $context.error.validationErrorString, but not to the client,
+	// and it must not quote the body. Validate must not keep or change body. It may run
 	// concurrently.
 	Validate(body []byte) error
 }
 
-// defaultModel is the key of the model for messages that select none.
+// defaultModel is the key of the model for messages that select no other.
 const defaultModel = "$default"
 
-// compileValidation checks and compiles what the route asks of a request.
+// compileValidation checks and compiles the request parameters and the models.
 func (r *route) compileValidation() error {
 	for key, required := range r.RequestParameters {
 		source, err := mapping.Required().Source(key)
@@ -66,12 +65,15 @@ func (r *route) lifecycle() bool {
 	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
 }
 
-// ValidationError says why a message does not fit the model of its route. The
-// client only gets "Invalid request body".
+// ValidationError says why a message does not fit the model of its route. The client
+// gets only "Invalid request body".
 type ValidationError struct {
 	RouteKey string
-	Model    string // key of the model in Route.RequestModels; "" when there is none for the message
-	Err      error  // what the model says: $context.error.validationErrorString
+	// Model is the key of the model in Route.RequestModels; "" if there is no model for
+	// the message.
+	Model string
+	// Err is what the model returned. It is also $context.error.validationErrorString.
+	Err error
 }
 
 // Error implements error.

@@ -27,22 +27,22 @@ var _ gateway.UsageStore = (*Store)(nil)
 // planKey names a key in a plan.
 type planKey struct{ plan, key string }
 
-// storedKey is found by the hash of its value, so that how long that takes says
-// nothing about the value.
+// storedKey is found by the hash of its value, so that the time this takes reveals nothing
+// about the value.
 type storedKey struct {
 	key  gateway.APIKey
 	hash [sha256.Size]byte
 }
 
-// usage is how much of its quota a key has used, in the latest period of which a
-// request came.
+// usage is how much of its quota a key has used in the latest period that had a request.
 type usage struct {
 	begin    time.Time
 	requests int
 }
 
-// New returns a Store of plans with their keys. They are copied. An error, which wraps
-// [gateway.ErrInvalidOption], says what to change; it never has the value of a key.
+// New returns a Store with plans and their keys, which it copies. An error wraps
+// [gateway.ErrInvalidOption] and says what to change. It never contains the value of a
+// key.
 func New(plans ...Plan) (*Store, error) {
 	s := &Store{}
 	if err := s.Replace(plans...); err != nil {
@@ -51,9 +51,10 @@ func New(plans ...Plan) (*Store, error) {
 	return s, nil
 }
 
-// Replace puts other plans in the place of all there are. They hold for new
-// connections, and for all connections of a key from the next upgrade with it. What
-// keys have used of their quota stays. An error changes nothing.
+// Replace replaces all plans. New connections get the new plans at once. The open
+// connections of a key get them with the next upgrade that uses the key, if its plan has
+// the same ID as before. What a key has used of its quota stays counted. If Replace
+// returns an error, which is like that of New, nothing has changed.
 func (s *Store) Replace(plans ...Plan) error {
 	keys, planOf := map[[sha256.Size]byte]storedKey{}, map[string]string{}
 	for n := range plans {
@@ -91,8 +92,8 @@ func (s *Store) Replace(plans ...Plan) error {
 	return nil
 }
 
-// longestPeriod is longer than any period of a quota: what was counted before that
-// bounds nothing any more.
+// longestPeriod is longer than any period of a quota: what was counted before that time
+// no longer matters.
 const longestPeriod = 32 * 24 * time.Hour
 
 // The service's bounds on the value of an API key, in characters.
@@ -160,9 +161,9 @@ func (s *Store) count(id planKey, limit int, begin time.Time) bool {
 	return true
 }
 
-// Used returns how many requests of a key have been counted in the period that
-// began at begin: see [Quota.Begin]. Only the latest period of a key is kept:
-// of any other Used returns 0.
+// Used returns how many requests of a key have been counted in the period that began at
+// begin: see [Quota.Begin]. Only the latest period of each key is kept; for any other
+// period Used returns 0.
 func (s *Store) Used(planID, keyID string, begin time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

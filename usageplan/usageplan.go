@@ -10,9 +10,9 @@
 //	gw, err := gateway.New(gateway.WithUsagePlans(plans))
 //	gw.Handle(gateway.RouteKeyConnect, integration, gateway.WithAPIKeyRequired())
 //
-// Where several nodes have to count together, write a [gateway.UsageStore] over what
-// they share, with [Quota.Begin] as the beginning of the period. (API Gateway: "Usage
-// plans and API keys for REST APIs"; "Working with routes for WebSocket APIs".)
+// If several nodes have to count together, write a [gateway.UsageStore] that uses the
+// database they share; [Quota.Begin] says when a period began. (API Gateway: "Usage plans
+// and API keys for REST APIs"; "Working with routes for WebSocket APIs".)
 package usageplan
 
 import (
@@ -28,27 +28,30 @@ import (
 // requests are connects and the messages of a connection.
 type Plan struct {
 	ID string
-	// Throttle bounds the requests of one key. The zero value is no limit.
+	// Throttle limits the requests of one key. The zero value is no limit.
 	Throttle gateway.Throttle
-	// RouteThrottles bounds those of one key to a route, by route key.
+	// RouteThrottles limits the requests of one key to one route, by route key.
 	RouteThrottles map[string]gateway.Throttle
-	// Quota bounds the requests of one key in a period. The zero value is no quota.
+	// Quota limits the requests of one key in a period. The zero value is no quota.
 	Quota Quota
-	// APIKeys are the keys of the plan: the key's value, a secret of 20 to 128
-	// characters, by its ID.
+	// APIKeys are the keys of the plan. The map's key is the ID of an API key, which is
+	// not secret; the map's value is the value of the API key, a secret of 20 to 128
+	// characters.
 	APIKeys map[string]string
 }
 
 // Quota is a number of requests in a period. The zero value is no quota.
 type Quota struct {
-	Limit  int
+	// Limit is the number of requests, 1 or more.
+	Limit int
+	// Period is the period in which they are counted.
 	Period Period
-	// Offset is the day on which a period begins: of a week 0 to 6, 0 being
-	// Sunday; of a month 0 to 27, 0 being its first.
+	// Offset is the day on which a week or a month begins: 0 to 6 for a week, where 0 is
+	// Sunday; 0 to 27 for a month, where 0 is its first day.
 	Offset int
 }
 
-// Period is what a [Quota] is counted over, in UTC.
+// Period is the time over which a [Quota] counts requests, in UTC.
 type Period string
 
 // The three periods.
@@ -71,7 +74,7 @@ func (p Period) days() int {
 	return 0
 }
 
-// Begin returns when the period of now began.
+// Begin returns the beginning of the period that contains now, in UTC.
 func (q Quota) Begin(now time.Time) time.Time {
 	year, month, day := now.UTC().Date()
 	switch q.Period {
