@@ -1,4 +1,4 @@
-"""The backend of the chat as an HTTP service: it never holds a socket.
+"""The backend of the chat as an HTTP service. It never holds a socket.
 
 The gateway sends each event as a POST whose headers say what it is (routeKey,
 connectionId, callbackUrl); what the service answers goes back to the client.
@@ -17,12 +17,12 @@ MAX_ROOM, MAX_NICKNAME, MAX_TEXT, MAX_MEMBERS = 40, 24, 1000, 100
 
 
 class Refusal(Exception):
-    """What is wrong with a message, in words for the client."""
+    """An error whose text is meant for the client."""
 
 
 class Rooms:
-    """Who is in which room. A service of several processes would keep this in a
-    database."""
+    """The rooms and their members. A service of several processes would keep them in
+    a database."""
 
     def __init__(self):
         self.lock = threading.Lock()  # never held across a post
@@ -73,7 +73,7 @@ def log(message, **facts):
 
 
 def post(callback, data):
-    """Posts to one connection and returns the status: 200, or 410 when it has gone."""
+    """Posts to a connection and returns the status: 200, or 410 if it has gone."""
     url = urllib.parse.urlsplit(callback)
     connection = http.client.HTTPConnection(url.netloc, timeout=10)
     try:
@@ -84,7 +84,7 @@ def post(callback, data):
 
 
 def broadcast(room, frame):
-    """Posts to everyone in room and says whether somebody turned out to be gone."""
+    """Posts to all members of room, and returns whether any of them has gone."""
     data = encode(frame)
     gone = False
     for connection_id, member in rooms.list(room)[0]:
@@ -149,7 +149,7 @@ def disconnect(event, message):
 
 
 def fail(event, message):
-    raise RuntimeError("the route fail always fails")  # the connection breaks off: an error frame
+    raise RuntimeError("the route fail always fails")  # closes the HTTP connection: the client gets an error frame
 
 
 def help_(event, message):

@@ -1,13 +1,13 @@
-// The page of the chat example. Frames to the backend are JSON whose "action"
-// names the route; frames from it are JSON with a "type", but for the error
-// messages of the gateway itself and whatever is posted through @connections.
+// The page of the chat example. Frames to the backend are JSON, and "action" is the
+// route. Frames from the backend are JSON with a "type". Only the error messages of the
+// gateway and posts through @connections are different.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 
 const firstDelay = 500; // milliseconds before the first attempt to reconnect
 const longestDelay = 15_000;
-const keepAliveEvery = 5 * 60_000; // the gateway closes what has been idle for ten minutes
+const keepAliveEvery = 5 * 60_000; // the gateway closes a connection that has been idle for ten minutes
 const messagesKept = 500;
 const framesKept = 50;
 
@@ -15,7 +15,7 @@ const state = {
   socket: null,
   attempt: 0, // failed attempts in a row
   timer: 0, // the next attempt
-  room: null, // what to join again after a reconnect: {room, nickname}
+  room: null, // the room to join again after a reconnect: {room, nickname}
   joined: false,
   me: 0, // our member ID
   members: null, // the latest list, null before the first one
@@ -40,11 +40,11 @@ function connect() {
     if (state.room) {
       send({ action: "join", ...state.room });
     } else {
-      send({ action: "help" }); // no such route: $default answers, with our connection ID
+      send({ action: "help" }); // there is no such route: $default answers, with our connection ID
     }
   });
   socket.addEventListener("message", (event) => {
-    state.attempt = 0; // only now: a server may accept a socket and drop it at once
+    state.attempt = 0; // only now, because a server may accept a socket and close it at once
     logFrame("received", event.data);
     receive(event.data);
   });
@@ -57,8 +57,8 @@ function connect() {
   });
 }
 
-// reconnectLater waits twice as long each time, of which half is random so that
-// the clients of a server that comes back do not all arrive at once.
+// reconnectLater waits twice as long each time. Half of the time is random, so that not
+// all clients connect at once when the server is back.
 function reconnectLater() {
   const ceiling = Math.min(longestDelay, firstDelay * 2 ** state.attempt);
   const at = Date.now() + ceiling / 2 + (Math.random() * ceiling) / 2;
@@ -109,7 +109,7 @@ const handlers = {
     $("nickname").focus();
   },
   members(frame) {
-    if (frame.version < state.version) return; // overtaken on the way
+    if (frame.version < state.version) return; // a newer list has already arrived
     state.version = frame.version;
     const before = state.members;
     state.members = frame.members;
@@ -125,7 +125,7 @@ const handlers = {
   error(frame) {
     addNotice(frame.message, frame.requestId);
     if (!state.joined) {
-      state.room = null; // what was refused is not to be tried again
+      state.room = null; // do not try again what was refused
       update();
     }
   },
@@ -149,7 +149,7 @@ function receive(data) {
   }
 }
 
-// announce says who came and who went between two lists.
+// announce shows who has joined and who has left between two lists.
 function announce(before, after) {
   const gone = before.filter((m) => !after.some((n) => n.id === m.id));
   const came = after.filter((m) => m.id !== state.me && !before.some((n) => n.id === m.id));
@@ -157,7 +157,7 @@ function announce(before, after) {
   for (const m of came) addEvent(`${m.nickname} joined`);
 }
 
-// ---- what is shown; all text goes in as text, never as markup
+// ---- what is shown: all text is inserted as text, never as markup
 
 function element(name, className, text) {
   const e = document.createElement(name);
@@ -166,7 +166,7 @@ function element(name, className, text) {
   return e;
 }
 
-// hue gives a nickname its colour, far from that of similar ones (FNV-1a).
+// hue returns the colour of a nickname. Similar nicknames get different colours (FNV-1a).
 function hue(nickname) {
   let h = 0x811c9dc5;
   for (const c of nickname) h = Math.imul(h ^ c.codePointAt(0), 0x01000193) >>> 0;
@@ -269,8 +269,8 @@ function setStatus(kind, text) {
   if (pill.textContent !== text) pill.textContent = text;
 }
 
-// update shows the form or the conversation. While a lost connection comes back
-// the conversation stays, and so does what is being written.
+// update shows the form or the conversation. While it reconnects, the conversation and the
+// text in the input field stay.
 function update() {
   const inRoom = state.room !== null;
   $("welcome").hidden = inRoom;
@@ -329,7 +329,7 @@ $("copy-curl").addEventListener("click", async () => {
     await navigator.clipboard.writeText($("curl").textContent);
     $("copy-curl").textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren($("curl")); // not allowed to copy: leave it to the keyboard
+    getSelection().selectAllChildren($("curl")); // copying is not allowed: select the text, so that the user can copy it
     $("copy-curl").textContent = "Selected";
   }
   setTimeout(() => ($("copy-curl").textContent = "Copy curl"), 2000);
