@@ -62,7 +62,7 @@ func newGateway() (*gateway.Gateway, error) {
 		for c := range gw.Connections() {
 			everyone = append(everyone, c.ID)
 		}
-		gw.PostToConnections(ctx, everyone, req.Body) // returns the errors of those who left meanwhile
+		gw.PostToConnections(ctx, everyone, req.Body) // returns an error for each connection that has left in the meantime
 		return nil, nil
 	})
 	return gw, nil
