@@ -48,3 +48,33 @@ func ExampleWithAuthorizer() {
 	// 403
 	// ann, level 3
 }
+
+// Each connection knows who its client is. This closes all connections of one user, as
+// after a change of their password.
+func ExampleGateway_Connections() {
+	gw, err := gateway.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer gw.Close()
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(gateway.AuthorizerFunc(
+		func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+			return &gateway.Authorization{PrincipalID: req.Upgrade.URL.Query().Get("user")}, nil
+		})))
+
+	srv := httptest.NewServer(gw.Handler())
+	defer srv.Close()
+	ann, _ := dial(srv.URL + "?user=ann")
+	bob, _ := dial(srv.URL + "?user=bob")
+	defer bob.close(1000, "")
+	fmt.Println(gw.Len(), "connections")
+	for c := range gw.Connections() {
+		if c.PrincipalID == "ann" {
+			_ = gw.DeleteConnection(context.Background(), c.ID) // gateway.ErrGone: it has closed already
+		}
+	}
+	fmt.Println(ann.receiveClose())
+	// Output:
+	// 2 connections
+	// 1000 Connection Closed Normally
+}

@@ -163,6 +163,9 @@ func WithLogger(l *slog.Logger) Option {
 		if l == nil {
 			return fmt.Errorf("%w: WithLogger: the logger is nil: leave WithLogger out to use slog.Default(), or pass slog.New(slog.DiscardHandler) to log nothing", ErrInvalidOption)
 		}
+		if isNil(l.Handler()) {
+			return fmt.Errorf("%w: WithLogger: the logger has no handler: make it with slog.New", ErrInvalidOption)
+		}
 		c.log = l
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,6 +66,7 @@ func TestOptions_Invalid(t *testing.T) {
 		{"an empty origin pattern, of a variable that is not set", gateway.WithOriginPatterns(strings.Split("", ",")...), []string{`origin pattern "": it is empty`}},
 		{"an origin pattern with a path", gateway.WithOriginPatterns("https://app.example.com/"), []string{`"https://app.example.com/"`, "remove everything but scheme, host and port"}},
 		{"a nil logger", gateway.WithLogger(nil), []string{"leave WithLogger out"}},
+		{"a logger that slog.New has not made", gateway.WithLogger(&slog.Logger{}), []string{"has no handler", "slog.New"}},
 		{"a nil observer", gateway.WithObserver(nil), []string{"observer is nil"}},
 		{"a nil ManagementAuth", gateway.WithManagementAuth(nil), []string{"WithoutManagementAuth"}},
 		{"a ManagementAuth that is a nil pointer", gateway.WithManagementAuth((*strict)(nil)), []string{"WithoutManagementAuth"}},
@@ -90,6 +92,28 @@ func requireInvalid(t *testing.T, err error, says ...string) {
 	for _, text := range says {
 		require.ErrorContains(t, err, text)
 	}
+}
+
+// A domain name that is accepted can be put into a URL, and changes nothing else in it.
+func FuzzWithAPI(f *testing.F) {
+	for _, name := range []string{"api.example.com", "localhost:8080", "[::1]:8080", "a b", "a/b", "a@b", "a?b", "a#b", "a:b", "%41", "[fe80::1%25en0]", "\x00"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		gw, err := gateway.New(gateway.WithAPI("", name))
+		if err != nil {
+			requireInvalid(t, err, "WithAPI: domain name")
+			return
+		}
+		defer gw.Close()
+		if name == "" {
+			return
+		}
+		u, err := url.Parse("https://" + name + "/prod/@connections/x?y")
+		require.NoError(t, err)
+		require.Equal(t, []any{name, "/prod/@connections/x", "y"}, []any{u.Host, u.Path, u.RawQuery})
+		require.Nil(t, u.User)
+	})
 }
 
 func TestOptions_Valid(t *testing.T) {
