@@ -25,59 +25,72 @@ func (req *Request) context() *mapping.Variables {
 	if caller := req.Identity.Caller; caller != nil {
 		c.Caller = mapping.Caller(*caller)
 	}
-	if req.failure != nil {
-		c.Failure = failureOf(*req.failure)
+	if r := req.record; r != nil {
+		if r.failure != nil {
+			c.Failure = failureOf(*r.failure)
+		}
+		c.Status, c.IntegrationStatus = int(r.status), int(r.integrationStatus)
+		c.IntegrationLatency, c.Called = r.latency()
 	}
-	c.Status, c.IntegrationStatus = int(req.outcome.status), int(req.outcome.integrationStatus)
-	c.IntegrationLatency, c.Called = req.outcome.latency()
 	return c
 }
 
-// outcome is what became of a request so far. It is small, because every message has
-// one.
-type outcome struct {
-	status            uint16 // of the answer; 0: not known yet
-	integrationStatus uint16 // that the integration returned; 0: none
-	took              uint32 // by the integration, in milliseconds, and 1 more; 0: none was called
+// record is what the gateway itself notes about a request. It is not a part of the
+// Request, which is the integration's, who may change it, copy it and keep it. It is
+// small, because every message has one.
+type record struct {
+	failure           *error  // that the request is answered with; nil: none so far
+	unmatched         *string // see Request.SelectionValue; nil: RouteKey says it, or there is no value
+	status            uint16  // of the answer; 0: not known yet
+	integrationStatus uint16  // that the integration returned; 0: none
+	took              uint32  // by the integration, in milliseconds, and 1 more; 0: none was called
+}
+
+// recorded returns the record of req, a new one if it has none.
+func (req *Request) recorded() *record {
+	if req.record == nil {
+		req.record = new(record)
+	}
+	return req.record
 }
 
 // latency returns how long the integration took, and whether one was called.
-func (o *outcome) latency() (took time.Duration, called bool) {
-	return time.Duration(max(o.took, 1)-1) * time.Millisecond, o.took > 0
+func (r *record) latency() (took time.Duration, called bool) {
+	return time.Duration(max(r.took, 1)-1) * time.Millisecond, r.took > 0
 }
 
-// called notes that an integration, or the backend of one, took so long. What it
-// returned is nil if it failed.
-func (o *outcome) called(took time.Duration, resp *Response, err error) {
-	o.took = 1 + uint32(min(max(took.Milliseconds(), 0), math.MaxUint32-1))
+// called notes that an integration, or the backend of one, was called and how long it
+// took. What it returned does not matter if err is not nil.
+func (r *record) called(took time.Duration, resp *Response, err error) {
+	r.took = 1 + uint32(min(max(took.Milliseconds(), 0), math.MaxUint32-1))
 	if err == nil {
-		o.integrationStatus = statusOf(resp)
+		r.integrationStatus = statusOf(resp)
 	}
 }
 
-// statusOf returns the status code of a response, of which nil means 200.
+// settle notes the outcome of an integration that was called.
+func (r *record) settle(out invocation, took time.Duration) {
+	if r.took == 0 { // else the time of its backend is known
+		r.called(took, out.resp, out.err)
+	}
+	r.status = statusOf(out.resp)
+	if out.err != nil {
+		r.fail(out.err)
+	}
+}
+
+// fail notes that the request is answered with err.
+func (r *record) fail(err error) {
+	r.failure = &err
+	r.status = uint16(answerOf(err).status)
+}
+
+// statusOf returns the status code of a response. nil means 200.
 func statusOf(resp *Response) uint16 {
 	if resp == nil || resp.StatusCode == 0 {
 		return http.StatusOK
 	}
 	return uint16(min(max(resp.StatusCode, 0), math.MaxUint16))
-}
-
-// settle notes the outcome of an integration that was called, for logs.
-func (req *Request) settle(out invocation, took time.Duration) {
-	if req.outcome.took == 0 { // else the backend's own time is known
-		req.outcome.called(took, out.resp, out.err)
-	}
-	req.outcome.status = statusOf(out.resp)
-	if out.err != nil {
-		req.fail(out.err)
-	}
-}
-
-// fail notes that the request is answered with err.
-func (req *Request) fail(err error) {
-	req.failure = &err
-	req.outcome.status = uint16(answerOf(err).status)
 }
 
 // failureOf returns what the $context.error variables say of an error.

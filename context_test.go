@@ -65,7 +65,7 @@ func TestContextValue_Error(t *testing.T) {
 		{refusedByAuthorizer(ErrInvalidAuthorization), "", "null", "AUTHORIZER_CONFIGURATION_ERROR", ""},
 	} {
 		req := new(Request)
-		req.fail(tt.err)
+		req.recorded().fail(tt.err)
 		for name, want := range map[string]string{
 			"error.message": tt.message, "error.messageString": tt.quoted, "error.responseType": tt.kind, "error.validationErrorString": tt.detail,
 		} {
@@ -98,9 +98,9 @@ func TestContextValue_Outcome(t *testing.T) {
 			t.Parallel()
 			req := &Request{EventType: EventMessage}
 			if tt.backend != nil {
-				req.outcome.called(5*time.Millisecond, tt.backend, nil)
+				req.recorded().called(5*time.Millisecond, tt.backend, nil)
 			}
-			req.settle(tt.out, 7*time.Millisecond)
+			req.recorded().settle(tt.out, 7*time.Millisecond)
 			for name, want := range map[string]string{
 				"status": tt.status, "integration.status": tt.integration, "integration.integrationStatus": tt.integration,
 				"integration.latency": tt.latency, "integrationLatency": tt.latency, "error.message": tt.text,
@@ -114,7 +114,7 @@ func TestContextValue_Outcome(t *testing.T) {
 		})
 	}
 	rejected := &Request{EventType: EventMessage}
-	rejected.fail(errThrottled)
+	rejected.recorded().fail(errThrottled)
 	status, _ := rejected.context().Text("status")
 	require.Equal(t, "429", status)
 	_, called := rejected.context().Text("integrationLatency")

@@ -47,7 +47,7 @@ type call struct {
 	route            *route
 	req              Request // the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
-	unmatched        *string // see Request.SelectionValue
+	record           record
 }
 
 // serve takes one message through its steps. It reports false if the integration came
@@ -91,7 +91,7 @@ func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.T
 	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
 	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
-	call.req.Body = message
+	call.req.Body, call.req.record = message, &call.record
 	return call
 }
 
@@ -99,7 +99,7 @@ func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.T
 // copy, because the integration may change the message.
 func (call *call) keep(value []byte) {
 	kept := string(value)
-	call.unmatched, call.req.unmatched = &kept, &kept
+	call.record.unmatched = &kept
 }
 
 // told returns a request for the log and the observers while the integration still has
@@ -112,7 +112,7 @@ func (call *call) told(c *connection) *Request {
 	}
 	c.fill(req, vars, call.route, EventMessage, call.Start())
 	req.RequestID, req.MessageID = call.ids.Strings()
-	req.unmatched = call.unmatched
+	req.record = &record{unmatched: call.record.unmatched}
 	return req
 }
 
@@ -214,7 +214,7 @@ func (w *worker) answer(call *call, req *Request, out invocation, now time.Time)
 // rejected tells the observers and the log of a message that was answered before its
 // integration was called.
 func (c *connection) rejected(call *call, err error) {
-	call.req.fail(err)
+	call.req.recorded().fail(err)
 	answer := answerOf(err)
 	c.logRejected(call, answer, err)
 	c.g.observers.messageRejected(call, &call.req, answer.status, err)
@@ -223,7 +223,7 @@ func (c *connection) rejected(call *call, err error) {
 // integrationDone tells the observers, and the log if the integration failed. It serves
 // every type of event.
 func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
-	req.settle(out, took)
+	req.recorded().settle(out, took)
 	if out.err != nil {
 		g.logFailure(ctx, "integration failed", req, out.err)
 	}

@@ -10,8 +10,8 @@ import (
 //
 // Invoke gets one event and returns what the service would get from a backend. It may
 // run concurrently for different connections. For one connection, Quotas.InFlight says
-// how many may run at a time. Until Invoke returns, req and its Body are its own: it may
-// change them.
+// how many may run at a time. req and its Body belong to Invoke: it may change them, and
+// may keep them, but must not change them after it has returned.
 //
 // ctx has the values of the upgrade request, but not its cancellation. It ends at
 // Quotas.IntegrationTimeout, when [Gateway.Close] or an expired [Gateway.Shutdown] cuts
@@ -97,10 +97,8 @@ type Request struct {
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
 
-	keyUse    *keyUse // nil: the client has no API key
-	failure   *error  // that the gateway answers the request with; nil: none so far
-	unmatched *string // see SelectionValue; nil: it is RouteKey, or there is none
-	outcome   outcome
+	keyUse *keyUse // nil: the client has no API key
+	record *record // nil: nothing has been recorded
 }
 
 // SelectionValue returns the value of the route selection expression for a message. It
@@ -113,8 +111,8 @@ type Request struct {
 // that an integration does to Body changes the value.
 func (req *Request) SelectionValue() (value string, ok bool) {
 	switch {
-	case req.unmatched != nil:
-		return *req.unmatched, true
+	case req.record != nil && req.record.unmatched != nil:
+		return *req.record.unmatched, true
 	case req.EventType != EventMessage, req.RouteKey == RouteKeyDefault, req.RouteKey == "":
 		return "", false
 	}

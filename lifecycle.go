@@ -32,6 +32,7 @@ type lifecycleCall struct {
 // the integration on a goroutine of its own, and so returns in time even if the
 // integration does not.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
+	req.recorded() // now: later the integration has req
 	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}
 	out, err := bounded.Run(ctx, &g.running, g.quotas.IntegrationTimeout, call)
 	if err != nil {

@@ -150,6 +150,44 @@ func TestRoute_MessageRequest(t *testing.T) {
 	require.Zero(t, first.DisconnectStatusCode)
 }
 
+// An integration may keep its request, and read all of it after it has returned, while
+// observers are told of it and the client gets its answer. The race detector judges.
+func TestRoute_IntegrationKeepsItsRequest(t *testing.T) {
+	t.Parallel()
+	var reading sync.WaitGroup
+	t.Cleanup(reading.Wait)
+	over := make(chan struct{})
+	done := make(chan string, 1)
+	srv := gatewaytest.New(t, gateway.WithObserver(&gateway.Observer{
+		IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+			value, _ := req.SelectionValue()
+			done <- value
+		},
+	}))
+	srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		reading.Go(func() {
+			for {
+				kept := *req
+				if value, ok := kept.SelectionValue(); !ok || value != "foo" || string(kept.Body) != `{"action":"foo"}` {
+					panic(value)
+				}
+				select {
+				case <-over:
+					return
+				default:
+					runtime.Gosched()
+				}
+			}
+		})
+		return nil, errors.New("it fails")
+	})
+	c := srv.Dial(t)
+	c.Send(`{"action":"foo"}`)
+	require.Contains(t, c.Receive(), "Internal server error")
+	require.Equal(t, "foo", <-done)
+	close(over)
+}
+
 // An observer of a message learns the value that selected its route, whatever the
 // integration did to the request.
 func TestRequest_SelectionValue(t *testing.T) {

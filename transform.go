@@ -155,7 +155,7 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	}
 	start := time.Now()
 	resp, err := c.backend(ctx, req, payload)
-	req.outcome.called(time.Since(start), resp, err)
+	req.recorded().called(time.Since(start), resp, err)
 	if err != nil || !c.answers {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	if backend.StatusCode == 0 {
 		backend.StatusCode = http.StatusOK
 	}
-	req.outcome.status = statusOf(resp)
+	req.recorded().status = statusOf(resp)
 	answer, err := c.Answer(e, backend, &resolver{req: req, resp: resp})
 	if err != nil {
 		return nil, transformFailed(err)

@@ -489,7 +489,7 @@ func (u *upgrade) refused(err error) *Request {
 	if u.lent {
 		req.Upgrade = nil
 	}
-	req.fail(err)
+	req.recorded().fail(err)
 	return req
 }
 
