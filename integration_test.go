@@ -85,7 +85,7 @@ func TestIntegration_ContextAfterInvoke(t *testing.T) {
 		<-ctx.Done()
 		require.ErrorIs(t, ctx.Err(), context.Canceled)
 		require.NotNil(t, ctx.Value(http.ServerContextKey), "a value of the upgrade request")
-		require.NoError(t, context.WithoutCancel(ctx).Err(), "for work that goes on")
+		require.NoError(t, context.WithoutCancel(ctx).Err(), "for work that continues after the event")
 	}
 	c := srv.Dial(t)
 	requireEnded(<-contexts)

@@ -58,7 +58,7 @@ func TestLog_Default(t *testing.T) {
 	require.Contains(t, first.String(), `level=WARN msg="upgrade refused"`)
 	require.Equal(t, 500, ask(gw.Handler(), http.MethodGet, "/", handshake()...).Code)
 	require.Contains(t, first.String(), `level=ERROR msg="upgrade refused"`)
-	require.Empty(t, second.String(), "it is the default logger of when New was called")
+	require.Empty(t, second.String(), "it is the default logger at the time of New")
 }
 
 func TestLog_WithLoggerGetsAllLevels(t *testing.T) {

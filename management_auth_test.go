@@ -197,7 +197,7 @@ func TestManagement_BodyThatBreaksOff(t *testing.T) {
 	require.GreaterOrEqual(t, w.Code, 400)
 	require.NotContains(t, w.Body.String(), "secret")
 	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("whole")))
-	require.Equal(t, "whole", c.Receive(), "half a message is none")
+	require.Equal(t, "whole", c.Receive(), "a part of a message is not delivered")
 }
 
 // If a body breaks a rule of HTTP, that is the sender's mistake, and a client library

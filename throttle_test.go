@@ -101,7 +101,7 @@ func TestThrottle_Levels(t *testing.T) {
 		c := srv.Dial(t) // this takes one
 		require.Equal(t, 3, served(t, c, "a", 3))
 		require.Equal(t, 2, served(t, c, "b", 9), "they share the stage's")
-		require.Equal(t, 15, served(t, c, "own", 15), "it has its own")
+		require.Equal(t, 15, served(t, c, "own", 15), "it has its own throttle")
 		require.NoError(t, srv.Deploy(deployment))
 		require.Equal(t, 0, served(t, c, "b", 3), "the bucket is as empty as it was")
 		require.Equal(t, 5, served(t, c, "own", 9))
@@ -309,7 +309,7 @@ func TestFailures_DoNotFillTheLog(t *testing.T) {
 					require.Contains(t, c.Receive(), `"message"`)
 				}
 				lines := strings.Count(log.String(), "level=ERROR")
-				require.Positive(t, lines, "a few are told of")
+				require.Positive(t, lines, "a few failures are logged")
 				require.LessOrEqual(t, lines, most)
 			})
 		})
@@ -388,9 +388,9 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				lines := strings.Count(log.String(), "level=WARN")
 				require.LessOrEqual(t, lines, most)
 				if strings.Contains(tt.name, "above a throttle") {
-					require.Zero(t, lines, "a throttle's are many by their nature")
+					require.Zero(t, lines, "refusals by a throttle are normal, so they are not logged")
 				} else {
-					require.Contains(t, log.String(), "level=WARN", "a few are told of")
+					require.Contains(t, log.String(), "level=WARN", "a few failures are logged")
 					time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
 					tt.do(t, srv)
 					require.Equal(t, lines+10, strings.Count(log.String(), "level=WARN"), "one a second")

@@ -607,7 +607,7 @@ func TestUpgrade_Hostile(t *testing.T) {
 				n, _ := w.Read(rest)
 				require.Contains(t, string(rest[:n]), `{"message": "`+tt.own+`", "connectionId":"`)
 			}
-			require.Zero(t, integrations, "no integration is asked")
+			require.Zero(t, integrations, "no integration is called")
 		})
 	}
 }

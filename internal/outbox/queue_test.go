@@ -423,7 +423,7 @@ func TestQueue_PushWait(t *testing.T) {
 		t.Helper()
 		q = newQueue(Limits{Messages: 1})
 		push(t, q, "a")
-		require.True(t, q.claim(), "somebody else drains it")
+		require.True(t, q.claim(), "another goroutine drains it")
 		ch, drainer := make(chan error, 1), new(atomic.Bool)
 		go func() { // ends with the bubble
 			_, d, err := q.pushWait([]byte("b"))

@@ -44,7 +44,7 @@ func TestSocket_Await(t *testing.T) {
 		}
 		require.NoError(t, peer.Close())
 		require.ErrorIs(t, wait(t, failed), io.EOF)
-		require.Empty(t, e.called, "a socket that was never parked calls nobody")
+		require.Empty(t, e.called, "ready is not called for a socket that was never parked")
 	})
 }
 

@@ -166,7 +166,7 @@ func TestSocket_Close_lateEvents(t *testing.T) {
 	for range 5 {
 		old, peers := ends()
 		for i, e := range old {
-			require.True(t, e.Park(), "it heard of another one's bytes")
+			require.True(t, e.Park(), "it was called for the bytes of another socket")
 			e.Close()
 			wait(t, e.called)
 			late = append(late, peers[i])
@@ -183,7 +183,7 @@ func TestSocket_Close_lateEvents(t *testing.T) {
 			require.ErrorIs(t, err, poll.ErrAgain)
 		}
 		for _, e := range successors {
-			require.True(t, e.Park(), "it heard of another one's bytes")
+			require.True(t, e.Park(), "it was called for the bytes of another socket")
 			require.Empty(t, e.called)
 			e.Close()
 			wait(t, e.called)

@@ -273,8 +273,8 @@ func (s *Socket) wakeWriter() {
 	}
 }
 
-// With true, Expire ends the current read and all later ones; with false, it allows
-// reading again.
+// Expire ends the current read and all later ones if expired is true. If it is false,
+// Expire allows reading again.
 func (s *Socket) Expire(expired bool) {
 	s.expired.Store(expired)
 	if expired {

@@ -45,7 +45,7 @@ func TestSocket_Empty(t *testing.T) {
 			require.False(t, e.Empty(), "after a full read")
 			_, err = e.Read(make([]byte, 5))
 			require.ErrorIs(t, err, poll.ErrAgain)
-			require.True(t, e.Empty(), "after a read in vain")
+			require.True(t, e.Empty(), "after a read that found nothing")
 
 			e.park(t)
 			write(t, peer, "hello")

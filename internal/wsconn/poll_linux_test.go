@@ -145,7 +145,7 @@ func TestConn_Poll_ends(t *testing.T) {
 			c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			c.called(t)
 			require.ErrorIs(t, c.wait(t), os.ErrDeadlineExceeded)
-			require.ErrorIs(t, c.wait(t), os.ErrDeadlineExceeded, "it holds")
+			require.ErrorIs(t, c.wait(t), os.ErrDeadlineExceeded, "the deadline still holds")
 			require.Zero(t, c.InputBuffer())
 			c.SetReadDeadline(time.Time{})
 			require.ErrorIs(t, c.Wait(), wsconn.ErrParked)

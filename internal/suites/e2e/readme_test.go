@@ -74,7 +74,7 @@ func getRetrying(t *testing.T, url string) string {
 	t.Helper()
 	var body string
 	require.Eventually(t, func() bool {
-		resp, err := http.Get(url) //nolint:noctx // require.Eventually bounds the wait
+		resp, err := http.Get(url)
 		if err != nil {
 			return false
 		}

@@ -52,7 +52,7 @@ func TestWscat(t *testing.T) {
 
 	require.JSONEq(t, `{"type":"left","room":"shell"}`, c.line(t, 6))
 
-	require.Zero(t, chat.terminate(t), "a SIGTERM ends the server in good order")
+	require.Zero(t, chat.terminate(t), "a SIGTERM ends the server with status 0")
 	chat.stderr.contains(t, "disconnected", c.connectionID, "status=1001")
 	c.waitEnd(t)
 }

@@ -110,7 +110,7 @@ func TestFairness(t *testing.T) {
 			t.Logf("%.0f round trips a second alone, %.0f beside the flood: ratio %.2f", perSecond(aloneTook), perSecond(besideTook), perSecond(besideTook)/perSecond(aloneTook))
 			t.Logf("median %v alone, %v beside the flood, 99 of 100 within %v and %v; %d messages of the flood",
 				percentile(alone, 50), percentile(beside, 50), percentile(alone, 99), percentile(beside, 99), served)
-			require.Len(t, beside, turns*polite*roundTrips(), "everybody got every reply")
+			require.Len(t, beside, turns*polite*roundTrips(), "every client got every reply")
 		})
 	}
 }

@@ -46,7 +46,7 @@ func TestFrames_Pings(t *testing.T) {
 				batch = binary.BigEndian.AppendUint64(batch, uint64(n))
 				if len(batch) > 16<<10 || n == pings-1 {
 					_, err := p.Write(batch)
-					require.NoError(t, err, "pings are read, whatever becomes of the pongs")
+					require.NoError(t, err, "pings are read even if nobody reads the pongs")
 					batch = batch[:0]
 				}
 			}

@@ -56,7 +56,7 @@ func TestHandshake_Slow(t *testing.T) {
 	require.Len(t, s.ids, 3, "no $connect for the others")
 	s.mu.Unlock()
 	requireGoroutines(t, goroutines)
-	require.Less(t, memory()-before, overhead, "all is given back")
+	require.Less(t, memory()-before, overhead, "all memory is released")
 }
 
 // requireGoroutines waits until at most want goroutines are left.

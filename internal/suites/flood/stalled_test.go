@@ -173,7 +173,7 @@ func TestStalled_Memory(t *testing.T) {
 			b.clients.say("read")
 			b.clients.expect(fmt.Sprint("read ", total))
 			b.wait("the end of the connections", func() bool { return len(b.left) == stalled })
-			require.Less(t, memory()-before, overhead, "all is given back")
+			require.Less(t, memory()-before, overhead, "all memory is released")
 		})
 	}
 }
@@ -202,7 +202,7 @@ func TestStalled_WriteTimeout(t *testing.T) {
 		b.mu.Unlock()
 	}
 	t.Logf("%d of %d were cut within %d rounds; memory grew by %d KiB", stalled, stalled, b.rounds, (memory()-before)>>10)
-	require.Less(t, memory()-before, overhead, "all is given back")
+	require.Less(t, memory()-before, overhead, "all memory is released")
 	require.Equal(t, len(b.reading), b.open())
 	for n, id := range b.stalled {
 		b.requireLeft(fmt.Sprint("stalled", n), 1006)

@@ -146,7 +146,7 @@ func TestPipelining_repliesAreNotHeldBack(t *testing.T) {
 			all[messages-1] = "last"
 			failed := c.SendAhead(all...)
 			require.Equal(t, "first", c.Receive())
-			require.Less(t, ran.Load(), int64(messages/2), "it came long before the others had run")
+			require.Less(t, ran.Load(), int64(messages/2), "the reply came long before the other integrations had run")
 			for last := ""; last != "last"; last = c.Receive() { //nolint:revive // the loop only reads
 			}
 			require.NoError(t, <-failed)

@@ -188,8 +188,8 @@ func (u *usage) requireBack(t *testing.T, slack int64) {
 	close(u.stop)
 	u.watching.Wait()
 	requireGoroutines(t, u.goroutines)
-	require.LessOrEqual(t, descriptors(), u.descriptors, "descriptors are left")
+	require.LessOrEqual(t, descriptors(), u.descriptors, "descriptors were not closed")
 	now := memory()
 	t.Logf("heap and stacks: %d KiB at the start, %d KiB at the peak, %d KiB at the end", u.memory>>10, u.peak>>10, now>>10)
-	require.Less(t, now, u.memory+slack, "memory is left")
+	require.Less(t, now, u.memory+slack, "memory was not released")
 }

@@ -355,7 +355,7 @@ func TestThreat_GuessedConnectionIDs(t *testing.T) {
 		}
 	}
 	require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("first")))
-	require.Equal(t, "first", c.Receive(), "nothing came before, and it is open")
+	require.Equal(t, "first", c.Receive(), "nothing came before, and the connection is still open")
 }
 
 // rawID returns the seven random bytes of an ID.
