@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,7 +132,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if err != nil {
 		return nil, invalid("RequestParameters", err)
 	}
-	if err := checkTargets(uri, mappings); err != nil {
+	if err := checkTargets(uri, mappings, r.RouteKey); err != nil {
 		return nil, err
 	}
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
@@ -150,7 +149,7 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if i.Client != nil {
 		call.Client = endpoint.WithoutRedirects(i.Client)
 	}
-	if call.ResponseBytes <= 0 {
+	if call.ResponseBytes == 0 {
 		call.ResponseBytes = defaultResponseBytes
 	}
 	if i.Transform != nil {
@@ -159,19 +158,22 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	return call, nil
 }
 
-// checkSettings checks CallbackURL and Timeout. A URL may hold a password: the error
+// checkSettings checks CallbackURL, ResponseBytes and Timeout. A URL may hold a password: the error
 // does not quote it.
 func (i *HTTPIntegration) checkSettings() error {
 	if i.Timeout < 0 {
 		return fmt.Errorf("%w: HTTPIntegration.Timeout %v is negative: leave it 0 for Quotas.IntegrationTimeout alone", ErrInvalidOption, i.Timeout)
 	}
+	if i.ResponseBytes < 0 {
+		return fmt.Errorf("%w: HTTPIntegration.ResponseBytes %d is negative: leave it 0 for %d", ErrInvalidOption, i.ResponseBytes, defaultResponseBytes)
+	}
 	if i.CallbackURL == "" {
 		return nil
 	}
-	u, err := url.Parse(i.CallbackURL)
+	u, err := endpoint.ParseBase(i.CallbackURL)
 	switch {
-	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
-		return fmt.Errorf("%w: HTTPIntegration.CallbackURL: write an http or https URL without query and fragment, like https://gateway.internal/prod", ErrInvalidOption)
+	case err != nil:
+		return fmt.Errorf("%w: HTTPIntegration.CallbackURL %w: write one like https://gateway.internal/prod", ErrInvalidOption, err)
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/@connections"):
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL ends in /@connections: leave that out, the gateway adds it", ErrInvalidOption)
 	}
@@ -179,8 +181,8 @@ func (i *HTTPIntegration) checkSettings() error {
 }
 
 // checkTargets refuses mappings whose target does not exist, and placeholders of the URI
-// that no mapping fills.
-func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
+// that no mapping fills, or that none can fill on this route.
+func checkTargets(uri *mapping.URI, mappings []mapping.Mapping, routeKey string) error {
 	placeholders := uri.Placeholders()
 	filled := map[string]bool{}
 	for _, m := range mappings {
@@ -189,6 +191,9 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 			return fmt.Errorf("%w: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
 		case m.Target == mapping.ToPath && !slices.Contains(placeholders, m.Name):
 			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, uri)
+		case m.Target == mapping.ToPath && neverHas(routeKey, &m.Source):
+			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q needs a value for {%[2]s}, and the events of route %[4]q never have %[5]q: %[6]s",
+				ErrInvalidOption, m.Name, uri, routeKey, m.String(), insteadOf(routeKey))
 		case m.Target == mapping.ToPath:
 			filled[m.Name] = true
 		}
@@ -199,6 +204,29 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping) error {
 		}
 	}
 	return nil
+}
+
+// neverHas reports whether the events of a route never have what a source reads: only
+// $connect has the upgrade request, and only a message has a body.
+func neverHas(routeKey string, s *mapping.Source) bool {
+	switch routeKey {
+	case RouteKeyConnect:
+		return s.OfMessage()
+	case RouteKeyDisconnect:
+		return s.OfMessage() || s.OfUpgrade()
+	}
+	return s.OfUpgrade()
+}
+
+// insteadOf says where a route can take a value from.
+func insteadOf(routeKey string) string {
+	switch routeKey {
+	case RouteKeyConnect:
+		return "take it from route.request.querystring.{name} or route.request.header.{name}"
+	case RouteKeyDisconnect:
+		return "take it from context.{name}, such as context.authorizer.{name}"
+	}
+	return "take it from route.request.body.{JSONPath} or, if the client names it when it connects, from context.authorizer.{name}"
 }
 
 var httpMethod = regexp.MustCompile("^[A-Z]{1,20}$")

@@ -279,10 +279,10 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"an unknown variable":           {&gateway.HTTPIntegration{URI: "http://x/${context.stage}"}, "a brace"},
 		"an open brace":                 {&gateway.HTTPIntegration{URI: "http://x/{id"}, "a brace"},
 		"a method with a blank":         {&gateway.HTTPIntegration{URI: "http://x", Method: "GET /"}, `"GET /"`},
-		"a callback without a scheme":   {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "gateway.internal/prod"}, "HTTPIntegration.CallbackURL: write an http or https URL"},
-		"a callback without a host":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https:///prod"}, "HTTPIntegration.CallbackURL: write an http or https URL"},
-		"a callback of a WebSocket":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "wss://gateway.internal/prod"}, "HTTPIntegration.CallbackURL: write an http or https URL"},
-		"a callback with a query":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/prod?x=y"}, "HTTPIntegration.CallbackURL: write an http or https URL"},
+		"a callback without a scheme":   {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "gateway.internal/prod"}, "HTTPIntegration.CallbackURL begins with neither http:// nor https://"},
+		"a callback without a host":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https:///prod"}, "HTTPIntegration.CallbackURL has no host"},
+		"a callback of a WebSocket":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "wss://gateway.internal/prod"}, "HTTPIntegration.CallbackURL begins with neither http:// nor https://"},
+		"a callback with a query":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/prod?x=y"}, "HTTPIntegration.CallbackURL has a query or a fragment"},
 		"a callback with its end":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/prod/@connections/"}, "ends in /@connections: leave that out"},
 		"a negative timeout":            {&gateway.HTTPIntegration{URI: "http://x", Timeout: -1}, "HTTPIntegration.Timeout -1ns is negative"},
 		"a target of another kind":      {mapped("integration.response.header.X", "'x'"), `"integration.response.header.X"`},
@@ -593,7 +593,7 @@ func FuzzHTTPIntegration(f *testing.F) {
 	blanked := strings.NewReplacer(append(controls, "\x7f", " ")...)
 	var compiled gateway.Integration
 	gw := newGateway(f, gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration { compiled = next; return next }))
-	gw.Handle(gateway.RouteKeyConnect, i)
+	gw.Handle(gateway.RouteKeyDefault, i)
 	f.Fuzz(func(t *testing.T, value, query, header string) {
 		value = strings.ToValidUTF8(value, "\uFFFD")
 		body, err := json.Marshal(map[string]string{"x": value})

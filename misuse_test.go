@@ -27,7 +27,7 @@ type misuse struct {
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	all := [][]misuse{
-		misuseOfNew(), misuseOfThrottles(), misuseOfRoutes(), misuseOfConnect(), misuseOfHTTP(), misuseOfParameters(),
+		misuseOfNew(), misuseOfThrottles(), misuseOfRoutes(), misuseOfConnect(), misuseOfHTTP(), misuseOfParameters(), misuseOfPlaceholders(),
 		misuseOfTransforms(), misuseOfUsagePlans(), misuseOfNeighbours(),
 	}
 	for _, group := range all {
@@ -186,7 +186,7 @@ func misuseOfConnect() []misuse {
 		{"an Authorizer that says itself what is wrong", with(&strict{}), []string{`route "$connect": strict.Name is empty`}},
 		{"RequestAuthorizer: no Authorizer", with(&gateway.RequestAuthorizer{}), []string{`route "$connect"`, "RequestAuthorizer.Authorizer is nil"}},
 		{"RequestAuthorizer: around a mistake", with(&gateway.RequestAuthorizer{Authorizer: &strict{}}), []string{"RequestAuthorizer.Authorizer: strict.Name is empty"}},
-		{"RequestAuthorizer: the spelling of REST APIs", sources("method.request.header.Auth"), []string{"RequestAuthorizer.IdentitySource", `"method.request.header.Auth"`}},
+		{"RequestAuthorizer: the spelling of REST APIs", sources("method.request.header.Auth"), []string{"RequestAuthorizer.IdentitySource", `"method.request.header.Auth"`, `did you mean "route.request.header.Auth"?`}},
 		{"RequestAuthorizer: a name with a blank", sources("route.request.header.a b"), []string{"RequestAuthorizer.IdentitySource", `"a b"`}},
 		{"APIKeyRequired: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, APIKeyRequired: true}), []string{`route "a" requires an API key`}},
 		{"APIKeyRequired: without plans", deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}), []string{`"$connect"`, "WithUsagePlans"}},
@@ -215,10 +215,46 @@ func misuseOfHTTP() []misuse {
 		{"URI: a password is not quoted", uri("ftp://user:secret@x"), []string{`"ftp://x"`}},
 		{"URI: too long", uri("http://x/" + strings.Repeat("x", 2048)), []string{"2048"}},
 		{"Method", routes(&gateway.HTTPIntegration{URI: "http://x", Method: "post"}), []string{`HTTP method "post"`}},
+		{"ResponseBytes", routes(&gateway.HTTPIntegration{URI: "http://x", ResponseBytes: -1}), []string{"HTTPIntegration.ResponseBytes -1"}},
 		{"Timeout", routes(&gateway.HTTPIntegration{URI: "http://x", Timeout: -time.Second}), []string{"HTTPIntegration.Timeout -1s"}},
 		{"CallbackURL: no scheme", callback("gateway.internal/prod"), []string{"HTTPIntegration.CallbackURL"}},
+		{"CallbackURL: no host", callback("https://:80/prod"), []string{"HTTPIntegration.CallbackURL has no host"}},
+		{"CallbackURL: no URL", callback("https://user:secret@[::1/prod"), []string{"HTTPIntegration.CallbackURL is not a URL"}},
 		{"CallbackURL: a query", callback("https://gateway.internal/prod?a=b"), []string{"HTTPIntegration.CallbackURL"}},
 		{"CallbackURL: with its end", callback("https://gateway.internal/prod/@connections"), []string{"HTTPIntegration.CallbackURL", "/@connections"}},
+	}
+}
+
+// placed is a deployment of an HTTP integration whose URI needs source.
+func placed(routeKey, source string) func() error {
+	return deploys(gateway.Route{RouteKey: routeKey, Integration: &gateway.HTTPIntegration{
+		URI: "http://x/{room}", RequestParameters: map[string]string{"integration.request.path.room": source},
+	}})
+}
+
+// A placeholder of the URI that has no value fails the integration, so one that never can
+// have a value is a mistake of its route. A header or a parameter is only left out.
+func misuseOfPlaceholders() []misuse {
+	return []misuse{
+		{"a body of $connect", placed("$connect", "route.request.body.room"), []string{`route "$connect"`, "{room}", "integration.request.path.room", "route.request.querystring.{name}"}},
+		{"a body of $disconnect", placed("$disconnect", "route.request.body.room"), []string{`route "$disconnect"`, "{room}", "context.{name}"}},
+		{"a query of $disconnect", placed("$disconnect", "route.request.querystring.room"), []string{`route "$disconnect"`, "{room}"}},
+		{"a query of a message", placed("join", "route.request.querystring.room"), []string{`route "join"`, "{room}", "route.request.body.{JSONPath}"}},
+		{"headers of a message", placed("$default", "route.request.multivalueheader.room"), []string{`route "$default"`, "{room}", `"route.request.multivalueheader.room"`}},
+	}
+}
+
+func TestMisuse_PlaceholdersThatCanHaveValues(t *testing.T) {
+	t.Parallel()
+	for _, do := range []func() error{
+		placed("$connect", "route.request.querystring.room"), placed("$connect", "route.request.header.room"),
+		placed("$connect", "context.connectionId"), placed("$disconnect", "stageVariables.room"),
+		placed("join", "route.request.body.room"), placed("$default", "context.authorizer.room"),
+		routes(&gateway.HTTPIntegration{URI: "http://x", RequestParameters: map[string]string{
+			"integration.request.header.X": "route.request.querystring.room", // of an integration that also serves $connect
+		}}),
+	} {
+		require.NoError(t, do())
 	}
 }
 
@@ -230,9 +266,12 @@ func mapped(key, source string) func() error {
 func misuseOfParameters() []misuse {
 	const header = "integration.request.header.X"
 	return []misuse{
-		{"RequestParameters: an unknown target", mapped("integration.request.headers.X", "'x'"), []string{`route "a": RequestParameters`, `"integration.request.headers.X"`}},
-		{"RequestParameters: an unknown source", mapped(header, "route.request.headers.X"), []string{header, `"route.request.headers.X"`}},
-		{"RequestParameters: an unknown variable", mapped(header, "context.connectionID"), []string{header, `"connectionID"`}},
+		{"RequestParameters: an unknown target", mapped("integration.request.headers.X", "'x'"), []string{`route "a": RequestParameters`, `"integration.request.headers.X"`, `did you mean "integration.request.header.X"?`}},
+		{"RequestParameters: an unknown source", mapped(header, "route.request.headers.X"), []string{header, `"route.request.headers.X"`, `did you mean "route.request.header.X"?`}},
+		{"RequestParameters: an unknown variable", mapped(header, "context.connectionID"), []string{header, `"connectionID"`, `did you mean "connectionId"?`}},
+		{"RequestParameters: a short query", mapped(header, "route.request.query.room"), []string{`did you mean "route.request.querystring.room"?`}},
+		{"RequestParameters: as in a template", mapped(header, "$stageVariables.x"), []string{`did you mean "stageVariables.x"?`}},
+		{"RequestParameters: as in a selection expression", mapped(header, "request.body.x"), []string{`did you mean "route.request.body.x"?`}},
 		{"RequestParameters: a text without quotes", mapped(header, "x"), []string{header, `"x"`, "'literal'"}},
 		{"RequestParameters: a literal that is not closed", mapped(header, "'x"), []string{header, "no closing '"}},
 		{"RequestParameters: a path with a mistake", mapped(header, "route.request.body.a["), []string{header, `"route.request.body.a["`}},
@@ -259,6 +298,7 @@ func misuseOfTransforms() []misuse {
 		{"Responses: a status code", response("404", gateway.IntegrationResponse{}), []string{`integration response "404"`, "/404/"}},
 		{"Responses: a regex with a mistake", response("/(/", gateway.IntegrationResponse{}), []string{`integration response "/(/"`}},
 		{"ResponseParameters", response("$default", gateway.IntegrationResponse{ResponseParameters: map[string]string{"x": "'y'"}}), []string{`integration response "$default": ResponseParameters`, `"x"`}},
+		{"ResponseParameters: a target of another kind", response("$default", gateway.IntegrationResponse{ResponseParameters: map[string]string{"route.response.header.X": "'y'"}}), []string{`did you mean "method.response.header.X"?`}},
 		{"ResponseTemplates", response("$default", gateway.IntegrationResponse{ResponseTemplates: map[string]string{"$default": "$x["}}), []string{`integration response "$default": template "$default"`}},
 		{"TemplateSelectionExpression of a response", response("$default", gateway.IntegrationResponse{TemplateSelectionExpression: "$x"}), []string{`integration response "$default": TemplateSelectionExpression`}},
 		{"MockIntegration.Transform", routes(&gateway.MockIntegration{Transform: &gateway.Transform{ContentHandling: "x"}}), []string{"ContentHandling"}},

@@ -92,13 +92,7 @@ func (f *Function) Validate() error {
 			return err
 		}
 	}
-	if err := f.checkURL(f.name()); err != nil {
-		return err
-	}
-	if _, err := url.Parse(f.URL); err != nil {
-		return fmt.Errorf("%w: the URL of function %q: %w", errConfiguration, f.name(), withoutURL(err))
-	}
-	return nil
+	return f.checkURL(f.name())
 }
 
 // call passes an event to the function and returns its answer, both as JSON.
@@ -273,16 +267,14 @@ func (f *Function) target(stageVariables map[string]string) (target, name string
 // checkURL returns what is wrong with the URL, without its text, which may hold a
 // secret.
 func (f *Function) checkURL(name string) error {
-	scheme, rest, _ := strings.Cut(f.URL, "://")
-	switch {
-	case f.URL == "":
+	if f.URL == "" {
 		return fmt.Errorf("%w: function %q has no URL: set it to an endpoint of the Invoke API, such as http://127.0.0.1:9000", errConfiguration, name)
-	case scheme != "http" && scheme != "https":
-		return fmt.Errorf("%w: the URL of function %q begins with neither http:// nor https://", errConfiguration, name)
-	case rest == "" || rest[0] == '/':
-		return fmt.Errorf("%w: the URL of function %q has no host", errConfiguration, name)
-	case strings.ContainsAny(rest, "?#"): // the path with the function's name would become part of it
-		return fmt.Errorf("%w: the URL of function %q has a query or a fragment: set Qualifier for the one, and leave the other out", errConfiguration, name)
+	}
+	switch _, err := endpoint.ParseBase(f.URL); {
+	case errors.Is(err, endpoint.ErrQuery): // the path with the function's name would become part of it
+		return fmt.Errorf("%w: the URL of function %q %w: set Qualifier for a qualifier, and leave the rest out", errConfiguration, name, err)
+	case err != nil:
+		return fmt.Errorf("%w: the URL of function %q %w: write one like http://localhost:9000", errConfiguration, name, err)
 	}
 	return nil
 }

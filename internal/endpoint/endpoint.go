@@ -8,9 +8,38 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
+
+// What is wrong with the base of an endpoint's URLs. No text quotes the URL, which may
+// hold a password.
+var (
+	ErrURL    = errors.New("is not a URL")
+	ErrScheme = errors.New("begins with neither http:// nor https://")
+	ErrHost   = errors.New("has no host")
+	ErrQuery  = errors.New("has a query or a fragment")
+)
+
+// ParseBase parses the base of an endpoint's URLs, which a path is added to: http or https,
+// with a host, and without a query or a fragment.
+func ParseBase(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	scheme, _, _ := strings.Cut(strings.ToLower(text), "://")
+	switch {
+	case scheme != "http" && scheme != "https":
+		return nil, ErrScheme
+	case strings.ContainsAny(text, "?#"):
+		return nil, ErrQuery
+	case err != nil:
+		return nil, ErrURL
+	case u.Hostname() == "":
+		return nil, ErrHost
+	}
+	return u, nil
+}
 
 const (
 	// idlePerHost is the number of idle connections that are kept for each host.

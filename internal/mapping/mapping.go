@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"example.com/gateway/internal/jsonpath"
+	"example.com/gateway/internal/nearest"
 )
 
 // Place says where a source has its values.
@@ -49,6 +50,14 @@ type Source struct {
 
 // String returns the text that the source was compiled from.
 func (s *Source) String() string { return s.text }
+
+// OfUpgrade reports whether only an upgrade request has the values of the source.
+func (s *Source) OfUpgrade() bool {
+	return s.fixed == nil && (s.Place == Header || s.Place == Query)
+}
+
+// OfMessage reports whether only a message has the values of the source.
+func (s *Source) OfMessage() bool { return s.fixed == nil && s.Place == RequestBody }
 
 // Values returns the values of the source: none if it is missing or a JSON null, and
 // more than one only if it is a multivalue source.
@@ -104,11 +113,13 @@ const (
 type Kind struct {
 	target  *regexp.Regexp
 	targets string // for an error
-	what    string // for an error: what its sources are called
-	name    *regexp.Regexp
-	names   string // for an error
-	forms   []form
-	literal bool
+	// prefixes are what stands before the names of the targets, for an error.
+	prefixes []string
+	what     string // for an error: what its sources are called
+	name     *regexp.Regexp
+	names    string // for an error
+	forms    []form
+	literal  bool
 }
 
 // form is a form of source: what stands before the name, and what it means.
@@ -135,12 +146,13 @@ var (
 // to be one that exists: nobody would notice a mistake in its name otherwise.
 func Request() Kind {
 	return Kind{
-		target:  requestTarget,
-		targets: "integration.request.header.{name}, integration.request.querystring.{name} or integration.request.path.{name}",
-		what:    "source",
-		name:    mappingName,
-		names:   parameterNames,
-		literal: true,
+		target:   requestTarget,
+		targets:  "integration.request.header.{name}, integration.request.querystring.{name} or integration.request.path.{name}",
+		what:     "source",
+		name:     mappingName,
+		names:    parameterNames,
+		literal:  true,
+		prefixes: []string{"integration.request.header", "integration.request.querystring", "integration.request.path"},
 		forms: []form{
 			{prefix: "route.request.querystring.", place: Query},
 			{prefix: "route.request.multivaluequerystring.", place: Query, all: true},
@@ -156,12 +168,13 @@ func Request() Kind {
 // Response returns the kind of IntegrationResponse.ResponseParameters.
 func Response() Kind {
 	return Kind{
-		target:  responseTarget,
-		targets: "method.response.header.{name}",
-		what:    "source",
-		name:    mappingName,
-		names:   parameterNames,
-		literal: true,
+		target:   responseTarget,
+		targets:  "method.response.header.{name}",
+		what:     "source",
+		name:     mappingName,
+		names:    parameterNames,
+		literal:  true,
+		prefixes: []string{"method.response.header"},
 		forms: []form{
 			{prefix: "integration.response.header.", place: ResponseHeader},
 			{prefix: "integration.response.multivalueheader.", place: ResponseHeader, all: true},
@@ -199,7 +212,7 @@ func (k Kind) Compile(parameters map[string]string) ([]Mapping, error) {
 	for key, text := range parameters {
 		target := k.target.FindStringSubmatch(key)
 		if target == nil {
-			return nil, fmt.Errorf("parameter %q: the key is not %s", key, k.targets)
+			return nil, fmt.Errorf("parameter %q: the key is not %s%s", key, k.targets, nearest.Question(nearest.Prefix(key, k.prefixes)))
 		}
 		source, err := k.Source(text)
 		if err != nil {
@@ -235,7 +248,7 @@ func (k Kind) Source(text string) (Source, error) {
 		}
 		return s, nil
 	}
-	return s, fmt.Errorf("%s %q is not one of %s", k.what, text, k.list())
+	return s, fmt.Errorf("%s %q is not one of %s%s", k.what, text, k.list(), nearest.Question(k.near(text)))
 }
 
 // check checks the name of a source, or compiles its JSONPath.
@@ -247,12 +260,21 @@ func (k Kind) check(s *Source, f *form) (err error) {
 	case !k.name.MatchString(s.Name):
 		return fmt.Errorf("the name %q does not consist of %s", s.Name, k.names)
 	case f.known != nil && !f.known(s.Name):
-		return fmt.Errorf("there is no $context variable %q", s.Name)
+		return fmt.Errorf("there is no $context variable %q%s", s.Name, nearest.Question(nearest.To(s.Name, ContextVariables())))
 	}
 	return nil
 }
 
 func (f *form) inBody() bool { return f.place == RequestBody || f.place == ResponseBody }
+
+// near returns the source that text was probably meant to be, or "".
+func (k Kind) near(text string) string {
+	prefixes := make([]string, len(k.forms))
+	for n, f := range k.forms {
+		prefixes[n] = strings.TrimSuffix(f.prefix, ".")
+	}
+	return nearest.Prefix(text, prefixes)
+}
 
 // list names the forms of sources, for an error.
 func (k Kind) list() string {
