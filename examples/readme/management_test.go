@@ -47,7 +47,7 @@ func TestDoubleSlash(t *testing.T) {
 	srv := gatewaytest.ServeHandler(t, handler)
 	c := srv.Dial(t, gatewaytest.Path("/prod"))
 	target := srv.HTTPURL() + "/prod//@connections/" + url.QueryEscape(c.ConnectionID())
-	resp, err := srv.HTTPClient().Post(target, "text/plain", strings.NewReader("hi")) //nolint:noctx // in memory
+	resp, err := srv.HTTPClient().Post(target, "text/plain", strings.NewReader("hi"))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, "hi", c.Receive())

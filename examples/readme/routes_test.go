@@ -2,6 +2,7 @@ package readme
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -20,7 +21,9 @@ func TestRoutes(t *testing.T) {
 	gw := srv.Gateway
 	known := func(token string) bool { return token == "secret" }
 	left := make(chan string, 1)
-	forget := func(connectionID string, statusCode int, reason string) { left <- reason }
+	forget := func(connectionID string, statusCode int, reason string) {
+		left <- fmt.Sprintf("%s %d %s", connectionID, statusCode, reason)
+	}
 
 	gw.HandleFunc(gateway.RouteKeyConnect, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 		if !known(req.Upgrade.URL.Query().Get("token")) {
@@ -42,7 +45,7 @@ func TestRoutes(t *testing.T) {
 	c.Send(`{"action":"echo"}`)
 	require.Equal(t, `{"action":"echo"}`, c.Receive())
 	c.Close(1000, "bye")
-	require.Equal(t, "bye", <-left)
+	require.Equal(t, c.ConnectionID()+" 1000 bye", <-left)
 }
 
 func TestGreeting(t *testing.T) {

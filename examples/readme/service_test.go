@@ -14,7 +14,7 @@ import (
 type userKey struct{}
 
 // sessions are those of the service: by cookie.
-var sessions = map[string]string{"s3cr3t": "ann"} //nolint:gochecknoglobals // of this example, and never changed
+var sessions = map[string]string{"s3cr3t": "ann"}
 
 // withSession is a middleware that such a service has already.
 func withSession(next http.Handler) http.Handler {
