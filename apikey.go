@@ -20,18 +20,22 @@ import (
 // (API Gateway: "Usage plans and API keys for REST APIs"; "Working with routes for
 // WebSocket APIs".)
 type APIKey struct {
-	ID          string // not secret: integrations and logs may know it
-	UsagePlanID string // of the plan that gives the key this stage
+	// ID names the key. It is not secret: integrations and logs see it.
+	ID string
+	// UsagePlanID names the usage plan that gives the key access to this stage. It is
+	// required: a key without a plan is refused with 403.
+	UsagePlanID string
 	// Throttle limits the requests of the key. The zero value is no limit.
 	Throttle Throttle
 	// RouteThrottles limits the requests of the key to one route, by route key. The
 	// gateway only reads it, and may keep it.
 	RouteThrottles map[string]Throttle
-	// CountRequest counts one request, made at now, against the quota of the plan. It
-	// returns false, and counts nothing, when the quota is used up. An error refuses
-	// the request with 500. nil: the plan has no quota.
+	// CountRequest counts one request, made at now, against the quota of the plan. If the
+	// quota is used up, it counts nothing and returns false: the client gets 429, or the
+	// error frame "Limit Exceeded". An error refuses the request with 500. A nil func
+	// means that the plan has no quota.
 	//
-	// It runs while a client waits, and may run concurrently. ctx ends at
+	// The client waits for CountRequest, which may run concurrently. ctx ends at
 	// Quotas.IntegrationTimeout.
 	CountRequest func(ctx context.Context, now time.Time) (bool, error)
 }
@@ -57,7 +61,7 @@ type UsageStore interface {
 	// no usage plan gives it this stage. Any other error refuses the upgrade with 500. The
 	// value is a secret: compare it in constant time or by its hash, and never log it.
 	//
-	// FindAPIKey runs while a client waits, and may run concurrently. ctx ends at
+	// The client waits for FindAPIKey, which may run concurrently. ctx ends at
 	// Quotas.IntegrationTimeout.
 	FindAPIKey(ctx context.Context, value string) (APIKey, error)
 }

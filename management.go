@@ -77,19 +77,20 @@ func managementAction(method string) ManagementAction {
 
 // ManagementCall is a call of the @connections API that a [ManagementAuth] decides on.
 type ManagementCall struct {
+	// Action is the operation that the caller asks for.
 	Action ManagementAction
-	// APIID and Stage are those of [WithAPI] and [WithStage], which an IAM policy
-	// names. The path of the request may say something else, since the handler may
-	// stand at many paths, and the caller chooses one.
+	// APIID and Stage are those of [WithAPI] and [WithStage]: an IAM policy names them.
+	// Do not take them from the path of the request, which the caller chooses.
 	APIID, Stage string
-	// ConnectionID is the connection that the call is about. It has the form of an ID
-	// of this package; whether the connection is open has not been checked.
+	// ConnectionID is the ID of the connection. It has the form of an ID of this package,
+	// but the connection may have closed already.
 	ConnectionID string
-	// Request is the HTTP request: its RequestURI, Host and Header are as the caller
-	// sent them. Its Body has been read, and is in Body. Neither may be changed, or
-	// used after AuthorizeManagement has returned.
+	// Request is the HTTP request. RequestURI, Host and Header are as the caller sent
+	// them. Request.Body has been read already: see the field Body. The request must not
+	// be changed, and not be used after AuthorizeManagement has returned.
 	Request *http.Request
-	// Body is the whole body, at most Quotas.MessageBytes: the message of a POST.
+	// Body is the whole body of the request, at most Quotas.MessageBytes long. In a POST
+	// it is the message to the client. It must not be changed or kept.
 	Body []byte
 }
 
