@@ -11,7 +11,7 @@ COUNT     ?= 1
 
 modules  = $(shell $(GO) list -m -f '{{.Dir}}')
 
-.PHONY: check fmt format vet lint test-short tidy test fuzz e2e bench
+.PHONY: check fmt format vet lint test-short tidy test race fuzz e2e bench
 
 check: fmt vet lint test-short tidy ## everything a change must pass before review
 
@@ -34,15 +34,18 @@ test-short:
 tidy:
 	@for dir in $(modules); do (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
 
-test: ## all tests; those of outside clients skip when the client is missing
-	$(GO) test -race work
+test: ## all tests, in short; needs Go only: what misses an outside client is skipped
+	CGO_ENABLED=0 $(GO) test work
+
+race: ## all tests at length, with the race detector, which needs a C compiler
+	GATEWAY_LONG=1 $(GO) test -race work
 
 fuzz: ## every fuzz target for FUZZTIME, one after another
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 e2e: ## the tests of outside clients, which must all be there
 	npm --prefix internal/suites/e2e install --no-package-lock --no-audit --no-fund
-	GATEWAY_E2E=1 $(GO) test -race -count 1 ./internal/suites/e2e/...
+	GATEWAY_E2E=1 GATEWAY_LONG=1 $(GO) test -race -count 1 ./internal/suites/e2e/...
 
 bench: ## COUNT=10 make bench > new.txt, then benchstat old.txt new.txt
 	@$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -count $(COUNT) work
