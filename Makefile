@@ -43,7 +43,7 @@ race: ## all tests at length, with the race detector, which needs a C compiler
 fuzz: ## every fuzz target for FUZZTIME, one after another
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
-e2e: ## the tests of outside clients, which must all be there
+e2e: ## the tests with outside clients, which must all be installed
 	npm --prefix internal/suites/e2e install --no-package-lock --no-audit --no-fund
 	GATEWAY_E2E=1 GATEWAY_LONG=1 $(GO) test -race -count 1 ./internal/suites/e2e/...
 

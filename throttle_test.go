@@ -388,7 +388,7 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				lines := strings.Count(log.String(), "level=WARN")
 				require.LessOrEqual(t, lines, most)
 				if strings.Contains(tt.name, "above a throttle") {
-					require.Zero(t, lines, "refusals by a throttle are normal, so they are not logged")
+					require.Zero(t, lines, "refusals by a throttle are normal, so they are no warnings")
 				} else {
 					require.Contains(t, log.String(), "level=WARN", "a few failures are logged")
 					time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time

@@ -1,4 +1,4 @@
-"""Calls @connections with boto3: one call a line on stdin, one outcome a line on stdout, both JSON.
+"""Calls @connections with boto3. Reads one call a line from stdin and writes one outcome a line to stdout, both as JSON.
 
 A call is {"operation": "post", "connectionId": "...", "data": "base64", "endpoint": "...", "accessKeyId": ...}.
 Its outcome is {"status", "class", "code", "message", "connection"}: what the caller sees.

@@ -58,9 +58,9 @@ func TestNetwork_Loss(t *testing.T) {
 	})
 }
 
-// If packets are lost during the close, it takes longer, but every side gets the same
-// code. The line gets better before the end of a test: otherwise the test would have
-// to wait for TCP's slow retransmissions of the last packets.
+// If packets are lost during the close, the close takes longer, but every side still
+// gets the right code. The line gets better before the end of a test: otherwise the test
+// would have to wait for TCP's slow retransmissions of the last packets.
 func TestNetwork_LossInTheClose(t *testing.T) {
 	overLossy(t, func(t *testing.T, n *network) {
 		const each = 20 // how many connections the client closes, and how many the server
