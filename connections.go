@@ -235,18 +235,6 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 	return nil, now
 }
 
-// notReading waits for room, as the reader. Meanwhile tick does not count the client as
-// silent, because nobody reads what it sends.
-func (c *connection) notReading(wait func()) {
-	c.held.Store(true)
-	if c.ws.HungUp() { // hungUp may have come too early to see held
-		c.g.running.Go(c.hungUp)
-	}
-	wait()
-	c.lastHeard.Advance(c.g.clock.Now())
-	c.held.Store(false)
-}
-
 // hungUp ends the connection if its client has reset it while the reader waits for room.
 // The reader itself would notice only after it had read everything that came before. The
 // poller calls hungUp, which does not wait.
@@ -289,24 +277,6 @@ func (c *connection) post(data, frame []byte, now time.Time) error {
 	return nil
 }
 
-// postReply is post for the answer to a message. It waits for room: so a client that sends
-// but does not read is slowed down, and loses no reply. reader says that the caller is the
-// reader of the connection.
-func (c *connection) postReply(body []byte, reader bool) error {
-	err := c.out.Post(body, nil)
-	if !errors.Is(err, outbox.ErrFull) {
-		return err
-	}
-	frame := outbox.TextFrame(body)
-	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
-		c.notReading(func() { err = c.out.PostWait(frame) })
-	} else {
-		err = c.out.PostWait(frame)
-	}
-	c.touch() // it may have waited
-	return err
-}
-
 // clientWriter is what the outbox of a connection knows of it.
 type clientWriter connection
 
@@ -335,15 +305,6 @@ func (w *clientWriter) patience() time.Duration {
 		limit = closeTimeout
 	}
 	return limit
-}
-
-// fill sets all fields of req that are the same for every event of the connection.
-func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
-	req.RouteKey, req.EventType = r.RouteKey, event
-	req.ConnectionID = c.id
-	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
-	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
-	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
 }
 
 // connectionContext is the parent of the contexts of a connection's integrations. It has

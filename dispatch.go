@@ -102,6 +102,15 @@ func (call *call) keep(value []byte) {
 	call.record.unmatched = &kept
 }
 
+// fill sets all fields of req that are the same for every event of the connection.
+func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
+	req.RouteKey, req.EventType = r.RouteKey, event
+	req.ConnectionID = c.id
+	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
+	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
+	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
+}
+
 // told returns a request for the log and the observers while the integration still has
 // its own. It has no Body, because the integration may be changing that.
 func (call *call) told(c *connection) *Request {

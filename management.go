@@ -172,17 +172,6 @@ func (g *Gateway) locate(connectionID string) (*connection, error) {
 	return c, nil
 }
 
-// posted tells the observers.
-func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {
-	switch {
-	case !g.observers.any():
-	case err == nil:
-		g.observers.messageSent(ctx, connectionID, bytes)
-	default:
-		g.observers.postFailed(ctx, connectionID, bytes, err)
-	}
-}
-
 // GetConnection describes a connection. It returns [ErrGone] if no node has it, or the
 // error of a ctx that has ended. It does not count as activity of the connection. It is
 // safe for concurrent use.

@@ -151,3 +151,14 @@ func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
 func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
 
 func (t tapped) Made() time.Time { return t.clock.Start() }
+
+// posted tells the observers what became of a message to a client: a post or a reply.
+func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {
+	switch {
+	case !g.observers.any():
+	case err == nil:
+		g.observers.messageSent(ctx, connectionID, bytes)
+	default:
+		g.observers.postFailed(ctx, connectionID, bytes, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/clock"
+	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/watch"
 )
 
@@ -229,4 +230,34 @@ func (w *worker) send(body []byte, now time.Time) error {
 		w.corked = 0 // the post also sends what is held back
 	}
 	return c.postReply(body, w.reads)
+}
+
+// postReply is post for the answer to a message. It waits for room: so a client that sends
+// but does not read is slowed down, and loses no reply. reader says that the caller is the
+// reader of the connection.
+func (c *connection) postReply(body []byte, reader bool) error {
+	err := c.out.Post(body, nil)
+	if !errors.Is(err, outbox.ErrFull) {
+		return err
+	}
+	frame := outbox.TextFrame(body)
+	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
+		c.notReading(func() { err = c.out.PostWait(frame) })
+	} else {
+		err = c.out.PostWait(frame)
+	}
+	c.touch() // it may have waited
+	return err
+}
+
+// notReading waits for room, as the reader. Meanwhile tick does not count the client as
+// silent, because nobody reads what it sends.
+func (c *connection) notReading(wait func()) {
+	c.held.Store(true)
+	if c.ws.HungUp() { // hungUp may have come too early to see held
+		c.g.running.Go(c.hungUp)
+	}
+	wait()
+	c.lastHeard.Advance(c.g.clock.Now())
+	c.held.Store(false)
 }
