@@ -218,6 +218,7 @@ func (c *connection) teardown(cl *closing) {
 		c.out.Close(cl.frame())
 	}
 	if !cl.broken {
+		c.ws.Hurry() // the client has less time now: see patience
 		c.awaitDrained()
 		if !cl.remote {
 			c.awaitPeer(cl)

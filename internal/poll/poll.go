@@ -38,11 +38,12 @@ func (p Patience) limit() time.Duration {
 	return p()
 }
 
-// LookAgain returns how long a waiting write may sleep before it checks whether the
-// peer has taken something, and whether the patience has changed.
-func (p Patience) LookAgain() time.Duration {
+// LookAgain returns how long a write may sleep before it checks again whether the peer
+// has taken something, and whether the patience has changed. waited is how long the peer
+// has taken nothing.
+func (p Patience) LookAgain(waited time.Duration) time.Duration {
 	if limit := p.limit(); limit > 0 {
-		return min(max(limit/4, time.Millisecond), time.Second)
+		return max(min(limit/4, time.Second, limit-waited), time.Millisecond)
 	}
 	return time.Second
 }

@@ -35,6 +35,7 @@ func (*Socket) Park() bool                      { return false }
 func (*Socket) Await()                          {}
 func (*Socket) Write([]byte) (int, error)       { return 0, ErrUnsupported }
 func (*Socket) WriteAll([]byte, Patience) error { return ErrUnsupported }
+func (*Socket) WakeWriter()                     {}
 func (*Socket) Expire(bool)                     {}
 func (*Socket) Reset()                          {}
 func (*Socket) CloseWrite()                     {}

@@ -254,15 +254,23 @@ func (s *Socket) WriteAll(b []byte, patience Patience) error {
 			return os.ErrDeadlineExceeded
 		}
 		if timer == nil {
-			timer = time.NewTimer(patience.LookAgain())
+			timer = time.NewTimer(patience.LookAgain(now.Sub(taken)))
 			defer timer.Stop()
 		} else {
-			timer.Reset(patience.LookAgain())
+			timer.Reset(patience.LookAgain(now.Sub(taken)))
 		}
 		select {
 		case <-s.room:
 		case <-timer.C:
 		}
+	}
+}
+
+// WakeWriter makes a WriteAll that waits ask its patience again now. If there is none, it
+// does nothing.
+func (s *Socket) WakeWriter() {
+	if s.full.Load() {
+		s.wakeWriter()
 	}
 }
 

@@ -114,6 +114,26 @@ func TestSocket_WriteAll_changedPatience(t *testing.T) {
 	}
 }
 
+// WakeWriter makes a WriteAll ask at once. By itself it would ask once a second.
+func TestSocket_WakeWriter(t *testing.T) {
+	t.Parallel()
+	overNetworks(t, func(t *testing.T, e *end, _ net.Conn) {
+		e.WakeWriter() // nobody writes
+		e.fill(t)
+		var asked atomic.Int32
+		failed := make(chan error, 1)
+		background(t, func() {
+			failed <- e.WriteAll(make([]byte, huge), func() time.Duration { asked.Add(1); return time.Hour })
+		})
+		require.Eventually(t, func() bool {
+			e.WakeWriter()
+			return asked.Load() > 100
+		}, patience, time.Millisecond)
+		e.Close()
+		require.ErrorIs(t, wait(t, failed), net.ErrClosed)
+	})
+}
+
 // A reset is reported at once, also while nobody reads, and HungUp stays true.
 func TestSocket_OnHangUp(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,16 @@ func (c *Conn) Write(b []byte, patience poll.Patience) error {
 	return err
 }
 
+// Hurry makes a Write that waits ask its patience again now, because that may have become
+// shorter.
+func (c *Conn) Hurry() {
+	if c.nc == nil {
+		c.polled.WakeWriter()
+	} else {
+		c.nc.watch.hurry()
+	}
+}
+
 // pieceBytes is how many bytes a socket that is not polled gets at a time. If the
 // kernel does not tell how much it still holds, Write sees progress only when a whole
 // piece is written.
@@ -108,9 +118,18 @@ func (w *writeWatch) begin(nc *netConn, patience poll.Patience) {
 	defer w.mu.Unlock()
 	w.nc, w.patience, w.since, w.queued = nc, patience, time.Now(), unsent(nc.Conn)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(patience.LookAgain(), w.look)
+		w.timer = time.AfterFunc(patience.LookAgain(0), w.look)
 	} else {
-		w.timer.Reset(patience.LookAgain())
+		w.timer.Reset(patience.LookAgain(0))
+	}
+}
+
+// hurry makes look run now, if a write waits.
+func (w *writeWatch) hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.nc != nil {
+		w.timer.Reset(0)
 	}
 }
 
@@ -148,5 +167,5 @@ func (w *writeWatch) look() {
 		_ = w.nc.SetWriteDeadline(time.Unix(1, 0)) // a time in the past ends the write now
 		return
 	}
-	w.timer.Reset(w.patience.LookAgain())
+	w.timer.Reset(w.patience.LookAgain(now.Sub(w.since)))
 }

@@ -77,6 +77,30 @@ func TestConn_Write(t *testing.T) {
 			require.Equal(t, 7*time.Second, time.Since(start))
 		})
 	})
+	t.Run("ends at once when its time has become shorter", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, peer := net.Pipe()
+			defer peer.Close()
+			c := wsconn.NewConn(server, wsconn.Limits{})
+			c.Hurry() // without a write
+			var limit atomic.Int64
+			limit.Store(int64(time.Hour))
+			failed := make(chan error, 1)
+			go func() {
+				failed <- c.Write([]byte("x"), func() time.Duration { return time.Duration(limit.Load()) })
+			}()
+			time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // in a bubble
+			c.Hurry()
+			synctest.Wait()
+			require.Empty(t, failed, "its time is not over")
+			limit.Store(int64(time.Second))
+			start := time.Now()
+			c.Hurry()
+			require.ErrorIs(t, <-failed, os.ErrDeadlineExceeded)
+			require.Zero(t, time.Since(start))
+		})
+	})
 	t.Run("the timeout of one write does not end the next", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
