@@ -34,10 +34,10 @@ test-short:
 tidy:
 	@for dir in $(modules); do (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
 
-test: ## all tests, in short; needs Go only: what misses an outside client is skipped
+test: ## all tests in their short form; needs only Go: a test whose outside client is missing is skipped
 	CGO_ENABLED=0 $(GO) test work
 
-race: ## all tests at length, with the race detector, which needs a C compiler
+race: ## all tests in their long form, with the race detector, which needs a C compiler
 	GATEWAY_LONG=1 $(GO) test -race work
 
 fuzz: ## every fuzz target for FUZZTIME, one after another

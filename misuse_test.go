@@ -15,15 +15,16 @@ import (
 	"example.com/gateway/usageplan"
 )
 
-// misuse is something that a program must not ask for. The error has to name the place.
+// misuse is a mistake that a program must not make. The error must name the place.
 type misuse struct {
 	name  string
 	do    func() error
 	names []string
 }
 
-// A mistake is told where it is made: the error begins with the package, once, names what
-// is wrong, and ends without a period, as Go's errors do.
+// A mistake is reported by the call that makes it. The error begins with the name of
+// the package, once, says what is wrong, and, like other errors in Go, ends without a
+// period.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	all := [][]misuse{
@@ -50,7 +51,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// panicked returns what do returns or, if it panics, the error that it panics with.
+// panicked returns the error that do returns or, if do panics, the error with which
+// it panics.
 func panicked(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -60,7 +62,7 @@ func panicked(do func() error) (err error) {
 	return do()
 }
 
-// makes is a call of New.
+// makes returns a func that calls New.
 func makes(opts ...gateway.Option) func() error {
 	return func() error {
 		_, err := gateway.New(opts...)
@@ -68,7 +70,7 @@ func makes(opts ...gateway.Option) func() error {
 	}
 }
 
-// deploys is a deployment of one route to a new gateway.
+// deploys returns a func that deploys one route to a new gateway.
 func deploys(r gateway.Route, opts ...gateway.Option) func() error {
 	return func() error {
 		gw, err := gateway.New(opts...)
@@ -79,12 +81,12 @@ func deploys(r gateway.Route, opts ...gateway.Option) func() error {
 	}
 }
 
-// routes is a deployment of one integration, at the route "a".
+// routes returns a func that deploys one integration at the route "a".
 func routes(i gateway.Integration) func() error {
 	return deploys(gateway.Route{RouteKey: "a", Integration: i})
 }
 
-// handles is a call of Handle.
+// handles returns a func that calls Handle.
 func handles(key string, i gateway.Integration, opts ...gateway.RouteOption) func() error {
 	return func() error {
 		gw, err := gateway.New()
@@ -225,15 +227,16 @@ func misuseOfHTTP() []misuse {
 	}
 }
 
-// placed is a deployment of an HTTP integration whose URI needs source.
+// placed returns a func that deploys an HTTP integration whose URI needs source.
 func placed(routeKey, source string) func() error {
 	return deploys(gateway.Route{RouteKey: routeKey, Integration: &gateway.HTTPIntegration{
 		URI: "http://x/{room}", RequestParameters: map[string]string{"integration.request.path.room": source},
 	}})
 }
 
-// A placeholder of the URI that has no value fails the integration, so one that never can
-// have a value is a mistake of its route. A header or a parameter is only left out.
+// If a placeholder of the URI has no value, the integration fails. So a placeholder
+// that can never have a value is a mistake in its route. A header or a parameter
+// without a value is only left out.
 func misuseOfPlaceholders() []misuse {
 	return []misuse{
 		{"a body of $connect", placed("$connect", "route.request.body.room"), []string{`route "$connect"`, "{room}", "integration.request.path.room", "route.request.querystring.{name}"}},
@@ -251,14 +254,14 @@ func TestMisuse_PlaceholdersThatCanHaveValues(t *testing.T) {
 		placed("$connect", "context.connectionId"), placed("$disconnect", "stageVariables.room"),
 		placed("join", "route.request.body.room"), placed("$default", "context.authorizer.room"),
 		routes(&gateway.HTTPIntegration{URI: "http://x", RequestParameters: map[string]string{
-			"integration.request.header.X": "route.request.querystring.room", // of an integration that also serves $connect
+			"integration.request.header.X": "route.request.querystring.room", // the integration also serves $connect
 		}}),
 	} {
 		require.NoError(t, do())
 	}
 }
 
-// mapped is a deployment of an HTTP integration with one parameter.
+// mapped returns a func that deploys an HTTP integration with one parameter.
 func mapped(key, source string) func() error {
 	return routes(&gateway.HTTPIntegration{URI: "http://x", RequestParameters: map[string]string{key: source}})
 }
@@ -353,7 +356,7 @@ func misuseOfNeighbours() []misuse {
 	}
 }
 
-// What is wrong with a direct call of an integration has the same form.
+// The error of a wrong direct call of an integration has the same form.
 func TestMisuse_DirectCall(t *testing.T) {
 	t.Parallel()
 	for _, i := range []gateway.Integration{

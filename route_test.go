@@ -150,8 +150,8 @@ func TestRoute_MessageRequest(t *testing.T) {
 	require.Zero(t, first.DisconnectStatusCode)
 }
 
-// An integration may keep its request, and read all of it after it has returned, while
-// observers are told of it and the client gets its answer. The race detector judges.
+// An integration may keep its request and read all of it after it has returned, while
+// the observers and the client get the result. The race detector checks that.
 func TestRoute_IntegrationKeepsItsRequest(t *testing.T) {
 	t.Parallel()
 	var reading sync.WaitGroup
