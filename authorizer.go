@@ -102,16 +102,11 @@ func (a *RequestAuthorizer) Authorize(ctx context.Context, req *Request) (*Autho
 	}
 	in := &resolver{req: req, asAuthorizer: true}
 	for _, source := range sources {
-		if neverThere(&source) || source.Value(in) == "" {
+		if source.Value(in) == "" {
 			return nil, fmt.Errorf("%w: identity source %q is missing or empty", ErrUnauthorized, source.String())
 		}
 	}
 	return a.Authorizer.Authorize(ctx, req)
-}
-
-// neverThere reports whether a source is one of the two that never have a value.
-func neverThere(s *mapping.Source) bool {
-	return s.Place == mapping.Context && (s.Name == "eventType" || s.Name == "messageDirection")
 }
 
 // Validate returns what is wrong with the identity sources, or with a.Authorizer

@@ -45,7 +45,7 @@ type Source struct {
 	text  string // what the source was compiled from
 	all   bool   // all values count, not only the last
 	path  *jsonpath.Path
-	fixed []string // of a literal
+	fixed []string // of a literal; empty, not nil: there is never a value
 }
 
 // String returns the text that the source was compiled from.
@@ -128,6 +128,7 @@ type form struct {
 	place  Place
 	all    bool
 	known  func(name string) bool // nil: every name will do
+	hidden []string               // names that never have a value
 }
 
 const (
@@ -201,7 +202,7 @@ func Identity() Kind {
 			{prefix: "route.request.header.", place: Header},
 			{prefix: "route.request.querystring.", place: Query},
 			{prefix: "stageVariables.", place: StageVariable},
-			{prefix: "context.", place: Context},
+			{prefix: "context.", place: Context, hidden: []string{"eventType", "messageDirection"}}, // as in the service
 		},
 	}
 }
@@ -261,6 +262,8 @@ func (k Kind) check(s *Source, f *form) (err error) {
 		return fmt.Errorf("the name %q does not consist of %s", s.Name, k.names)
 	case f.known != nil && !f.known(s.Name):
 		return fmt.Errorf("there is no $context variable %q%s", s.Name, nearest.Question(nearest.To(s.Name, ContextVariables())))
+	case slices.Contains(f.hidden, s.Name):
+		s.fixed = []string{}
 	}
 	return nil
 }

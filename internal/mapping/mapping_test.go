@@ -29,7 +29,7 @@ func example() *values {
 			mapping.Header:         {"X-Two": {"first", "last"}},
 			mapping.Query:          {"q": {"1", "2"}, "empty": {""}},
 			mapping.StageVariable:  {"v": {"variable"}},
-			mapping.Context:        {"connectionId": {"id"}},
+			mapping.Context:        {"connectionId": {"id"}, "eventType": {"CONNECT"}, "messageDirection": {"IN"}},
 			mapping.ResponseHeader: {"X-Two": {"r1", "r2"}},
 		},
 	}
@@ -70,6 +70,9 @@ func TestSource_Values(t *testing.T) {
 		{response, "integration.response.body.null", nil},
 		{mapping.Identity(), "route.request.header.X-Two", []string{"last"}},
 		{mapping.Identity(), "context.connectionId", []string{"id"}},
+		{mapping.Identity(), "context.eventType", nil},
+		{mapping.Identity(), "context.messageDirection", nil},
+		{request, "context.eventType", []string{"CONNECT"}},
 		{mapping.Required(), "route.request.querystring.q", []string{"2"}},
 	} {
 		t.Run(tt.text, func(t *testing.T) {

@@ -10,21 +10,21 @@ import (
 	"example.com/gateway/internal/query"
 )
 
-// maxURI is the most characters of an integration's URI. (API Gateway: API
+// maxURI is how many characters the URI of an integration may have. (API Gateway: API
 // reference, "Integration", integrationUri.)
 const maxURI = 2048
 
 // URI is the URI of an HTTP endpoint with ${stageVariables.name}, which the program
 // fills, and {name}, which a client may fill.
 //
-// A client's value stands in a segment of the path, or in the value of a parameter
-// of the query, and never changes which one it is, nor how many there are.
+// A client's value stands in a segment of the path or in the value of a query parameter.
+// It never changes which segment or parameter that is, nor how many there are.
 type URI struct {
 	text   string
 	pieces []piece
 }
 
-// piece is one of a literal text, a stage variable and a placeholder.
+// piece is a literal text, a stage variable or a placeholder.
 type piece struct{ literal, variable, placeholder string }
 
 // Endpoint is a URI that has been filled.
@@ -38,8 +38,8 @@ var (
 	userinfo = regexp.MustCompile(`://[^/?#]*@`)
 )
 
-// ParseURI parses text, and refuses a placeholder that stands elsewhere than in the
-// path or in the value of a parameter.
+// ParseURI parses text. It refuses a placeholder that stands neither in the path nor in
+// the value of a query parameter.
 func ParseURI(text string) (*URI, error) {
 	u := &URI{text: text}
 	if len(text) > maxURI {
@@ -62,7 +62,7 @@ func ParseURI(text string) (*URI, error) {
 	return u, nil
 }
 
-// check finds what is wrong with a URI, as far as that shows without the stage
+// check returns what is wrong with a URI, as far as this can be known without the stage
 // variables.
 func (u *URI) check() error {
 	variables := false
@@ -102,9 +102,9 @@ func (u *URI) Placeholders() []string {
 	return names
 }
 
-// Expand fills the URI. Each placeholder needs a value that is not empty; one that
-// would change the segments or the parameters of the URI is an error, which does
-// not quote it.
+// Expand puts the values into the URI. Each placeholder needs a value that is not empty.
+// A value that would change the segments or the parameters of the URI is an error. The
+// error does not quote the value.
 func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
 	plainText, err := u.plain(variables, true)
 	if err != nil {
@@ -133,8 +133,8 @@ func (u *URI) Expand(variables, values map[string]string) (*Endpoint, error) {
 	return filled, nil
 }
 
-// sample stands for the value of a placeholder. It is no hexadecimal digit, so that
-// it completes no escape that the URI began.
+// sample stands for the value of a placeholder. It is not a hexadecimal digit, and so it
+// cannot complete an escape that the URI has begun.
 const sample = "x"
 
 func (u *URI) harmless() map[string]string {
@@ -145,9 +145,9 @@ func (u *URI) harmless() map[string]string {
 	return values
 }
 
-// plain returns the URI with harmless values, and refuses a placeholder where no
-// value of a client may stand. While the variables are not known, they are taken for
-// what makes most URIs right: those that are wrong show with each call.
+// plain returns the URI with harmless values. It refuses a placeholder where no value of
+// a client may stand. As long as the variables are not known, it takes values for them
+// that make most URIs right. If a URI is still wrong, each call finds that out.
 func (u *URI) plain(variables map[string]string, known bool) (string, error) {
 	var b strings.Builder
 	anyScheme := !known && strings.HasPrefix(u.text, "${")
@@ -174,7 +174,7 @@ func (u *URI) plain(variables map[string]string, known bool) (string, error) {
 	return b.String(), nil
 }
 
-// fill returns the URI with values, escaped for where they stand.
+// fill returns the URI with the values, each escaped for the place where it stands.
 func (u *URI) fill(variables, values map[string]string) (string, error) {
 	var b strings.Builder
 	for _, p := range u.pieces {
@@ -206,8 +206,8 @@ const (
 	inFragment
 )
 
-// positionAfter returns the part of a URL that begins with text in which the next
-// character stands.
+// positionAfter returns in which part of a URL the next character stands, if the URL
+// begins with text.
 func positionAfter(text string, anyScheme bool) position {
 	if strings.Contains(text, "#") {
 		return inFragment
@@ -253,11 +253,11 @@ func parseEndpoint(text string) (*Endpoint, error) {
 	return &Endpoint{URL: u, Query: parameters}, nil
 }
 
-// sameSegments says that two decoded paths have the same segments for every server:
-// also for one that decodes before it splits, takes "\" for "/", removes dot
-// segments, cuts parameters off at ";" and blanks at the end, ends a text at a zero
-// byte, or writes a decoded path into a request of its own, where a line break ends
-// it. (RFC 3986, sections 3.3 and 6.2.2.)
+// sameSegments reports whether two decoded paths have the same segments for every server.
+// Servers differ: one may decode a path before it splits it, take "\" for "/", remove dot
+// segments, cut off parameters at ";" and blanks at the end, end a text at a zero byte, or
+// write the decoded path into a request of its own, where a line break ends it. (RFC 3986,
+// sections 3.3 and 6.2.2.)
 func sameSegments(path, plain string) bool {
 	segments, wanted := split(path), split(plain)
 	if len(segments) != len(wanted) || ends(path) != ends(plain) {
@@ -285,7 +285,8 @@ func isDots(segment string) bool {
 	return segment == "." || segment == ".."
 }
 
-// sameParameters says that two queries have the same parameters, as often.
+// sameParameters reports whether two queries have the same parameters, and each of them
+// equally often.
 func sameParameters(parameters, plain map[string][]string) bool {
 	if len(parameters) != len(plain) {
 		return false
