@@ -205,7 +205,6 @@ var (
 	errNoKey      = fmt.Errorf("%w: the upgrade request has no API key", ErrForbidden)
 	errTwoKeys    = fmt.Errorf("%w: the upgrade request has more than one x-api-key header", ErrForbidden)
 	errInvalidKey = fmt.Errorf("%w: the API key is not valid for this stage", ErrForbidden)
-	errUsageStore = errors.New("usage store")
 )
 
 // checkAPIKey finds the client's API key, if $connect requires one.

@@ -82,26 +82,6 @@ type connection struct {
 	unsent  atomic.Int32 // what ws.Unsent was at the gateway's last ping; mu does not guard it
 }
 
-// start opens the connection after its 101 has been written. handshake is the error of
-// writing it.
-func (c *connection) start(handshake error) {
-	if handshake != nil {
-		c.end(writeFailed(handshake))
-	}
-	c.out.Release()
-	now := c.g.clock.Now()
-	c.opened.Advance(now)
-	c.lastHeard.Advance(now)
-	c.mu.Lock()
-	if c.moveLocked(stateOpen) {
-		c.setTimerLocked(now)
-	}
-	c.mu.Unlock()
-	if !c.ws.Park() {
-		c.g.running.Go(c.read)
-	}
-}
-
 // snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
 	principal, _ := c.authorizer[event.PrincipalID].(string)

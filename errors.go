@@ -61,18 +61,20 @@ func (e *IntegrationError) Error() string {
 // Unwrap returns Err.
 func (e *IntegrationError) Unwrap() error { return e.Err }
 
-// row returns the error whose row in the table answers is that of e, except for the
-// status, which is e.StatusCode.
-func (e *IntegrationError) row() error {
+// errorAnswer implements [answered]. The status is that of the error.
+func (e *IntegrationError) errorAnswer() errorAnswer {
+	row := errUnreachable
 	switch {
 	case e.StatusCode == http.StatusUnsupportedMediaType:
-		return errUnsupportedMedia
+		row = errUnsupportedMedia
 	case e.StatusCode != http.StatusGatewayTimeout:
-		return errIntegration
+		row = errIntegration
 	case errors.Is(e.Err, context.DeadlineExceeded):
-		return errTimeout
+		row = errTimeout
 	}
-	return errUnreachable
+	answer := answerOf(row)
+	answer.status = e.StatusCode
+	return answer
 }
 
 // Errors that the gateway makes itself. Those that have an answer are in the table answers.
@@ -85,6 +87,7 @@ var (
 	errInvalidBody  = errors.New("the message does not fit the model of its route")
 	errThrottled    = errors.New("throttled")
 	errQuota        = errors.New("the quota of the usage plan is used up")
+	errUsageStore   = errors.New("usage store")
 	errAPIKey       = errors.New("no valid API key")
 	errInternal     = errors.New("internal error")
 	errAuthorizer   = errors.New("the authorizer failed")
@@ -202,20 +205,9 @@ func answerOf(err error) (answer errorAnswer) {
 			answer = answerOf(errInternal)
 		}
 	}()
-	var (
-		integration *IntegrationError
-		invalid     *ValidationError
-		refused     *refusal
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused.answer
-	case errors.As(err, &integration): // whatever it wraps
-		answer = answerOf(integration.row())
-		answer.status = integration.StatusCode
-		return answer
-	case errors.As(err, &invalid): // likewise
-		err = errInvalidBody
+	var own answered
+	if errors.As(err, &own) {
+		return own.errorAnswer()
 	}
 	for _, row := range answers {
 		if errors.Is(err, row.err) {
@@ -225,11 +217,40 @@ func answerOf(err error) (answer errorAnswer) {
 	return answerOf(errInternal)
 }
 
+// answered is an error that has its answer itself, whatever it wraps.
+type answered interface {
+	error
+	errorAnswer() errorAnswer
+}
+
 // withText returns a with another text.
 func (a errorAnswer) withText(text string) errorAnswer {
 	a.text = text
 	return a
 }
+
+// refusal is the error of an upgrade whose answer is not simply the row of its error in the
+// table of errors.go.
+type refusal struct {
+	answer errorAnswer
+	header http.Header // further headers of the answer
+	resp   *Response   // what the $connect integration answers; nil if it does not refuse the upgrade
+	err    error       // for the log and the observers
+	html   bool        // the body is HTML, as from the service's front end
+}
+
+func (e *refusal) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("refused with status %d", e.answer.status)
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the reason.
+func (e *refusal) Unwrap() error { return e.err }
+
+// errorAnswer implements [answered].
+func (e *refusal) errorAnswer() errorAnswer { return e.answer }
 
 // as is [errors.As] for an error that may come from the embedding program. If a method of
 // the error panics, the error does not have the type.

@@ -349,25 +349,25 @@ func (c *connection) welcome(u *upgrade) {
 	}
 }
 
-// refusal is the error of an upgrade whose answer is not simply the row of its error in the
-// table of errors.go.
-type refusal struct {
-	answer errorAnswer
-	header http.Header // further headers of the answer
-	resp   *Response   // what the $connect integration answers; nil if it does not refuse the upgrade
-	err    error       // for the log and the observers
-	html   bool        // the body is HTML, as from the service's front end
-}
-
-func (e *refusal) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("refused with status %d", e.answer.status)
+// start opens the connection after its 101 has been written. handshake is the error of
+// writing it.
+func (c *connection) start(handshake error) {
+	if handshake != nil {
+		c.end(writeFailed(handshake))
 	}
-	return e.err.Error()
+	c.out.Release()
+	now := c.g.clock.Now()
+	c.opened.Advance(now)
+	c.lastHeard.Advance(now)
+	c.mu.Lock()
+	if c.moveLocked(stateOpen) {
+		c.setTimerLocked(now)
+	}
+	c.mu.Unlock()
+	if !c.ws.Park() {
+		c.g.running.Go(c.read)
+	}
 }
-
-// Unwrap returns the reason.
-func (e *refusal) Unwrap() error { return e.err }
 
 // apigwID is the header with the request ID, spelled as the service spells it.
 const apigwID = "x-amz-apigw-id"

@@ -84,6 +84,9 @@ func (e *ValidationError) Error() string {
 // Unwrap returns Err.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
+// errorAnswer implements [answered].
+func (e *ValidationError) errorAnswer() errorAnswer { return answerOf(errInvalidBody) }
+
 // validate checks a message against the model it selects.
 func (r *route) validate(message []byte) error {
 	if r.selection == nil {
