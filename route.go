@@ -35,8 +35,8 @@ type Route struct {
 	// Integration serves the events of the route. It is required.
 	Integration Integration
 	// RouteResponse makes the route two-way: the Body of the integration's Response
-	// goes to the client. Without it the body is dropped. Error frames are sent on
-	// every route.
+	// goes to the client. Without it the body is dropped, which the log says once.
+	// Error frames are sent on every route.
 	RouteResponse bool
 	// Authorizer decides who may connect. Only $connect may have one; nil lets every
 	// client connect.
