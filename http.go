@@ -153,7 +153,12 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 		call.ResponseBytes = defaultResponseBytes
 	}
 	if i.Transform != nil {
-		return compileTransform(i.Transform, false, r, call.do)
+		t, err := compileTransform(i.Transform, false, r, call.do)
+		if err != nil {
+			return nil, err
+		}
+		t.call = call
+		return t, nil
 	}
 	return call, nil
 }

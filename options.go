@@ -149,7 +149,9 @@ func WithOriginPatterns(patterns ...string) Option {
 //   - warn: a client or a caller did something wrong: a refused upgrade, a rejected
 //     message, a refused call of @connections, a broken rule of the protocol. Or a setting
 //     may be missing: an origin was refused, or an integration returned a body on a route
-//     without a route response, which is said once for each route of a deployment.
+//     without a route response, which is said once for each route of a deployment. Or a
+//     route that was just set refers to a name that does not exist: a variable or a method
+//     in a mapping template, a stage variable, an identity source.
 //   - info: the gateway was deployed or shuts down.
 //   - debug: connections open and close; upgrades, messages and calls are refused because
 //     of a throttle, a quota, a shutdown, or a connection that is gone.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -111,9 +110,11 @@ func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 		}
 		o(&r)
 	}
-	if err := g.addRoute(r, callerOutside()); err != nil {
+	added, err := g.addRoute(r, callerOutside())
+	if err != nil {
 		panic(err)
 	}
+	g.logDoubts(added)
 }
 
 // HandleFunc is [Gateway.Handle] for a func instead of an [Integration].
@@ -162,10 +163,12 @@ func (g *Gateway) Deploy(d Deployment) error {
 	if d.DefaultThrottle == (Throttle{}) {
 		d.DefaultThrottle = g.defaultThrottle
 	}
-	if err := g.deploy(d); err != nil {
+	t, err := g.deploy(d)
+	if err != nil {
 		return err
 	}
 	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes)) // without the lock: a log may block
+	g.logDoubts(t.all()...)
 	return nil
 }
 
@@ -180,15 +183,9 @@ func (g *Gateway) Deployment() Deployment {
 	t := g.routes.Load()
 	d := t.deployed
 	d.StageVariables = maps.Clone(d.StageVariables)
-	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback} {
-		if r != nil {
-			d.Routes = append(d.Routes, r.clone())
-		}
-	}
-	for _, r := range t.messages {
+	for _, r := range t.all() {
 		d.Routes = append(d.Routes, r.clone())
 	}
-	slices.SortFunc(d.Routes, func(a, b Route) int { return strings.Compare(a.RouteKey, b.RouteKey) })
 	return d
 }
 
@@ -199,26 +196,26 @@ func (r *Route) clone() Route {
 	return c
 }
 
-func (g *Gateway) deploy(d Deployment) error {
+func (g *Gateway) deploy(d Deployment) (*routeTable, error) {
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
 	t, err := g.newRouteTable(d)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g.routes.Store(t)
-	return nil
+	return t, nil
 }
 
-func (g *Gateway) addRoute(r Route, where string) error {
+func (g *Gateway) addRoute(r Route, where string) (*route, error) {
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
 	t := g.routes.Load().clone()
 	if err := t.add(r, where, g.config, nil); err != nil {
-		return err
+		return nil, err
 	}
 	g.routes.Store(t)
-	return nil
+	return t.find(r.RouteKey), nil
 }
 
 // routeTable is a compiled deployment. It does not change after it has been stored.
@@ -245,6 +242,7 @@ type route struct {
 	where     string                // where it was registered
 
 	stageVariables map[string]string // of its deployment
+	doubts         []string          // about names in it: see logDoubts
 	bodyDropped    atomic.Bool       // the log has said that the client does not get the body
 }
 
@@ -351,6 +349,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 			return invalid(fmt.Sprintf("route %q", key), err)
 		}
 	}
+	added.doubts = doubtsOf(added.handler, r.Authorizer, t.stageVariables)
 	for n := len(c.middleware) - 1; n >= 0; n-- {
 		if added.handler = c.middleware[n](added.handler); isNil(added.handler) {
 			return fmt.Errorf("%w: route %q: middleware %d of WithMiddleware returned a nil Integration: return next to leave the route as it is", ErrInvalidOption, key, n)

@@ -121,7 +121,8 @@ func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 type transformed struct {
 	*transform.Transform
 	backend func(ctx context.Context, req *Request, payload []byte) (*Response, error)
-	answers bool // somebody gets the answer
+	call    *httpCall // whose do is the backend; nil: it is another
+	answers bool      // somebody gets the answer
 }
 
 func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(context.Context, *Request, []byte) (*Response, error)) (*transformed, error) {
@@ -140,7 +141,7 @@ func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidOption, err)
 	}
-	return &transformed{compiled, backend, r.RouteResponse || r.RouteKey == RouteKeyConnect}, nil
+	return &transformed{Transform: compiled, backend: backend, answers: r.RouteResponse || r.RouteKey == RouteKeyConnect}, nil
 }
 
 // Invoke implements Integration.

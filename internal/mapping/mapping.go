@@ -56,6 +56,9 @@ func (s *Source) OfUpgrade() bool {
 	return s.fixed == nil && (s.Place == Header || s.Place == Query)
 }
 
+// Hidden reports whether the source exists and never has a value, as in the service.
+func (s *Source) Hidden() bool { return s.fixed != nil && len(s.fixed) == 0 }
+
 // OfMessage reports whether only a message has the values of the source.
 func (s *Source) OfMessage() bool { return s.fixed == nil && s.Place == RequestBody }
 

@@ -102,6 +102,17 @@ func (u *URI) Placeholders() []string {
 	return names
 }
 
+// Variables returns the names of the stage variables.
+func (u *URI) Variables() []string {
+	var names []string
+	for _, p := range u.pieces {
+		if p.variable != "" {
+			names = append(names, p.variable)
+		}
+	}
+	return names
+}
+
 // Expand puts the values into the URI. Each placeholder needs a value that is not empty.
 // A value that would change the segments or the parameters of the URI is an error. The
 // error does not quote the value.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"example.com/gateway/internal/selection"
 	"example.com/gateway/internal/vtl"
@@ -15,6 +16,7 @@ import (
 type templates struct {
 	selection *selection.Expression
 	byKey     map[string]*vtl.Template
+	asJSON    bool // the template "$default" was given as "application/json"
 }
 
 // contentTypeJSON is the key of the template for JSON in other APIs of the service.
@@ -38,7 +40,7 @@ func compileTemplates(kind selection.Kind, expression string, texts map[string]s
 			return t, fmt.Errorf("template %q: %w", key, err)
 		}
 		if key == contentTypeJSON && t.selection.Is(keyDefault) {
-			key = keyDefault
+			key, t.asJSON = keyDefault, true
 		}
 		t.byKey[key] = template
 	}
@@ -110,4 +112,42 @@ func run(template *vtl.Template, env *vtl.Env) ([]byte, error) {
 		return nil, fmt.Errorf("a template could not be run: %w", err)
 	}
 	return made, nil
+}
+
+// Doubts returns what the templates of t refer to and nothing has, one text for each
+// template. (See [vtl.Template.Doubts].)
+func (t *Transform) Doubts(known *vtl.Known) []string {
+	found := t.request.doubts("request template", known)
+	for _, r := range t.responses {
+		found = append(found, r.templates.doubts(fmt.Sprintf("integration response %q: template", r.key), known)...)
+	}
+	return found
+}
+
+// maxDoubts is how many doubts about one template are told in full.
+const maxDoubts = 5
+
+func (t *templates) doubts(where string, known *vtl.Known) []string {
+	var found []string
+	for _, key := range slices.Sorted(maps.Keys(t.byKey)) {
+		doubts := t.byKey[key].Doubts(known)
+		if len(doubts) == 0 {
+			continue
+		}
+		var b strings.Builder
+		for n, d := range doubts[:min(len(doubts), maxDoubts)] {
+			if n > 0 {
+				b.WriteString("; ")
+			}
+			b.WriteString(d.String())
+		}
+		if more := len(doubts) - maxDoubts; more > 0 {
+			fmt.Fprintf(&b, "; and %d more", more)
+		}
+		if key == keyDefault && t.asJSON {
+			key = contentTypeJSON
+		}
+		found = append(found, fmt.Sprintf("%s %q: %s", where, key, b.String()))
+	}
+	return found
 }

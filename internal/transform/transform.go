@@ -52,6 +52,7 @@ type Transform struct {
 
 // response is an integration response, compiled.
 type response struct {
+	key        string
 	pattern    *regexp.Regexp // nil: $default
 	templates  templates
 	parameters []mapping.Mapping
@@ -145,6 +146,7 @@ func byPattern(a, b response) int {
 }
 
 func compileResponse(key string, r *Response, compile Compiler) (compiled response, err error) {
+	compiled.key = key
 	if key != keyDefault {
 		pattern, ok := strings.CutPrefix(key, "/")
 		if ok {

@@ -118,6 +118,9 @@ func (p *parser) set() node {
 	if n.target = p.plainReference(); n.target == nil {
 		return nil
 	}
+	if len(n.target.steps) == 0 {
+		p.assigned[n.target.slot] = true
+	}
 	p.space()
 	if p.peek(1) == '=' {
 		p.fail(p.pos, `expected "=" in #set`)
@@ -262,6 +265,9 @@ func (p *parser) foreach(start int) node {
 		return nil
 	}
 	n.item, n.list = item.slot, args[2].value
+	for _, slot := range [...]int{n.item, n.counter, n.hasNext, n.status} {
+		p.assigned[slot] = true
+	}
 	n.nodes = p.endBlock(start, "foreach")
 	return n
 }
@@ -282,6 +288,7 @@ func (p *parser) macroDefinition(start int) {
 			return
 		}
 		m.args = append(m.args, ref.slot)
+		p.assigned[ref.slot] = true
 	}
 	m.nodes = p.endBlock(start, "macro")
 	if name := args[0].word; p.macros[name] == nil {
@@ -298,8 +305,9 @@ func (p *parser) literalBlock(start int) node {
 		return nil
 	}
 	defer func() { p.depth-- }()
-	from := p.pos
+	from, refs, calls := p.pos, len(p.refs), len(p.calls)
 	_, stop, end := p.block()
+	p.refs, p.calls = p.refs[:refs], p.calls[:calls] // the block is text
 	if end != endEnd {
 		p.fail(start, "#literal has no #end")
 		return nil
@@ -336,6 +344,10 @@ func (p *parser) macroCall(start int, word string) node {
 		n.name = name
 		n.nodes = &body{nodes: p.endBlock(start, word)}
 		n.source = p.text[start:p.pos]
+		p.assigned[n.body] = true
+	}
+	if called {
+		p.calls = append(p.calls, n)
 	}
 	return n
 }

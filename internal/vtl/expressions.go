@@ -9,7 +9,7 @@ func (p *parser) reference(slashes int) node {
 	if ref == nil {
 		return nil
 	}
-	ref.slashes, ref.escaped = slashes/2, slashes%2 != 0
+	ref.slashes, ref.escaped, ref.printed = slashes/2, slashes%2 != 0, true
 	return ref
 }
 
@@ -24,7 +24,8 @@ func (p *parser) plainReference() *reference {
 	ref := &reference{at: p.offset(start)}
 	ref.quiet = p.take('!')
 	ref.formal = p.take('{')
-	ref.slot = p.slot(p.name())
+	ref.name = p.name()
+	ref.slot = p.slot(ref.name)
 	p.indexes(ref)
 	for p.peek(0) == '.' && isLetter(p.peek(1)) {
 		p.pos++
@@ -46,6 +47,7 @@ func (p *parser) plainReference() *reference {
 		return nil
 	}
 	ref.source = p.text[start:p.pos]
+	p.refs = append(p.refs, ref)
 	return ref
 }
 

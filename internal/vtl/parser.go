@@ -21,6 +21,11 @@ type parser struct {
 type symbols struct {
 	slots  map[string]int // a place for each variable
 	macros map[string]*macro
+
+	// For Doubts.
+	refs     []*reference
+	calls    []*macroCall
+	assigned map[int]bool // the slots that the template gives a value
 }
 
 type parseError struct {

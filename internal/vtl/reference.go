@@ -8,6 +8,7 @@ import (
 
 // reference is a variable and the steps after it.
 type reference struct {
+	name          string // of the variable
 	slot          int
 	steps         []step
 	quiet, formal bool
@@ -18,6 +19,7 @@ type reference struct {
 	// there is one more, which escapes it.
 	slashes int
 	escaped bool
+	printed bool // it is a reference in the text
 }
 
 // step leads from a value to its property, its item or the result of its method.

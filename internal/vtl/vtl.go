@@ -100,7 +100,9 @@ func Parse(text string) (*Template, error) {
 		return nil, &SyntaxError{Line: 1, Column: 1, Reason: fmt.Sprintf("the template has %d bytes, the most is %d",
 			len(text), maxTemplateBytes)}
 	}
-	p := &parser{text: text, fixedAt: -1, symbols: &symbols{slots: map[string]int{}, macros: map[string]*macro{}}}
+	p := &parser{text: text, fixedAt: -1, symbols: &symbols{
+		slots: map[string]int{}, macros: map[string]*macro{}, assigned: map[int]bool{},
+	}}
 	nodes := p.template()
 	if p.err != nil {
 		return nil, p.err.at(text)

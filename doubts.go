@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/nearest"
+	"example.com/gateway/internal/vtl"
+)
+
+// doubter is a compiled integration, or an authorizer, that refers to names. Doubts says
+// which of them lead nowhere. API Gateway accepts them and uses an empty text, or the text
+// of a template as it stands, so they are no errors; but seldom does anybody mean that.
+type doubter interface {
+	doubts(stageVariables map[string]string) []string
+}
+
+var (
+	_ doubter = (*httpCall)(nil)
+	_ doubter = (*transformed)(nil)
+	_ doubter = (*RequestAuthorizer)(nil)
+)
+
+// doubtsOf returns the doubts about a compiled integration and about the authorizer of its
+// route.
+func doubtsOf(i Integration, a Authorizer, stageVariables map[string]string) []string {
+	var found []string
+	for _, x := range [...]any{i, a} {
+		if d, ok := x.(doubter); ok {
+			found = append(found, d.doubts(stageVariables)...)
+		}
+	}
+	return found
+}
+
+// logDoubts logs the doubts about routes that have just been deployed.
+func (g *Gateway) logDoubts(routes ...*route) {
+	for _, r := range routes {
+		if r == nil {
+			continue
+		}
+		for _, doubt := range r.doubts {
+			g.log.LogAttrs(g.root, slog.LevelWarn, "the route refers to something that does not exist",
+				slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("error", doubt))
+		}
+	}
+}
+
+// all returns the routes of a table, sorted by their keys.
+func (t *routeTable) all() []*route {
+	routes := slices.Collect(maps.Values(t.messages))
+	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback} {
+		if r != nil {
+			routes = append(routes, r)
+		}
+	}
+	slices.SortFunc(routes, func(a, b *route) int { return strings.Compare(a.RouteKey, b.RouteKey) })
+	return routes
+}
+
+// doubtVariable returns the doubt about a stage variable that where uses, or "". outcome
+// says what follows if it is not defined.
+func doubtVariable(where, name, outcome string, stageVariables map[string]string) string {
+	if _, ok := stageVariables[name]; ok {
+		return ""
+	}
+	meant := nearest.To(name, slices.Sorted(maps.Keys(stageVariables)))
+	return fmt.Sprintf("%s: the stage variable %q is not defined, %s%s", where, name, outcome, nearest.Question(meant))
+}
+
+// doubts implements doubter: the stage variables of the URI and of RequestParameters.
+func (c *httpCall) doubts(stageVariables map[string]string) []string {
+	var found []string
+	add := func(where, name string) {
+		if doubt := doubtVariable(where, name, "so that it is empty", stageVariables); doubt != "" && !slices.Contains(found, doubt) {
+			found = append(found, doubt)
+		}
+	}
+	for _, name := range c.URI.Variables() {
+		add("HTTPIntegration.URI", name)
+	}
+	for _, m := range c.Mappings {
+		if m.Place == mapping.StageVariable {
+			add(fmt.Sprintf(`RequestParameters["integration.request.%s.%s"]`, m.Target, m.Name), m.Source.Name)
+		}
+	}
+	return found
+}
+
+// doubts implements doubter: what the templates refer to, and the call behind them.
+func (c *transformed) doubts(stageVariables map[string]string) []string {
+	found := c.Doubts(&vtl.Known{
+		Context: append(mapping.ContextVariables(), "authorizer."), StageVariables: stageVariables,
+	})
+	if c.call != nil {
+		found = append(found, c.call.doubts(stageVariables)...)
+	}
+	return found
+}
+
+// doubts implements doubter: the identity sources that no client can have.
+func (a *RequestAuthorizer) doubts(stageVariables map[string]string) []string {
+	const where, refused = "RequestAuthorizer.IdentitySource", "so that every client is refused with 401"
+	sources, err := a.sources()
+	if err != nil {
+		return nil // an error of the route already
+	}
+	var found []string
+	for _, s := range sources {
+		switch {
+		case s.Place == mapping.StageVariable:
+			if doubt := doubtVariable(where, s.Name, refused, stageVariables); doubt != "" {
+				found = append(found, doubt)
+			}
+		case s.Place != mapping.Context:
+		case s.Hidden() || strings.HasPrefix(s.Name, "authorizer."):
+			found = append(found, fmt.Sprintf("%s: %q has no value yet when the authorizer is asked, %s", where, s.String(), refused))
+		case !mapping.IsContextVariable(s.Name):
+			meant := nearest.To(s.Name, mapping.ContextVariables())
+			found = append(found, fmt.Sprintf("%s: there is no $context variable %q, %s%s", where, s.Name, refused, nearest.Question(meant)))
+		}
+	}
+	return found
+}

@@ -1,0 +1,128 @@
+package gateway_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+)
+
+// warned returns the errors of the warnings that deploy makes a gateway log.
+func warned(t *testing.T, deploy func(gw *gateway.Gateway), opts ...gateway.Option) (routes, errs []string) {
+	t.Helper()
+	var log bytes.Buffer
+	handler := slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})
+	gw, err := gateway.New(append(opts, gateway.WithLogger(slog.New(handler)))...)
+	require.NoError(t, err)
+	deploy(gw)
+	for line := range strings.Lines(log.String()) {
+		var record map[string]string
+		require.NoError(t, json.Unmarshal([]byte(line), &record))
+		require.Equal(t, "the route refers to something that does not exist", record["msg"])
+		require.Equal(t, "prod", record["stage"])
+		routes, errs = append(routes, record["route_key"]), append(errs, record["error"])
+	}
+	return routes, errs
+}
+
+// inProd is a stage with a variable.
+func inProd() gateway.Option { return gateway.WithStage("prod", map[string]string{"table": "t"}) }
+
+// A name that leads nowhere is no error, as in the service, but a warning of Handle.
+func TestDoubts(t *testing.T) {
+	t.Parallel()
+	template := func(text string) *gateway.Transform {
+		return &gateway.Transform{RequestTemplates: map[string]string{"$default": text}}
+	}
+	for _, tt := range []struct {
+		name string
+		i    gateway.Integration
+		want []string // one for each line
+	}{
+		{"a template", &gateway.MockIntegration{Transform: template(`{"x": $inptu.json('$.x')}`)}, []string{`request template "$default": line 1, column 7: nothing is called $inptu, so that its own text is printed: did you mean "$input"?`}},
+		{"a context variable", &gateway.MockIntegration{Transform: template("{\n\"id\": \"$context.connectionID\"}")}, []string{`request template "$default": line 2, column 8: there is no $context.connectionID, so that it is empty: did you mean "connectionId"?`}},
+		{"two in one template", &gateway.CustomIntegration{Backend: noBackend, Transform: *template("$stageVariables.tabel $util.urlEncod('x')")}, []string{
+			`request template "$default": line 1, column 1: the stage variable "tabel" is not defined, so that it is empty: did you mean "table"?; line 1, column 23: $util has no "urlEncod", so that its own text is printed: did you mean "urlEncode"?`,
+		}},
+		{"many in one template", &gateway.MockIntegration{Transform: template("$a $b $c $d $e $f $g")}, []string{"column 13: nothing is called $e, so that its own text is printed: set it with #set, or write #[[$e]]# if you want this text; and 2 more"}},
+		{"the template for JSON", &gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"application/json": "$x"}}}, []string{`request template "application/json": line 1`}},
+		{"templates of answers", &gateway.HTTPIntegration{URI: "http://x", Transform: &gateway.Transform{Responses: map[string]gateway.IntegrationResponse{
+			"/2../": {ResponseTemplates: map[string]string{"$default": "$x"}}, "$default": {ResponseTemplates: map[string]string{"$default": "$y"}},
+		}}}, []string{`integration response "/2../": template "$default": line 1, column 1: nothing is called $x`, `integration response "$default": template "$default": line 1, column 1: nothing is called $y`}},
+		{"the URI", &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/${stageVariables.tables}/${stageVariables.table}/${stageVariables.host}"}, []string{
+			`HTTPIntegration.URI: the stage variable "host" is not defined, so that it is empty`, `HTTPIntegration.URI: the stage variable "tables" is not defined, so that it is empty: did you mean "table"?`,
+		}},
+		{"a parameter", &gateway.HTTPIntegration{URI: "http://x", Transform: &gateway.Transform{}, RequestParameters: map[string]string{
+			"integration.request.header.X": "stageVariables.tabel", "integration.request.header.Y": "stageVariables.table",
+		}}, []string{`RequestParameters["integration.request.header.X"]: the stage variable "tabel" is not defined, so that it is empty: did you mean "table"?`}},
+		{"nothing", &gateway.HTTPIntegration{URI: "http://${stageVariables.table}", Transform: template(`#set($a = $input.body)$a $context.authorizer.any $stageVariables.table`)}, nil},
+		{"an integration without names", &gateway.MockIntegration{}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			routes, errs := warned(t, func(gw *gateway.Gateway) { gw.Handle("join", tt.i) }, inProd())
+			require.Len(t, errs, len(tt.want), "%q", errs)
+			for n, want := range tt.want {
+				require.Contains(t, errs[n], want)
+				require.Equal(t, "join", routes[n])
+			}
+		})
+	}
+}
+
+// An identity source without a value refuses every client.
+func TestDoubts_IdentitySources(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"context.identity.sourceIP": `RequestAuthorizer.IdentitySource: there is no $context variable "identity.sourceIP", so that every client is refused with 401: did you mean "identity.sourceIp"?`,
+		"context.eventType":         `RequestAuthorizer.IdentitySource: "context.eventType" has no value yet when the authorizer is asked, so that every client is refused with 401`,
+		"context.authorizer.tenant": `"context.authorizer.tenant" has no value yet`,
+		"stageVariables.tabel":      `the stage variable "tabel" is not defined, so that every client is refused with 401: did you mean "table"?`,
+		"stageVariables.table":      "",
+		"context.identity.sourceIp": "",
+		"route.request.header.X":    "",
+	} {
+		t.Run(source, func(t *testing.T) {
+			t.Parallel()
+			_, errs := warned(t, func(gw *gateway.Gateway) {
+				gw.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(&gateway.RequestAuthorizer{
+					Authorizer: &strict{"ok"}, IdentitySource: []string{source},
+				}))
+			}, inProd())
+			if want == "" {
+				require.Empty(t, errs)
+				return
+			}
+			require.Len(t, errs, 1)
+			require.Contains(t, errs[0], want)
+		})
+	}
+}
+
+// A deployment tells of all its routes, with its own stage variables; one that is refused
+// tells nothing.
+func TestDoubts_Deploy(t *testing.T) {
+	t.Parallel()
+	uri := &gateway.HTTPIntegration{URI: "http://${stageVariables.host}"}
+	routes, errs := warned(t, func(gw *gateway.Gateway) {
+		d := gateway.Deployment{
+			Routes:         []gateway.Route{{RouteKey: "b", Integration: uri}, {RouteKey: "$default", Integration: uri}},
+			StageVariables: map[string]string{"hots": "x"},
+		}
+		require.NoError(t, gw.Deploy(d))
+		d.StageVariables = map[string]string{"host": "x"}
+		require.NoError(t, gw.Deploy(d))
+		d.StageVariables = map[string]string{}
+		d.Routes = append(d.Routes, d.Routes[0])
+		require.Error(t, gw.Deploy(d))
+	}, inProd())
+	require.Equal(t, []string{"$default", "b"}, routes)
+	for _, err := range errs {
+		require.Equal(t, `HTTPIntegration.URI: the stage variable "host" is not defined, so that it is empty: did you mean "hots"?`, err)
+	}
+}
