@@ -25,11 +25,13 @@ var (
 	_ doubter = (*RequestAuthorizer)(nil)
 )
 
-// doubtsOf returns the doubts about a compiled integration and about the authorizer of its
-// route.
-func doubtsOf(i Integration, a Authorizer, stageVariables map[string]string) []string {
+// doubtsOf returns the doubts about a route and its compiled integration.
+func doubtsOf(r *Route, compiled Integration, stageVariables map[string]string) []string {
 	var found []string
-	for _, x := range [...]any{i, a} {
+	if r.ModelSelectionExpression != "" && len(r.RequestModels) == 0 {
+		found = append(found, "the ModelSelectionExpression selects a model, and RequestModels has none, so that every message is refused")
+	}
+	for _, x := range [...]any{compiled, r.Authorizer} {
 		if d, ok := x.(doubter); ok {
 			found = append(found, d.doubts(stageVariables)...)
 		}

@@ -126,3 +126,12 @@ func TestDoubts_Deploy(t *testing.T) {
 		require.Equal(t, `HTTPIntegration.URI: the stage variable "host" is not defined, so that it is empty: did you mean "hots"?`, err)
 	}
 }
+
+// A model that is selected and not there refuses every message.
+func TestDoubts_NoModel(t *testing.T) {
+	t.Parallel()
+	_, errs := warned(t, func(gw *gateway.Gateway) {
+		gw.Handle("join", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, nil))
+	}, inProd())
+	require.Equal(t, []string{"the ModelSelectionExpression selects a model, and RequestModels has none, so that every message is refused"}, errs)
+}

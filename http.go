@@ -50,14 +50,15 @@ type HTTPIntegration struct {
 	// URI is the address of the endpoint, http or https, of at most 2,048 characters. It
 	// may have ${stageVariables.name}, whose value is put in unchanged, and {name}, which
 	// is replaced by the value of the parameter integration.request.path.name, escaped.
-	// Each {name} needs that parameter. It stands in the path or in the value of a query
-	// parameter.
+	// A {name} stands in the path or in the value of a query parameter. It needs that
+	// parameter, and a source that the events of the route can have. A stage variable
+	// that is not defined is empty, which the log says when the route is set.
 	//
-	// A value never changes which segments the path has, or which parameters the query
-	// has. A value that could do so, on this or any other server, fails the integration
-	// with 500. Such values are, in the path, "." and "..", also together with the text
-	// beside them, and everywhere those with "/", "\", a line break or a zero byte. A
-	// value that is missing, null or empty fails the integration, too.
+	// A client's value stays in its place: it never adds a segment to the path or a
+	// parameter to the query. The integration fails with 500 if a value could do so on
+	// this or another server. That is the case for a value with "/", "\", a line break or
+	// a zero byte, and for one that makes a segment "." or "..". It also fails if a value
+	// is missing, null or empty.
 	//
 	// User and password of the URI become the Authorization header and replace the
 	// client's.
@@ -82,11 +83,11 @@ type HTTPIntegration struct {
 	// Host names, a mapped Host fails the integration. (API Gateway: "Setting up data
 	// mapping for WebSocket APIs".)
 	RequestParameters map[string]string
-	// CallbackURL tells the endpoint whom it serves: when set, it gets the headers
-	// connectionId, routeKey, eventType, stage, and callbackUrl, which is CallbackURL
-	// with /@connections/ and the escaped connection ID behind it. It is the URL, as
-	// the endpoint sees it, that [Gateway.ManagementHandler] is mounted at, without
-	// /@connections: an http or https URL.
+	// CallbackURL is the URL that [Gateway.ManagementHandler] is mounted at, as the
+	// endpoint sees it, without /@connections: for example https://gateway.internal/prod.
+	// If it is set, the endpoint gets the headers connectionId, routeKey, eventType, stage
+	// and callbackUrl. The last one is CallbackURL followed by /@connections/ and the
+	// escaped connection ID, ready for a POST. "" adds no header.
 	CallbackURL string
 	// UpgradeHeaders also passes on the Sec-WebSocket-* headers of the upgrade request, as
 	// the service does. Many HTTP servers answer 400 to them. Sec-WebSocket-Protocol is
@@ -96,8 +97,8 @@ type HTTPIntegration struct {
 	// fails the integration. 0 means 128 KiB, which is also the longest message that a
 	// client can be sent by default.
 	ResponseBytes int
-	// Timeout ends the call earlier than Quotas.IntegrationTimeout does. 0 means
-	// that one alone.
+	// Timeout ends the call earlier than Quotas.IntegrationTimeout does. 0 means that
+	// only Quotas.IntegrationTimeout ends it.
 	Timeout time.Duration
 	// Client makes the calls. Its redirect policy is not used, and the gateway does not
 	// close its connections. nil means a client that all HTTP integrations of the gateway
@@ -163,8 +164,8 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	return call, nil
 }
 
-// checkSettings checks CallbackURL, ResponseBytes and Timeout. A URL may hold a password: the error
-// does not quote it.
+// checkSettings checks CallbackURL, ResponseBytes and Timeout. A URL may hold a password:
+// the error does not quote it.
 func (i *HTTPIntegration) checkSettings() error {
 	if i.Timeout < 0 {
 		return fmt.Errorf("%w: HTTPIntegration.Timeout %v is negative: leave it 0 for Quotas.IntegrationTimeout alone", ErrInvalidOption, i.Timeout)

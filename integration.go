@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -131,7 +132,8 @@ type Response struct {
 // answers 200 without a body, and so accepts every connection. It is copied when its
 // route is set.
 type MockIntegration struct {
-	// StatusCode and Body are the answer if there is no Transform.
+	// StatusCode and Body are the answer if there is no Transform. StatusCode is 200 to
+	// 599; 0 means 200.
 	StatusCode int
 	Body       []byte
 	// Transform, unless it is nil, makes the answer instead. Its request template has to
@@ -151,6 +153,9 @@ func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, 
 }
 
 func (m *MockIntegration) prepare(r *Route) (Integration, error) {
+	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
+		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: want 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
+	}
 	if m.Transform == nil {
 		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
 	}

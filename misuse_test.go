@@ -304,6 +304,7 @@ func misuseOfTransforms() []misuse {
 		{"ResponseParameters: a target of another kind", response("$default", gateway.IntegrationResponse{ResponseParameters: map[string]string{"route.response.header.X": "'y'"}}), []string{`did you mean "method.response.header.X"?`}},
 		{"ResponseTemplates", response("$default", gateway.IntegrationResponse{ResponseTemplates: map[string]string{"$default": "$x["}}), []string{`integration response "$default": template "$default"`}},
 		{"TemplateSelectionExpression of a response", response("$default", gateway.IntegrationResponse{TemplateSelectionExpression: "$x"}), []string{`integration response "$default": TemplateSelectionExpression`}},
+		{"MockIntegration.StatusCode", routes(&gateway.MockIntegration{StatusCode: 99}), []string{`route "a": MockIntegration.StatusCode 99`}},
 		{"MockIntegration.Transform", routes(&gateway.MockIntegration{Transform: &gateway.Transform{ContentHandling: "x"}}), []string{"ContentHandling"}},
 	}
 }

@@ -101,7 +101,8 @@ func WithRequestModels(modelSelectionExpression string, models map[string]Model)
 // [net/http.ServeMux.Handle] it panics on misuse, with an error that wraps
 // [ErrInvalidOption] and says what to change: for example when the key is empty, has a
 // route already, or begins with "$" and is not reserved, or when the integration is nil.
-// It is safe for concurrent use.
+// What is allowed but probably a mistake, such as a misspelt variable in a template, is
+// logged as a warning. It is safe for concurrent use.
 func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	r := Route{RouteKey: routeKey, Integration: i}
 	for n, o := range opts {
@@ -148,8 +149,8 @@ type Deployment struct {
 // Deployment has, in one step. Each event is served by the old deployment or by the new
 // one, never by parts of both. Open connections stay open: their next event is served by
 // the new one. An error wraps [ErrInvalidOption] and says what to change; then nothing
-// has been replaced. It is safe for concurrent use. (API Gateway: "Deploy a WebSocket
-// API".)
+// has been replaced. What is allowed but probably a mistake is logged as a warning, as for
+// Handle. It is safe for concurrent use. (API Gateway: "Deploy a WebSocket API".)
 func (g *Gateway) Deploy(d Deployment) error {
 	if d.RouteSelectionExpression == "" {
 		d.RouteSelectionExpression = g.selection
@@ -349,7 +350,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 			return invalid(fmt.Sprintf("route %q", key), err)
 		}
 	}
-	added.doubts = doubtsOf(added.handler, r.Authorizer, t.stageVariables)
+	added.doubts = doubtsOf(&r, added.handler, t.stageVariables)
 	for n := len(c.middleware) - 1; n >= 0; n-- {
 		if added.handler = c.middleware[n](added.handler); isNil(added.handler) {
 			return fmt.Errorf("%w: route %q: middleware %d of WithMiddleware returned a nil Integration: return next to leave the route as it is", ErrInvalidOption, key, n)

@@ -20,7 +20,10 @@ type Transform struct {
 	// RequestTemplates are mapping templates by key. The payload for the backend is made
 	// by the template whose key is the value of TemplateSelectionExpression, or else by
 	// that of "$default". If there is neither, PassthroughBehavior decides. A template
-	// that the expression can never select is an error.
+	// that the expression can never select is an error. So is a template that cannot be
+	// parsed. If one refers to a variable or a method that does not exist, the log says so
+	// when the route is set: as in the service, the reference prints its own text, or
+	// nothing.
 	RequestTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" and \$default
 	// select the template "$default", or, if there is none, the template
