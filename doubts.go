@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -46,8 +45,7 @@ func (g *Gateway) logDoubts(routes ...*route) {
 			continue
 		}
 		for _, doubt := range r.doubts {
-			g.log.LogAttrs(g.root, slog.LevelWarn, "the route refers to something that does not exist",
-				slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("error", doubt))
+			g.logDoubt(r.RouteKey, doubt)
 		}
 	}
 }

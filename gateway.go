@@ -240,7 +240,7 @@ func (g *Gateway) stop() <-chan struct{} {
 		go func() { // ends with its loop; the next one waits for it
 			defer g.running.Done()
 			defer g.closeAll() // in a defer: the log handler may end this goroutine
-			g.log.Info("shutting down", "stage", g.stage, "connections", g.connections.Len())
+			g.logShutdown()
 		}()
 		go func() { // ends when everything else has ended; Shutdown and Close wait for it
 			g.running.Wait()

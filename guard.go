@@ -58,7 +58,7 @@ func (g *guard) panicked(callback string, p any) {
 	g.mu.Unlock()
 	if due {
 		err := &panicError{p, debug.Stack()}
-		g.log.Error("a callback panicked", "callback", callback, "panics", n, "error", err, "stack", string(err.stack))
+		g.logPanic(callback, n, err)
 	}
 }
 

@@ -136,6 +136,25 @@ func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
 	}
 }
 
+func (g *Gateway) logDeployed(routes int) {
+	g.log.LogAttrs(g.root, slog.LevelInfo, "deployed", slog.String("stage", g.stage), slog.Int("routes", routes))
+}
+
+// logDoubt logs that a route refers to a name that leads nowhere.
+func (g *Gateway) logDoubt(routeKey, doubt string) {
+	g.log.LogAttrs(g.root, slog.LevelWarn, "the route refers to something that does not exist",
+		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
+}
+
+func (g *Gateway) logShutdown() {
+	g.log.LogAttrs(g.root, slog.LevelInfo, "shutting down", slog.String("stage", g.stage), slog.Int("connections", g.connections.Len()))
+}
+
+// logPanic logs that a callback has panicked: n times since the last such line.
+func (g *guard) logPanic(callback string, n int, err *panicError) {
+	g.log.Error("a callback panicked", "callback", callback, "panics", n, "error", err, "stack", string(err.stack))
+}
+
 // failureAttrs are what the log says of a failure, with the stack of a panic.
 func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
 	attrs := append(g.requestAttrs(req.ConnectionID, req.RouteKey, req.RequestID), slog.Any("error", err))

@@ -168,7 +168,7 @@ func (g *Gateway) Deploy(d Deployment) error {
 	if err != nil {
 		return err
 	}
-	g.log.Info("deployed", "stage", g.stage, "routes", len(d.Routes)) // without the lock: a log may block
+	g.logDeployed(len(d.Routes)) // without the lock: a log may block
 	g.logDoubts(t.all()...)
 	return nil
 }
