@@ -80,6 +80,9 @@ func (c *httpCall) doubts(stageVariables map[string]string) []string {
 			found = append(found, doubt)
 		}
 	}
+	for _, text := range c.URI.WithoutBraces() {
+		found = append(found, fmt.Sprintf(`HTTPIntegration.URI: %q is taken as it stands: did you mean "${%s}"?`, text, text[1:]))
+	}
 	for _, name := range c.URI.Variables() {
 		add("HTTPIntegration.URI", name)
 	}

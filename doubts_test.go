@@ -57,6 +57,9 @@ func TestDoubts(t *testing.T) {
 		{"the URI", &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/${stageVariables.tables}/${stageVariables.table}/${stageVariables.host}"}, []string{
 			`HTTPIntegration.URI: the stage variable "host" is not defined, so that it is empty`, `HTTPIntegration.URI: the stage variable "tables" is not defined, so that it is empty: did you mean "table"?`,
 		}},
+		{"the URI, written as in a template", &gateway.HTTPIntegration{URI: "http://x/$stageVariables.table/y"}, []string{
+			`HTTPIntegration.URI: "$stageVariables.table" is taken as it stands: did you mean "${stageVariables.table}"?`,
+		}},
 		{"a parameter", &gateway.HTTPIntegration{URI: "http://x", Transform: &gateway.Transform{}, RequestParameters: map[string]string{
 			"integration.request.header.X": "stageVariables.tabel", "integration.request.header.Y": "stageVariables.table",
 		}}, []string{`RequestParameters["integration.request.header.X"]: the stage variable "tabel" is not defined, so that it is empty: did you mean "table"?`}},

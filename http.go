@@ -180,6 +180,8 @@ func (i *HTTPIntegration) checkSettings() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL %w: write one like https://gateway.internal/prod", ErrInvalidOption, err)
+	case strings.ContainsAny(u.Path, "{}"):
+		return fmt.Errorf("%w: HTTPIntegration.CallbackURL has a brace: write the URL as it is, variables are not replaced in it", ErrInvalidOption)
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/@connections"):
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL ends in /@connections: leave that out, the gateway adds it", ErrInvalidOption)
 	}
@@ -205,6 +207,9 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping, routeKey string)
 		}
 	}
 	for _, name := range placeholders {
+		if strings.HasPrefix(name, "stageVariables.") && !filled[name] {
+			return fmt.Errorf("%w: URI %q: nothing fills {%s}: did you mean ${%[3]s}?", ErrInvalidOption, uri, name)
+		}
 		if !filled[name] {
 			return fmt.Errorf("%w: URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, uri, name)
 		}

@@ -214,6 +214,7 @@ func misuseOfHTTP() []misuse {
 		{"URI: no host", uri("http:///x"), []string{`URI "http:///x"`, "host"}},
 		{"URI: a client's host", uri("http://{x}/"), []string{"{x}"}},
 		{"URI: nothing fills it", uri("http://x/{room}"), []string{"{room}", "integration.request.path.room"}},
+		{"URI: a stage variable without its $", uri("http://x/{stageVariables.x}"), []string{"did you mean ${stageVariables.x}?"}},
 		{"URI: a password is not quoted", uri("ftp://user:secret@x"), []string{`"ftp://x"`}},
 		{"URI: too long", uri("http://x/" + strings.Repeat("x", 2048)), []string{"2048"}},
 		{"Method", routes(&gateway.HTTPIntegration{URI: "http://x", Method: "post"}), []string{`HTTP method "post"`}},
@@ -223,6 +224,7 @@ func misuseOfHTTP() []misuse {
 		{"CallbackURL: no host", callback("https://:80/prod"), []string{"HTTPIntegration.CallbackURL has no host"}},
 		{"CallbackURL: no URL", callback("https://user:secret@[::1/prod"), []string{"HTTPIntegration.CallbackURL is not a URL"}},
 		{"CallbackURL: a query", callback("https://gateway.internal/prod?a=b"), []string{"HTTPIntegration.CallbackURL"}},
+		{"CallbackURL: a variable", callback("https://gateway.internal/${stageVariables.stage}"), []string{"HTTPIntegration.CallbackURL has a brace"}},
 		{"CallbackURL: with its end", callback("https://gateway.internal/prod/@connections"), []string{"HTTPIntegration.CallbackURL", "/@connections"}},
 	}
 }

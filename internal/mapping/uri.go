@@ -34,8 +34,9 @@ type Endpoint struct {
 }
 
 var (
-	uriName  = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
-	userinfo = regexp.MustCompile(`://[^/?#]*@`)
+	uriName      = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}|\{([A-Za-z0-9._-]+)\}`)
+	bareVariable = regexp.MustCompile(`\$stageVariables\.[A-Za-z0-9_]+`)
+	userinfo     = regexp.MustCompile(`://[^/?#]*@`)
 )
 
 // ParseURI parses text. It refuses a placeholder that stands neither in the path nor in
@@ -101,6 +102,10 @@ func (u *URI) Placeholders() []string {
 	}
 	return names
 }
+
+// WithoutBraces returns the stage variables that are written as in a mapping template,
+// such as $stageVariables.name. They are plain text in a URI.
+func (u *URI) WithoutBraces() []string { return bareVariable.FindAllString(u.text, -1) }
 
 // Variables returns the names of the stage variables.
 func (u *URI) Variables() []string {
