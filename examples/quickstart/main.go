@@ -43,6 +43,8 @@ func main() {
 		log.Fatal(err)
 	case <-interrupted.Done():
 	}
+	stop() // from now on a second Ctrl-C ends the program at once
+	log.Print("shutting down")
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	// The gateway goes first: it closes the sockets, which the server does not know about.

@@ -52,9 +52,10 @@ func TestGreeting(t *testing.T) {
 	t.Parallel()
 	newGateway := func() (*gateway.Gateway, error) {
 		var gw *gateway.Gateway
-		gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{
+		var err error
+		gw, err = gateway.New(gateway.WithObserver(&gateway.Observer{
 			ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
-				_ = gw.PostToConnection(ctx, c.ID, []byte(`{"welcome":true}`)) // sent right after the 101
+				_ = gw.PostToConnection(ctx, c.ID, []byte(`{"welcome":true}`)) // goes out right after the 101
 			},
 		}))
 		return gw, err

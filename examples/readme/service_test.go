@@ -2,7 +2,9 @@ package readme
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +15,7 @@ import (
 
 type userKey struct{}
 
-// sessions are those of the service: by cookie.
+// sessions are those of the service: users by cookie.
 var sessions = map[string]string{"s3cr3t": "ann"}
 
 // withSession is a middleware that such a service has already.
@@ -33,29 +35,53 @@ func logIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func newService(gw *gateway.Gateway) http.Handler {
+	// The session knows the user. As the principal of the connection, everybody knows.
+	user := gateway.AuthorizerFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+		return &gateway.Authorization{PrincipalID: ctx.Value(userKey{}).(string)}, nil
+	})
+	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(user))
+	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: []byte(ctx.Value(userKey{}).(string))}, nil
+	}, gateway.WithRouteResponse())
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", logIn)
-	mux.Handle("/ws", withSession(gw.Handler())) // a middleware sees the upgrade like any other request
+	mux.Handle("/ws", withSession(gw.Handler()))
+	mux.HandleFunc("POST /notify/{user}", func(w http.ResponseWriter, r *http.Request) {
+		message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4096))
+		if err != nil {
+			http.Error(w, "at most 4096 bytes", http.StatusRequestEntityTooLarge)
+			return
+		}
+		var connections []string
+		for c := range gw.Connections() {
+			if c.PrincipalID == r.PathValue("user") {
+				connections = append(connections, c.ID)
+			}
+		}
+		gw.PostToConnections(r.Context(), connections, message)
+	})
 	return mux
-}
-
-func registerRoutes(gw *gateway.Gateway) {
-	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		user := ctx.Value(userKey{}).(string) // what the middleware put into the request's context, for the life of the connection
-		return &gateway.Response{Body: []byte(user)}, nil
-	}, gateway.WithRouteResponse())
 }
 
 func TestService(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.New()
 	require.NoError(t, err)
-	registerRoutes(gw)
+
 	srv := gatewaytest.ServeHandler(t, newService(gw))
+	login, err := srv.HTTPClient().Post(srv.HTTPURL()+"/login", "", nil)
+	require.NoError(t, err)
+	require.NoError(t, login.Body.Close())
 
 	_, refused := srv.TryDial(t, gatewaytest.Path("/ws"))
 	require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
-	c := srv.Dial(t, gatewaytest.Path("/ws"), gatewaytest.Cookie("session", "s3cr3t"))
+	c := srv.Dial(t, gatewaytest.Path("/ws"), gatewaytest.Cookies(login.Cookies()...))
 	c.Send(`{"action":"whoami"}`)
 	require.Equal(t, "ann", c.Receive())
+
+	notified, err := srv.HTTPClient().Post(srv.HTTPURL()+"/notify/ann", "text/plain", strings.NewReader("dinner"))
+	require.NoError(t, err)
+	require.NoError(t, notified.Body.Close())
+	require.Equal(t, "dinner", c.Receive())
 }
