@@ -31,7 +31,8 @@ func (d Doubt) String() string {
 
 // Doubts returns the references to variables, properties and methods that do not exist, in
 // the order of the text. Such a reference prints its own text or nothing, which is seldom
-// what was meant. The same doubt is told once.
+// what was meant. The same doubt is told once, and
+// no more than 100 are told.
 func (t *Template) Doubts(k *Known) []Doubt {
 	var doubts []Doubt
 	told := map[string]bool{}
@@ -44,12 +45,14 @@ func (t *Template) Doubts(k *Known) []Doubt {
 		doubts = append(doubts, Doubt{line, column, reason})
 	}
 	for _, n := range t.refs {
-		if !n.escaped {
+		if !n.escaped && len(doubts) < maxDoubts {
 			add(n.at, t.doubt(n, k))
 		}
 	}
 	for _, n := range t.calls {
-		add(n.at, t.doubtCall(n))
+		if len(doubts) < maxDoubts {
+			add(n.at, t.doubtCall(n))
+		}
 	}
 	slices.SortStableFunc(doubts, func(a, b Doubt) int {
 		if a.Line != b.Line {
@@ -59,6 +62,9 @@ func (t *Template) Doubts(k *Known) []Doubt {
 	})
 	return doubts
 }
+
+// maxDoubts bounds the work for a long text that is not a template.
+const maxDoubts = 100
 
 // doubt returns what is wrong with a reference, or "".
 func (t *Template) doubt(n *reference, k *Known) string {

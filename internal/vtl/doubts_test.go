@@ -1,6 +1,7 @@
 package vtl_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -95,7 +96,18 @@ func TestTemplate_DoubtsNothing(t *testing.T) {
 	}
 }
 
-// A template that doubts nothing prints no reference as it stands, as far as text shows.
+func TestTemplate_DoubtsAreBounded(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&text, "$unknown%d ", n)
+	}
+	template, err := vtl.Parse(text.String())
+	require.NoError(t, err)
+	require.Len(t, template.Doubts(everyName()), 100)
+}
+
+// Whatever a template holds, its doubts are in the order of the text, at a position in it.
 func FuzzTemplate_Doubts(f *testing.F) {
 	for _, seed := range []string{"$inptu", "$context.x $input.jsn('a')", `"#foreach($x in $y)$x#end"`, "#macro(a $b)$b#end#a($c)", "$stageVariables['x']"} {
 		f.Add(seed)
