@@ -69,6 +69,9 @@ func Parse(text string) (Pattern, error) {
 		}
 		p.scheme, rest = scheme, after
 	}
+	if strings.ContainsAny(rest, "/?#@") {
+		return Pattern{}, fmt.Errorf("%q is more than an origin: remove everything but scheme, host and port", text)
+	}
 	host, port, err := splitPort(rest)
 	if err != nil {
 		return Pattern{}, err
@@ -135,8 +138,6 @@ func parseHost(text string) (string, error) {
 	switch at := strings.IndexFunc(text, func(r rune) bool { return !isNameCharacter(r) }); {
 	case text == "":
 		return "", errors.New("it has no host: write it like https://app.example.com")
-	case at >= 0 && strings.ContainsRune("/?#@", rune(text[at])):
-		return "", fmt.Errorf("%q is more than an origin: remove everything but scheme, host and port", text)
 	case at >= 0 && text[at] >= 0x80:
 		return "", fmt.Errorf("%q is not ASCII: write the name as browsers send it, in Punycode (xn--…)", text)
 	case at >= 0:
