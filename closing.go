@@ -20,17 +20,25 @@ import (
 type cause struct {
 	code   int
 	reason string
-	remote bool  // the client has sent a Close frame: the gateway's answer ends everything
-	broken bool  // no Close frame can be sent any more
-	polite bool  // messages that have arrived are answered before the Close frame
-	unread bool  // the client has not read in time: see retell
-	err    error // what went wrong, for the log; nil if nothing did
+	remote bool   // the client has sent a Close frame: the gateway's answer ends everything
+	broken bool   // no Close frame can be sent any more
+	polite bool   // messages that have arrived are answered before the Close frame
+	unread bool   // the client has not read in time: see retell
+	err    error  // what went wrong, for the log; nil if nothing did
+	by     string // what of the gateway closes it politely, for the log
 }
 
-// goingAway is the cause if Shutdown, the idle timeout or the maximum duration ends a
+// What closes a connection politely.
+const (
+	byShutdown = "a shutdown"
+	byIdle     = "Quotas.IdleTimeout"
+	byDuration = "Quotas.ConnectionDuration"
+)
+
+// goingAway is the cause if a shutdown, the idle timeout or the maximum duration ends a
 // connection.
-func goingAway() cause {
-	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true}
+func goingAway(by string) cause {
+	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true, by: by}
 }
 
 // deleted is the cause if DeleteConnection ends a connection.
@@ -62,6 +70,7 @@ func writeFailed(err error) cause {
 type closing struct {
 	cause                     // the first one: it decides what the teardown does
 	told        cause         // what $disconnect gets: see retell; connection.mu guards it until stateGone
+	late        bool          // integrations had closeTimeout to answer, and some have not; connection.mu guards it
 	readerDone  chan struct{} // closed when the reader has ended
 	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies
 	workersDone chan struct{} // closed when no integration runs and none will start
@@ -257,9 +266,10 @@ func (c *connection) disconnected(cl *closing) {
 func (c *connection) awaitReplies(cl *closing) {
 	timeout := time.NewTimer(closeTimeout)
 	defer timeout.Stop()
-	for more := true; ; {
+	for more, late := true, false; ; {
 		c.mu.Lock()
 		if c.working == 0 || !more {
+			cl.late = late
 			c.moveLocked(stateClosing)
 			c.mu.Unlock()
 			return
@@ -270,9 +280,20 @@ func (c *connection) awaitReplies(cl *closing) {
 		case <-cl.readerDone:
 			more = false
 		case <-timeout.C:
-			more = false
+			more, late = false, true
 		}
 	}
+}
+
+// lateReply returns what has closed the connection politely if a reply came too late
+// because of that, and "" if a reply is lost for another reason: the client has left.
+func (c *connection) lateReply() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil || !c.closing.late {
+		return ""
+	}
+	return c.closing.by
 }
 
 // awaitDrained waits until everything is written. If the client takes nothing, the write

@@ -264,11 +264,14 @@ func (w *worker) replyError(call *call, err error, now time.Time) {
 }
 
 // reply sends the answer to a message.
-func (w *worker) reply(ctx context.Context, body []byte, now time.Time) {
+func (w *worker) reply(call *call, body []byte, now time.Time) {
 	w.c.lastActive.Advance(w.c.g.clock.At(now))
 	err := w.send(body, now)
 	if err != nil {
 		err = ErrGone // no other error is possible: a reply waits for room
+		if by := w.c.lateReply(); by != "" {
+			defer w.c.logReplyLost(call, by, now) // in a defer: an observer may end this goroutine
+		}
 	}
-	w.c.g.posted(ctx, w.c.id, len(body), err)
+	w.c.g.posted(call, w.c.id, len(body), err)
 }

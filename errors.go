@@ -18,8 +18,9 @@ import (
 // x-amzn-ErrorType. (API Gateway: "Gateway response types".)
 var (
 	// ErrGone: the connection is not open. It has closed, or its $connect has not
-	// returned yet (410 GoneException).
-	ErrGone = errors.New("gateway: connection is gone")
+	// returned yet (410 GoneException). As on AWS, nothing can be posted to a connection
+	// during its $connect: to greet a client, post from [Observer.ConnectionOpened].
+	ErrGone = errors.New("gateway: connection is gone, or not open yet")
 	// ErrUnauthorized: the [Authorizer] does not know the client (401).
 	ErrUnauthorized = errors.New("gateway: unauthorized")
 	// ErrForbidden: the client or the caller may not do this (403; for @connections
@@ -258,6 +259,12 @@ func as[T any](err error) (found T, ok bool) {
 	defer func() { _ = recover() }()
 	ok = errors.As(err, &found)
 	return found, ok
+}
+
+// is is [errors.Is] for such an error.
+func is(err, target error) (matches bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
 }
 
 // integrationError wraps the error that an integration returned. expired says that its time

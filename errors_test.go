@@ -207,7 +207,7 @@ func TestErrorAnswers(t *testing.T) {
 		want gateway.ErrorAnswer
 		ways []way
 	}{
-		{"gateway: connection is gone", gateway.ErrorAnswer{410, "GoneException", "", "", debug}, []way{
+		{"gateway: connection is gone, or not open yet", gateway.ErrorAnswer{410, "GoneException", "", "", debug}, []way{
 			calls(2, nil, callOf("DELETE", "")),
 		}},
 		{"the authorizer failed", gateway.ErrorAnswer{500, "", internal, "AUTHORIZER_FAILURE", fail}, []way{

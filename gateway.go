@@ -150,7 +150,9 @@ func New(opts ...Option) (*Gateway, error) {
 // middleware around it has to keep [http.Hijacker] reachable: its ResponseWriter needs a
 // method Unwrap. [http.TimeoutHandler] has none; mount the handler outside of it. On
 // Linux the [net.Conn] that an [http.Server.ConnContext] has seen is closed at that
-// moment, but its socket stays open.
+// moment, but its socket stays open. The timeouts of the [http.Server], such as
+// ReadTimeout and WriteTimeout, have no effect after the upgrade: [Quotas] has those of a
+// connection.
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrade) }
 
 // join counts one more upgrade as running and returns true, unless the gateway shuts
@@ -188,6 +190,10 @@ const (
 // Retry-After, and closes every connection with 1001, up to 128 at a time. Messages that
 // have arrived are still served, what is queued for a client is sent before its Close
 // frame, and every $disconnect runs. Then Shutdown returns nil.
+//
+// Integrations that run have 5 s to answer. Then the client is closed with 1001, and a
+// later answer is dropped, which is logged as a warning. Shutdown still waits for these
+// integrations until ctx ends.
 //
 // If ctx ends first, the remaining connections are cut: the contexts of their integrations
 // end, their sockets close, and $disconnect has one second. The error then wraps that of
@@ -264,7 +270,7 @@ func (g *Gateway) closeAll() {
 		case <-g.root.Done():
 			return
 		}
-		done := c.end(goingAway())
+		done := c.end(goingAway(byShutdown))
 		g.running.Go(func() {
 			<-done
 			<-slots
@@ -279,7 +285,7 @@ func (g *Gateway) cut() int {
 	time.AfterFunc(disconnectGrace, g.endDisconnects)
 	n := 0
 	for c := range g.connections.All() {
-		c.cut(goingAway())
+		c.cut(goingAway(byShutdown))
 		n++
 	}
 	return n

@@ -80,5 +80,7 @@ func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request
 		defer cancel()
 	}
 	event := disconnectEvent(*req)
-	g.invokeWithin(ctx, r, req, &event)
+	if out := g.invokeWithin(ctx, r, req, &event); out.err == nil && len(out.body()) > 0 {
+		g.logBodyDropped(ctx, r)
+	}
 }

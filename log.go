@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -75,7 +76,11 @@ func (u *upgrade) logSubprotocol() {
 // called.
 func (c *connection) logRejected(call *call, answer errorAnswer, err error) {
 	c.g.logBounded(call, answer.level, call.Start(), "message rejected", func() []slog.Attr {
-		return append(c.g.failureAttrs(&call.req, err), slog.Int("status", answer.status))
+		attrs := append(c.g.failureAttrs(&call.req, err), slog.Int("status", answer.status))
+		if err == errNoRoute { //nolint:errorlint // that is never wrapped, and err may be a Model's
+			attrs = append(attrs, slog.String("fix", "add the route, or a $default route; the log never has the value that selects the route: see it with Request.SelectionValue in Observer.MessageRejected"))
+		}
+		return attrs
 	})
 }
 
@@ -87,6 +92,17 @@ func (c *connection) logNotSent(call *call, err error, now time.Time) {
 	})
 }
 
+// logReplyLost logs that a reply was ready only after the gateway had closed the connection,
+// because of by.
+func (c *connection) logReplyLost(call *call, by string, now time.Time) {
+	c.g.logBounded(call, slog.LevelWarn, now, "reply lost", func() []slog.Attr {
+		requestID, _ := call.ids.Strings() // the integration may have changed its Request
+		return append(c.g.requestAttrs(c.id, call.route.RouteKey, requestID),
+			slog.String("error", fmt.Sprintf("the reply was not ready %v after %s had begun to close the connection", closeTimeout, by)),
+			slog.Duration("took", now.Sub(call.Start())))
+	})
+}
+
 // logBodyDropped logs that a client does not get the body that an integration returned. It
 // does so once for each route of a deployment.
 func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
@@ -94,9 +110,22 @@ func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 		return
 	}
 	g.log.LogAttrs(ctx, slog.LevelWarn, "the integration returned a body, but the route sends none to the client",
-		slog.String("route_key", r.RouteKey), slog.String("stage", g.stage),
-		slog.String("fix", "pass WithRouteResponse() to Handle or HandleFunc, or set Route.RouteResponse; or return no body"))
+		slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("fix", fixOfBody(r.RouteKey)))
 }
+
+// fixOfBody says what to do instead of returning a body that is dropped.
+func fixOfBody(routeKey string) string {
+	switch routeKey {
+	case RouteKeyConnect:
+		return greetingFix + "; or return no body"
+	case RouteKeyDisconnect:
+		return "return no body: the client has left, and nobody is there to get it"
+	}
+	return "pass WithRouteResponse() to Handle or HandleFunc, or set Route.RouteResponse; or return no body"
+}
+
+// greetingFix says how a client can be greeted.
+const greetingFix = "the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened"
 
 // logRefused logs that a call of @connections is refused.
 func (m *managementAnswer) logRefused(ctx context.Context, answer errorAnswer, err error) {
@@ -118,14 +147,17 @@ func (c *connection) logViolation(violation *wsconn.CloseError) {
 	})
 }
 
-func (c *connection) logOpened(polled bool) {
+func (c *connection) logOpened() {
 	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection opened",
-		slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Bool("polled", polled))
+		slog.String("connection_id", c.id), slog.String("stage", c.g.stage))
 }
 
 func (c *connection) logClosed(told *cause) {
-	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed",
-		slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", told.code), slog.Any("error", told.err))
+	attrs := []slog.Attr{slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", told.code)}
+	if told.err != nil {
+		attrs = append(attrs, slog.Any("error", told.err))
+	}
+	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed", attrs...)
 }
 
 // cameLate logs the panic of a callback that had been given up, because it explains why
@@ -146,6 +178,12 @@ func (g *Gateway) logDoubt(routeKey, doubt string) {
 		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
 }
 
+// logKeyDoubt logs that a route key is probably not what was meant.
+func (g *Gateway) logKeyDoubt(routeKey, doubt string) {
+	g.log.LogAttrs(g.root, slog.LevelWarn, "the route key is probably a mistake",
+		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
+}
+
 func (g *Gateway) logShutdown() {
 	g.log.LogAttrs(g.root, slog.LevelInfo, "shutting down", slog.String("stage", g.stage), slog.Int("connections", g.connections.Len()))
 }
@@ -158,6 +196,9 @@ func (g *guard) logPanic(callback string, n int, err *panicError) {
 // failureAttrs are what the log says of a failure, with the stack of a panic.
 func (g *Gateway) failureAttrs(req *Request, err error) []slog.Attr {
 	attrs := append(g.requestAttrs(req.ConnectionID, req.RouteKey, req.RequestID), slog.Any("error", err))
+	if req.EventType == EventConnect && is(err, ErrGone) {
+		attrs = append(attrs, slog.String("fix", greetingFix))
+	}
 	if stack := stackOf(err); len(stack) > 0 {
 		attrs = append(attrs, slog.String("stack", string(stack)))
 	}

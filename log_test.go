@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -98,7 +99,7 @@ func TestLog_RefusedOrigin(t *testing.T) {
 	}
 }
 
-// A body that no route response sends is logged once for each route of a deployment.
+// A body that the client does not get is logged once for each route of a deployment.
 func TestLog_BodyDropped(t *testing.T) {
 	t.Parallel()
 	option, log := newLogged()
@@ -122,15 +123,205 @@ func TestLog_BodyDropped(t *testing.T) {
 		c.Send(`{"action":"two-way"}`)
 		require.Equal(t, "served", c.Receive())
 		c.Close(1000, "")
-		srv.WaitDisconnect(c.ConnectionID())
+		require.Eventually(t, func() bool { return srv.Len() == 0 }, 10*time.Second, time.Millisecond)
 		const line = `level=WARN msg="the integration returned a body, but the route sends none to the client"`
-		require.Equal(t, 2*deployment, strings.Count(log.String(), line), "%s", log)
-		for _, route := range []string{"one-way", "other"} {
-			require.Equal(t, deployment, strings.Count(log.String(), line+" route_key="+route+" "))
+		require.Equal(t, 4*deployment, strings.Count(log.String(), line), "%s", log)
+		for route, fix := range map[string]string{
+			"one-way": "pass WithRouteResponse() to Handle", "other": "pass WithRouteResponse() to Handle",
+			"$connect": "the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened", "$disconnect": "return no body: the client has left",
+		} {
+			require.Equal(t, deployment, strings.Count(log.String(), line+" route_key="+route+` stage=local fix="`+fix))
 		}
 	}
-	require.Contains(t, log.String(), "WithRouteResponse")
 	require.NotContains(t, log.String(), "served", "no body is logged")
+}
+
+// What $connect returns to refuse the client is not dropped.
+func TestLog_BodyOfARefusal(t *testing.T) {
+	t.Parallel()
+	option, log := newLogged()
+	srv := gatewaytest.New(t, option)
+	srv.Handle("$connect", &gateway.MockIntegration{StatusCode: 409, Body: []byte("served")})
+	_, refused := srv.TryDial(t)
+	require.Equal(t, "served", refused.Body)
+	require.NotContains(t, log.String(), "level=WARN")
+}
+
+// A $connect that fails because it posts to its own connection is told what to do.
+func TestLog_GreetingInConnect(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		route string
+		err   func(*gatewaytest.Server, *gateway.Request) error
+		fix   bool
+	}{
+		"in process": {"$connect", func(srv *gatewaytest.Server, req *gateway.Request) error {
+			return srv.PostToConnection(context.Background(), req.ConnectionID, []byte("hello"))
+		}, true},
+		"over @connections": {"$connect", func(srv *gatewaytest.Server, req *gateway.Request) error {
+			return fmt.Errorf("greeting: %w", srv.Management().PostToConnection(context.Background(), req.ConnectionID, []byte("hello")))
+		}, true},
+		"another error":    {"$connect", func(*gatewaytest.Server, *gateway.Request) error { return gateway.ErrForbidden }, false},
+		"an error's panic": {"$connect", func(*gatewaytest.Server, *gateway.Request) error { return rogue{} }, false},
+		"another route":    {"$default", func(*gatewaytest.Server, *gateway.Request) error { return gateway.ErrGone }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			srv := gatewaytest.New(t, option)
+			srv.HandleFunc(tt.route, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) { return nil, tt.err(srv, req) })
+			c, refused := srv.TryDial(t)
+			if refused == nil {
+				c.Send("x")
+				c.Receive()
+			} else {
+				require.Equal(t, http.StatusBadGateway, refused.StatusCode)
+			}
+			require.Contains(t, log.String(), `level=ERROR msg="integration failed"`)
+			require.Equal(t, tt.fix, strings.Contains(log.String(), `fix="the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened"`), log)
+		})
+	}
+}
+
+// rogue is an error whose Is panics.
+type rogue struct{}
+
+func (rogue) Error() string { return "rogue" }
+func (rogue) Is(error) bool { panic("rogue") }
+
+// The log says how to see why no route was selected, but not the value, which is a part of
+// the body.
+func TestLog_NoRoute(t *testing.T) {
+	t.Parallel()
+	option, log := newLogged()
+	srv := gatewaytest.New(t, option)
+	c := srv.Dial(t)
+	c.Send(`{"action":"s3cr3t"}`)
+	require.Contains(t, c.Receive(), `{"message": "Forbidden"`)
+	require.Regexp(t, `level=WARN msg="message rejected" .* error="no route matches the message and there is no \$default route" .* fix="add the route, or a \$default route; .*Request.SelectionValue in Observer.MessageRejected"`, log.String())
+	require.NotContains(t, log.String(), "s3cr3t")
+}
+
+// withUser is a log handler that adds the user in the context to each line.
+type withUser struct{ slog.Handler }
+
+type userKey struct{}
+
+func (h withUser) Handle(ctx context.Context, r slog.Record) error {
+	if user, ok := ctx.Value(userKey{}).(string); ok {
+		r.AddAttrs(slog.String("request_id", user))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// Every line of a connection, and of an upgrade that is refused, is logged with the values
+// of the upgrade's context. A group keeps the gateway's own attributes apart.
+func TestLog_ContextOfTheUpgrade(t *testing.T) {
+	t.Parallel()
+	log := &testutil.LockedBuffer{}
+	handler := slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
+	gw, err := gateway.New(gateway.WithLogger(slog.New(withUser{handler})))
+	require.NoError(t, err)
+	srv := gatewaytest.ServeHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gw.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, "ann")))
+	}))
+	srv.TryDial(t, gatewaytest.Header("Origin", "https://evil.example"))
+	c := srv.Dial(t)
+	c.Send("x")
+	c.Receive()
+	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic("no") })
+	c.Send("x")
+	c.Receive()
+	c.SendBinary(nil)
+	require.Eventually(t, func() bool { return gw.Len() == 0 }, 10*time.Second, time.Millisecond)
+	for _, message := range []string{"upgrade refused", "connection opened", "message rejected", "integration failed", "client broke a rule of the protocol", "connection closed"} {
+		require.Regexp(t, `(?m)msg="`+message+`" .* request_id=ann$`, log.String())
+	}
+
+	grouped := &testutil.LockedBuffer{}
+	own := slog.New(slog.NewTextHandler(grouped, nil)).With("request_id", "mine").WithGroup("ws")
+	ask(newGateway(t, gateway.WithLogger(own)).Handler(), http.MethodGet, "/")
+	require.Regexp(t, ` request_id=mine ws.connection_id="\S+" ws.request_id=\S+ ws.stage=local ws.status=426 `, grouped.String())
+}
+
+// The debug records of a connection say what happened, and nothing else.
+func TestLog_OpenedAndClosed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end    func(c *gatewaytest.Client)
+		closed string
+	}{
+		"a normal close": {func(c *gatewaytest.Client) { c.Close(1000, "") }, `status=1000`},
+		"a broken one":   {func(c *gatewaytest.Client) { c.Drop() }, `status=1006 error=.+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			srv := gatewaytest.New(t, option)
+			c := srv.Dial(t)
+			tt.end(c)
+			require.Eventually(t, func() bool { return srv.Len() == 0 }, 10*time.Second, time.Millisecond)
+			require.Regexp(t, `(?m)level=DEBUG msg="connection opened" connection_id="\S+" stage=local$`, log.String())
+			require.Regexp(t, `(?m)level=DEBUG msg="connection closed" connection_id="\S+" stage=local `+tt.closed+`$`, log.String())
+		})
+	}
+}
+
+// A reply that comes after the gateway has closed the connection politely is lost. The log
+// says why. If the client has left, that is no warning.
+func TestLog_ReplyLost(t *testing.T) {
+	t.Parallel()
+	shutdown := func(srv *gatewaytest.Server, _ *gatewaytest.Client) {
+		go func() { _ = srv.Shutdown(context.Background()) }()
+	}
+	nothing := func(*gatewaytest.Server, *gatewaytest.Client) {}
+	for name, tt := range map[string]struct {
+		quotas gateway.Quotas
+		end    func(*gatewaytest.Server, *gatewaytest.Client)
+		takes  time.Duration // of the integration
+		by     string        // "": no warning
+	}{
+		"a shutdown":          {gateway.Quotas{}, shutdown, 6 * time.Second, "a shutdown"},
+		"idle":                {gateway.Quotas{IdleTimeout: time.Second}, nothing, 7 * time.Second, "Quotas.IdleTimeout"},
+		"too old":             {gateway.Quotas{ConnectionDuration: time.Second}, nothing, 7 * time.Second, "Quotas.ConnectionDuration"},
+		"in time":             {gateway.Quotas{}, shutdown, 4 * time.Second, ""},
+		"the client has left": {gateway.Quotas{}, func(_ *gatewaytest.Server, c *gatewaytest.Client) { c.Drop() }, 6 * time.Second, ""},
+		"it leaves in between": {gateway.Quotas{}, func(srv *gatewaytest.Server, c *gatewaytest.Client) {
+			shutdown(srv, c)
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			c.Drop()
+		}, 7 * time.Second, ""},
+		"the program has closed": {gateway.Quotas{}, func(srv *gatewaytest.Server, c *gatewaytest.Client) {
+			_ = srv.DeleteConnection(context.Background(), c.ConnectionID())
+		}, 6 * time.Second, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				option, log := newLogged()
+				srv := gatewaytest.New(t, option, gateway.WithQuotas(tt.quotas))
+				srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					time.Sleep(tt.takes) //nolint:forbidigo // in a synctest bubble
+					return &gateway.Response{Body: []byte("served")}, nil
+				}, gateway.WithRouteResponse())
+				c := srv.Dial(t)
+				c.Send("x")
+				synctest.Wait()
+				tt.end(srv, c)
+				time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
+				const line = `level=WARN msg="reply lost"`
+				if tt.by == "" {
+					require.NotContains(t, log.String(), line)
+					return
+				}
+				require.Equal(t, 1, strings.Count(log.String(), line), log)
+				require.Regexp(t, line+` connection_id="`+c.ConnectionID()+`" route_key=\$default request_id=\S+ stage=local error="the reply was not ready 5s after `+tt.by+` had begun to close the connection" took=`+tt.takes.String(), log.String())
+				require.NotContains(t, log.String(), "served")
+				code, _ := c.ReceiveClose()
+				require.Equal(t, 1001, code)
+			})
+		})
+	}
 }
 
 // If a call is not a valid call of @connections, the log says what a valid call looks

@@ -104,9 +104,10 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 // in the order of the calls that returned nil. nil means accepted, not received:
 // a connection may break off while messages are still queued.
 //
-// It returns the error of a ctx that has ended; [ErrGone] when no node has the
-// connection, or $connect has not finished; [ErrPayloadTooLarge] above
-// Quotas.MessageBytes; [ErrLimitExceeded] when the client's send buffer is full. It is
+// It returns the error of a ctx that has ended; [ErrGone] if the connection has closed, or
+// its $connect has not returned; [ErrPayloadTooLarge] above Quotas.MessageBytes;
+// [ErrLimitExceeded] if the client's send buffer is full. A greeting therefore cannot be
+// posted from the integration of $connect: post it from [Observer.ConnectionOpened]. It is
 // safe for concurrent use. (API Gateway: "Use @connections commands in your backend
 // service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
@@ -163,7 +164,7 @@ func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) e
 
 // locate finds a connection, for every call that names one by its ID. It is the one
 // place that decides where a connection is: on this node, or nowhere. It returns
-// [ErrGone] when no node has it. The connection may close at any time after that.
+// [ErrGone] if it is not open here. The connection may close at any time after that.
 func (g *Gateway) locate(connectionID string) (*connection, error) {
 	c, ok := g.connections.Get(connectionID)
 	if !ok || !c.state().accepts() {
@@ -172,9 +173,9 @@ func (g *Gateway) locate(connectionID string) (*connection, error) {
 	return c, nil
 }
 
-// GetConnection describes a connection. It returns [ErrGone] if no node has it, or the
-// error of a ctx that has ended. It does not count as activity of the connection. It is
-// safe for concurrent use.
+// GetConnection describes a connection. It returns [ErrGone] if the connection has closed,
+// or its $connect has not returned, or the error of a ctx that has ended. It does not count
+// as activity of the connection. It is safe for concurrent use.
 func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Connection, error) {
 	if err := ctx.Err(); err != nil {
 		return Connection{}, err

@@ -98,8 +98,11 @@ func (c *connection) tick() {
 		c.rest()
 	}
 	switch {
-	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration, q.IdleTimeout > 0 && idle >= q.IdleTimeout:
-		c.end(goingAway())
+	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration:
+		c.end(goingAway(byDuration))
+		return
+	case q.IdleTimeout > 0 && idle >= q.IdleTimeout:
+		c.end(goingAway(byIdle))
 		return
 	case q.PingInterval == 0:
 	case pinged > heard && now.Since(pinged) >= q.PingInterval && !c.busySending():

@@ -40,6 +40,7 @@ type upgrade struct {
 	lent        bool // an authorizer or an integration that was given up still uses r
 	counted     bool // it counts as a connection of its source
 	connected   bool // the $connect integration has accepted it
+	bodyDropped bool // that integration returned a body, which nobody gets
 	accepted    bool // it has become a connection
 	logged      bool // the failure for which it is refused is in the log
 }
@@ -264,6 +265,7 @@ func (u *upgrade) connect() error {
 		if resp != nil {
 			u.subprotocol = u.chosenSubprotocol(resp.Header)
 		}
+		u.bodyDropped = len(out.body()) > 0
 		return nil
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return integrationError(RouteKeyConnect, errBadStatus, false)
@@ -313,8 +315,8 @@ func (g *Gateway) accept(u *upgrade) {
 		return
 	}
 	c := u.newConnection(ws)
-	notPolled := ws.Poll(&g.sockets, c.ready, c.hungUp)
-	if !g.connections.Add(c.id, c) { // the ID is in use: with 56 random bits this does not happen
+	_ = ws.Poll(&g.sockets, c.ready, c.hungUp) // if it cannot be polled, it has a reader all the time
+	if !g.connections.Add(c.id, c) {           // the ID is in use: with 56 random bits this does not happen
 		ws.Close()
 		return
 	}
@@ -322,7 +324,10 @@ func (g *Gateway) accept(u *upgrade) {
 	g.running.Add(1)   // until the teardown of the connection ends; the upgrade itself still counts, so this is safe
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
-	c.logOpened(notPolled == nil)
+	c.logOpened()
+	if u.bodyDropped {
+		g.logBodyDropped(&c.ctx, u.table.connect)
+	}
 }
 
 // newConnection returns the connection that the upgrade becomes.
@@ -341,11 +346,11 @@ func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
 // welcome writes the 101 and opens the connection.
 func (c *connection) welcome(u *upgrade) {
 	if c.g.root.Err() != nil { // the gateway was cut, perhaps before it knew of the connection
-		c.cut(goingAway())
+		c.cut(goingAway(byShutdown))
 	}
 	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
 	if c.g.draining() {
-		c.end(goingAway())
+		c.end(goingAway(byShutdown))
 	}
 }
 
@@ -445,7 +450,7 @@ func (u *upgrade) release() {
 // timeout it does not run: as in the service, there never was a connection.
 func (u *upgrade) cameLate(out invocation) {
 	if out.accepts() && u.g.root.Err() != nil {
-		u.disconnect(goingAway())
+		u.disconnect(goingAway(byShutdown))
 	}
 }
 

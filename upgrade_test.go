@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -428,4 +429,37 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 		requireRefused(t, srv, 429, `"Too Many Requests"`, from, apiKey(bobsKey), room) // the ninth new connection
 		require.Len(t, srv.Events(), 1)
 	})
+}
+
+// The timeouts of the http.Server end with the upgrade: neither reading nor writing stops
+// after them.
+func TestUpgrade_TimeoutsOfTheServer(t *testing.T) {
+	t.Parallel()
+	const short = 50 * time.Millisecond
+	gw := newGateway(t)
+	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		<-time.After(4 * short)
+		return &gateway.Response{Body: []byte("served")}, nil
+	}, gateway.WithRouteResponse())
+	for name, config := range map[string]*http.Server{
+		"ReadTimeout":  {ReadTimeout: short},
+		"WriteTimeout": {WriteTimeout: short},
+		"all":          {ReadTimeout: short, WriteTimeout: short, IdleTimeout: short, ReadHeaderTimeout: short},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewUnstartedServer(nil)
+			srv.Config = config
+			srv.Config.Handler = gw.Handler()
+			srv.Start()
+			t.Cleanup(srv.Close)
+			c, status := dial(srv.URL)
+			require.Equal(t, http.StatusSwitchingProtocols, status)
+			for range 2 {
+				c.send("x")
+				require.Equal(t, "served", c.receive())
+			}
+			c.close(1000, "")
+		})
+	}
 }
