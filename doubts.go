@@ -38,11 +38,29 @@ func doubtsOf(r *Route, compiled Integration, stageVariables map[string]string) 
 	return found
 }
 
-// logDoubts logs the doubts about routes that have just been deployed.
-func (g *Gateway) logDoubts(routes ...*route) {
+// doubtOfKey returns the doubt about a route key of t, or "". A key like "connect" is no
+// mistake if the table has a $connect route, too.
+func (t *routeTable) doubtOfKey(key string) string {
+	trimmed := strings.TrimSpace(key)
+	for _, reserved := range [...]string{RouteKeyConnect, RouteKeyDisconnect, RouteKeyDefault} {
+		if key != reserved && strings.EqualFold(strings.TrimPrefix(trimmed, "$"), reserved[1:]) && t.find(reserved) == nil {
+			return fmt.Sprintf("route key %q is a route for messages%s", key, nearest.Question(reserved))
+		}
+	}
+	if key != trimmed {
+		return fmt.Sprintf("route key %q has a blank at its beginning or end%s", key, nearest.Question(trimmed))
+	}
+	return ""
+}
+
+// logDoubts logs the doubts about routes of t that have just been deployed.
+func (g *Gateway) logDoubts(t *routeTable, routes ...*route) {
 	for _, r := range routes {
 		if r == nil {
 			continue
+		}
+		if doubt := t.doubtOfKey(r.RouteKey); doubt != "" {
+			g.logKeyDoubt(r.RouteKey, doubt)
 		}
 		for _, doubt := range r.doubts {
 			g.logDoubt(r.RouteKey, doubt)

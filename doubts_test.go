@@ -23,7 +23,7 @@ func warned(t *testing.T, deploy func(gw *gateway.Gateway), opts ...gateway.Opti
 	for line := range strings.Lines(log.String()) {
 		var record map[string]string
 		require.NoError(t, json.Unmarshal([]byte(line), &record))
-		require.Equal(t, "the route refers to something that does not exist", record["msg"])
+		require.Contains(t, []string{"the route refers to something that does not exist", "the route key is probably a mistake"}, record["msg"])
 		require.Equal(t, "prod", record["stage"])
 		routes, errs = append(routes, record["route_key"]), append(errs, record["error"])
 	}
@@ -137,4 +137,50 @@ func TestDoubts_NoModel(t *testing.T) {
 		gw.Handle("join", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, nil))
 	}, inProd())
 	require.Equal(t, []string{"the ModelSelectionExpression selects a model, and RequestModels has none, so that every message is refused"}, errs)
+}
+
+// A key that is nearly a reserved one makes a route for messages, so that the code that was
+// to check the clients never runs.
+func TestDoubts_RouteKeys(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{
+		"connect":     `route key "connect" is a route for messages: did you mean "$connect"?`,
+		"Connect":     `route key "Connect" is a route for messages: did you mean "$connect"?`,
+		" $connect":   `route key " $connect" is a route for messages: did you mean "$connect"?`,
+		"disconnect ": `route key "disconnect " is a route for messages: did you mean "$disconnect"?`,
+		"DEFAULT":     `route key "DEFAULT" is a route for messages: did you mean "$default"?`,
+		"join\n":      `route key "join\n" has a blank at its beginning or end: did you mean "join"?`,
+		"\tjoin":      `route key "\tjoin" has a blank at its beginning or end: did you mean "join"?`,
+		"join us":     "",
+		"connected":   "",
+		"$connect":    "",
+	} {
+		t.Run(key, func(t *testing.T) {
+			t.Parallel()
+			mock := &gateway.MockIntegration{}
+			for name, deploy := range map[string]func(gw *gateway.Gateway){
+				"Handle": func(gw *gateway.Gateway) { gw.Handle(key, mock) },
+				"Deploy": func(gw *gateway.Gateway) {
+					require.NoError(t, gw.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: key, Integration: mock}}}))
+				},
+			} {
+				routes, errs := warned(t, deploy, inProd())
+				if want == "" {
+					require.Empty(t, errs, name)
+					continue
+				}
+				require.Equal(t, []string{want}, errs, name)
+				require.Equal(t, []string{key}, routes, name)
+			}
+		})
+	}
+	t.Run("beside the reserved one it is meant", func(t *testing.T) {
+		t.Parallel()
+		_, errs := warned(t, func(gw *gateway.Gateway) {
+			require.NoError(t, gw.Deploy(gateway.Deployment{Routes: []gateway.Route{
+				{RouteKey: "connect", Integration: &gateway.MockIntegration{}}, {RouteKey: "$connect", Integration: &gateway.MockIntegration{}},
+			}}))
+		}, inProd())
+		require.Empty(t, errs)
+	})
 }

@@ -44,8 +44,9 @@ type Route struct {
 	// may require a key. The connect and all messages of the client then count against
 	// the usage plan of its key. It needs [WithUsagePlans].
 	APIKeyRequired bool
-	// Throttle limits the requests to the route, and replaces the default throttle of
-	// the stage for it. The zero value means the stage's.
+	// Throttle limits the requests to the route, of all clients together, and replaces the
+	// default throttle of the stage for it. The zero value means the stage's. To limit each
+	// client or user, see [WithAPIKeyRequired].
 	Throttle Throttle
 	// RequestParameters are the parameters of the upgrade request that the route knows,
 	// route.request.header.{name} and route.request.querystring.{name}. A value of true
@@ -69,12 +70,19 @@ type RouteOption func(*Route)
 // WithRouteResponse sets Route.RouteResponse.
 func WithRouteResponse() RouteOption { return func(r *Route) { r.RouteResponse = true } }
 
-// WithThrottle sets Route.Throttle: rateLimit requests a second, and burstLimit at once.
+// WithThrottle sets Route.Throttle: rateLimit requests a second, and burstLimit at once, of
+// all clients together.
 func WithThrottle(rateLimit float64, burstLimit int) RouteOption {
 	return func(r *Route) { r.Throttle = Throttle{rateLimit, burstLimit} }
 }
 
-// WithAPIKeyRequired sets Route.APIKeyRequired.
+// WithAPIKeyRequired sets Route.APIKeyRequired. The API key has 20 to 128 characters; any
+// other is refused with 403, and the [UsageStore] is not asked.
+//
+// This is also how to limit each user or each client: the [Authorizer] returns a key for
+// the user, as the example shows, and the usage plan of the key limits the requests of all
+// connections with this key together. For a limit of each connection, return a key for each
+// connection.
 func WithAPIKeyRequired() RouteOption { return func(r *Route) { r.APIKeyRequired = true } }
 
 // WithRequestParameters sets Route.RequestParameters.
@@ -101,8 +109,9 @@ func WithRequestModels(modelSelectionExpression string, models map[string]Model)
 // [net/http.ServeMux.Handle] it panics on misuse, with an error that wraps
 // [ErrInvalidOption] and says what to change: for example when the key is empty, has a
 // route already, or begins with "$" and is not reserved, or when the integration is nil.
-// What is allowed but probably a mistake, such as a misspelt variable in a template, is
-// logged as a warning. It is safe for concurrent use.
+// What is allowed but probably a mistake is logged as a warning: a misspelt variable in a
+// template, or a key such as "connect", which is a route for messages, where $connect was
+// meant. It is safe for concurrent use.
 func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 	r := Route{RouteKey: routeKey, Integration: i}
 	for n, o := range opts {
@@ -111,11 +120,11 @@ func (g *Gateway) Handle(routeKey string, i Integration, opts ...RouteOption) {
 		}
 		o(&r)
 	}
-	added, err := g.addRoute(r, callerOutside())
+	t, err := g.addRoute(r, callerOutside())
 	if err != nil {
 		panic(err)
 	}
-	g.logDoubts(added)
+	g.logDoubts(t, t.find(r.RouteKey))
 }
 
 // HandleFunc is [Gateway.Handle] for a func instead of an [Integration].
@@ -169,7 +178,7 @@ func (g *Gateway) Deploy(d Deployment) error {
 		return err
 	}
 	g.logDeployed(len(d.Routes)) // without the lock: a log may block
-	g.logDoubts(t.all()...)
+	g.logDoubts(t, t.all()...)
 	return nil
 }
 
@@ -208,7 +217,7 @@ func (g *Gateway) deploy(d Deployment) (*routeTable, error) {
 	return t, nil
 }
 
-func (g *Gateway) addRoute(r Route, where string) (*route, error) {
+func (g *Gateway) addRoute(r Route, where string) (*routeTable, error) {
 	g.deploying.Lock()
 	defer g.deploying.Unlock()
 	t := g.routes.Load().clone()
@@ -216,7 +225,7 @@ func (g *Gateway) addRoute(r Route, where string) (*route, error) {
 		return nil, err
 	}
 	g.routes.Store(t)
-	return t.find(r.RouteKey), nil
+	return t, nil
 }
 
 // routeTable is a compiled deployment. It does not change after it has been stored.
