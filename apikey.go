@@ -35,8 +35,8 @@ type APIKey struct {
 	// error frame "Limit Exceeded". An error refuses the request with 500. A nil func
 	// means that the plan has no quota.
 	//
-	// The client waits for CountRequest, which may run concurrently. ctx ends at
-	// Quotas.IntegrationTimeout.
+	// The client waits for CountRequest, which may run concurrently. ctx has the values of
+	// the upgrade request, and ends at Quotas.IntegrationTimeout.
 	CountRequest func(ctx context.Context, now time.Time) (bool, error)
 }
 
@@ -61,8 +61,11 @@ type UsageStore interface {
 	// no usage plan gives it this stage. Any other error refuses the upgrade with 500. The
 	// value is a secret: compare it in constant time or by its hash, and never log it.
 	//
-	// The client waits for FindAPIKey, which may run concurrently. ctx ends at
-	// Quotas.IntegrationTimeout.
+	// value has 20 to 128 characters, as in the service. The gateway refuses a shorter or
+	// longer one with 403, and does not call FindAPIKey.
+	//
+	// The client waits for FindAPIKey, which may run concurrently. ctx has the values of
+	// the upgrade request, and ends at Quotas.IntegrationTimeout.
 	FindAPIKey(ctx context.Context, value string) (APIKey, error)
 }
 
@@ -122,8 +125,11 @@ func (k *keyUse) throttle(routeKey string, now time.Time) error {
 	k.mu.Lock()
 	all, route := k.all, k.routes[routeKey]
 	k.mu.Unlock()
-	if !route.Allow(now) || !all.Allow(now) {
-		return errThrottled
+	switch {
+	case !route.Allow(now):
+		return errPlanRouteThrottle
+	case !all.Allow(now):
+		return errPlanThrottle
 	}
 	return nil
 }
@@ -221,7 +227,7 @@ func (u *upgrade) checkAPIKey() error {
 	case value == "":
 		return invalidKey(errNoKey)
 	case len(value) < minKeyValue || len(value) > maxKeyValue:
-		return invalidKey(errInvalidKey)
+		return invalidKey(fmt.Errorf("%w: the API key has %d characters: %d to %d are valid", ErrForbidden, len(value), minKeyValue, maxKeyValue))
 	}
 	var key APIKey
 	err := u.askStore(func(ctx context.Context) (then func(), err error) {

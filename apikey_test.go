@@ -284,3 +284,23 @@ func TestUsageStore(t *testing.T) {
 		require.Contains(t, clients[0].Receive(), `{"message": "Internal server error"`)
 	})
 }
+
+// A value that cannot be a key is refused for its length. The log says so, but not the value.
+func TestAPIKey_Length(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"key":                    "the API key has 3 characters: 20 to 128 are valid",
+		strings.Repeat("k", 129): "the API key has 129 characters: 20 to 128 are valid",
+		strings.Repeat("k", 20):  "the API key is not valid for this stage",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			srv := gatewaytest.New(t, option, gateway.WithUsagePlans(&store{find: gateway.ErrForbidden}))
+			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+			requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(value))
+			require.Contains(t, log.String(), want+`"`)
+			require.NotContains(t, log.String(), `"`+value)
+		})
+	}
+}

@@ -62,25 +62,36 @@ func (g *Gateway) throttle(t *routeTable, r *route, k *keyUse, now time.Time) er
 			return err
 		}
 	}
-	stage := r.bucket
-	if stage == nil {
-		stage = t.bucket
-	}
 	switch {
-	case !stage.Allow(now):
-		return errThrottled
+	case r.bucket == nil && !t.bucket.Allow(now):
+		return errStageThrottle
+	case !r.bucket.Allow(now):
+		return errRouteThrottle
 	case !g.throttles.account.Allow(now):
-		return errThrottled
+		return errAccountThrottle
 	}
 	return nil
 }
+
+// Which throttle has refused a request, for the log and the observers. They are made once,
+// because a client can cause any number of them.
+var (
+	errRouteThrottle     = fmt.Errorf("%w: above the throttle of the route, Route.Throttle", errThrottled)
+	errStageThrottle     = fmt.Errorf("%w: above the default throttle of the stage, WithDefaultThrottle or Deployment.DefaultThrottle", errThrottled)
+	errAccountThrottle   = fmt.Errorf("%w: above the throttle of the account, WithAccountThrottle", errThrottled)
+	errPlanThrottle      = fmt.Errorf("%w: above the throttle of the API key's usage plan, APIKey.Throttle", errThrottled)
+	errPlanRouteThrottle = fmt.Errorf("%w: above the throttle for this route of the API key's usage plan, APIKey.RouteThrottles", errThrottled)
+)
 
 // throttleManagement is throttle for a call of @connections, which has no route. It has
 // the limits of the stage's throttle, but a bucket of its own: clients that send many
 // messages must not stop the backend, and a busy backend must not stop the clients.
 func (g *Gateway) throttleManagement(now time.Time) error {
-	if !g.routes.Load().management.Allow(now) || !g.throttles.account.Allow(now) {
-		return errThrottled
+	switch {
+	case !g.routes.Load().management.Allow(now):
+		return errStageThrottle
+	case !g.throttles.account.Allow(now):
+		return errAccountThrottle
 	}
 	return nil
 }

@@ -567,3 +567,51 @@ func TestQuotas_ConnectionsOfRefusedUpgrades(t *testing.T) {
 	refuse = false
 	srv.Dial(t)
 }
+
+// The log says which throttle has refused a request.
+func TestThrottle_NamedInTheLog(t *testing.T) {
+	t.Parallel()
+	plans := func(p usageplan.Plan) gateway.Option {
+		p.ID, p.APIKeys = "p", map[string]string{"ann": annsKey}
+		store, err := usageplan.New(p)
+		require.NoError(t, err)
+		return gateway.WithUsagePlans(store)
+	}
+	one := gateway.Throttle{RateLimit: 0.001, BurstLimit: 2}
+	for name, tt := range map[string]struct {
+		opt   gateway.Option
+		route []gateway.RouteOption
+		want  string
+	}{
+		"route":        {gateway.WithAPI("a", ""), []gateway.RouteOption{gateway.WithThrottle(0.001, 1)}, "throttled: above the throttle of the route, Route.Throttle"},
+		"stage":        {gateway.WithDefaultThrottle(0.001, 2), nil, "throttled: above the default throttle of the stage, WithDefaultThrottle or Deployment.DefaultThrottle"},
+		"account":      {gateway.WithAccountThrottle(gateway.NewAccountThrottle(0.001, 2)), nil, "throttled: above the throttle of the account, WithAccountThrottle"},
+		"plan":         {plans(usageplan.Plan{Throttle: one}), nil, "throttled: above the throttle of the API key's usage plan, APIKey.Throttle"},
+		"plan's route": {plans(usageplan.Plan{RouteThrottles: map[string]gateway.Throttle{"m": one}}), nil, "throttled: above the throttle for this route of the API key's usage plan, APIKey.RouteThrottles"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			srv := gatewaytest.New(t, option, tt.opt)
+			if strings.HasPrefix(name, "plan") {
+				srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+			}
+			srv.HandleFunc("m", serve, append(tt.route, gateway.WithRouteResponse())...)
+			c := srv.Dial(t, apiKey(annsKey))
+			require.Less(t, served(t, c, "m", 3), 3)
+			require.Contains(t, log.String(), `msg="message rejected" connection_id="`+c.ConnectionID()+`" route_key=m `)
+			require.Contains(t, log.String(), `error="`+tt.want+`"`)
+		})
+	}
+	t.Run("calls of @connections", func(t *testing.T) {
+		t.Parallel()
+		option, log := newLogged()
+		srv := gatewaytest.New(t, option, gateway.WithDefaultThrottle(0.001, 1))
+		c := srv.Dial(t)
+		for range 2 {
+			_, _ = srv.Management().GetConnection(t.Context(), c.ConnectionID())
+		}
+		require.Contains(t, log.String(), `msg="management call refused"`)
+		require.Contains(t, log.String(), "above the default throttle of the stage")
+	})
+}
