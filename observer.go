@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,14 @@ func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
 func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
 
 func (t tapped) Made() time.Time { return t.clock.Start() }
+
+func (t tapped) Dropped(connectionID string) {
+	if c, ok := t.connections.Get(connectionID); ok {
+		c.end(brokenOff(errDropped))
+	}
+}
+
+var errDropped = errors.New("the client of the test dropped the connection")
 
 // posted tells the observers what became of a message to a client: a post or a reply.
 func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {

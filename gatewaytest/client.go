@@ -54,6 +54,7 @@ func newClient(tb testing.TB, s *Service, ws *wsconn.Client, nc *gate, header ht
 	tb.Cleanup(func() {
 		c.Drop()
 		<-c.over
+		s.dropped(c.id)
 	})
 	return c
 }
@@ -197,7 +198,7 @@ func (c *Client) ReceiveClose() (code int, reason string) {
 // most 5 seconds.
 func (c *Client) Close(code int, reason string) {
 	c.tb.Helper()
-	if err := c.ws.Close(code, reason); err != nil {
+	if err := c.ws.Close(code, reason); err != nil && !c.gotClose(code) {
 		c.tb.Fatalf("gatewaytest: close: %v\n%s", err, c.seen())
 	}
 	// nhooyr.io/websocket returns nil when the server's Close frame repeats the code. It
@@ -205,6 +206,16 @@ func (c *Client) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.echoed = &echo{code, reason}
+}
+
+// gotClose reports whether our reading goroutine, and not Close, has read the server's Close
+// frame with this code. The socket is closed, so that the goroutine ends.
+func (c *Client) gotClose(code int) bool {
+	<-c.over
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	got, _, ok := wsconn.ReceivedClose(c.end)
+	return ok && got == code
 }
 
 // Drop ends the connection without a Close frame, as if the network had failed.

@@ -30,9 +30,10 @@
 //
 // # The end of a test
 //
-// Nothing has to be closed. When the test ends, its clients drop their connections.
-// Then every Gateway that was served is closed, as by [gateway.Gateway.Close]: each
-// $disconnect runs, and has one second. At last the HTTP server is closed. If your
+// Nothing has to be closed. When the test ends, its clients drop their connections, so
+// that their $disconnect gets 1006. Then every Gateway that was served is closed, as by
+// [gateway.Gateway.Close]: each $disconnect runs, and has one second. At last the HTTP
+// server is closed. If your
 // code closes the Gateway itself, before or after that, this does no harm. Whatever
 // else the handler needs, such as its database, is yours to close.
 //

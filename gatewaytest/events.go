@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +27,9 @@ type Event struct {
 	// when the integration has timed out.
 	gateway.Request
 	Response *gateway.Response // what the integration returned
-	// Err is the error that the integration returned, or why the message was rejected.
-	// With Serve and ServeHandler an error of the integration is a
+	// Err is the error that the integration returned, or why the message was rejected. If
+	// no route matched, it tells the value of the route selection expression, as
+	// [gateway.Request.SelectionValue] does. With Serve and ServeHandler an error of the integration is a
 	// *[gateway.IntegrationError] that wraps it.
 	Err error
 	// Rejected is the status in the error frame of a rejected message: 403 no route
@@ -90,7 +92,7 @@ func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect
 		MessageRejected: func(ctx context.Context, req *gateway.Request, statusCode int, err error) {
 			if clientOf(ctx) != "" {
 				e := newEvent(req)
-				e.Err, e.Rejected = err, statusCode
+				e.Err, e.Rejected = withSelectionValue(req, statusCode, err), statusCode
 				r.add(e)
 			}
 		},
@@ -105,6 +107,18 @@ func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect
 		}
 	}
 	return o
+}
+
+// withSelectionValue adds to the error of a message that no route matched what should have
+// selected one. A gateway never logs that value, but in a test it is the test's own.
+func withSelectionValue(req *gateway.Request, statusCode int, err error) error {
+	if statusCode != http.StatusForbidden {
+		return err
+	}
+	if value, ok := req.SelectionValue(); ok {
+		return fmt.Errorf("%w: the value of the route selection expression is %.*q", err, shownBytes, value)
+	}
+	return fmt.Errorf("%w: the message is not JSON, so that only $default could take it", err)
 }
 
 func newEvent(req *gateway.Request) Event {

@@ -131,7 +131,15 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 				c.Receive()
 			}
 			srv.WaitEvent(func(e gatewaytest.Event) bool { return e.RouteKey == "nothing" })
-		}, []string{"no such event within 3h0m0s\nevents: 13, the last 10 of them\n\tmessage \"{\\\"action\\\":\\\"nothing\\\"}\" of ", "==: rejected with 403: no route matches the message"}},
+		}, []string{"no such event within 3h0m0s\nevents: 13, the last 10 of them\n\tmessage \"{\\\"action\\\":\\\"nothing\\\"}\" of ", "==: rejected with 403: no route matches the message and there is no $default route: the value of the route selection expression is \"nothing\""}},
+		"a message that is not JSON": {func(tb *fakeTB) {
+			srv := gatewaytest.New(tb)
+			srv.SetTimeout(time.Minute)
+			c := srv.Dial(tb)
+			c.Send("nothing")
+			c.Receive()
+			c.Receive()
+		}, []string{"rejected with 403: no route matches the message and there is no $default route: the message is not JSON, so that only $default could take it"}},
 		"a failed event": {func(tb *fakeTB) {
 			srv := gatewaytest.New(tb)
 			srv.HandleFunc("$connect", echo)

@@ -280,6 +280,7 @@ func TestServer_RejectedMessages(t *testing.T) {
 				require.Equal(t, tc.message, string(e.Body))
 				require.Equal(t, c.ConnectionID(), e.ConnectionID)
 				require.Equal(t, tc.want != 0, e.Err != nil)
+				require.Equal(t, tc.want == 403, e.Err != nil && strings.HasSuffix(e.Err.Error(), `: the value of the route selection expression is "nothing"`), e.Err)
 				require.Equal(t, tc.want != 0, e.Response == nil)
 			}
 		})

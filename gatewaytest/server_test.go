@@ -98,3 +98,37 @@ func TestServer_VirtualTime(t *testing.T) {
 		require.Equal(t, 10*time.Minute, time.Since(start))
 	})
 }
+
+// At the end of a test a client drops its connection before the Gateway is closed. So
+// $disconnect always gets 1006.
+func TestServer_EndOfATest(t *testing.T) {
+	t.Parallel()
+	for name, serve := range map[string]func(tb testing.TB) *gatewaytest.Server{
+		"New":    func(tb testing.TB) *gatewaytest.Server { return gatewaytest.New(tb) },
+		"NewTCP": func(tb testing.TB) *gatewaytest.Server { return gatewaytest.NewTCP(tb) },
+		"Serve": func(tb testing.TB) *gatewaytest.Server {
+			gw, err := gateway.New()
+			require.NoError(tb, err)
+			return gatewaytest.Serve(tb, gw)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 20 {
+				ends := make(chan int, 3)
+				failures, _ := run(t, func(tb *fakeTB) {
+					srv := serve(tb)
+					srv.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+						ends <- req.DisconnectStatusCode
+						return nil, nil
+					})
+					srv.Dial(tb).Close(1000, "")
+					srv.Dial(tb)
+					srv.Dial(tb).Ping()
+				})
+				require.Empty(t, failures)
+				require.ElementsMatch(t, []int{1000, 1006, 1006}, []int{<-ends, <-ends, <-ends})
+			}
+		})
+	}
+}

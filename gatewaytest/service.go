@@ -40,6 +40,7 @@ type Service struct {
 	gateways map[tapped]bool
 	answered map[string]bool // by the client's address: a Gateway got its upgrade
 	misuse   string          // of a Gateway, what to do about it
+	drops    []string        // IDs of the connections that clients have dropped at the end of their tests
 	ports    uint16
 }
 
@@ -96,12 +97,24 @@ func (s *Service) start(tb testing.TB, h http.Handler, own ...*gateway.Gateway) 
 	})
 }
 
+// dropped notes that the client of a connection has dropped it, because its test has ended.
+func (s *Service) dropped(connectionID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drops = append(s.drops, connectionID)
+}
+
+// closeGateways closes the Gateways. Before that, each gets to know which clients have
+// dropped their connections: otherwise chance would decide which of both it notices first.
 func (s *Service) closeGateways(tb testing.TB, own []*gateway.Gateway) {
 	tb.Helper()
 	s.mu.Lock()
 	var closing []interface{ Close() error }
 	for g := range s.gateways {
 		closing = append(closing, g)
+		for _, id := range s.drops {
+			g.Dropped(id)
+		}
 	}
 	misuse := s.misuse
 	s.mu.Unlock()
@@ -191,6 +204,9 @@ func (s *Service) host() string {
 
 // HTTPClient returns a client whose requests all go to the server, whatever their
 // host. It follows redirects. It keeps no cookies unless it is given a Jar.
+//
+// It speaks http only, and so a Jar never sends a cookie that is Secure. Pass such cookies
+// on yourself: to an upgrade with [Cookies], which takes resp.Cookies() as they are.
 func (s *Service) HTTPClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, netip.Addr{}) },

@@ -23,6 +23,10 @@ type Gateway[O any] interface {
 	HasDisconnect() bool
 	// Made returns when the gateway was made.
 	Made() time.Time
+	// Dropped ends a connection whose client is known to have dropped it, as if the
+	// gateway had just noticed. If the connection ends already, or the gateway has no such
+	// connection, nothing happens.
+	Dropped(connectionID string)
 	// Close stops the gateway at once.
 	Close() error
 }

@@ -14,6 +14,7 @@ type gateway[O any] struct{ name string }
 
 func (gateway[O]) Observe(O)           {}
 func (gateway[O]) HasDisconnect() bool { return false }
+func (gateway[O]) Dropped(string)      {}
 func (gateway[O]) Made() time.Time     { return time.Time{} }
 func (gateway[O]) Close() error        { return nil }
 
