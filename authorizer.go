@@ -22,7 +22,8 @@ import (
 // other error, a panic, a nil Authorization without an error, and a call that lasts
 // longer than Quotas.IntegrationTimeout mean 500. A [PublicError] has its own text for
 // the client. Authorize may run concurrently. It is called for each upgrade: the
-// gateway never caches its result. (API Gateway: "Create a Lambda REQUEST authorizer
+// gateway never caches its result. ctx has the values of the upgrade request, and ends at
+// Quotas.IntegrationTimeout. (API Gateway: "Create a Lambda REQUEST authorizer
 // function"; "Controlling and managing access to a WebSocket API".)
 //
 // An Authorizer may have a method Validate() error, which returns what is wrong
@@ -52,7 +53,8 @@ type Authorization struct {
 	// otherwise a context made of all the claims of a token could say who the client is.
 	Context map[string]any
 	// UsageIdentifierKey is the client's API key, for an API that takes the key from the
-	// authorizer: see [WithAPIKeySelectionExpression]. It is a secret and is not passed on.
+	// authorizer: see [WithAPIKeySelectionExpression]. It has 20 to 128 characters; with
+	// any other the client is refused with 403. It is a secret and is not passed on.
 	UsageIdentifierKey string
 	// Caller is who signed the upgrade, for IAM authorization.
 	Caller *Caller

@@ -37,7 +37,10 @@ type Connection struct {
 
 // Identity says who connected.
 type Identity struct {
-	SourceIP  string  // address of the client's socket, without the port
+	// SourceIP is the address of the client's socket, without the port. Behind a proxy
+	// that is the proxy: in a middleware of yours around [Gateway.Handler], set
+	// r.RemoteAddr to the address that the proxy has sent.
+	SourceIP  string
 	UserAgent string  // header of the upgrade request; "" if it had none
 	Caller    *Caller // who signed the upgrade request; nil without IAM authorization
 	APIKeyID  string  // ID of the client's API key; "" if $connect requires none

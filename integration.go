@@ -123,8 +123,10 @@ func (req *Request) SelectionValue() (value string, ok bool) {
 // Response is what an [Integration] answers. The zero value means status 200 and
 // no body.
 type Response struct {
+	// StatusCode decides on CONNECT whether the client may connect. For a message it means
+	// nothing to the client: to send it an error frame, return an error.
 	StatusCode int
-	Header     http.Header
+	Header     http.Header // CONNECT only
 	Body       []byte
 }
 

@@ -81,8 +81,9 @@ func isDomainName(name string) bool {
 }
 
 // WithQuotas replaces all quotas. A field that is zero means the default of that quota;
-// a negative number means that there is no such quota. The default is Quotas{}. New
-// returns an [ErrInvalidOption] for quotas that make no sense: FrameBytes above
+// a negative number means that there is no such quota. The default is Quotas{}. If the
+// option is given twice, the last one replaces all quotas of the first, also those that it
+// does not set. New returns an [ErrInvalidOption] for quotas that make no sense: FrameBytes above
 // MessageBytes, a time below one millisecond, a negative BurstLimit.
 func WithQuotas(q Quotas) Option {
 	return optionFunc(func(c *config) error {
@@ -148,10 +149,12 @@ func WithOriginPatterns(patterns ...string) Option {
 //     [net/http.Hijacker].
 //   - warn: a client or a caller did something wrong: a refused upgrade, a rejected
 //     message, a refused call of @connections, a broken rule of the protocol. Or a setting
-//     may be missing: an origin was refused, or an integration returned a body on a route
-//     without a route response, which is said once for each route of a deployment. Or a
-//     route that was just set refers to a name that does not exist: a variable or a method
-//     in a mapping template, a stage variable, an identity source.
+//     may be missing: an origin was refused, or an integration returned a body that no
+//     client gets, which is said once for each route of a deployment. Or a reply was lost,
+//     because it was not ready when the gateway closed the connection. Or a route that was
+//     just set refers to a name that does not exist: a variable or a method in a mapping
+//     template, a stage variable, an identity source. Or its key is probably a mistake,
+//     such as "connect" for $connect.
 //   - info: the gateway was deployed or shuts down.
 //   - debug: connections open and close; upgrades, messages and calls are refused because
 //     of a throttle, a quota, a shutdown, or a connection that is gone.
@@ -160,6 +163,14 @@ func WithOriginPatterns(patterns ...string) Option {
 // with bursts of 100 each, and what is above that at debug. An [Observer] sees
 // everything. A body, a header or a query value is never logged, except the Origin of an
 // upgrade that is refused for it.
+//
+// A record about a connection is logged with the context of its upgrade, and a record
+// about an upgrade or a call of @connections with the context of that request. So a handler
+// that adds values of the context, such as the ID of a trace or the name of a user, adds
+// them to every line of the connection. The attributes of the gateway itself are
+// connection_id, route_key, request_id, stage, status, error, fix, stack, took, routes,
+// connections, callback and panics. If your own have such names, keep the gateway's apart:
+// WithLogger(log.WithGroup("ws")).
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
 		if l == nil {
@@ -211,8 +222,9 @@ func WithoutManagementAuth() Option {
 }
 
 // WithDefaultThrottle sets the default throttle of the stage: rateLimit requests a
-// second, burstLimit at once. All routes without a throttle of their own share it, for
-// their connects and messages; messages that match no route count too. The calls of
+// second, burstLimit at once, of all clients together. All routes without a throttle of
+// their own share it, for their connects and messages. To limit each client or user, see
+// [WithAPIKeyRequired]. Messages that match no route count too. The calls of
 // @connections share a second bucket with the same limits, so that clients and backends
 // do not take tokens from each other. Above the limit an upgrade gets 429, a message the
 // error frame "Too Many Requests", and a call 429 TooManyRequestsException. The default
@@ -273,12 +285,15 @@ type Quotas struct {
 	// how much memory its message takes.
 	FrameBytes, MessageBytes int
 	// IdleTimeout closes a connection with 1001 when no message has gone either way for
-	// this time. Pings do not count, unless PingsResetIdle is set. Default: 10 min.
+	// this time. Pings do not count, unless PingsResetIdle is set. Integrations that run
+	// have 5 s to answer; then the client is closed, and a later answer is dropped, which
+	// is logged as a warning. Default: 10 min.
 	IdleTimeout time.Duration
 	// PingsResetIdle makes pings of the client count as activity. The service does not
 	// document whether they do; by default they do not.
 	PingsResetIdle bool
-	// ConnectionDuration closes a connection with 1001 when it is this old. Default: 2 h.
+	// ConnectionDuration closes a connection with 1001 when it is this old. Integrations
+	// that run have 5 s to answer, as after IdleTimeout. Default: 2 h.
 	ConnectionDuration time.Duration
 	// IntegrationTimeout is how long the gateway waits for an integration. Then the
 	// integration's context ends, and the client gets "Endpoint request timed out".
