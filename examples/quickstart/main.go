@@ -26,8 +26,7 @@ func main() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/prod", gw.Handler())                         // the WebSocket API
-	mux.Handle("/prod/@connections/", gw.ManagementHandler()) // refuses every call until an option says who may call
+	mux.Handle("/prod", gw.Handler())
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "The WebSocket API is at ws://%s/prod\n", r.Host)
 	})

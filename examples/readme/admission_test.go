@@ -35,9 +35,11 @@ func TestAuthorizer(t *testing.T) {
 			return &gateway.Authorization{PrincipalID: user.Name, Context: map[string]any{"level": user.Level}}, nil
 		}),
 	}
+	// The mock accepts every client that the authorizer admits.
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
 	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		return &gateway.Response{Body: []byte(req.Authorizer["principalId"].(string))}, nil
+		name, _ := req.Authorizer["principalId"].(string)
+		return &gateway.Response{Body: []byte(name)}, nil
 	}, gateway.WithRouteResponse())
 
 	_, refused := srv.TryDial(t, gatewaytest.Query("token", "wrong"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ func TestRoutes(t *testing.T) {
 		left <- fmt.Sprintf("%s %d %s", connectionID, statusCode, reason)
 	}
 
+	// known and forget are funcs of yours.
 	gw.HandleFunc(gateway.RouteKeyConnect, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 		if !known(req.Upgrade.URL.Query().Get("token")) {
 			return &gateway.Response{StatusCode: http.StatusUnauthorized}, nil // the client gets 401 and no socket
@@ -48,20 +50,21 @@ func TestRoutes(t *testing.T) {
 	require.Equal(t, c.ConnectionID()+" 1000 bye", <-left)
 }
 
+// newGreetingGateway greets each client.
+func newGreetingGateway() (*gateway.Gateway, error) {
+	var gw *gateway.Gateway
+	var err error
+	gw, err = gateway.New(gateway.WithObserver(&gateway.Observer{
+		ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
+			_ = gw.PostToConnection(ctx, c.ID, []byte(`{"welcome":true}`)) // goes out right after the 101
+		},
+	}))
+	return gw, err
+}
+
 func TestGreeting(t *testing.T) {
 	t.Parallel()
-	newGateway := func() (*gateway.Gateway, error) {
-		var gw *gateway.Gateway
-		var err error
-		gw, err = gateway.New(gateway.WithObserver(&gateway.Observer{
-			ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
-				_ = gw.PostToConnection(ctx, c.ID, []byte(`{"welcome":true}`)) // goes out right after the 101
-			},
-		}))
-		return gw, err
-	}
-
-	gw, err := newGateway()
+	gw, err := newGreetingGateway()
 	require.NoError(t, err)
 	c := gatewaytest.Serve(t, gw).Dial(t)
 	require.JSONEq(t, `{"welcome":true}`, c.Receive())
@@ -95,9 +98,9 @@ func TestWorkThatGoesOn(t *testing.T) {
 func TestKeepingConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		option := gateway.WithQuotas(gateway.Quotas{IdleTimeout: -1, PingInterval: 30 * time.Second})
-
-		srv := gatewaytest.New(t, option)
+		gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{IdleTimeout: -1, PingInterval: 30 * time.Second}))
+		require.NoError(t, err)
+		srv := gatewaytest.Serve(t, gw)
 		c := srv.Dial(t)
 		_, received := c.ReceiveWithin(time.Hour)
 		require.False(t, received)
@@ -106,9 +109,24 @@ func TestKeepingConnections(t *testing.T) {
 	})
 }
 
-func TestLog(t *testing.T) {
+func TestLogAndMetrics(t *testing.T) {
 	t.Parallel()
-	gw, err := gateway.New(gateway.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	newGateway := func() (*gateway.Gateway, error) {
+		var open, failed atomic.Int64 // or the metrics of your library
+		return gateway.New(
+			gateway.WithLogger(slog.Default().WithGroup("ws")),
+			gateway.WithObserver(&gateway.Observer{
+				ConnectionOpened: func(context.Context, gateway.Connection) { open.Add(1) },
+				ConnectionClosed: func(context.Context, gateway.Connection, int, string) { open.Add(-1) },
+				IntegrationDone: func(ctx context.Context, req *gateway.Request, resp *gateway.Response, took time.Duration, err error) {
+					if err != nil {
+						failed.Add(1)
+					}
+				},
+			}))
+	}
+
+	gw, err := newGateway()
 	require.NoError(t, err)
 	require.NoError(t, gw.Close())
 }

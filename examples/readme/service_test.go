@@ -35,13 +35,18 @@ func logIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func newService(gw *gateway.Gateway) http.Handler {
-	// The session knows the user. As the principal of the connection, everybody knows.
+	// The session knows the user. As the principal, the user is known to every event and to Connections.
 	user := gateway.AuthorizerFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
-		return &gateway.Authorization{PrincipalID: ctx.Value(userKey{}).(string)}, nil
+		name, ok := ctx.Value(userKey{}).(string) // what withSession, a middleware of yours, has put there
+		if !ok {
+			return nil, gateway.ErrUnauthorized
+		}
+		return &gateway.Authorization{PrincipalID: name}, nil
 	})
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(user))
 	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		return &gateway.Response{Body: []byte(ctx.Value(userKey{}).(string))}, nil
+		name, _ := req.Authorizer["principalId"].(string)
+		return &gateway.Response{Body: []byte(name)}, nil
 	}, gateway.WithRouteResponse())
 
 	mux := http.NewServeMux()

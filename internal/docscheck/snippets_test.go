@@ -86,7 +86,7 @@ func checkImports(t *testing.T, s snippet, source string) string {
 	code := s.code
 	for {
 		line, rest, _ := strings.Cut(code, "\n")
-		quoted, ok := strings.CutPrefix(line, "import ")
+		quoted, ok := strings.CutPrefix(line, "// import ")
 		if !ok {
 			return strings.TrimPrefix(code, "\n")
 		}
