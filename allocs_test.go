@@ -135,3 +135,31 @@ func TestAllocations_Observed(t *testing.T) {
 		})
 	}
 }
+
+// TestAllocations_Throttled checks that a message that a throttle refuses allocates what an
+// error frame needs, and nothing for the error that names the throttle.
+func TestAllocations_Throttled(t *testing.T) {
+	gw, addr := newBench(t)
+	gw.Handle("m", preparedReply{nil}, gateway.WithThrottle(1e-9, 1))
+	nc := dialBench(t, addr)
+	request := benchFrame(fmt.Sprintf(`{"action":"m","padding":%q}`, bytes.Repeat([]byte("x"), 110)))
+	answer := make([]byte, 1<<10)
+	size := 0
+	run := func() {
+		_, err := nc.Write(request)
+		if err == nil {
+			size, err = nc.Read(answer)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	_, err := nc.Write(request) // is served
+	require.NoError(t, err)
+	for range 100 {
+		run()
+	}
+	require.Contains(t, string(answer[:size]), "Too Many Requests")
+	const event, body, ids, frame = 1, 1, 2, 6
+	require.InDelta(t, event+body+ids+frame, testing.AllocsPerRun(500, run), 0.01)
+}

@@ -225,6 +225,33 @@ func TestShutdown_LetsRunningIntegrationsAnswer(t *testing.T) {
 	})
 }
 
+// An integration that needs more than 5 s does not keep its client: that is closed with
+// 1001. Shutdown waits for the integration all the same.
+func TestShutdown_WaitsForLateIntegrations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		ended := false
+		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(8 * time.Second) //nolint:forbidigo // in a synctest bubble
+			ended = true
+			return &gateway.Response{Body: []byte("too late")}, nil
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.Send("x")
+		synctest.Wait()
+		start := time.Now()
+		done := make(chan error)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.Equal(t, 5*time.Second, time.Since(start))
+		require.NoError(t, <-done)
+		require.Equal(t, 8*time.Second, time.Since(start))
+		require.True(t, ended)
+	})
+}
+
 // A $connect that is running when the shutdown begins is not lost: its connection
 // opens, is closed with 1001, and gets its $disconnect.
 func TestShutdown_DuringConnect(t *testing.T) {

@@ -463,3 +463,21 @@ func TestUpgrade_TimeoutsOfTheServer(t *testing.T) {
 		})
 	}
 }
+
+// Behind a proxy a middleware sets the address of the client.
+func TestUpgrade_SourceIPBehindAProxy(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t, gateway.WithQuotas(gateway.Quotas{ConnectionsPerSourceIP: 1}))
+	srv := gatewaytest.ServeHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = r.Header.Get("X-Real-Ip")
+		gw.Handler().ServeHTTP(w, r)
+	}))
+	for _, ip := range []string{"192.0.2.1", "192.0.2.2"} {
+		c := srv.Dial(t, gatewaytest.Header("X-Real-Ip", ip))
+		connection, err := gw.GetConnection(t.Context(), c.ConnectionID())
+		require.NoError(t, err)
+		require.Equal(t, ip, connection.Identity.SourceIP)
+		_, refused := srv.TryDial(t, gatewaytest.Header("X-Real-Ip", ip))
+		require.Equal(t, http.StatusTooManyRequests, refused.StatusCode, "the quota counts this address")
+	}
+}

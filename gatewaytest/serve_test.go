@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
@@ -306,4 +307,28 @@ func TestServer_WaitDisconnectWithoutRoute(t *testing.T) {
 	require.Equal(t, "x", e.Identity.UserAgent)
 	require.False(t, e.ConnectedAt.IsZero())
 	require.Empty(t, srv.Events(), "no integration has run")
+}
+
+// HTTPClient speaks http, so that its Jar keeps a Secure cookie back. Cookies passes it on.
+func TestHTTPClient_SecureCookies(t *testing.T) {
+	t.Parallel()
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "ann", Secure: true, HttpOnly: true})
+	})
+	mux.Handle("/", loggedIn(gw.Handler()))
+	srv := gatewaytest.ServeHandler(t, mux)
+	client := srv.HTTPClient()
+	client.Jar, err = cookiejar.New(nil)
+	require.NoError(t, err)
+	resp, err := client.Post(srv.HTTPURL()+"/login", "", nil)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	again, err := client.Get(srv.HTTPURL())
+	require.NoError(t, err)
+	require.NoError(t, again.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, again.StatusCode)
+	srv.Dial(t, gatewaytest.Cookies(resp.Cookies()...)).Ping()
 }
