@@ -104,12 +104,18 @@ func (c *connection) logReplyLost(call *call, by string, now time.Time) {
 }
 
 // logBodyDropped logs that a client does not get the body that an integration returned. It
-// does so once for each route of a deployment.
+// does so once for each route of a deployment: at WARN for a message, which may want a route
+// response; at INFO for $connect and $disconnect, because many functions that were written
+// for AWS return a body there and mean nothing by it.
 func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 	if r.bodyDropped.Load() || !r.bodyDropped.CompareAndSwap(false, true) {
 		return
 	}
-	g.log.LogAttrs(ctx, slog.LevelWarn, "the integration returned a body, but the route sends none to the client",
+	level := slog.LevelWarn
+	if r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect {
+		level = slog.LevelInfo
+	}
+	g.log.LogAttrs(ctx, level, "the integration returned a body, but the route sends none to the client",
 		slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("fix", fixOfBody(r.RouteKey)))
 }
 
