@@ -22,6 +22,12 @@ func (g *Gateway) KeysHeld() int {
 // Watched returns how many workers g watches.
 func (g *Gateway) Watched() int { return g.watch.Len() }
 
+// ContextValue returns a $context variable of req, "" if it has none.
+func ContextValue(req *Request, name string) string {
+	value, _ := req.context().Text(name)
+	return value
+}
+
 // ErrorAnswer is a row of the table of errors.
 type ErrorAnswer struct {
 	Status           int

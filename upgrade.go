@@ -37,12 +37,13 @@ type upgrade struct {
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
-	lent        bool // an authorizer or an integration that was given up still uses r
-	counted     bool // it counts as a connection of its source
-	connected   bool // the $connect integration has accepted it
-	bodyDropped bool // that integration returned a body, which nobody gets
-	accepted    bool // it has become a connection
-	logged      bool // the failure for which it is refused is in the log
+	lent        bool   // an authorizer or an integration that was given up still uses r
+	counted     bool   // it counts as a connection of its source
+	connected   bool   // the $connect integration has accepted it
+	bodyDropped bool   // that integration returned a body, which nobody gets
+	accepted    bool   // it has become a connection
+	logged      bool   // the failure for which it is refused is in the log
+	outcome     record // of the call of the $connect integration; zero: it was not called
 }
 
 // admission is what the upgrade has found out about the client.
@@ -86,8 +87,8 @@ func upgradeSteps() [10]func(*upgrade) error {
 	}
 }
 
-// retryAfter is the Retry-After of upgrades that are refused during a shutdown, in
-// seconds. By then a load balancer should send the client to another node.
+// retryAfter is the Retry-After of upgrades that are refused with ErrClosed, in seconds. By
+// then a load balancer should send the client to another node.
 const retryAfter = "1"
 
 func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +104,6 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	u.ctx = &u.parent
 	if !g.join() {
-		w.Header().Set("Retry-After", retryAfter)
 		u.refuse(ErrClosed)
 		return
 	}
@@ -253,9 +253,14 @@ func (u *upgrade) connect() error {
 	if r == nil {
 		return nil
 	}
-	out := u.g.invokeWithin(u.ctx, r, u.request(), u)
+	req, start := u.request(), time.Now()
+	out := u.g.invokeWithin(u.ctx, r, req, u)
 	resp := out.resp
-	u.lent = out.gaveUp
+	if u.lent = out.gaveUp; u.lent { // the integration may be changing req
+		u.outcome.settle(out, time.Since(start))
+	} else {
+		u.outcome = *req.recorded()
+	}
 	switch {
 	case out.err != nil:
 		u.logged = true
@@ -399,6 +404,9 @@ func (u *upgrade) refuse(err error) {
 			header[name] = values
 		}
 	}
+	if answer == answerOf(ErrClosed) {
+		header.Set("Retry-After", retryAfter)
+	}
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
@@ -415,7 +423,7 @@ func (u *upgrade) refuse(err error) {
 		u.logRefused(answer, err)
 	}
 	if u.g.observers.any() {
-		u.g.observers.upgradeRejected(u.ctx, u.refused(err), answer.status, err)
+		u.g.observers.upgradeRejected(u.ctx, u.refused(answer, err), answer.status, err)
 	}
 	told = true
 }
@@ -487,14 +495,19 @@ func (u *upgrade) told() *Request {
 	return req
 }
 
-// refused returns the CONNECT request of an upgrade that is refused for err, for the
-// observers.
-func (u *upgrade) refused(err error) *Request {
+// refused returns the CONNECT request of an upgrade that is refused with answer, for the
+// observers. err is nil if the $connect integration itself has chosen the answer.
+func (u *upgrade) refused(answer errorAnswer, err error) *Request {
 	req := u.request()
 	if u.lent {
 		req.Upgrade = nil
 	}
-	req.recorded().fail(err)
+	outcome := u.outcome
+	if err != nil {
+		outcome.fail(err)
+	}
+	outcome.status = uint16(answer.status)
+	req.record = &outcome
 	return req
 }
 

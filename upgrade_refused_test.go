@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -458,7 +459,8 @@ func TestUpgrade_NewConnectionsQuota(t *testing.T) {
 
 // An observer learns which request was refused, whatever step refused it. If an
 // authorizer or an integration still has the request, the observer gets it without
-// Upgrade.
+// Upgrade. The $context variables tell of the answer, and of the call of the integration if
+// there was one.
 func TestUpgrade_RejectedRequest(t *testing.T) {
 	t.Parallel()
 	ann := gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
@@ -473,25 +475,31 @@ func TestUpgrade_RejectedRequest(t *testing.T) {
 		status     int
 		principal  any
 		lent       bool
+		message    string    // $context.error.message
+		called     [2]string // $context.integration.status and .latency
 	}{
 		{name: "by its origin", lines: []string{"Origin: https://evil.example"}, authorizer: ann, connect: answerNothing, status: 403},
 		{name: "by the authorizer", authorizer: func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 			return nil, gateway.ErrUnauthorized
-		}, connect: answerNothing, status: 401},
+		}, connect: answerNothing, status: 401, message: "Unauthorized"},
 		{name: "by the authorizer's timeout", authorizer: func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
 			tooLate()
 			return &gateway.Authorization{PrincipalID: "ann"}, nil
-		}, connect: answerNothing, status: 500, lent: true},
+		}, connect: answerNothing, status: 500, lent: true, message: "Internal server error"},
 		{name: "by the integration", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			return &gateway.Response{StatusCode: 418}, nil
-		}, status: 418, principal: "ann"},
+		}, status: 418, principal: "ann", called: [2]string{"418", "0"}},
+		{name: "by an integration that forgets its request", authorizer: ann, connect: func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+			*req = gateway.Request{}
+			return &gateway.Response{StatusCode: 418}, nil
+		}, status: 418, principal: "ann", called: [2]string{"418", "0"}},
 		{name: "by the integration's failure", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			return nil, errors.New("broken")
-		}, status: 502, principal: "ann"},
+		}, status: 502, principal: "ann", message: "Internal server error", called: [2]string{"", "0"}},
 		{name: "by the integration's timeout", authorizer: ann, connect: func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			tooLate()
 			return &gateway.Response{}, nil
-		}, status: 504, principal: "ann", lent: true},
+		}, status: 504, principal: "ann", lent: true, message: "Endpoint request timed out", called: [2]string{"", "29000"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -510,6 +518,9 @@ func TestUpgrade_RejectedRequest(t *testing.T) {
 				require.Equal(t, "test", got.req.Identity.UserAgent)
 				require.NotEmpty(t, got.req.Identity.SourceIP)
 				require.Equal(t, tc.principal, got.req.Authorizer["principalId"])
+				require.Equal(t, strconv.Itoa(tc.status), gateway.ContextValue(got.req, "status"))
+				require.Equal(t, tc.message, gateway.ContextValue(got.req, "error.message"))
+				require.Equal(t, tc.called, [2]string{gateway.ContextValue(got.req, "integration.status"), gateway.ContextValue(got.req, "integration.latency")})
 				if tc.lent {
 					require.Nil(t, got.req.Upgrade)
 					return
