@@ -208,30 +208,24 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	n := g.cut()
-	grace := time.NewTimer(cutGrace)
-	defer grace.Stop()
 	select {
-	case <-stopped:
-	case <-grace.C:
+	case <-stopped: // at the same moment, or before Shutdown was called
+		return nil
+	default:
 	}
+	n, _ := g.cut(stopped)
 	return fmt.Errorf("gateway: shutdown cut %d connections: %w", n, ctx.Err())
 }
 
 // Close stops the gateway at once, as [Gateway.Shutdown] does when its context ends. The
 // clients see that their connections break off. Close waits up to one second for
-// $disconnect. It returns an error if an integration still runs after that.
+// $disconnect. It returns an error if code of the program still runs after that: an
+// integration, an authorizer, a usage store, an observer, or the handler of the logger.
 func (g *Gateway) Close() error {
-	stopped := g.stop()
-	g.cut()
-	grace := time.NewTimer(cutGrace)
-	defer grace.Stop()
-	select {
-	case <-stopped:
-		return nil
-	case <-grace.C:
-		return fmt.Errorf("gateway: close: integrations still run after %v", cutGrace)
+	if _, ended := g.cut(g.stop()); !ended {
+		return fmt.Errorf("gateway: close: code of the program (an integration, an authorizer, an observer, …) still runs after %v", cutGrace)
 	}
+	return nil
 }
 
 // stop begins a shutdown, unless one has begun. The returned channel is closed at the end
@@ -278,15 +272,23 @@ func (g *Gateway) closeAll() {
 	}
 }
 
-// cut ends the contexts of all integrations, cuts all connections, and returns how many
-// those were.
-func (g *Gateway) cut() int {
+// cut ends the contexts of all integrations, cuts all connections, and waits up to cutGrace
+// for the end of everything, when stopped is closed. It returns how many connections it has
+// cut, and whether everything has ended.
+func (g *Gateway) cut(stopped <-chan struct{}) (connections int, ended bool) {
 	g.cutOff()
-	time.AfterFunc(disconnectGrace, g.endDisconnects)
-	n := 0
+	disconnects := time.AfterFunc(disconnectGrace, g.endDisconnects)
+	defer disconnects.Stop()
 	for c := range g.connections.All() {
 		c.cut(goingAway(byShutdown))
-		n++
+		connections++
 	}
-	return n
+	grace := time.NewTimer(cutGrace)
+	defer grace.Stop()
+	select {
+	case <-stopped:
+		return connections, true
+	case <-grace.C:
+		return connections, false
+	}
 }

@@ -367,6 +367,40 @@ func TestShutdown_TwiceAndAtOnce(t *testing.T) {
 	})
 }
 
+// If everything has ended, Shutdown returns nil, even if its context has ended, too.
+func TestShutdown_ContextEndsToo(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	require.NoError(t, srv.Shutdown(t.Context()))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		require.NoError(t, srv.Shutdown(ended))
+	}
+}
+
+// Close says what may still run, and an upgrade that it cuts is told when to try again.
+func TestClose_DuringAuthorizer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		srv.HandleFunc("$connect", answerNothing, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+			_, err := hang(nil, nil)
+			return nil, err
+		})))
+		done := make(chan error, 1)
+		go func() {
+			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+			done <- srv.Close()
+		}()
+		_, refused := srv.TryDial(t)
+		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+		require.Equal(t, "1", refused.Header.Get("Retry-After"))
+		require.EqualError(t, <-done, "gateway: close: code of the program (an integration, an authorizer, an observer, …) still runs after 1s")
+		time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble: until the authorizer has returned
+	})
+}
+
 func TestShutdown_OfAGatewayThatNeverRan(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.New()
