@@ -158,8 +158,9 @@ var answers = [...]struct {
 	{errReadBody, errorAnswer{http.StatusBadRequest, "BadRequestException", "The request body cannot be read", "DEFAULT_4XX", slog.LevelDebug}},
 	{errThrottled, errorAnswer{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests", "THROTTLED", slog.LevelDebug}},
 	{errQuota, errorAnswer{http.StatusTooManyRequests, "", "Limit Exceeded", "QUOTA_EXCEEDED", slog.LevelDebug}},
-	{os.ErrDeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}}, // the caller is slow
-	{context.Canceled, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},       // or it has left
+	{os.ErrDeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},   // the caller is slow
+	{context.Canceled, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}},         // or it has left
+	{context.DeadlineExceeded, errorAnswer{http.StatusInternalServerError, "InternalServerErrorException", internalText, "DEFAULT_5XX", slog.LevelDebug}}, // or has given it too little time
 	{ErrClosed, errorAnswer{http.StatusServiceUnavailable, "", "Service Unavailable", "", slog.LevelDebug}},
 
 	// Messages.

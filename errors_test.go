@@ -267,6 +267,13 @@ func TestErrorAnswers(t *testing.T) {
 				return callOf("GET", "")(id).WithContext(ctx)
 			}),
 		}},
+		{"context deadline exceeded", gateway.ErrorAnswer{500, exception, internal, "DEFAULT_5XX", debug}, []way{
+			calls(1, nil, func(id string) *http.Request {
+				ctx, cancel := context.WithTimeout(context.Background(), 0)
+				cancel()
+				return callOf("GET", "")(id).WithContext(ctx)
+			}),
+		}},
 		{"gateway: closed", gateway.ErrorAnswer{503, "", "Service Unavailable", "", debug}, []way{
 			upgrades("GET", "/", handshake(), nil, func(gw *gateway.Gateway) { _ = gw.Close() }),
 		}},
