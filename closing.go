@@ -112,13 +112,21 @@ func (c *connection) readerEnded(err error) {
 }
 
 // delete closes the connection for DeleteConnection. It returns false if the connection
-// accepts nothing any more. If it closes politely, it closes without further help.
+// accepts nothing any more. If it closes politely, its teardown waits for no more replies,
+// and the first cause still counts.
 func (c *connection) delete() bool {
+	if _, first := c.tryEnd(deleted()); first {
+		return true
+	}
 	c.mu.Lock()
-	closingPolitely := c.state() == stateClosingPolitely
+	closingPolitely := c.moveLocked(stateClosing)
+	cl := c.closing
 	c.mu.Unlock()
-	_, first := c.tryEnd(deleted())
-	return first || closingPolitely
+	if closingPolitely {
+		c.out.Close(cl.frame())
+		cl.stopWaiting()
+	}
+	return closingPolitely
 }
 
 // cut ends the connection without a Close frame. If the connection closes already, it
@@ -206,10 +214,15 @@ func (c *connection) workersDoneLocked() {
 	case !c.state().accepts():
 		close(c.closing.workersDone)
 	default:
-		select {
-		case c.closing.idle <- struct{}{}:
-		default: // it holds a value already
-		}
+		c.closing.stopWaiting()
+	}
+}
+
+// stopWaiting makes awaitReplies look at the connection again.
+func (cl *closing) stopWaiting() {
+	select {
+	case cl.idle <- struct{}{}:
+	default: // it holds a value already
 	}
 }
 
@@ -262,13 +275,14 @@ func (c *connection) disconnected(cl *closing) {
 }
 
 // awaitReplies waits until the integrations have answered all messages that have arrived,
-// but not for longer than closeTimeout, and not if the client leaves.
+// but not for longer than closeTimeout, and not if the client leaves or the connection is
+// deleted.
 func (c *connection) awaitReplies(cl *closing) {
 	timeout := time.NewTimer(closeTimeout)
 	defer timeout.Stop()
 	for more, late := true, false; ; {
 		c.mu.Lock()
-		if c.working == 0 || !more {
+		if c.working == 0 || !more || !c.state().accepts() {
 			cl.late = late
 			c.moveLocked(stateClosing)
 			c.mu.Unlock()

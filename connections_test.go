@@ -574,7 +574,6 @@ func TestConnection_PoliteClose(t *testing.T) {
 					require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("posted meanwhile")))
 					_, err := srv.GetConnection(t.Context(), c.ConnectionID())
 					require.NoError(t, err)
-					require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
 					require.Equal(t, "posted meanwhile", c.Receive())
 					if running < 5*time.Second {
 						require.Equal(t, "slow", c.Receive())
@@ -591,6 +590,46 @@ func TestConnection_PoliteClose(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A connection that waits for its replies while it closes can still be deleted: then it is
+// gone at once, what is queued is still sent, and the code is that of the first cause.
+func TestConnection_DeletedWhileItCloses(t *testing.T) {
+	t.Parallel()
+	for _, running := range []time.Duration{2 * time.Second, time.Minute} {
+		t.Run(running.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					time.Sleep(running) //nolint:forbidigo // in a synctest bubble
+					return &gateway.Response{Body: []byte("too late")}, nil
+				}, gateway.WithRouteResponse())
+				srv.HandleFunc("$disconnect", answerNothing)
+				c := srv.Dial(t)
+				id := c.ConnectionID()
+				c.Send("slow")
+				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+				start := time.Now()
+				go func() { _ = srv.Shutdown(context.Background()) }() // ends with the integration
+				synctest.Wait()
+				require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("posted before")))
+				require.NoError(t, srv.DeleteConnection(t.Context(), id))
+				require.ErrorIs(t, srv.PostToConnection(t.Context(), id, nil), gateway.ErrGone)
+				_, err := srv.GetConnection(t.Context(), id)
+				require.ErrorIs(t, err, gateway.ErrGone)
+				require.ErrorIs(t, srv.DeleteConnection(t.Context(), id), gateway.ErrGone)
+				require.Equal(t, "posted before", c.Receive())
+				code, reason := c.ReceiveClose()
+				require.Equal(t, 1001, code)
+				require.Equal(t, "Going away", reason)
+				require.Zero(t, time.Since(start), "nobody waits for the reply")
+				require.Equal(t, 1001, srv.WaitDisconnect(id).DisconnectStatusCode)
+				require.Equal(t, min(running, 29*time.Second)-time.Second, time.Since(start), "$disconnect is the last event")
+				time.Sleep(running) //nolint:forbidigo // in a synctest bubble: until the integration has returned
+			})
+		})
 	}
 }
 
