@@ -242,19 +242,27 @@ func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocat
 // respond sends the client what the outcome of a call asks for.
 func (w *worker) respond(call *call, out invocation, now time.Time) {
 	body := out.body()
-	limit := w.c.g.quotas.MessageBytes
 	switch {
 	case out.err != nil:
 		w.replyError(call, out.err, now)
 	case len(body) == 0:
 	case !call.route.RouteResponse:
 		w.c.g.logBodyDropped(call, call.route)
-	case limit > 0 && len(body) > limit:
-		w.replyError(call, errReplySize, now)
-		w.c.logNotSent(call, errReplySize, now)
 	default:
+		if err := w.c.g.checkSize(body); err != nil {
+			w.replyTooLarge(call, body, err, now)
+			return
+		}
 		w.reply(call, body, now)
 	}
+}
+
+// replyTooLarge sends an error frame in place of a reply that is too large. err is the
+// error of that reply for the observers.
+func (w *worker) replyTooLarge(call *call, body []byte, err error, now time.Time) {
+	w.replyError(call, errReplySize, now)
+	w.c.logNotSent(call, errReplySize, now)
+	w.c.g.posted(call, w.c.id, body, err)
 }
 
 // replyError sends an error frame, on one-way routes, too.
@@ -273,5 +281,5 @@ func (w *worker) reply(call *call, body []byte, now time.Time) {
 			defer w.c.logReplyLost(call, by, now) // in a defer: an observer may end this goroutine
 		}
 	}
-	w.c.g.posted(call, w.c.id, len(body), err)
+	w.c.g.posted(call, w.c.id, body, err)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,9 +13,11 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/outbox"
+	"example.com/gateway/internal/wsconn"
 )
 
 // ConnectionsAPI is what a backend can do with connections. [Gateway] has it in
@@ -99,8 +102,8 @@ type allowAll struct{}
 func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { return nil }
 
 // PostToConnection queues data as one text message for the client of
-// connectionID and returns without waiting for the network. data is copied;
-// bytes that are not valid UTF-8 become U+FFFD. Messages to one connection arrive
+// connectionID and returns without waiting for the network. data is copied. Each
+// byte that is not valid UTF-8 becomes U+FFFD, and counts as its 3 bytes. Messages to one connection arrive
 // in the order of the calls that returned nil. nil means accepted, not received:
 // a connection may break off while messages are still queued.
 //
@@ -111,11 +114,14 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 // safe for concurrent use. (API Gateway: "Use @connections commands in your backend
 // service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
-	err := g.checkPost(ctx, data)
+	err := g.checkSize(data)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		err = g.post(connectionID, data, nil, time.Now())
 	}
-	g.posted(ctx, connectionID, len(data), err)
+	g.posted(ctx, connectionID, data, err)
 	return err
 }
 
@@ -127,15 +133,19 @@ func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, dat
 // If ctx ends meanwhile, the remaining connections get its error. It is safe for
 // concurrent use. The service has no such call.
 func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
+	tooLarge := g.checkSize(data)
+	var frame []byte
+	if tooLarge == nil {
+		frame = outbox.TextFrame(data)
+	}
 	var errs []error
-	frame := outbox.TextFrame(data)
 	now := time.Now()
 	for n, id := range connectionIDs {
-		err := g.checkPost(ctx, data)
+		err := cmp.Or(tooLarge, ctx.Err())
 		if err == nil {
 			err = g.post(id, data, frame, now)
 		}
-		g.posted(ctx, id, len(data), err)
+		g.posted(ctx, id, data, err)
 		if err != nil {
 			if errs == nil {
 				errs = make([]error, len(connectionIDs))
@@ -146,11 +156,17 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 	return errs
 }
 
-func (g *Gateway) checkPost(ctx context.Context, data []byte) error {
-	if limit := g.quotas.MessageBytes; limit > 0 && len(data) > limit {
-		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, len(data), limit)
+// checkSize returns an [ErrPayloadTooLarge] if data makes a message to a client that is
+// above its quota. Bytes that are not valid UTF-8 count as what the client gets for them.
+func (g *Gateway) checkSize(data []byte) error {
+	limit := g.quotas.MessageBytes
+	if limit == 0 || len(data) <= limit/utf8.RuneLen(utf8.RuneError) { // it fits, whatever its bytes are
+		return nil
 	}
-	return ctx.Err()
+	if n := wsconn.TextLength(data); n > limit {
+		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, n, limit)
+	}
+	return nil
 }
 
 // post queues data, which frame is of unless it is nil.
@@ -189,7 +205,9 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 
 // DeleteConnection closes a connection with 1000 "Connection Closed Normally", after the
 // messages that are queued for it. It does not wait for that: when it returns, the
-// connection is gone for all other calls. It returns [ErrGone] if the connection was gone
+// connection is gone for all other calls. If a shutdown or a quota of time is already
+// closing the connection with 1001 and waits for its replies, that wait ends, and the code
+// stays 1001. It returns [ErrGone] if the connection was gone
 // already, or the error of a ctx that has ended. It is safe for concurrent use.
 func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) error {
 	if err := ctx.Err(); err != nil {

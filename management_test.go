@@ -346,7 +346,8 @@ func TestManagement_Payloads(t *testing.T) {
 		{"a byte that is no UTF-8", "a\xffb", "a\uFFFDb"},
 		{"each byte of a run that is none", "\xff\xfe\x80", "\uFFFD\uFFFD\uFFFD"},
 		{"each byte of a character that is cut off", "ab\xe2\x82", "ab\uFFFD\uFFFD"},
-		{"only bad bytes, at the quota", strings.Repeat("\xff", 131072), strings.Repeat("\uFFFD", 131072)},
+		{"only bad bytes, which the client gets as 131070 bytes", strings.Repeat("\xff", 43690), strings.Repeat("\uFFFD", 43690)},
+		{"good and bad bytes, which the client gets as 131072 bytes", strings.Repeat("\xff", 43690) + "ab", strings.Repeat("\uFFFD", 43690) + "ab"},
 		{"32768 bytes", strings.Repeat("x", 32768), strings.Repeat("x", 32768)},
 		{"32769 bytes", strings.Repeat("x", 32769), strings.Repeat("x", 32769)},
 		{"131072 bytes, with more than one byte to a character", strings.Repeat("ü€abc", 16384), strings.Repeat("ü€abc", 16384)},
@@ -441,6 +442,39 @@ func TestManagement_SequentialPostsStayInOrder(t *testing.T) {
 	}
 	for n := range 200 {
 		require.Equal(t, fmt.Sprint(n), c.Receive())
+	}
+}
+
+// The largest message to a client is measured as the client gets it: a byte that is not
+// valid UTF-8 counts as the 3 bytes of U+FFFD. The observers count the same way.
+func TestManagement_TooLargeOnceReplaced(t *testing.T) {
+	t.Parallel()
+	var sent, failed []int
+	var failures []error
+	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{MessageBytes: 10}), gateway.WithObserver(&gateway.Observer{
+		MessageSent: func(_ context.Context, _ string, bytes int) { sent = append(sent, bytes) },
+		PostFailed: func(_ context.Context, _ string, bytes int, err error) {
+			failed, failures = append(failed, bytes), append(failures, err)
+		},
+	}))
+	c := srv.Dial(t)
+	ids := []string{c.ConnectionID(), c.ConnectionID()}
+	fits, tooLarge := []byte("\xff\xff\xffx"), []byte("\xff\xff\xffxy")
+	require.Nil(t, srv.PostToConnections(t.Context(), ids, fits))
+	for _, err := range srv.PostToConnections(t.Context(), ids, tooLarge) {
+		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+		require.ErrorContains(t, err, "11 bytes, quota 10")
+	}
+	require.NoError(t, srv.PostToConnection(t.Context(), ids[0], fits))
+	require.ErrorIs(t, srv.PostToConnection(t.Context(), ids[0], tooLarge), gateway.ErrPayloadTooLarge)
+	require.Equal(t, 413, call(t, srv, "POST", ids[0], string(tooLarge)).Status)
+	require.Equal(t, []int{10, 10, 10}, sent)
+	require.Equal(t, []int{11, 11, 11, 11}, failed)
+	for _, err := range failures {
+		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+	}
+	for range sent {
+		require.Equal(t, "\uFFFD\uFFFD\uFFFDx", c.Receive())
 	}
 }
 

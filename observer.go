@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"example.com/gateway/internal/wsconn"
 )
 
 // Observer has funcs that the gateway calls when something happens, for metrics and
@@ -41,8 +43,9 @@ type Observer struct {
 	// *[ValidationError]). If no route matches, req.RouteKey is "", and
 	// [Request.SelectionValue] says which key has no route.
 	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
-	// MessageSent: a post or a reply of this many bytes was accepted for the client. It
-	// is not called for control frames.
+	// MessageSent: a post, a reply or an error frame was accepted for the client. bytes is
+	// the length of its text as the client gets it. MessageSent is not called for pings,
+	// pongs and Close frames.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
 	// PostFailed: a post or a reply was not accepted for the client. err says why: the
 	// connection is closing ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the
@@ -161,13 +164,14 @@ func (t tapped) Dropped(connectionID string) {
 
 var errDropped = errors.New("the client of the test dropped the connection")
 
-// posted tells the observers what became of a message to a client: a post or a reply.
-func (g *Gateway) posted(ctx context.Context, connectionID string, bytes int, err error) {
+// posted tells the observers what became of a message to a client: a post, a reply or an
+// error frame.
+func (g *Gateway) posted(ctx context.Context, connectionID string, data []byte, err error) {
 	switch {
 	case !g.observers.any():
 	case err == nil:
-		g.observers.messageSent(ctx, connectionID, bytes)
+		g.observers.messageSent(ctx, connectionID, wsconn.TextLength(data))
 	default:
-		g.observers.postFailed(ctx, connectionID, bytes, err)
+		g.observers.postFailed(ctx, connectionID, wsconn.TextLength(data), err)
 	}
 }

@@ -634,3 +634,38 @@ func TestRoute_DeployLogBlocks(t *testing.T) {
 	close(h.release)
 	require.NoError(t, <-done)
 }
+
+// A reply that is too large is an error frame for the client, a failed post for the
+// observers, and a sent message, which is the error frame.
+func TestReply_TooLarge(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"too long": "0123456789a", "too long once its bytes are replaced": "\xff\xff\xff\xff"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				type failure struct {
+					bytes int
+					text  string
+				}
+				var failed []failure
+				var sent []int
+				srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{MessageBytes: 10}), gateway.WithObserver(&gateway.Observer{
+					MessageSent: func(_ context.Context, _ string, bytes int) { sent = append(sent, bytes) },
+					PostFailed: func(_ context.Context, _ string, bytes int, err error) {
+						require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+						failed = append(failed, failure{bytes, err.Error()})
+					},
+				}))
+				srv.Handle("$default", respond(&gateway.Response{Body: []byte(body)}), gateway.WithRouteResponse())
+				c := srv.Dial(t)
+				c.Send("x")
+				text := c.Receive()
+				require.Contains(t, text, "Internal server error")
+				synctest.Wait()
+				bytes := len(strings.ToValidUTF8(body, "")) + 3*strings.Count(body, "\xff")
+				require.Equal(t, []failure{{bytes, fmt.Sprintf("gateway: payload too large: %d bytes, quota 10", bytes)}}, failed)
+				require.Equal(t, []int{len(text)}, sent)
+			})
+		})
+	}
+}

@@ -133,6 +133,21 @@ func AppendText(dst, payload []byte) []byte {
 	return append(appendHeader(dst, finBit|byte(op), len(payload)), payload...)
 }
 
+// TextLength returns the length of the message that [AppendText] makes of payload, without
+// the frame headers.
+func TextLength(payload []byte) int {
+	if utf8.Valid(payload) {
+		return len(payload)
+	}
+	length := 0
+	for len(payload) > 0 {
+		r, n := utf8.DecodeRune(payload)
+		length += utf8.RuneLen(r) // of U+FFFD for a byte that is not valid
+		payload = payload[n:]
+	}
+	return length
+}
+
 // TextSize returns how many bytes [AppendText] appends for n bytes of valid
 // UTF-8, or a little more.
 func TextSize(n int) int { return n + 4*(1+n/fragmentBytes) }

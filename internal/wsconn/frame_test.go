@@ -67,6 +67,11 @@ func TestAppendText(t *testing.T) {
 			frames, err := serverFrames(got[6:])
 			require.NoError(t, err)
 			require.Equal(t, tc.want, frames)
+			length := 0
+			for _, f := range frames {
+				length += len(f.payload)
+			}
+			require.Equal(t, length, wsconn.TextLength([]byte(tc.in)))
 		})
 	}
 	t.Run("the payload is left alone", func(t *testing.T) {
