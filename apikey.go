@@ -2,17 +2,12 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
-	"runtime/debug"
 	"sync"
 	"time"
 
-	"example.com/gateway/internal/bounded"
 	"example.com/gateway/internal/limit"
-	"example.com/gateway/internal/selection"
 )
 
 // APIKey is an API key that a [UsageStore] has found, and what its usage plan allows.
@@ -205,119 +200,4 @@ func (us *keyUses) use(key *APIKey, value string, now time.Time) *keyUse {
 	}
 	k.use(value, key) // before a sweep can find it idle
 	return k
-}
-
-var (
-	errNoKey      = fmt.Errorf("%w: the upgrade request has no API key", ErrForbidden)
-	errTwoKeys    = fmt.Errorf("%w: the upgrade request has more than one x-api-key header", ErrForbidden)
-	errInvalidKey = fmt.Errorf("%w: the API key is not valid for this stage", ErrForbidden)
-)
-
-// checkAPIKey finds the client's API key, if $connect requires one.
-func (u *upgrade) checkAPIKey() error {
-	if r := u.table.connect; r == nil || !r.APIKeyRequired {
-		return nil
-	}
-	value := string(u.table.apiKey.Append(nil, &selection.Input{
-		RequestHeader: u.r.Header, UsageIdentifierKey: u.admission.usageKey,
-	}))
-	switch {
-	case !u.table.apiKey.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
-		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
-	case value == "":
-		return invalidKey(errNoKey)
-	case len(value) < minKeyValue || len(value) > maxKeyValue:
-		return invalidKey(fmt.Errorf("%w: the API key has %d characters: %d to %d are valid", ErrForbidden, len(value), minKeyValue, maxKeyValue))
-	}
-	var key APIKey
-	err := u.askStore(func(ctx context.Context) (then func(), err error) {
-		found, err := u.g.usagePlans.FindAPIKey(ctx, value)
-		switch {
-		case errors.Is(err, ErrForbidden), err == nil && found.UsagePlanID == "":
-			return nil, invalidKey(errInvalidKey)
-		case err == nil:
-			err = found.check()
-		}
-		if err != nil {
-			return nil, storeFailed(fmt.Errorf("%w: finding an API key: %w", errUsageStore, err))
-		}
-		return func() { key = found }, nil
-	})
-	if err != nil {
-		return err
-	}
-	u.admission.keyUse = u.g.keyUses.use(&key, value, u.now)
-	return nil
-}
-
-// countRequest counts the upgrade against the quota of the client's usage plan.
-func (u *upgrade) countRequest() error {
-	if u.admission.keyUse == nil {
-		return nil
-	}
-	return u.askStore(func(ctx context.Context) (func(), error) {
-		err := u.admission.keyUse.count(ctx, u.now)
-		if err != nil && err != errQuota { //nolint:errorlint // that is never wrapped, and err may be the store's
-			err = storeFailed(err)
-		}
-		return nil, err
-	})
-}
-
-// askStore runs ask, which calls the usage store, with the time limit of integrations. ask
-// also examines the error of the store, because the methods of that error are the store's
-// own code. The func that ask returns runs only if ask returned in time.
-func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error)) error {
-	a, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &storeCall{u, ask})
-	if err != nil {
-		a.err = storeFailed(fmt.Errorf("%w: %w", errUsageStore, err))
-	}
-	var refused *refusal
-	if errors.As(a.err, &refused) && refused.answer.level == slog.LevelError {
-		u.logged = true
-		u.g.logFailure(u.ctx, "usage store failed", u.told(), refused.err)
-	}
-	if a.then != nil {
-		a.then()
-	}
-	return a.err
-}
-
-// storeCall is one call of a usage store.
-type storeCall struct {
-	u   *upgrade
-	ask func(ctx context.Context) (then func(), err error)
-}
-
-// storeAnswer is the result of a storeCall: what to do next, and the error that refuses
-// the upgrade.
-type storeAnswer struct {
-	then func()
-	err  error
-}
-
-func (c *storeCall) Do(ctx context.Context) (a storeAnswer) {
-	defer func() {
-		if p := recover(); p != nil {
-			a = storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, &panicError{p, debug.Stack()}))}
-		}
-	}()
-	a.then, a.err = c.ask(ctx)
-	return a
-}
-
-func (c *storeCall) Ended() storeAnswer {
-	return storeAnswer{err: storeFailed(fmt.Errorf("%w: %w", errUsageStore, errGoexit))}
-}
-
-func (c *storeCall) Done(storeAnswer) {}
-
-func (c *storeCall) Late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
-
-func storeFailed(err error) *refusal {
-	return &refusal{answer: answerOf(errUsageStore), err: err}
-}
-
-func invalidKey(err error) error {
-	return &refusal{answer: answerOf(errAPIKey), err: err}
 }

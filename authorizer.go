@@ -2,15 +2,11 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
-	"time"
+	"strings"
 
-	"example.com/gateway/internal/bounded"
-	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/nearest"
 )
 
 // Authorizer decides who may connect. It belongs to the $connect route. Its decision
@@ -135,110 +131,27 @@ func (a *RequestAuthorizer) sources() ([]mapping.Source, error) {
 	return sources, nil
 }
 
-// authorize asks $connect's Authorizer, if it has one.
-func (u *upgrade) authorize() error {
-	r := u.table.connect
-	if r == nil || r.Authorizer == nil {
-		return nil
-	}
-	start := time.Now()
-	d, err := bounded.Run(u.ctx, &u.g.running, u.g.quotas.IntegrationTimeout, &authorizerCall{u, r.Authorizer, u.request()})
-	u.admission.authorizerTook = time.Since(start)
-	if err != nil { // it did not return in time
-		u.lent = true
-		d = decision{refused: refusedByAuthorizer(err)}
-	}
-	if d.refused != nil {
-		if d.refused.answer.level == slog.LevelError { // else the refusal is the authorizer's decision
-			u.logged = true
-			u.g.logFailure(u.ctx, "authorizer failed", u.told(), d.refused.err)
-		}
-		return d.refused
-	}
-	u.admission.authorizer = d.context
-	u.admission.caller = d.authorization.Caller
-	u.admission.usageKey = d.authorization.UsageIdentifierKey
-	return nil
-}
-
-// decision is what an authorizer returned.
-type decision struct {
-	authorization *Authorization
-	context       map[string]any // what authorizerContext makes of it
-	refused       *refusal       // nil: the client may connect
-}
-
-// authorizerCall is the call of an authorizer. Do looks at what the authorizer returned,
-// too, because the methods of its error are the program's own code.
-type authorizerCall struct {
-	u          *upgrade
-	authorizer Authorizer
-	req        *Request
-}
-
-func (c *authorizerCall) Do(ctx context.Context) (d decision) {
-	defer func() {
-		if p := recover(); p != nil {
-			d = decision{refused: refusedByAuthorizer(&panicError{p, debug.Stack()})}
-		}
-	}()
-	authorization, err := c.authorizer.Authorize(ctx, c.req)
-	if err == nil {
-		err = ctx.Err() // it is only just too late
-	}
-	if err == nil {
-		d.authorization = authorization
-		d.context, err = authorizerContext(authorization)
-	}
+// doubts implements doubter: the identity sources that no client can have.
+func (a *RequestAuthorizer) doubts(stageVariables map[string]string) []string {
+	const where, refused = "RequestAuthorizer.IdentitySource", "so that every client is refused with 401"
+	sources, err := a.sources()
 	if err != nil {
-		d.refused = refusedByAuthorizer(err)
+		return nil // an error of the route already
 	}
-	return d
-}
-
-func (c *authorizerCall) Ended() decision { return decision{refused: refusedByAuthorizer(errGoexit)} }
-
-func (c *authorizerCall) Done(decision) {}
-
-func (c *authorizerCall) Late(d decision) {
-	if d.refused != nil {
-		c.u.g.cameLate(c.u.ctx, c.u.told(), d.refused)
+	var found []string
+	for _, s := range sources {
+		switch {
+		case s.Place == mapping.StageVariable:
+			if doubt := doubtVariable(where, s.Name, refused, stageVariables); doubt != "" {
+				found = append(found, doubt)
+			}
+		case s.Place != mapping.Context:
+		case s.Hidden() || strings.HasPrefix(s.Name, "authorizer."):
+			found = append(found, fmt.Sprintf("%s: %q has no value yet when the authorizer is asked, %s", where, s.String(), refused))
+		case !mapping.IsContextVariable(s.Name):
+			meant := nearest.To(s.Name, mapping.ContextVariables())
+			found = append(found, fmt.Sprintf("%s: there is no $context variable %q, %s%s", where, s.Name, refused, nearest.Question(meant)))
+		}
 	}
-}
-
-// refusedByAuthorizer returns the answer to an upgrade whose authorizer returned err:
-// either the authorizer refused the client, or it failed, which is 500.
-func refusedByAuthorizer(err error) *refusal {
-	var public PublicError
-	isPublic := errors.As(err, &public)
-	row := errAuthorizer
-	switch {
-	case errors.Is(err, ErrUnauthorized):
-		row = ErrUnauthorized
-	case isPublic, errors.Is(err, ErrForbidden):
-		row = ErrForbidden
-	case errors.Is(err, ErrInvalidAuthorization):
-		row = ErrInvalidAuthorization
-	}
-	refused := &refusal{answer: answerOf(row), err: fmt.Errorf("authorizer: %w", err)}
-	if isPublic {
-		_, refused.answer.text = public.PublicError()
-	}
-	return refused
-}
-
-// authorizerContext makes Request.Authorizer, without the latency. It is nil after IAM
-// authorization, which has no context.
-func authorizerContext(a *Authorization) (map[string]any, error) {
-	if a == nil {
-		return nil, errors.New("it returned neither an Authorization nor an error")
-	}
-	if a.Caller != nil && a.PrincipalID == "" && len(a.Context) == 0 {
-		return nil, nil
-	}
-	texts, err := event.AuthorizerContext(a.PrincipalID, a.Context)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidAuthorization, err)
-	}
-	return texts, nil
+	return found
 }

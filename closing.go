@@ -206,18 +206,6 @@ func (c *connection) begin(cs cause) *closing {
 	return cl
 }
 
-// workersDoneLocked tells the teardown if no integration runs. If the connection accepts
-// nothing any more, none will start.
-func (c *connection) workersDoneLocked() {
-	switch {
-	case !c.state().ends() || c.working > 0:
-	case !c.state().accepts():
-		close(c.closing.workersDone)
-	default:
-		c.closing.stopWaiting()
-	}
-}
-
 // stopWaiting makes awaitReplies look at the connection again.
 func (cl *closing) stopWaiting() {
 	select {

@@ -1,16 +1,13 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
-	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
@@ -83,16 +80,6 @@ type connection struct {
 	closing *closing     // nil until the end of the connection begins
 	working int32        // number of workers, the reader included while it calls an integration
 	unsent  atomic.Int32 // what ws.Unsent was at the gateway's last ping; mu does not guard it
-}
-
-// snapshot describes the connection as it is now.
-func (c *connection) snapshot() Connection {
-	principal, _ := c.authorizer[event.PrincipalID].(string)
-	return Connection{
-		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
-		PrincipalID: principal, Authorizer: c.authorizer,
-		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
-	}
 }
 
 // read is the reader of a connection that is not polled. It is also the reader of one
@@ -218,20 +205,6 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 	return nil, now
 }
 
-// hungUp ends the connection if its client has reset it while the reader waits for room.
-// The reader itself would notice only after it had read everything that came before. The
-// poller calls hungUp, which does not wait.
-func (c *connection) hungUp() {
-	if c.held.Load() {
-		c.g.running.Go(func() { c.cut(brokenOff(errReset)) }) // ends at once; the connection still counts
-	}
-}
-
-var errReset = errors.New("the client reset the connection")
-
-// touch records that the connection is active now.
-func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
-
 // Ping implements [wsconn.Control]: it answers a ping of the client. If the client does
 // not read, only its newest ping is answered.
 func (c *connection) Ping(payload []byte) {
@@ -244,67 +217,3 @@ func (c *connection) Ping(payload []byte) {
 
 // Pong implements [wsconn.Control]: it records that the client is there.
 func (c *connection) Pong() { c.heard(c.g.clock.Now()) }
-
-var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
-
-// post sends a message to the client, or queues it. It does not wait. frame is nil, or
-// what [outbox.TextFrame] made of data.
-func (c *connection) post(data, frame []byte, now time.Time) error {
-	switch err := c.out.Post(data, frame); {
-	case errors.Is(err, outbox.ErrFull):
-		return errSlowClient
-	case err != nil:
-		return ErrGone
-	}
-	c.lastActive.Advance(c.g.clock.At(now))
-	return nil
-}
-
-// clientWriter is what the outbox of a connection knows of it.
-type clientWriter connection
-
-var _ outbox.Peer = (*clientWriter)(nil)
-
-// TryWrite implements [outbox.Peer].
-func (w *clientWriter) TryWrite(b []byte) (int, error) { return w.ws.TryWrite(b) }
-
-// Write implements [outbox.Peer].
-func (w *clientWriter) Write(b []byte) error { return w.ws.Write(b, w.patience) }
-
-// Go implements [outbox.Peer]. The teardown waits until the outbox is drained.
-func (w *clientWriter) Go(f func()) { w.g.running.Go(f) }
-
-// Limits implements [outbox.Peer].
-func (w *clientWriter) Limits() *outbox.Limits { return &w.g.sendLimits }
-
-// WriteFailed implements [outbox.Peer].
-func (w *clientWriter) WriteFailed(err error) { (*connection)(w).cut(writeFailed(err)) }
-
-// patience returns how long a client may take nothing of what is written to it. After the
-// Close frame has been queued it is closeTimeout at most, whatever the quota says.
-func (w *clientWriter) patience() time.Duration {
-	limit := w.g.quotas.WriteTimeout
-	if !(*connection)(w).state().accepts() && (limit == 0 || limit > closeTimeout) {
-		limit = closeTimeout
-	}
-	return limit
-}
-
-// connectionContext is the parent of the contexts of a connection's integrations. It has
-// the values of the upgrade request. Its cancellation comes only from the gateway, never
-// from that request.
-type connectionContext struct {
-	context.Context //nolint:containedctx // this is a context: the gateway's root
-	request         context.Context
-}
-
-// Value asks the gateway's context first. That has no values except those that package
-// context keeps there about the cancellation. If the request's were found instead,
-// [context.Cause] would report the end of the request, and each child of this context
-// would need a goroutine that watches its parent.
-func (c *connectionContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.request.Value(key)
-}

@@ -3,11 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"time"
-
-	"example.com/gateway/internal/connid"
-	"example.com/gateway/internal/deadline"
 )
 
 // This file takes one message through its steps, from top to bottom:
@@ -17,38 +13,6 @@ import (
 // Nowhere else are they put in order. The reader has got the message from the client
 // (connections.go). Which goroutine takes the steps, and how long it may take, is the
 // worker's business (worker.go).
-
-// run serves message. Unless its goroutine has to read, it then serves those in the
-// inbox, too. It reports whether its goroutine is still the connection's reader. If so,
-// the reader goes on, and calls run or end next.
-func (w *worker) run(message []byte, now time.Time) (reads bool) {
-	c := w.c
-	for w.serve(message, now) {
-		if w.reads { // as nobody changes between calls
-			return true
-		}
-		c.mu.Lock()
-		if c.inbox.Empty() {
-			c.workerEndedLocked()
-			c.mu.Unlock()
-			return false
-		}
-		message = c.inbox.Take()
-		c.mu.Unlock()
-		now = time.Now()
-	}
-	return false
-}
-
-// call is one message and the call of its integration. Context, request and IDs lie in
-// one allocation.
-type call struct {
-	deadline.Context // from the arrival of the message to the integration's timeout
-	route            *route
-	req              Request // the integration's own until it returns: nobody else may look at it
-	ids              connid.IDs
-	record           record
-}
 
 // serve takes one message through its steps. It reports false if the integration came
 // too late: another worker has taken this one's place, and has answered.
@@ -85,46 +49,6 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	return true
 }
 
-// newCall makes the call of a message for the route r.
-func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.Time) *call {
-	call := &call{route: r}
-	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
-	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
-	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
-	call.req.Body, call.req.record = message, &call.record
-	return call
-}
-
-// keep keeps the value of the route selection expression for the observers. It is a
-// copy, because the integration may change the message.
-func (call *call) keep(value []byte) {
-	kept := string(value)
-	call.record.unmatched = &kept
-}
-
-// fill sets all fields of req that are the same for every event of the connection.
-func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
-	req.RouteKey, req.EventType = r.RouteKey, event
-	req.ConnectionID = c.id
-	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
-	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
-	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
-}
-
-// told returns a request for the log and the observers while the integration still has
-// its own. It has no Body, because the integration may be changing that.
-func (call *call) told(c *connection) *Request {
-	req := new(Request)
-	vars := call.route.stageVariables
-	if call.route == unrouted {
-		vars = c.g.routes.Load().stageVariables
-	}
-	c.fill(req, vars, call.route, EventMessage, call.Start())
-	req.RequestID, req.MessageID = call.ids.Strings()
-	req.record = &record{unmatched: call.record.unmatched}
-	return req
-}
-
 // match returns the route of a message: the one whose key is the value of the route
 // selection expression, else $default, else unrouted. No message reaches $connect or
 // $disconnect, whatever it says: they are not among t.messages.
@@ -144,64 +68,6 @@ func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 		return unrouted, unmatched
 	}
 	return t.fallback, unmatched
-}
-
-// unrouted stands for the route of a message that matches none.
-//
-//nolint:gochecknoglobals // never changes
-var unrouted = &route{}
-
-// admit decides whether a message reaches its integration: throttles and quota, then
-// the route itself, then the model.
-func (c *connection) admit(t *routeTable, call *call) (out invocation) {
-	out.rejected = true // matters only if there is an error
-	defer func() {
-		if p := recover(); p != nil { // of a Model or a UsageStore
-			out.err = &panicError{p, debug.Stack()}
-		}
-	}()
-	out.err = c.g.throttle(t, call.route, c.keyUse, call.Start())
-	if out.err == nil {
-		out.err = c.keyUse.count(call, call.Start())
-	}
-	switch {
-	case out.err != nil:
-	case call.route == unrouted: // only now: the throttles count such a message, too
-		out.err = errNoRoute
-	default:
-		out.err = call.route.validate(call.req.Body)
-	}
-	return out
-}
-
-// invocation is the outcome of one call of an integration.
-type invocation struct {
-	resp     *Response // nil: as the zero value
-	err      error     // nil or *IntegrationError; any error if rejected
-	rejected bool      // the request was answered before its integration was called
-	gaveUp   bool      // the integration has not returned, and still has its request
-}
-
-func (out *invocation) body() []byte {
-	if out.resp == nil {
-		return nil
-	}
-	return out.resp.Body
-}
-
-// invoke calls the integration of r, recovers its panic, and turns what went wrong into
-// an *IntegrationError. It does not return if Invoke ends the goroutine.
-func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
-	defer func() {
-		if p := recover(); p != nil {
-			out = invocation{err: integrationError(r.RouteKey, &panicError{p, debug.Stack()}, false)}
-		}
-	}()
-	resp, err := r.handler.Invoke(ctx, req)
-	if err != nil {
-		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
-	}
-	return invocation{resp: resp}
 }
 
 // answer tells the observers and the log of the outcome of a call, and answers the
@@ -227,16 +93,6 @@ func (c *connection) rejected(call *call, err error) {
 	answer := answerOf(err)
 	c.logRejected(call, answer, err)
 	c.g.observers.messageRejected(call, &call.req, answer.status, err)
-}
-
-// integrationDone tells the observers, and the log if the integration failed. It serves
-// every type of event.
-func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
-	req.recorded().settle(out, took)
-	if out.err != nil {
-		g.logFailure(ctx, "integration failed", req, out.err)
-	}
-	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
 }
 
 // respond sends the client what the outcome of a call asks for.

@@ -311,3 +311,22 @@ func appendJSONString(dst []byte, text string) []byte {
 	_ = e.Encode(text) // a string: cannot fail
 	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
+
+// optionError is an [ErrInvalidOption] that says where the mistake is.
+type optionError struct {
+	where string
+	err   error
+}
+
+// invalid returns err as an [ErrInvalidOption] that begins with where.
+func invalid(where string, err error) error { return &optionError{where, err} }
+
+// Error implements error. The text has the prefix of an ErrInvalidOption once, also
+// when it wraps others.
+func (e *optionError) Error() string {
+	prefix := ErrInvalidOption.Error() + ": "
+	return prefix + e.where + ": " + strings.ReplaceAll(e.err.Error(), prefix, "")
+}
+
+// Unwrap returns ErrInvalidOption and what was wrong.
+func (e *optionError) Unwrap() []error { return []error{ErrInvalidOption, e.err} }

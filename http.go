@@ -267,3 +267,25 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 	}
 	return (*Response)(resp), err
 }
+
+// doubts implements doubter: the stage variables of the URI and of RequestParameters.
+func (c *httpCall) doubts(stageVariables map[string]string) []string {
+	var found []string
+	add := func(where, name string) {
+		if doubt := doubtVariable(where, name, "so that it is empty", stageVariables); doubt != "" && !slices.Contains(found, doubt) {
+			found = append(found, doubt)
+		}
+	}
+	for _, text := range c.URI.WithoutBraces() {
+		found = append(found, fmt.Sprintf(`HTTPIntegration.URI: %q is taken as it stands: did you mean "${%s}"?`, text, text[1:]))
+	}
+	for _, name := range c.URI.Variables() {
+		add("HTTPIntegration.URI", name)
+	}
+	for _, m := range c.Mappings {
+		if m.Place == mapping.StageVariable {
+			add(fmt.Sprintf(`RequestParameters["integration.request.%s.%s"]`, m.Target, m.Name), m.Source.Name)
+		}
+	}
+	return found
+}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -128,40 +127,6 @@ type Response struct {
 	StatusCode int
 	Header     http.Header // CONNECT only
 	Body       []byte
-}
-
-// MockIntegration answers without a backend: type MOCK of the service. The zero value
-// answers 200 without a body, and so accepts every connection. It is copied when its
-// route is set.
-type MockIntegration struct {
-	// StatusCode and Body are the answer if there is no Transform. StatusCode is 200 to
-	// 599; 0 means 200.
-	StatusCode int
-	Body       []byte
-	// Transform, unless it is nil, makes the answer instead. Its request template has to
-	// make JSON with a number statusCode, which selects the integration response.
-	Transform *Transform
-}
-
-var _ Integration = (*MockIntegration)(nil)
-
-// Invoke returns the answer. A route compiles the Transform once. A direct call of
-// Invoke compiles it each time.
-func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
-	if m.Transform != nil {
-		return invokeOnce(ctx, m, req)
-	}
-	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
-}
-
-func (m *MockIntegration) prepare(r *Route) (Integration, error) {
-	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
-		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: want 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
-	}
-	if m.Transform == nil {
-		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
-	}
-	return compileTransform(m.Transform, false, r, mockBackend)
 }
 
 // preparer is an integration that is compiled with its route.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"example.com/gateway/internal/wsconn"
 )
 
 // Observer has funcs that the gateway calls when something happens, for metrics and
@@ -147,31 +145,4 @@ func (os *observers) postFailed(ctx context.Context, connectionID string, bytes 
 	})
 }
 
-// tapped is the Gateway as package gatewaytest sees it: a [tap.Gateway].
-type tapped struct{ *Gateway }
-
-func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
-
-func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
-
-func (t tapped) Made() time.Time { return t.clock.Start() }
-
-func (t tapped) Dropped(connectionID string) {
-	if c, ok := t.connections.Get(connectionID); ok {
-		c.end(brokenOff(errDropped))
-	}
-}
-
 var errDropped = errors.New("the client of the test dropped the connection")
-
-// posted tells the observers what became of a message to a client: a post, a reply or an
-// error frame.
-func (g *Gateway) posted(ctx context.Context, connectionID string, data []byte, err error) {
-	switch {
-	case !g.observers.any():
-	case err == nil:
-		g.observers.messageSent(ctx, connectionID, wsconn.TextLength(data))
-	default:
-		g.observers.postFailed(ctx, connectionID, wsconn.TextLength(data), err)
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -409,25 +410,6 @@ func orDefault[T int | float64 | time.Duration](v, def T) T {
 	return v
 }
 
-// optionError is an [ErrInvalidOption] that says where the mistake is.
-type optionError struct {
-	where string
-	err   error
-}
-
-// invalid returns err as an [ErrInvalidOption] that begins with where.
-func invalid(where string, err error) error { return &optionError{where, err} }
-
-// Error implements error. The text has the prefix of an ErrInvalidOption once, also
-// when it wraps others.
-func (e *optionError) Error() string {
-	prefix := ErrInvalidOption.Error() + ": "
-	return prefix + e.where + ": " + strings.ReplaceAll(e.err.Error(), prefix, "")
-}
-
-// Unwrap returns ErrInvalidOption and what was wrong.
-func (e *optionError) Unwrap() []error { return []error{ErrInvalidOption, e.err} }
-
 // config is what the Options have set.
 type config struct {
 	selection      string
@@ -466,4 +448,30 @@ func newConfig(opts []Option) (*config, error) {
 	c.log = newLog(c.log)
 	c.observers.guard = &guard{log: c.log}
 	return c, nil
+}
+
+// isNil reports whether x, the value of an interface such as Integration, is nil, or is
+// a nil func or pointer.
+func isNil(x any) bool {
+	switch v := reflect.ValueOf(x); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Func, reflect.Pointer:
+		return v.IsNil()
+	default:
+		return false
+	}
+}
+
+// validate returns what is wrong with the fields of an Integration, an Authorizer
+// or a ManagementAuth, if x has a method that says so. The error begins with where.
+func validate(where string, x any) error {
+	v, ok := x.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	if err := v.Validate(); err != nil {
+		return invalid(where, err)
+	}
+	return nil
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/mapping"
+	"example.com/gateway/internal/nearest"
 	"example.com/gateway/internal/selection"
 )
 
@@ -256,6 +257,11 @@ type route struct {
 	bodyDropped    atomic.Bool       // the log has said that the client does not get the body
 }
 
+// unrouted stands for the route of a message that matches none.
+//
+//nolint:gochecknoglobals // never changes
+var unrouted = &route{}
+
 // compileRouteSelection compiles a route selection expression. One without a variable
 // would give every message the same key.
 func compileRouteSelection(text string) (*selection.Expression, error) {
@@ -320,6 +326,18 @@ func (t *routeTable) find(key string) *route {
 		return *slot
 	}
 	return t.messages[key]
+}
+
+// all returns the routes of a table, sorted by their keys.
+func (t *routeTable) all() []*route {
+	routes := slices.Collect(maps.Values(t.messages))
+	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback} {
+		if r != nil {
+			routes = append(routes, r)
+		}
+	}
+	slices.SortFunc(routes, func(a, b *route) int { return strings.Compare(a.RouteKey, b.RouteKey) })
+	return routes
 }
 
 // add checks and compiles r, and puts it into the table. before is the route that it
@@ -409,32 +427,6 @@ func (t *routeTable) lifecycle(key string) **route {
 	return nil
 }
 
-// isNil reports whether x, the value of an interface such as Integration, is nil, or is
-// a nil func or pointer.
-func isNil(x any) bool {
-	switch v := reflect.ValueOf(x); v.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Func, reflect.Pointer:
-		return v.IsNil()
-	default:
-		return false
-	}
-}
-
-// validate returns what is wrong with the fields of an Integration, an Authorizer
-// or a ManagementAuth, if x has a method that says so. The error begins with where.
-func validate(where string, x any) error {
-	v, ok := x.(interface{ Validate() error })
-	if !ok {
-		return nil
-	}
-	if err := v.Validate(); err != nil {
-		return invalid(where, err)
-	}
-	return nil
-}
-
 // callerOutside returns file:line of the call of Handle or HandleFunc.
 func callerOutside() string {
 	var pcs [8]uintptr
@@ -443,6 +435,36 @@ func callerOutside() string {
 		f, more := frames.Next()
 		if !strings.HasSuffix(f.Function, "(*Gateway).HandleFunc") || !more {
 			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
+}
+
+// doubtOfKey returns the doubt about a route key of t, or "". A key like "connect" is no
+// mistake if the table has a $connect route, too.
+func (t *routeTable) doubtOfKey(key string) string {
+	trimmed := strings.TrimSpace(key)
+	for _, reserved := range [...]string{RouteKeyConnect, RouteKeyDisconnect, RouteKeyDefault} {
+		if key != reserved && strings.EqualFold(strings.TrimPrefix(trimmed, "$"), reserved[1:]) && t.find(reserved) == nil {
+			return fmt.Sprintf("route key %q is a route for messages%s", key, nearest.Question(reserved))
+		}
+	}
+	if key != trimmed {
+		return fmt.Sprintf("route key %q has a blank at its beginning or end%s", key, nearest.Question(trimmed))
+	}
+	return ""
+}
+
+// logDoubts logs the doubts about routes of t that have just been deployed.
+func (g *Gateway) logDoubts(t *routeTable, routes ...*route) {
+	for _, r := range routes {
+		if r == nil {
+			continue
+		}
+		if doubt := t.doubtOfKey(r.RouteKey); doubt != "" {
+			g.logKeyDoubt(r.RouteKey, doubt)
+		}
+		for _, doubt := range r.doubts {
+			g.logDoubt(r.RouteKey, doubt)
 		}
 	}
 }

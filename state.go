@@ -1,5 +1,12 @@
 package gateway
 
+import (
+	"time"
+
+	"example.com/gateway/internal/clock"
+	"example.com/gateway/internal/event"
+)
+
 // state says where a connection is in its life. It only moves forward, and only
 // [connection.moveLocked] moves it. A connection may skip states: for example, one that
 // breaks off moves from open to closing.
@@ -57,4 +64,41 @@ func (c *connection) moveLocked(to state) bool {
 		c.inbox.Wake()
 	}
 	return true
+}
+
+// touch records that the connection is active now.
+func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
+
+// snapshot describes the connection as it is now.
+func (c *connection) snapshot() Connection {
+	principal, _ := c.authorizer[event.PrincipalID].(string)
+	return Connection{
+		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
+		PrincipalID: principal, Authorizer: c.authorizer,
+		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
+	}
+}
+
+// workersDoneLocked tells the teardown if no integration runs. If the connection accepts
+// nothing any more, none will start.
+func (c *connection) workersDoneLocked() {
+	switch {
+	case !c.state().ends() || c.working > 0:
+	case !c.state().accepts():
+		close(c.closing.workersDone)
+	default:
+		c.closing.stopWaiting()
+	}
+}
+
+// timer calls tick when the next quota of time of a connection may be used up.
+type timer struct {
+	timer *time.Timer   // nil if it was never set
+	due   clock.Instant // when it calls
+}
+
+func (t *timer) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 }

@@ -7,18 +7,6 @@ import (
 	"example.com/gateway/internal/clock"
 )
 
-// timer calls tick when the next quota of time of a connection may be used up.
-type timer struct {
-	timer *time.Timer   // nil if it was never set
-	due   clock.Instant // when it calls
-}
-
-func (t *timer) stop() {
-	if t.timer != nil {
-		t.timer.Stop()
-	}
-}
-
 const (
 	// lateTick is how late tick must be to show that the process did not run: the
 	// process or the machine was stopped. What the clients have sent since then waits

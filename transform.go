@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/gateway/internal/mapping"
 	"example.com/gateway/internal/transform"
 	"example.com/gateway/internal/vtl"
 )
@@ -124,8 +125,8 @@ func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 type transformed struct {
 	*transform.Transform
 	backend func(ctx context.Context, req *Request, payload []byte) (*Response, error)
-	call    *httpCall // whose do is the backend; nil: it is another
-	answers bool      // somebody gets the answer
+	call    doubter // the call of the HTTP endpoint, if the backend is one; else nil
+	answers bool    // somebody gets the answer
 }
 
 func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(context.Context, *Request, []byte) (*Response, error)) (*transformed, error) {
@@ -178,6 +179,17 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	return (*Response)(&answer), nil
 }
 
+// doubts implements doubter: what the templates refer to, and the call behind them.
+func (c *transformed) doubts(stageVariables map[string]string) []string {
+	found := c.Doubts(&vtl.Known{
+		Context: append(mapping.ContextVariables(), "authorizer."), StageVariables: stageVariables,
+	})
+	if c.call != nil {
+		found = append(found, c.call.doubts(stageVariables)...)
+	}
+	return found
+}
+
 // transformFailed says with which status a payload that could not be transformed is
 // answered.
 func transformFailed(err error) error {
@@ -206,6 +218,40 @@ func templateEnv(req *Request, body []byte) *vtl.Env {
 			return p
 		},
 	}
+}
+
+// MockIntegration answers without a backend: type MOCK of the service. The zero value
+// answers 200 without a body, and so accepts every connection. It is copied when its
+// route is set.
+type MockIntegration struct {
+	// StatusCode and Body are the answer if there is no Transform. StatusCode is 200 to
+	// 599; 0 means 200.
+	StatusCode int
+	Body       []byte
+	// Transform, unless it is nil, makes the answer instead. Its request template has to
+	// make JSON with a number statusCode, which selects the integration response.
+	Transform *Transform
+}
+
+var _ Integration = (*MockIntegration)(nil)
+
+// Invoke returns the answer. A route compiles the Transform once. A direct call of
+// Invoke compiles it each time.
+func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	if m.Transform != nil {
+		return invokeOnce(ctx, m, req)
+	}
+	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
+}
+
+func (m *MockIntegration) prepare(r *Route) (Integration, error) {
+	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
+		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: want 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
+	}
+	if m.Transform == nil {
+		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
+	}
+	return compileTransform(m.Transform, false, r, mockBackend)
 }
 
 // mockBackend is the backend of a MOCK integration: it takes the status code out of what

@@ -1,16 +1,13 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"example.com/gateway/internal/connid"
-	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/query"
 	"example.com/gateway/internal/tap"
@@ -19,52 +16,6 @@ import (
 
 // This file takes one upgrade request through its steps, from top to bottom: upgradeSteps,
 // then accept, or refuse.
-
-// upgrade is an upgrade request that is being served.
-type upgrade struct {
-	g            *Gateway
-	w            http.ResponseWriter
-	r            *http.Request
-	parent       connectionContext // becomes that of the connection
-	ctx          context.Context   //nolint:containedctx // &parent
-	connectionID string
-	requestID    string
-	now          time.Time
-
-	sourceIP, userAgent, host string // kept, because an integration may change r
-
-	table       *routeTable
-	handshake   *wsconn.Handshake
-	admission   admission
-	subprotocol string
-	lent        bool   // an authorizer or an integration that was given up still uses r
-	counted     bool   // it counts as a connection of its source
-	connected   bool   // the $connect integration has accepted it
-	bodyDropped bool   // that integration returned a body, which nobody gets
-	accepted    bool   // it has become a connection
-	logged      bool   // the failure for which it is refused is in the log
-	outcome     record // of the call of the $connect integration; zero: it was not called
-}
-
-// admission is what the upgrade has found out about the client.
-type admission struct {
-	authorizer     map[string]any // Request.Authorizer; nil if there is no authorizer
-	authorizerTook time.Duration
-	usageKey       string // the API key that the authorizer returned
-	caller         *Caller
-	keyUse         *keyUse // nil: the client has no API key
-}
-
-// ofConnect returns Request.Authorizer for the CONNECT event. No other event says how long
-// the authorizer took.
-func (a *admission) ofConnect() map[string]any {
-	if a.authorizer == nil {
-		return nil
-	}
-	m := maps.Clone(a.authorizer)
-	m[event.IntegrationLatency] = a.authorizerTook.Milliseconds()
-	return m
-}
 
 // upgradeSteps returns the steps of an upgrade request, in order, before it becomes a
 // connection. The first error refuses the upgrade.
@@ -204,27 +155,6 @@ func (u *upgrade) originError() error {
 	return fmt.Errorf("%w: %+.128q: if its pages may connect, pass WithOriginPatterns with this origin to New", errOrigin, u.r.Header.Get("Origin"))
 }
 
-// checkRequest refuses an upgrade if a required request parameter is missing or blank.
-// (API Gateway: "Request validation for REST APIs": "included and not blank".)
-func (u *upgrade) checkRequest() error {
-	r := u.table.connect
-	if r == nil || len(r.required) == 0 {
-		return nil
-	}
-	in := &resolver{req: u.request(), asAuthorizer: true}
-	var missing []string
-	for _, source := range r.required {
-		if strings.TrimSpace(source.Value(in)) == "" {
-			missing = append(missing, source.Name)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	text := answerOf(errMissingParam).text + ": [" + strings.Join(missing, ", ") + "]"
-	return &refusal{answer: answerOf(errMissingParam).withText(text), err: fmt.Errorf("required request parameters are missing: %q", missing)}
-}
-
 // checkHijack refuses an upgrade that cannot become a connection, before $connect runs.
 func (u *upgrade) checkHijack() error {
 	if !canHijack(u.w) {
@@ -276,15 +206,6 @@ func (u *upgrade) connect() error {
 		return integrationError(RouteKeyConnect, errBadStatus, false)
 	}
 	return &refusal{answer: errorAnswer{status: resp.StatusCode}, resp: resp}
-}
-
-// accepts reports whether this outcome of a $connect integration accepts the connection.
-func (out *invocation) accepts() bool {
-	if out.err != nil || out.resp == nil {
-		return out.err == nil
-	}
-	status := out.resp.StatusCode
-	return status == 0 || status >= 200 && status <= 299
 }
 
 // chosenSubprotocol returns the subprotocol that the $connect integration chose in its
@@ -476,51 +397,17 @@ func (u *upgrade) disconnect(cs cause) {
 	u.g.invokeDisconnect(&u.parent, t.disconnect, req)
 }
 
-// request returns a new CONNECT request, for the authorizer or the integration.
-func (u *upgrade) request() *Request {
-	return &Request{
-		RouteKey: RouteKeyConnect, EventType: EventConnect,
-		ConnectionID: u.connectionID, RequestID: u.requestID,
-		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
-		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
-		ConnectedAt: u.now.Round(0), RequestTime: u.now,
-	}
-}
+// tapped is the Gateway as package gatewaytest sees it: a [tap.Gateway].
+type tapped struct{ *Gateway }
 
-// told returns a CONNECT request for the observers and the log while the integration still
-// has its own. It has no Upgrade, because the integration may be changing that.
-func (u *upgrade) told() *Request {
-	req := u.request()
-	req.Upgrade = nil
-	return req
-}
+func (t tapped) Observe(o *Observer) { t.observers.add(*o) }
 
-// refused returns the CONNECT request of an upgrade that is refused with answer, for the
-// observers. err is nil if the $connect integration itself has chosen the answer.
-func (u *upgrade) refused(answer errorAnswer, err error) *Request {
-	req := u.request()
-	if u.lent {
-		req.Upgrade = nil
-	}
-	outcome := u.outcome
-	if err != nil {
-		outcome.fail(err)
-	}
-	outcome.status = uint16(answer.status)
-	req.record = &outcome
-	return req
-}
+func (t tapped) HasDisconnect() bool { return t.routes.Load().disconnect != nil }
 
-func (u *upgrade) identity() Identity {
-	return Identity{
-		SourceIP: u.sourceIP, UserAgent: u.userAgent,
-		Caller: u.admission.caller, APIKeyID: u.admission.keyUse.keyID(),
-	}
-}
+func (t tapped) Made() time.Time { return t.clock.Start() }
 
-func (u *upgrade) domainName() string {
-	if u.g.domainName != "" {
-		return u.g.domainName
+func (t tapped) Dropped(connectionID string) {
+	if c, ok := t.connections.Get(connectionID); ok {
+		c.end(brokenOff(errDropped))
 	}
-	return u.host
 }

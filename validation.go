@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/gateway/internal/jsonpath"
 	"example.com/gateway/internal/mapping"
 	"example.com/gateway/internal/selection"
 )
@@ -86,24 +85,3 @@ func (e *ValidationError) Unwrap() error { return e.Err }
 
 // errorAnswer implements [answered].
 func (e *ValidationError) errorAnswer() errorAnswer { return answerOf(errInvalidBody) }
-
-// validate checks a message against the model it selects.
-func (r *route) validate(message []byte) error {
-	if r.selection == nil {
-		return nil
-	}
-	in := selection.Input{Body: message, BodyValid: jsonpath.Valid(message)}
-	key := string(r.selection.Append(nil, &in))
-	model := r.RequestModels[key]
-	if model == nil {
-		key = defaultModel
-		model = r.RequestModels[key]
-	}
-	if model == nil {
-		return &ValidationError{RouteKey: r.RouteKey, Err: errNoModel}
-	}
-	if err := model.Validate(message); err != nil {
-		return &ValidationError{RouteKey: r.RouteKey, Model: key, Err: err}
-	}
-	return nil
-}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"example.com/gateway/internal/clock"
-	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/watch"
 )
 
@@ -33,6 +32,28 @@ type worker struct {
 	call    *call         // under way
 	gaveUp  bool          // its call was given up: another worker is in its place
 	corked  clock.Instant // when the oldest reply that is held back was held back; 0: none is
+}
+
+// run serves message. Unless its goroutine has to read, it then serves those in the
+// inbox, too. It reports whether its goroutine is still the connection's reader. If so,
+// the reader goes on, and calls run or end next.
+func (w *worker) run(message []byte, now time.Time) (reads bool) {
+	c := w.c
+	for w.serve(message, now) {
+		if w.reads { // as nobody changes between calls
+			return true
+		}
+		c.mu.Lock()
+		if c.inbox.Empty() {
+			c.workerEndedLocked()
+			c.mu.Unlock()
+			return false
+		}
+		message = c.inbox.Take()
+		c.mu.Unlock()
+		now = time.Now()
+	}
+	return false
 }
 
 // corkFor is how old a reply that is held back may be when the next message begins. If
@@ -201,63 +222,4 @@ func (w *worker) exit() {
 		call.Cancel()
 	}
 	w.c.replace(call, errGoexit)
-}
-
-// flush sends the replies that are held back.
-func (w *worker) flush() {
-	if w.corked != 0 {
-		w.corked = 0
-		w.c.out.Flush()
-	}
-}
-
-// send sends a reply. If the next message has already arrived and this goroutine takes
-// it next, the reply is held back, so that one write sends many replies. No reply is
-// held back for much longer than a millisecond: see corkFor and TakeOver.
-func (w *worker) send(body []byte, now time.Time) error {
-	c := w.c
-	more := w.reads && c.ws.BufferedMessage()
-	if more || w.corked != 0 {
-		if c.out.Cork(body, !more) {
-			switch {
-			case !more:
-				w.corked = 0
-			case w.corked == 0:
-				w.corked = c.g.clock.At(now)
-			}
-			return nil
-		}
-		w.corked = 0 // the post also sends what is held back
-	}
-	return c.postReply(body, w.reads)
-}
-
-// postReply is post for the answer to a message. It waits for room: so a client that sends
-// but does not read is slowed down, and loses no reply. reader says that the caller is the
-// reader of the connection.
-func (c *connection) postReply(body []byte, reader bool) error {
-	err := c.out.Post(body, nil)
-	if !errors.Is(err, outbox.ErrFull) {
-		return err
-	}
-	frame := outbox.TextFrame(body)
-	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
-		c.notReading(func() { err = c.out.PostWait(frame) })
-	} else {
-		err = c.out.PostWait(frame)
-	}
-	c.touch() // it may have waited
-	return err
-}
-
-// notReading waits for room, as the reader. Meanwhile tick does not count the client as
-// silent, because nobody reads what it sends.
-func (c *connection) notReading(wait func()) {
-	c.held.Store(true)
-	if c.ws.HungUp() { // hungUp may have come too early to see held
-		c.g.running.Go(c.hungUp)
-	}
-	wait()
-	c.lastHeard.Advance(c.g.clock.Now())
-	c.held.Store(false)
 }

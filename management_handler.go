@@ -1,0 +1,267 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/gateway/internal/connid"
+)
+
+func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	header := w.Header()
+	ids := connid.NewAnswer(now)
+	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
+	answer := managementAnswer{g: g, w: w, now: now, requestID: ids.Request}
+	header[apigwID] = fields[0:1:1]
+	header["x-amzn-RequestId"] = fields[1:2:2]
+	header["Content-Type"] = fields[3:4:4]
+	if g.managementAuth == nil {
+		answer.fail(r.Context(), errNoManagementAuth)
+		return
+	}
+	action, id, err := parseManagementCall(r)
+	if err != nil {
+		answer.fail(r.Context(), err)
+		return
+	}
+	body, err := answer.readBody(r)
+	if err != nil {
+		answer.fail(r.Context(), err)
+		return
+	}
+	if _, issued := connid.Parse(id); !issued {
+		row := answerOf(errConnectionID)
+		answer.failWith(r.Context(), row.withText(row.text+": "+id), errConnectionID)
+		return
+	}
+	if refused := g.authorizeManagement(r, action, id, body); refused != nil {
+		answer.failWith(r.Context(), refused.answer, refused.err)
+		return
+	}
+	if err := g.throttleManagement(now); err != nil {
+		answer.fail(r.Context(), err)
+		return
+	}
+	header["X-Amzn-Trace-Id"] = fields[2:3:3]
+	answer.do(r.Context(), action, id, body)
+}
+
+// managementAction returns the operation of an HTTP method, or "".
+func managementAction(method string) ManagementAction {
+	switch method {
+	case http.MethodPost:
+		return ActionPostToConnection
+	case http.MethodGet:
+		return ActionGetConnection
+	case http.MethodDelete:
+		return ActionDeleteConnection
+	}
+	return ""
+}
+
+// refusedCall is why a ManagementAuth refuses a call, and the answer.
+type refusedCall struct {
+	answer errorAnswer
+	err    error
+}
+
+// authorizeManagement asks the ManagementAuth. It examines the returned error under the
+// same recover, because the methods of that error are the program's own code.
+func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, id string, body []byte) (refused *refusedCall) {
+	if _, all := g.managementAuth.(allowAll); all {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			g.observers.guard.panicked("ManagementAuth", p)
+			refused = &refusedCall{answerOf(errInternal), errManagementAuth}
+		}
+	}()
+	call := &ManagementCall{action, g.apiID, g.stage, id, r, body}
+	if err := g.managementAuth.AuthorizeManagement(r.Context(), call); err != nil {
+		return &refusedCall{refusedManagement(err), err}
+	}
+	return nil
+}
+
+var errManagementAuth = errors.New("the ManagementAuth panicked")
+
+// refusedManagement returns the answer for an error of a ManagementAuth. Whatever the
+// error wraps, the call is forbidden.
+func refusedManagement(err error) errorAnswer {
+	answer := answerOf(ErrForbidden)
+	var public PublicError
+	if errors.As(err, &public) {
+		answer.name, answer.text = public.PublicError()
+		if errors.Is(public, ErrUnauthorized) {
+			answer.status = http.StatusUnauthorized
+		}
+	}
+	return answer
+}
+
+// managementAnswer is the answer to one request to the management handler.
+type managementAnswer struct {
+	g         *Gateway
+	w         http.ResponseWriter
+	now       time.Time
+	requestID string
+}
+
+// readBody reads the body up to its quota. It counts the bytes that come, and does not
+// rely on Content-Length.
+func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil { // as in a request that no server has read
+		return nil, nil
+	}
+	limit := m.g.quotas.MessageBytes
+	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // has net/http close its connection
+		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
+	}
+	body := make([]byte, 0, min(max(0, r.ContentLength), readAhead)+1) // 1 for the end to show
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case limit > 0 && len(body) > limit:
+			return nil, ErrPayloadTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil && errors.As(err, new(*http.MaxBytesError)):
+			return nil, ErrPayloadTooLarge
+		case errors.Is(err, os.ErrDeadlineExceeded): // the caller may try again
+			return nil, err
+		case err != nil:
+			return nil, fmt.Errorf("%w: %v", errReadBody, err)
+		case len(body) == cap(body):
+			body = append(body, 0)[:len(body)]
+		}
+	}
+}
+
+// readAhead is how many bytes are allocated at most because of Content-Length alone.
+const readAhead = 4 << 10
+
+func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id string, body []byte) {
+	switch action {
+	case ActionPostToConnection:
+		if err := m.g.PostToConnection(ctx, id, body); err != nil {
+			m.fail(ctx, err)
+			return
+		}
+		m.w.WriteHeader(http.StatusOK)
+	case ActionGetConnection:
+		c, err := m.g.GetConnection(ctx, id)
+		if err != nil {
+			m.fail(ctx, err)
+			return
+		}
+		_, _ = m.w.Write(appendConnectionJSON(c))
+	case ActionDeleteConnection:
+		if err := m.g.DeleteConnection(ctx, id); err != nil {
+			m.fail(ctx, err)
+			return
+		}
+		m.w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (m *managementAnswer) fail(ctx context.Context, err error) { m.failWith(ctx, answerOf(err), err) }
+
+// failWith answers with a, for err.
+func (m *managementAnswer) failWith(ctx context.Context, a errorAnswer, err error) {
+	header := m.w.Header()
+	if a.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
+		delete(header, "x-amzn-RequestId")
+		delete(header, apigwID)
+		header.Del("Content-Type")
+	}
+	if a.name != "" {
+		header["x-amzn-ErrorType"] = []string{a.name}
+	}
+	m.w.WriteHeader(a.status)
+	if a.text != "" {
+		key := "message"
+		if a.name == "AccessDeniedException" { // written by IAM, not by API Gateway
+			key = "Message"
+		}
+		body := appendJSONString([]byte(`{"`+key+`":`), a.text)
+		_, _ = m.w.Write(append(body, '}'))
+	}
+	m.logRefused(ctx, a, err)
+}
+
+// parseManagementCall returns what a request asks for. The connection ID is the one path
+// segment behind the last @connections of the path, unescaped. The path is taken as it
+// was sent, so that an escaped slash in the ID is not mistaken for one of the path's. The
+// error is for the log: it says what a call looks like.
+func parseManagementCall(r *http.Request) (action ManagementAction, id string, err error) {
+	prefix, segment, ok := cutLast(r.URL.EscapedPath(), "/")
+	_, name, more := cutLast(prefix, "/")
+	name, nameErr := url.PathUnescape(name)
+	id, idErr := url.PathUnescape(segment)
+	if !ok || !more || segment == "" || nameErr != nil || idErr != nil || name != "@connections" {
+		return "", "", fmt.Errorf("%w: the path %+.128q does not end in /@connections/{connectionId}, with the ID as one escaped segment", errManagementCall, r.URL.Path)
+	}
+	if action = managementAction(r.Method); action == "" {
+		return "", "", fmt.Errorf("%w: the method is %+.16q: use POST to send a message, GET to describe the connection, DELETE to close it", errManagementCall, r.Method)
+	}
+	return action, id, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// isoTime is how the service writes a time: UTC, milliseconds.
+const isoTime = "2006-01-02T15:04:05.000Z07:00"
+
+func appendConnectionJSON(c Connection) []byte {
+	type identity struct {
+		SourceIP  string `json:"sourceIp"`
+		UserAgent string `json:"userAgent,omitempty"`
+	}
+	b, _ := json.Marshal(struct { // strings only: cannot fail
+		Identity     identity `json:"identity"`
+		ConnectedAt  string   `json:"connectedAt"`
+		LastActiveAt string   `json:"lastActiveAt"`
+	}{
+		identity{c.Identity.SourceIP, c.Identity.UserAgent},
+		c.ConnectedAt.UTC().Format(isoTime), c.LastActiveAt.UTC().Format(isoTime),
+	})
+	return b
+}
+
+// ManagementHandler returns the handler of the @connections API. Its callers are AWS
+// SDKs, whose endpoint is the URL before /@connections, or any other HTTP client:
+//
+//	POST   …/@connections/{connectionId}   the body becomes a text message: 200
+//	GET    …/@connections/{connectionId}   connectedAt, lastActiveAt, identity: 200
+//	DELETE …/@connections/{connectionId}   closes the connection: 204
+//
+// Every call is refused with 403 unless [WithManagementAuth] or [WithoutManagementAuth]
+// opens the handler.
+//
+// The path before @connections does not matter. An error has its name in the header
+// x-amzn-ErrorType: 410 GoneException, 400 BadRequestException for an ID that was never
+// issued, 403 ForbiddenException, 429 LimitExceededException if the client reads too
+// slowly. A body above Quotas.MessageBytes gets 413 without a name, as from the service.
+//
+// "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
+// ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
+// clients do not follow: if that matters, call this handler before the mux. (API Gateway:
+// "Use @connections commands in your backend service".)
+func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }

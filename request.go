@@ -1,0 +1,260 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"math"
+	"net/http"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/deadline"
+	"example.com/gateway/internal/event"
+	"example.com/gateway/internal/wsconn"
+)
+
+// upgrade is an upgrade request that is being served.
+type upgrade struct {
+	g            *Gateway
+	w            http.ResponseWriter
+	r            *http.Request
+	parent       connectionContext // becomes that of the connection
+	ctx          context.Context   //nolint:containedctx // &parent
+	connectionID string
+	requestID    string
+	now          time.Time
+
+	sourceIP, userAgent, host string // kept, because an integration may change r
+
+	table       *routeTable
+	handshake   *wsconn.Handshake
+	admission   admission
+	subprotocol string
+	lent        bool   // an authorizer or an integration that was given up still uses r
+	counted     bool   // it counts as a connection of its source
+	connected   bool   // the $connect integration has accepted it
+	bodyDropped bool   // that integration returned a body, which nobody gets
+	accepted    bool   // it has become a connection
+	logged      bool   // the failure for which it is refused is in the log
+	outcome     record // of the call of the $connect integration; zero: it was not called
+}
+
+// admission is what the upgrade has found out about the client.
+type admission struct {
+	authorizer     map[string]any // Request.Authorizer; nil if there is no authorizer
+	authorizerTook time.Duration
+	usageKey       string // the API key that the authorizer returned
+	caller         *Caller
+	keyUse         *keyUse // nil: the client has no API key
+}
+
+// ofConnect returns Request.Authorizer for the CONNECT event. No other event says how long
+// the authorizer took.
+func (a *admission) ofConnect() map[string]any {
+	if a.authorizer == nil {
+		return nil
+	}
+	m := maps.Clone(a.authorizer)
+	m[event.IntegrationLatency] = a.authorizerTook.Milliseconds()
+	return m
+}
+
+// request returns a new CONNECT request, for the authorizer or the integration.
+func (u *upgrade) request() *Request {
+	return &Request{
+		RouteKey: RouteKeyConnect, EventType: EventConnect,
+		ConnectionID: u.connectionID, RequestID: u.requestID,
+		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
+		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
+		ConnectedAt: u.now.Round(0), RequestTime: u.now,
+	}
+}
+
+// told returns a CONNECT request for the observers and the log while the integration still
+// has its own. It has no Upgrade, because the integration may be changing that.
+func (u *upgrade) told() *Request {
+	req := u.request()
+	req.Upgrade = nil
+	return req
+}
+
+// refused returns the CONNECT request of an upgrade that is refused with answer, for the
+// observers. err is nil if the $connect integration itself has chosen the answer.
+func (u *upgrade) refused(answer errorAnswer, err error) *Request {
+	req := u.request()
+	if u.lent {
+		req.Upgrade = nil
+	}
+	outcome := u.outcome
+	if err != nil {
+		outcome.fail(err)
+	}
+	outcome.status = uint16(answer.status)
+	req.record = &outcome
+	return req
+}
+
+func (u *upgrade) identity() Identity {
+	return Identity{
+		SourceIP: u.sourceIP, UserAgent: u.userAgent,
+		Caller: u.admission.caller, APIKeyID: u.admission.keyUse.keyID(),
+	}
+}
+
+func (u *upgrade) domainName() string {
+	if u.g.domainName != "" {
+		return u.g.domainName
+	}
+	return u.host
+}
+
+// call is one message and the call of its integration. Context, request and IDs lie in
+// one allocation.
+type call struct {
+	deadline.Context // from the arrival of the message to the integration's timeout
+	route            *route
+	req              Request // the integration's own until it returns: nobody else may look at it
+	ids              connid.IDs
+	record           record
+}
+
+// newCall makes the call of a message for the route r.
+func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.Time) *call {
+	call := &call{route: r}
+	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
+	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
+	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
+	call.req.Body, call.req.record = message, &call.record
+	return call
+}
+
+// keep keeps the value of the route selection expression for the observers. It is a
+// copy, because the integration may change the message.
+func (call *call) keep(value []byte) {
+	kept := string(value)
+	call.record.unmatched = &kept
+}
+
+// told returns a request for the log and the observers while the integration still has
+// its own. It has no Body, because the integration may be changing that.
+func (call *call) told(c *connection) *Request {
+	req := new(Request)
+	vars := call.route.stageVariables
+	if call.route == unrouted {
+		vars = c.g.routes.Load().stageVariables
+	}
+	c.fill(req, vars, call.route, EventMessage, call.Start())
+	req.RequestID, req.MessageID = call.ids.Strings()
+	req.record = &record{unmatched: call.record.unmatched}
+	return req
+}
+
+// fill sets all fields of req that are the same for every event of the connection.
+func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
+	req.RouteKey, req.EventType = r.RouteKey, event
+	req.ConnectionID = c.id
+	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
+	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
+	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
+}
+
+// invocation is the outcome of one call of an integration.
+type invocation struct {
+	resp     *Response // nil: as the zero value
+	err      error     // nil or *IntegrationError; any error if rejected
+	rejected bool      // the request was answered before its integration was called
+	gaveUp   bool      // the integration has not returned, and still has its request
+}
+
+func (out *invocation) body() []byte {
+	if out.resp == nil {
+		return nil
+	}
+	return out.resp.Body
+}
+
+// accepts reports whether this outcome of a $connect integration accepts the connection.
+func (out *invocation) accepts() bool {
+	if out.err != nil || out.resp == nil {
+		return out.err == nil
+	}
+	status := out.resp.StatusCode
+	return status == 0 || status >= 200 && status <= 299
+}
+
+// record is what the gateway itself notes about a request. It is not a part of the
+// Request, which is the integration's, who may change it, copy it and keep it. It is
+// small, because every message has one.
+type record struct {
+	failure           *error  // that the request is answered with; nil: none so far
+	unmatched         *string // see Request.SelectionValue; nil: RouteKey says it, or there is no value
+	status            uint16  // of the answer; 0: not known yet
+	integrationStatus uint16  // that the integration returned; 0: none
+	took              uint32  // by the integration, in milliseconds, and 1 more; 0: none was called
+}
+
+// recorded returns the record of req, a new one if it has none.
+func (req *Request) recorded() *record {
+	if req.record == nil {
+		req.record = new(record)
+	}
+	return req.record
+}
+
+// latency returns how long the integration took, and whether one was called.
+func (r *record) latency() (took time.Duration, called bool) {
+	return time.Duration(max(r.took, 1)-1) * time.Millisecond, r.took > 0
+}
+
+// called notes that an integration, or the backend of one, was called and how long it
+// took. What it returned does not matter if err is not nil.
+func (r *record) called(took time.Duration, resp *Response, err error) {
+	r.took = 1 + uint32(min(max(took.Milliseconds(), 0), math.MaxUint32-1))
+	if err == nil {
+		r.integrationStatus = statusOf(resp)
+	}
+}
+
+// settle notes the outcome of an integration that was called.
+func (r *record) settle(out invocation, took time.Duration) {
+	if r.took == 0 { // else the time of its backend is known
+		r.called(took, out.resp, out.err)
+	}
+	r.status = statusOf(out.resp)
+	if out.err != nil {
+		r.fail(out.err)
+	}
+}
+
+// fail notes that the request is answered with err.
+func (r *record) fail(err error) {
+	r.failure = &err
+	r.status = uint16(answerOf(err).status)
+}
+
+// statusOf returns the status code of a response. nil means 200.
+func statusOf(resp *Response) uint16 {
+	if resp == nil || resp.StatusCode == 0 {
+		return http.StatusOK
+	}
+	return uint16(min(max(resp.StatusCode, 0), math.MaxUint16))
+}
+
+// connectionContext is the parent of the contexts of a connection's integrations. It has
+// the values of the upgrade request. Its cancellation comes only from the gateway, never
+// from that request.
+type connectionContext struct {
+	context.Context //nolint:containedctx // this is a context: the gateway's root
+	request         context.Context
+}
+
+// Value asks the gateway's context first. That has no values except those that package
+// context keeps there about the cancellation. If the request's were found instead,
+// [context.Cause] would report the end of the request, and each child of this context
+// would need a goroutine that watches its parent.
+func (c *connectionContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.request.Value(key)
+}

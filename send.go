@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/gateway/internal/outbox"
+	"example.com/gateway/internal/wsconn"
+)
+
+// send sends a reply. If the next message has already arrived and this goroutine takes
+// it next, the reply is held back, so that one write sends many replies. No reply is
+// held back for much longer than a millisecond: see corkFor and TakeOver.
+func (w *worker) send(body []byte, now time.Time) error {
+	c := w.c
+	more := w.reads && c.ws.BufferedMessage()
+	if more || w.corked != 0 {
+		if c.out.Cork(body, !more) {
+			switch {
+			case !more:
+				w.corked = 0
+			case w.corked == 0:
+				w.corked = c.g.clock.At(now)
+			}
+			return nil
+		}
+		w.corked = 0 // the post also sends what is held back
+	}
+	return c.postReply(body, w.reads)
+}
+
+// flush sends the replies that are held back.
+func (w *worker) flush() {
+	if w.corked != 0 {
+		w.corked = 0
+		w.c.out.Flush()
+	}
+}
+
+// postReply is post for the answer to a message. It waits for room: so a client that sends
+// but does not read is slowed down, and loses no reply. reader says that the caller is the
+// reader of the connection.
+func (c *connection) postReply(body []byte, reader bool) error {
+	err := c.out.Post(body, nil)
+	if !errors.Is(err, outbox.ErrFull) {
+		return err
+	}
+	frame := outbox.TextFrame(body)
+	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
+		c.notReading(func() { err = c.out.PostWait(frame) })
+	} else {
+		err = c.out.PostWait(frame)
+	}
+	c.touch() // it may have waited
+	return err
+}
+
+// notReading waits for room, as the reader. Meanwhile tick does not count the client as
+// silent, because nobody reads what it sends.
+func (c *connection) notReading(wait func()) {
+	c.held.Store(true)
+	if c.ws.HungUp() { // hungUp may have come too early to see held
+		c.g.running.Go(c.hungUp)
+	}
+	wait()
+	c.lastHeard.Advance(c.g.clock.Now())
+	c.held.Store(false)
+}
+
+// hungUp ends the connection if its client has reset it while the reader waits for room.
+// The reader itself would notice only after it had read everything that came before. The
+// poller calls hungUp, which does not wait.
+func (c *connection) hungUp() {
+	if c.held.Load() {
+		c.g.running.Go(func() { c.cut(brokenOff(errReset)) }) // ends at once; the connection still counts
+	}
+}
+
+var errReset = errors.New("the client reset the connection")
+
+// post sends a message to the client, or queues it. It does not wait. frame is nil, or
+// what [outbox.TextFrame] made of data.
+func (c *connection) post(data, frame []byte, now time.Time) error {
+	switch err := c.out.Post(data, frame); {
+	case errors.Is(err, outbox.ErrFull):
+		return errSlowClient
+	case err != nil:
+		return ErrGone
+	}
+	c.lastActive.Advance(c.g.clock.At(now))
+	return nil
+}
+
+var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrLimitExceeded)
+
+// posted tells the observers what became of a message to a client: a post, a reply or an
+// error frame.
+func (g *Gateway) posted(ctx context.Context, connectionID string, data []byte, err error) {
+	switch {
+	case !g.observers.any():
+	case err == nil:
+		g.observers.messageSent(ctx, connectionID, wsconn.TextLength(data))
+	default:
+		g.observers.postFailed(ctx, connectionID, wsconn.TextLength(data), err)
+	}
+}
+
+// clientWriter is what the outbox of a connection knows of it.
+type clientWriter connection
+
+var _ outbox.Peer = (*clientWriter)(nil)
+
+// TryWrite implements [outbox.Peer].
+func (w *clientWriter) TryWrite(b []byte) (int, error) { return w.ws.TryWrite(b) }
+
+// Write implements [outbox.Peer].
+func (w *clientWriter) Write(b []byte) error { return w.ws.Write(b, w.patience) }
+
+// Go implements [outbox.Peer]. The teardown waits until the outbox is drained.
+func (w *clientWriter) Go(f func()) { w.g.running.Go(f) }
+
+// Limits implements [outbox.Peer].
+func (w *clientWriter) Limits() *outbox.Limits { return &w.g.sendLimits }
+
+// WriteFailed implements [outbox.Peer].
+func (w *clientWriter) WriteFailed(err error) { (*connection)(w).cut(writeFailed(err)) }
+
+// patience returns how long a client may take nothing of what is written to it. After the
+// Close frame has been queued it is closeTimeout at most, whatever the quota says.
+func (w *clientWriter) patience() time.Duration {
+	limit := w.g.quotas.WriteTimeout
+	if !(*connection)(w).state().accepts() && (limit == 0 || limit > closeTimeout) {
+		limit = closeTimeout
+	}
+	return limit
+}
