@@ -112,8 +112,8 @@ func (c *connection) readerEnded(err error) {
 }
 
 // delete closes the connection for DeleteConnection. It returns false if the connection
-// accepts nothing any more. If it closes politely, its teardown waits for no more replies,
-// and the first cause still counts.
+// accepts nothing any more. If a polite close has begun, delete does not begin another: the
+// first cause still counts, but the teardown waits for no more replies.
 func (c *connection) delete() bool {
 	if _, first := c.tryEnd(deleted()); first {
 		return true

@@ -254,8 +254,8 @@ func (e *refusal) Unwrap() error { return e.err }
 // errorAnswer implements [answered].
 func (e *refusal) errorAnswer() errorAnswer { return e.answer }
 
-// as is [errors.As] for an error that may come from the embedding program. If a method of
-// the error panics, the error does not have the type.
+// as calls [errors.As]. The error may come from the embedding program: if one of its methods
+// panics, as reports that the error does not have the type.
 func as[T any](err error) (found T, ok bool) {
 	defer func() { _ = recover() }()
 	ok = errors.As(err, &found)

@@ -116,7 +116,7 @@ func frames(route gateway.Route, connect *gateway.Route, opts ...gateway.Option)
 	}}
 }
 
-// calls causes the error of the last of n calls of @connections.
+// calls makes n calls of @connections, and the last one fails.
 func calls(n int, auth error, request func(id string) *http.Request, opts ...gateway.Option) way {
 	return way{"a call of @connections", func(t *testing.T, log gateway.Option) shown {
 		t.Helper()

@@ -13,9 +13,9 @@ import (
 // This file decides what a gateway logs, and how much of it. The level of an error is in
 // the table of errors.go. What each level means is documented at [WithLogger].
 //
-// No line has a body, a query or a header. There are two exceptions, both quoted and
-// shortened: the Origin of an upgrade that is refused for it, and the path of a call that
-// is not one of @connections.
+// No line has a body, a query value or a header, except the Origin of an upgrade that is
+// refused for it. No line has a path, except that of a call that is not one of
+// @connections. Both are quoted and shortened.
 
 // warnings limits the lines at level WARN, which clients and callers can cause. The limit
 // is for the whole Gateway, because one client can open many connections.

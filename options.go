@@ -162,8 +162,9 @@ func WithOriginPatterns(patterns ...string) Option {
 //
 // Nobody can fill the log: a Gateway logs at most 10 errors and one warning a second,
 // with bursts of 100 each, and what is above that at debug. An [Observer] sees
-// everything. A body, a header or a query value is never logged, except the Origin of an
-// upgrade that is refused for it.
+// everything. No line has a body, a query value or a header, except the Origin of an
+// upgrade that is refused for it. No line has a path, except that of a call that is not
+// one of @connections. Both are quoted and shortened.
 //
 // A record about a connection is logged with the context of its upgrade, and a record
 // about an upgrade or a call of @connections with the context of that request. So a handler
@@ -301,10 +302,10 @@ type Quotas struct {
 	// integration's context ends, and the client gets "Endpoint request timed out".
 	// Without it the gateway waits for as long as the integration takes. Default: 29 s.
 	IntegrationTimeout time.Duration
-	// WriteTimeout is how long a client may read nothing of what waits for it. Then the
-	// connection is cut. A client that reads a little at a time is not cut. While a
-	// connection closes, the client has at most 5 s, also without a WriteTimeout, and 30 s
-	// in all. Default, ours: 10 s.
+	// WriteTimeout limits the wait for a slow client. A client is cut when its TCP stack has
+	// accepted no byte for this time. A client that reads so little that TCP does not open
+	// its window counts as one that reads nothing. While a connection closes, the client has
+	// at most 5 s, also without a WriteTimeout, and 30 s in all. Default, ours: 10 s.
 	WriteTimeout time.Duration
 	// SendBufferBytes and SendBufferMessages limit what waits to be sent to one client.
 	// Above them posts get [ErrLimitExceeded]. Without both, a client that does not read

@@ -150,8 +150,8 @@ type Deployment struct {
 	// StageVariables are the stage variables. nil means those that were given to New.
 	StageVariables map[string]string
 	// DefaultThrottle is that of [WithDefaultThrottle]. The zero value means the throttle
-	// that was given to New. The throttle of the stage, and of a route, that stays the
-	// same keeps the tokens it has.
+	// that was given to New. A throttle whose values do not change keeps its tokens. This
+	// is so for the throttles of routes, too.
 	DefaultThrottle Throttle
 }
 

@@ -144,8 +144,8 @@ func TestThrottle_Upgrade(t *testing.T) {
 	}
 }
 
-// An account's throttle is shared by its gateways. For a stage without $connect, the
-// stage's throttle also applies to connects.
+// The gateways of an account share its throttle. It also counts upgrades, even if there is
+// no $connect route.
 func TestThrottle_Account(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

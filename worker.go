@@ -34,9 +34,9 @@ type worker struct {
 	corked  clock.Instant // when the oldest reply that is held back was held back; 0: none is
 }
 
-// run serves message. Unless its goroutine has to read, it then serves those in the
-// inbox, too. It reports whether its goroutine is still the connection's reader. If so,
-// the reader goes on, and calls run or end next.
+// run serves message. If the goroutine need not read, it then also serves the inbox. run
+// reports whether its goroutine is still the connection's reader. If so, the reader goes
+// on, and calls run or end next.
 func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {

@@ -66,9 +66,9 @@ func Subprotocols(names ...string) DialOption {
 	return func(d *dialing) { d.subprotocols = append(d.subprotocols, names...) }
 }
 
-// SourceIP sets the address that the server sees the client come from. Over TCP
-// it has to be one of this machine, such as any of 127.0.0.0/8. The default is
-// 127.0.0.1. SourceIP panics when ip is no address.
+// SourceIP sets the client's address, as the server sees it. Over TCP it has to be an
+// address of this machine, such as any of 127.0.0.0/8. The default is 127.0.0.1. SourceIP
+// panics when ip is no address.
 func SourceIP(ip string) DialOption {
 	addr := netip.MustParseAddr(ip)
 	return func(d *dialing) { d.source = addr }

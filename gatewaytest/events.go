@@ -72,8 +72,8 @@ func (r *recorder) middleware(next gateway.Integration) gateway.Integration {
 	})
 }
 
-// observer records what happens to the clients that clientOf knows by the context of
-// their upgrade. It returns "" for those of others.
+// observer records what happens to clients. clientOf returns the address of a client by the
+// context of its upgrade, or "" if the client is not one of this recorder's.
 func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect func() bool) *gateway.Observer {
 	o := &gateway.Observer{
 		UpgradeRejected: func(ctx context.Context, _ *gateway.Request, _ int, err error) {
@@ -205,9 +205,9 @@ func (r *recorder) all() (events []Event, more <-chan struct{}) {
 	return r.events, r.more
 }
 
-// Events returns a copy of the events so far, in the order of their end. With [New]
-// and [NewTCP] an invocation that a middleware answered in place of the integration
-// leaves none.
+// Events returns a copy of the events so far, in the order in which they ended. With [New]
+// and [NewTCP] there is no event for a call that a middleware answered in place of the
+// integration.
 func (s *Service) Events() []Event {
 	events, _ := s.recorder.all()
 	return append([]Event(nil), events...)

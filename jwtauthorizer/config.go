@@ -102,11 +102,11 @@ type Config struct {
 	// RefreshInterval is the age at which the key set is fetched again. A key that the
 	// issuer has withdrawn is still good for so long. 0 means 15 minutes.
 	RefreshInterval time.Duration
-	// UnknownKeyInterval is the least time between two fetches because of tokens that no
-	// key fits. These tokens have an unknown key ID, or a wrong signature: an issuer may
-	// make a new key under an old ID. A new key is found after this time at the latest, and
-	// invented tokens cost the issuer no more than one request in it. A failed refresh is
-	// tried again after the same time. 0 means 30 seconds.
+	// If no key fits a token, the key set is fetched again, but at most once in
+	// UnknownKeyInterval. No key fits if the token has an unknown key ID, or a wrong
+	// signature: an issuer may make a new key under an old ID. So a new key is found after
+	// this time at the latest, and invented tokens cost the issuer at most one request in
+	// this time. A failed refresh is tried again after the same time. 0 means 30 seconds.
 	UnknownKeyInterval time.Duration
 	// MaxStale is how long beyond RefreshInterval the key set stays good when it cannot
 	// be fetched again. 0 means two hours, for which the service may keep keys; a

@@ -10,8 +10,8 @@ import (
 	"example.com/gateway"
 )
 
-// FunctionError is the error of a function that raised one: it returned an error, threw
-// an exception, panicked, or exceeded its own limits of time or memory.
+// FunctionError says that a function failed: it returned an error, threw an exception,
+// panicked, or exceeded its own limits of time or memory.
 type FunctionError struct {
 	Function string // the function's name; "": a handler in this process
 	Type     string // errorType: the name of a type or an exception

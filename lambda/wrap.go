@@ -242,8 +242,9 @@ func (f *funcCall) call(ctx context.Context, event []byte) ([]byte, error) {
 	return encode(results[0].Interface())
 }
 
-// encode writes an answer as the Lambda runtime for Go does: as JSON. Of a reader whose
-// JSON is an empty object, or that has none, it returns what can be read from it.
+// encode writes an answer as the Lambda runtime for Go does: as JSON. If the answer is an
+// io.Reader that has no JSON form, or whose JSON is an empty object, encode returns what it
+// reads from it.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -1,6 +1,6 @@
 // Command awsclient calls @connections with the AWS SDK for Go v2. It reads one call
-// a line from stdin and writes one outcome a line to stdout, both as JSON. The tests
-// of outside clients run it. It is a module of its own, so that no other module
+// from each line of stdin, and writes one outcome for each to stdout, as a line. Calls and
+// outcomes are JSON. The tests of outside clients run it. It is a module of its own, so that no other module
 // depends on the SDK.
 package main
 

@@ -16,8 +16,9 @@ import (
 
 const domain = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
 
-// example returns the data from which the events in testdata were made. These are the
-// examples of the specification; only headers and query are sorted, as in our events.
+// example returns the data from which the events in testdata were made. They have the form
+// of recordings of the service, with invented values. Only headers and query are sorted,
+// as in our events.
 func example() *event.Event {
 	return &event.Event{
 		ConnectionID: "R1kmxc2VNjMCFIA=", APIID: "a1b2c3d4e5", Stage: "prod", DomainName: domain,

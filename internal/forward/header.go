@@ -23,8 +23,8 @@ func Reserved(name string) bool {
 	return HopByHop(name) || strings.EqualFold(name, "Expect")
 }
 
-// NamedInConnection reports whether the Connection header among headers names another
-// one, as one that is only for the next hop. (RFC 9110, section 7.6.1.)
+// NamedInConnection reports whether the Connection header lists the header name. A listed
+// header is only for the next hop. (RFC 9110, section 7.6.1.)
 func NamedInConnection(headers http.Header, name string) bool {
 	for _, line := range headers["Connection"] {
 		for option := range strings.SplitSeq(line, ",") {
@@ -36,8 +36,8 @@ func NamedInConnection(headers http.Header, name string) bool {
 	return false
 }
 
-// dashed returns the name of a header as a backend reads it that takes "_" for "-":
-// those that pass headers on in environment variables do. (RFC 3875, section 4.1.18.)
+// dashed replaces "_" by "-". Some backends do not tell these two apart: those that pass
+// headers on in environment variables. (RFC 3875, section 4.1.18.)
 func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
 // ofFrontEnd reports whether the service's front end adds the header to every upgrade

@@ -156,7 +156,7 @@ func (v *Variables) failure(property string) (string, bool) {
 	return "", false
 }
 
-// given returns a text that is there unless it is empty.
+// given returns text, and whether it is not empty.
 func given(text string) (string, bool) { return text, text != "" }
 
 // IsContextVariable reports whether the service documents a $context variable of that

@@ -45,7 +45,7 @@ type Source struct {
 	text  string // what the source was compiled from
 	all   bool   // all values count, not only the last
 	path  *jsonpath.Path
-	fixed []string // of a literal; empty, not nil: there is never a value
+	fixed []string // the value of a literal; nil if the source is no literal; empty if it never has a value
 }
 
 // String returns the text that the source was compiled from.

@@ -10,7 +10,7 @@ import (
 	"example.com/gateway/internal/mapping"
 )
 
-// values is a Resolver that knows one body and of each place the names in it.
+// values is a Resolver with one body, and with the values of each name in each place.
 type values struct {
 	body   string
 	places map[mapping.Place]map[string][]string

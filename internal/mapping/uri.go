@@ -162,8 +162,8 @@ func (u *URI) harmless() map[string]string {
 }
 
 // plain returns the URI with harmless values. It refuses a placeholder where no value of
-// a client may stand. As long as the variables are not known, it takes values for them
-// that make most URIs right. If a URI is still wrong, each call finds that out.
+// a client may stand. As long as the variables are not known, it uses sample values with
+// which most URIs are valid. If the real values make the URI invalid, each call fails.
 func (u *URI) plain(variables map[string]string, known bool) (string, error) {
 	var b strings.Builder
 	anyScheme := !known && strings.HasPrefix(u.text, "${")

@@ -31,8 +31,9 @@ type loop struct {
 	closed bool
 }
 
-// place is what an event names: a socket, and how many sockets the place has had
-// before. So an event that arrives late is not taken for an event of the next socket.
+// place holds a socket, and a number that changes when the place gets another socket. An
+// event contains the index of a place and this number. So an event that arrives late is not
+// taken for an event of the next socket.
 type place struct {
 	s   *Socket
 	gen int32

@@ -22,9 +22,9 @@ import (
 // such as TLS, and on systems without epoll.
 var ErrUnsupported = errors.New("not a socket that can be polled")
 
-// Keep is what a ready func leaves on its goroutine for the next ready func there, of
-// any socket: memory that is still in the processor's cache. End is called when the
-// goroutine ends.
+// Keep is memory that a ready func hands to the next ready func on the same goroutine,
+// which may serve another socket. So the memory is still in the processor's cache. End is
+// called when the goroutine ends.
 type Keep interface{ End() }
 
 // Patience says how long a write may wait for a peer that takes no bytes. Zero, or a

@@ -266,8 +266,8 @@ func (s *Socket) WriteAll(b []byte, patience Patience) error {
 	}
 }
 
-// WakeWriter makes a WriteAll that waits ask its patience again now. If there is none, it
-// does nothing.
+// WakeWriter wakes a waiting WriteAll, so that it calls its patience func at once. If no
+// WriteAll waits, it does nothing.
 func (s *Socket) WakeWriter() {
 	if s.full.Load() {
 		s.wakeWriter()

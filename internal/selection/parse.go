@@ -140,8 +140,8 @@ func (p *parser) endLiteral() {
 	}
 }
 
-// mismatch returns where name, which stands at start, departs from the variable
-// that it shares the most segments with.
+// mismatch finds the known variable that shares the most segments with name, and returns
+// the first position at which name differs from it. name begins at start.
 func (p *parser) mismatch(start int, name string) int {
 	shared := 0
 	for _, variable := range p.variables {

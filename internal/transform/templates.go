@@ -114,8 +114,8 @@ func run(template *vtl.Template, env *vtl.Env) ([]byte, error) {
 	return made, nil
 }
 
-// Doubts returns what the templates of t refer to and nothing has, one text for each
-// template. (See [vtl.Template.Doubts].)
+// Doubts returns one text for each name that a template uses but that does not exist. (See
+// [vtl.Template.Doubts].)
 func (t *Transform) Doubts(known *vtl.Known) []string {
 	found := t.request.doubts("request template", known)
 	for _, r := range t.responses {

@@ -51,8 +51,8 @@ func (p *parser) plainReference() *reference {
 	return ref
 }
 
-// methodAhead reports whether a "(" is next that an argument or a ")" follows. If anything
-// else follows, the "(" is text.
+// methodAhead reports whether the next character is a "(" that is followed by an argument
+// or by a ")". If anything else follows, the "(" is text.
 func (p *parser) methodAhead() bool {
 	if p.peek(0) != '(' {
 		return false

@@ -29,8 +29,8 @@ type step struct {
 	args []expr // stepIndex: one
 	at   int
 
-	// For a method with one argument, which is a string: that argument as a path, for
-	// $input.json and $input.path.
+	// path is the compiled argument of $input.json or $input.path, if the only argument is a
+	// string.
 	path    *jsonpath.Path
 	pathErr error
 }

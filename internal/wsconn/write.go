@@ -69,8 +69,8 @@ func (c *Conn) Write(b []byte, patience poll.Patience) error {
 	return err
 }
 
-// Hurry makes a Write that waits ask its patience again now, because that may have become
-// shorter.
+// Hurry wakes a waiting Write, so that it calls its patience func at once: the func may now
+// return a shorter time. If no Write waits, it does nothing.
 func (c *Conn) Hurry() {
 	if c.nc == nil {
 		c.polled.WakeWriter()

@@ -45,8 +45,8 @@ type ending struct {
 	closed bool   // the fault is in the client's Close frame
 }
 
-// fails is the end after a fault; refuses is the end after a Close frame with a
-// fault.
+// fails is the ending if the client breaks a rule. refuses is the ending if the client's
+// Close frame breaks one.
 func fails(code int) ending   { return ending{code: code, failed: true} }
 func refuses(code int) ending { return ending{code: code, failed: true, closed: true} }
 

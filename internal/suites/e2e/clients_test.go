@@ -86,8 +86,8 @@ func startSDKForGo(t *testing.T) awsClient {
 	return startDriver(t, exec.CommandContext(t.Context(), binary))
 }
 
-// startDriver starts a program that reads a call a line and answers with an outcome a
-// line.
+// startDriver starts a program that reads one call from each line and writes one outcome for
+// each.
 func startDriver(t *testing.T, cmd *exec.Cmd) awsClient {
 	t.Helper()
 	cmd.Env = awsEnvironment(t)

@@ -178,9 +178,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// firstOf returns how the connection ended where two ends are right. When a reply is
-// being written, the reader sees a FIN at once if it does not write itself; else the
-// write's timeout comes first.
+// firstOf returns how the connection ended. There are two possible ends if the client goes
+// while a reply is being written: if another goroutine writes, the reader sees the FIN at
+// once; if the reader itself writes, the write's timeout comes first.
 func (s *scene) firstOf(told end, f fault) end {
 	s.t.Helper()
 	if told != unread || f.name != cut.name {

@@ -213,8 +213,8 @@ func TestStalled_WriteTimeout(t *testing.T) {
 	require.Len(t, b.left, stalled, "nobody else")
 }
 
-// A client that reads a byte now and then counts as one that does not read:
-// WriteTimeout is for a write as a whole.
+// A client that reads a byte now and then counts as one that does not read, because its
+// TCP window stays closed.
 func TestStalled_Trickle(t *testing.T) {
 	t.Parallel()
 	s := start(t, gateway.Quotas{WriteTimeout: time.Second})

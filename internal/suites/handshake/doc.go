@@ -1,4 +1,4 @@
-// Package handshake tests the upgrade across the whole gateway: everybody who looks
-// at a request sees the same, and, as fuzz targets, no request and no Close frame
-// confuses the gateway.
+// Package handshake tests the upgrade across the whole gateway. Everybody who looks at a
+// request sees the same. Fuzz targets look for a request or a Close frame that confuses the
+// gateway.
 package handshake

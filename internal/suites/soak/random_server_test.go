@@ -212,7 +212,7 @@ func (d *backend) start(noDeletes, noPosts <-chan struct{}) {
 	d.every(&d.deleting, noDeletes, 200, 30, d.remove)
 }
 
-// every calls do once for this many of the clients' actions.
+// every calls do once each time that the clients have done this number of actions.
 func (d *backend) every(wg *sync.WaitGroup, stop <-chan struct{}, actions, stream int, do func(*rand.Rand)) {
 	const tick = 10 * time.Millisecond
 	rnd := rand.New(rand.NewPCG(d.seed, 1<<62+uint64(stream))) //nolint:gosec // must be repeatable
