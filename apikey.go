@@ -11,7 +11,7 @@ import (
 )
 
 // APIKey is an API key that a [UsageStore] has found, and what its usage plan allows.
-// Every key has its own share; requests are connects and the messages of a connection.
+// Every key has its own share. Connects and messages are its requests.
 // (API Gateway: "Usage plans and API keys for REST APIs"; "Working with routes for
 // WebSocket APIs".)
 type APIKey struct {

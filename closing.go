@@ -143,9 +143,9 @@ func (c *connection) cut(cs cause) {
 	c.ws.Close()
 }
 
-// retell makes cs what $disconnect gets, although it is not the first cause: the client
-// has never seen the Close frame for that one. If the first cause is a Close frame of the
-// client, nothing changes.
+// retell makes cs the cause that $disconnect gets, although it is not the first one: the
+// client has never seen the Close frame for the first. If the first cause is a Close frame
+// of the client, nothing changes.
 func (c *connection) retell(cs cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -169,9 +169,9 @@ func (c *connection) serveInput(spare **worker) bool {
 }
 
 // receive finds a place for a message: the reader's own worker, a new worker, or the
-// inbox. It waits while the inbox is full. For the reader's own worker it returns that and
-// the time, which may have passed. A connection that accepts nothing any more drops the
-// message.
+// inbox. It waits while the inbox is full. If the place is the reader's own worker, receive
+// returns the worker, and now or, after a wait, the time of its end. A connection that
+// accepts nothing any more drops the message.
 func (c *connection) receive(message []byte, now time.Time, spare **worker) (*worker, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 //
 //	match → admit → invoke → answer
 //
-// Nowhere else are they put in order. The reader has got the message from the client
-// (connections.go). Which goroutine takes the steps, and how long it may take, is the
-// worker's business (worker.go).
+// No other file orders these steps. The reader in connections.go gets the message from the
+// client. The worker in worker.go decides which goroutine takes the steps, and how long
+// they may take.
 
 // serve takes one message through its steps. It reports false if the integration came
 // too late: another worker has taken this one's place, and has answered.

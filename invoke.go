@@ -29,8 +29,8 @@ type lifecycleCall struct {
 	start time.Time
 }
 
-// invokeWithin is invoke for CONNECT and DISCONNECT, whose caller must not hang. It calls
-// the integration on a goroutine of its own, and so returns in time even if the
+// invokeWithin is invoke for CONNECT and DISCONNECT, whose caller must not wait for ever.
+// It calls the integration on a goroutine of its own, and so returns in time even if the
 // integration does not.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
 	req.recorded() // now: later the integration has req

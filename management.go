@@ -149,7 +149,7 @@ func (g *Gateway) checkSize(data []byte) error {
 	return nil
 }
 
-// post queues data, which frame is of unless it is nil.
+// post queues data. frame is data in the form of [outbox.TextFrame], or nil.
 func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) error {
 	c, err := g.locate(connectionID)
 	if err != nil {

@@ -124,7 +124,7 @@ func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	limit := m.g.quotas.MessageBytes
-	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // has net/http close its connection
+	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // then net/http closes the connection
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
 	}
 	body := make([]byte, 0, min(max(0, r.ContentLength), readAhead)+1) // 1 for the end to show

@@ -183,14 +183,14 @@ func (out *invocation) accepts() bool {
 }
 
 // record is what the gateway itself notes about a request. It is not a part of the
-// Request, which is the integration's, who may change it, copy it and keep it. It is
-// small, because every message has one.
+// Request, because that belongs to the integration, which may change, copy and keep it. A
+// record is small, because every message has one.
 type record struct {
 	failure           *error  // that the request is answered with; nil: none so far
 	unmatched         *string // see Request.SelectionValue; nil: RouteKey says it, or there is no value
 	status            uint16  // of the answer; 0: not known yet
 	integrationStatus uint16  // that the integration returned; 0: none
-	took              uint32  // by the integration, in milliseconds, and 1 more; 0: none was called
+	took              uint32  // how long the integration took, in milliseconds, plus 1; 0: none was called
 }
 
 // recorded returns the record of req, a new one if it has none.

@@ -61,7 +61,7 @@ func (g *Gateway) Close() error {
 }
 
 // join counts one more upgrade as running and returns true, unless the gateway shuts
-// down. What is counted may start more.
+// down. Until the upgrade ends, it may count more goroutines without calling join.
 func (g *Gateway) join() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

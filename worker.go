@@ -40,7 +40,7 @@ type worker struct {
 func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
-		if w.reads { // as nobody changes between calls
+		if w.reads { // nobody changes it between calls
 			return true
 		}
 		c.mu.Lock()
@@ -188,8 +188,8 @@ func (w *worker) giveUpLocked() *call {
 	return call
 }
 
-// replace answers a call that was given up with err, unless call is nil, and lets
-// another worker take the place of the one that had it.
+// replace answers call, which was given up, with err. Then it lets another worker take the
+// place of the one that had the call. If there was no call, it is nil.
 func (c *connection) replace(call *call, err error) {
 	defer func() { // in a defer: an observer may end this goroutine
 		c.mu.Lock()

@@ -29,8 +29,8 @@ type Call struct {
 	Method   string
 	// Timeout ends the call earlier than its context does. 0 means none.
 	Timeout time.Duration
-	// Client makes the calls. nil means that of the gateway that the context belongs to,
-	// and Own where it belongs to none.
+	// Client makes the calls. nil means the client of the gateway that the context belongs
+	// to, or Own if the context belongs to no gateway.
 	Client *http.Client
 	Own    *endpoint.Client
 	// CallbackURL, unless it is "", adds the headers that tell of the connection.

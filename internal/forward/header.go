@@ -70,8 +70,8 @@ func (c *Call) passesOn(name string) bool {
 	}
 }
 
-// set sets a header in this spelling. It takes the place of any that the client sent,
-// also of one whose name has "_" for "-". Without values the header is left out.
+// set sets a header in this spelling. It replaces the header that the client sent, even one
+// whose name has "_" in place of "-". Without values the header is left out.
 func set(headers http.Header, name string, values ...string) {
 	for other := range headers {
 		if strings.EqualFold(dashed(other), dashed(name)) {
@@ -88,8 +88,8 @@ func set(headers http.Header, name string, values ...string) {
 }
 
 // clean turns a client's values into values that a header can hold. A control
-// character, which would fail the call, becomes a blank, as in the answers of net/http.
-// Blanks at the ends, which HTTP/2 does not allow, are left out.
+// character would make the call fail. So it becomes a blank, as in the answers of
+// net/http. Blanks at the ends, which HTTP/2 does not allow, are left out.
 func clean(values []string) []string {
 	cleaned := make([]string, len(values))
 	for n, v := range values {

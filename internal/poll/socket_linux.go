@@ -45,8 +45,9 @@ const closedBit = 1 << 31
 
 // Adopt moves the socket of nc into s, which must be new, and closes nc. Whenever s
 // is parked and something arrives, a goroutine of the pool calls ready; it does not
-// call ready before the first Park. What ready finds in its argument, and leaves
-// there, belongs to that goroutine. If Adopt returns an error, nc has not changed.
+// call ready before the first Park. The argument of ready belongs to that
+// goroutine: ready may use the [Keep] that it finds there, and may leave another one. If
+// Adopt returns an error, nc has not changed.
 func (p *Pool) Adopt(s *Socket, nc net.Conn, ready func(*Keep)) error {
 	var raw syscall.RawConn
 	var err error
@@ -149,7 +150,7 @@ func (s *Socket) Read(p []byte) (int, error) {
 // Empty reports whether Read would certainly return ErrAgain.
 func (s *Socket) Empty() bool { return s.empty }
 
-// Park ends the current reader's part when nothing is left to read. If it returns
+// Park ends the current reader's turn when nothing is left to read. If it returns
 // true, the next reader may already run. If it returns false, something has arrived,
 // and the caller must go on reading.
 func (s *Socket) Park() bool {

@@ -2,7 +2,7 @@ package selection
 
 import "fmt"
 
-// Kind is the property of the API that an expression is the value of. It decides
+// Kind says which property of the API has the expression as its value. It decides
 // which variables the expression may use:
 //
 //	kind                       value of                                           may use
@@ -45,7 +45,7 @@ const (
 	varUsageIdentifier  = "context.authorizer.usageIdentifierKey"
 	varErrorMessage     = "integration.response.body.errorMessage"
 	varStatusCode       = "integration.response.statuscode"
-	varStatusCodeShort  = "response.statuscode" // the same, as sample outputs of the guide have it
+	varStatusCodeShort  = "response.statuscode" // the same, as the guide spells it in sample outputs
 	varHeader           = "integration.response.header."
 	varMultiValueHeader = "integration.response.multivalueheader."
 )

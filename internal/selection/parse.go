@@ -154,7 +154,7 @@ func (p *parser) mismatch(start int, name string) int {
 	return start + shared
 }
 
-// allowed lists what the kind may use, as one writes it.
+// allowed lists the variables that the kind may use, each in the form in which it is written.
 func (p *parser) allowed(separator string) string {
 	var list []string
 	for _, variable := range p.variables {

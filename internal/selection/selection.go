@@ -35,7 +35,7 @@ func (e *Error) Error() string {
 // Any number of variables and literals may be joined, and the result is never
 // evaluated again. The guide leaves some questions open, which are answered like this:
 //
-//   - Where a variable without braces ends is what [jsonpath.Extent] says.
+//   - [jsonpath.Extent] decides where a variable without braces ends.
 //   - Several matches become an array; no match of a path that can have several becomes
 //     "[]". See [jsonpath.Path].
 //   - A "$" that is followed neither by "{" nor by a name is an error, and so is a "${"

@@ -114,7 +114,7 @@ func run(template *vtl.Template, env *vtl.Env) ([]byte, error) {
 	return made, nil
 }
 
-// Doubts returns one text for each name that a template uses but that does not exist. (See
+// Doubts returns one text for each template that uses names which do not exist. (See
 // [vtl.Template.Doubts].)
 func (t *Transform) Doubts(known *vtl.Known) []string {
 	found := t.request.doubts("request template", known)
@@ -124,7 +124,7 @@ func (t *Transform) Doubts(known *vtl.Known) []string {
 	return found
 }
 
-// maxDoubts is how many doubts about one template are told in full.
+// maxDoubts is how many doubts the text about one template lists.
 const maxDoubts = 5
 
 func (t *templates) doubts(where string, known *vtl.Known) []string {

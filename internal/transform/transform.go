@@ -96,7 +96,7 @@ const (
 	passthroughNever           = "NEVER"
 )
 
-// keyDefault is the key of what takes everything that nothing else takes.
+// keyDefault is the key of the template, or of the response, for everything else.
 const keyDefault = "$default"
 
 // Compile checks and compiles c.
@@ -193,7 +193,7 @@ func (t *Transform) Payload(e *Event) ([]byte, error) {
 	return t.handling.convert(payload)
 }
 
-// Answer makes the client's answer of the backend's. values has the sources of
+// Answer makes the client's answer from the backend's. values has the sources of
 // ResponseParameters. Payload must have been called for e.
 func (t *Transform) Answer(e *Event, backend Answer, values mapping.Resolver) (Answer, error) {
 	e.in.IntegrationStatus, e.in.IntegrationHeader, e.in.IntegrationBody = backend.StatusCode, backend.Header, backend.Body

@@ -31,8 +31,7 @@ func (d Doubt) String() string {
 
 // Doubts returns the references to variables, properties and methods that do not exist, in
 // the order of the text. Such a reference prints its own text or nothing, which is seldom
-// what was meant. The same doubt is told once, and
-// no more than 100 are told.
+// what was meant. Doubts returns the same doubt only once, and at most 100 doubts.
 func (t *Template) Doubts(k *Known) []Doubt {
 	var doubts []Doubt
 	told := map[string]bool{}
@@ -165,8 +164,8 @@ func (s *step) key() (string, bool) {
 	return "", false
 }
 
-// doubtContext checks the name of a $context variable. A step behind the name is one of
-// its text.
+// doubtContext checks the name of a $context variable. The steps after the name belong to
+// the value of the variable, which is text.
 func (n *reference) doubtContext(k *Known) string {
 	name, all := "", true
 	for i := range n.steps {
@@ -219,8 +218,8 @@ func (n *reference) doubtStageVariable(k *Known) string {
 	return fmt.Sprintf("the stage variable %q is not defined, so that it is empty%s", name, nearest.Question(nearest.To(name, known)))
 }
 
-// doubtCall returns what is wrong with a call of a macro that does not exist, or "". A
-// name that is near to no other is taken for text.
+// doubtCall returns what is wrong with a call of a macro that does not exist, or "". If
+// its name is not similar to any other, it is taken for text.
 func (t *Template) doubtCall(n *macroCall) string {
 	if t.macros[n.name] != nil {
 		return ""

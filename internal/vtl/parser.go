@@ -11,7 +11,7 @@ import (
 type parser struct {
 	text    string
 	pos     int
-	fixedAt int // of the text of a string the offset of its quote, otherwise -1
+	fixedAt int // if text is inside a string, the offset of the string's quote; otherwise -1
 	depth   int
 	err     *parseError
 	*symbols

@@ -104,8 +104,8 @@ func (r *run) put(o *object, key string, v any) any {
 	return o.set(key, v)
 }
 
-// index returns the index in the list for a key. It fails if the list has no such index, as
-// Java throws. A negative key counts from the end, if that is allowed.
+// index returns the index in the list for a key. It fails if the list has no such index:
+// Java would throw. A negative key counts from the end, if that is allowed.
 func (l *list) index(r *run, at int, key any, fromEnd bool) (int, bool) {
 	i, ok := whole(key)
 	if !ok {
@@ -367,7 +367,8 @@ func formatFloat(f float64) string {
 	return withPoint(mantissa) + "E" + exponent
 }
 
-// sign returns 1 for a positive infinity, whose "+" Java does not write.
+// sign returns the length of the sign that Go writes and Java does not: 1 for a positive
+// infinity.
 func sign(f float64) int {
 	if f > 0 {
 		return 1

@@ -111,7 +111,7 @@ func Parse(text string) (*Template, error) {
 }
 
 // Append runs the template, appends its output to dst and returns the extended slice. If
-// the run reaches a bound, or a method fails for which Java would throw, it returns dst
+// the run reaches a bound, or a method fails where Java would throw, it returns dst
 // unchanged and a [*RunError]. A nil env is an empty one.
 func (t *Template) Append(dst []byte, env *Env) ([]byte, error) {
 	if env == nil {
@@ -129,7 +129,7 @@ func (t *Template) Append(dst []byte, env *Env) ([]byte, error) {
 
 // SyntaxError describes why and where [Parse] refused a template.
 type SyntaxError struct {
-	Line, Column int // from 1, in bytes; inside a string those of its quote
+	Line, Column int // from 1, in bytes; inside a string they are the position of its quote
 	Reason       string
 }
 
@@ -140,7 +140,7 @@ func (e *SyntaxError) Error() string {
 
 // RunError describes why and where [Template.Append] failed.
 type RunError struct {
-	Line, Column int // from 1, in bytes; inside a string those of its quote
+	Line, Column int // from 1, in bytes; inside a string they are the position of its quote
 	Reason       string
 }
 

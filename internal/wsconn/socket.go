@@ -32,7 +32,7 @@ var (
 	ErrInterrupted = errors.New("interrupted")
 )
 
-// Park ends the part of the current reader of a polled socket, unless something has
+// Park ends the turn of the current reader of a polled socket, unless something has
 // arrived: see Wait. It also returns false if the socket is not polled.
 func (c *Conn) Park() bool { return c.nc == nil && c.Waiting() && c.polled.Park() }
 

@@ -124,7 +124,7 @@ func (w *writeWatch) begin(nc *netConn, patience poll.Patience) {
 	}
 }
 
-// hurry makes look run now, if a write waits.
+// hurry makes look run at once, if a write waits.
 func (w *writeWatch) hurry() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
