@@ -20,7 +20,7 @@ func TestArchitecture_parts(t *testing.T) {
 	require.True(t, found, "%s has no section \"The parts\"", file)
 	section, _, _ = strings.Cut(section, "\n## ")
 	named := map[string]int{}
-	for _, m := range regexp.MustCompile("`((?:internal/)?[a-z]+(?:\\.go)?)`").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("`((?:internal/)?[a-z_]+(?:\\.go)?)`").FindAllStringSubmatch(section, -1) {
 		named[m[1]]++
 	}
 	parts := map[string]bool{}
