@@ -49,10 +49,10 @@ func TestDoubts(t *testing.T) {
 		{"two in one template", &gateway.CustomIntegration{Backend: noBackend, Transform: *template("$stageVariables.tabel $util.urlEncod('x')")}, []string{
 			`request template "$default": line 1, column 1: the stage variable "tabel" is not defined, so that it is empty: did you mean "table"?; line 1, column 23: $util has no "urlEncod", so that its own text is printed: did you mean "urlEncode"?`,
 		}},
-		{"many in one template", &gateway.MockIntegration{Transform: template("$a $b $c $d $e $f $g")}, []string{"column 13: nothing is called $e, so that its own text is printed: set it with #set, or write #[[$e]]# if you want this text; and 2 more"}},
-		{"the template for JSON", &gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"application/json": "$x"}}}, []string{`request template "application/json": line 1`}},
+		{"many in one template", &gateway.MockIntegration{Transform: template("$a.x() $b.x() $c.x() $d.x() $e.x() $f.x() $g.x()")}, []string{"column 29: nothing is called $e, so that its own text is printed: set it with #set, or write #[[$e]]# if you want this text; and 2 more"}},
+		{"the template for JSON", &gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"application/json": "$x.y()"}}}, []string{`request template "application/json": line 1`}},
 		{"templates of answers", &gateway.HTTPIntegration{URI: "http://x", Transform: &gateway.Transform{Responses: map[string]gateway.IntegrationResponse{
-			"/2../": {ResponseTemplates: map[string]string{"$default": "$x"}}, "$default": {ResponseTemplates: map[string]string{"$default": "$y"}},
+			"/2../": {ResponseTemplates: map[string]string{"$default": "$x.y()"}}, "$default": {ResponseTemplates: map[string]string{"$default": "$y.z()"}},
 		}}}, []string{`integration response "/2../": template "$default": line 1, column 1: nothing is called $x`, `integration response "$default": template "$default": line 1, column 1: nothing is called $y`}},
 		{"the URI", &gateway.HTTPIntegration{URI: "http://${stageVariables.host}/${stageVariables.tables}/${stageVariables.table}/${stageVariables.host}"}, []string{
 			`HTTPIntegration.URI: the stage variable "host" is not defined, so that it is empty`, `HTTPIntegration.URI: the stage variable "tables" is not defined, so that it is empty: did you mean "table"?`,

@@ -90,11 +90,12 @@ func search(name string, known []string) (found string, differs int) {
 		return "", 0
 	}
 	for _, candidate := range known {
-		if len(candidate) > maxBytes {
-			continue
+		longer, shorter := max(len(name), len(candidate)), min(len(name), len(candidate))
+		if longer > maxBytes || longer-shorter > longer/3 {
+			continue // the difference of the lengths is too great already
 		}
 		d := distance(strings.ToLower(name), strings.ToLower(candidate))
-		if d > max(len(name), len(candidate))/3 {
+		if d > longer/3 {
 			continue
 		}
 		d *= 2

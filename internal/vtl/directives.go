@@ -118,6 +118,7 @@ func (p *parser) set() node {
 	if n.target = p.plainReference(); n.target == nil {
 		return nil
 	}
+	n.target.target = true
 	if len(n.target.steps) == 0 {
 		p.assigned[n.target.slot] = true
 	}

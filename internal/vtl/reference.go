@@ -20,6 +20,7 @@ type reference struct {
 	slashes int
 	escaped bool
 	printed bool // it is a reference in the text
+	target  bool // it is the left side of a #set
 }
 
 // step leads from a value to its property, its item or the result of its method.
