@@ -38,7 +38,7 @@ func BenchmarkAdmit(b *testing.B) {
 				c.keyUse = g.keyUses.use(bench.key, "", now)
 			}
 			t := g.routes.Load()
-			call := c.newCall(t, t.messages["m"], []byte(`{"action":"m"}`), now)
+			call := c.callOf(t, t.messages["m"], []byte(`{"action":"m"}`), now)
 			b.ReportAllocs()
 			for b.Loop() {
 				if out := c.admit(t, call); out.err != nil {

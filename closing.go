@@ -66,17 +66,6 @@ func writeFailed(err error) cause {
 	return brokenOff(err)
 }
 
-// closing is what a connection has in addition while it ends.
-type closing struct {
-	cause                     // the first one: it decides what the teardown does
-	told        cause         // what $disconnect gets: see retell; connection.mu guards it until stateGone
-	late        bool          // integrations had closeTimeout to answer, and some have not; connection.mu guards it
-	readerDone  chan struct{} // closed when the reader has ended
-	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies
-	workersDone chan struct{} // closed when no integration runs and none will start
-	done        chan struct{} // closed when $disconnect has returned
-}
-
 const (
 	// closeTimeout limits each wait of a connection that closes: until running
 	// integrations have answered, until the client takes something of what is queued, and
@@ -204,14 +193,6 @@ func (c *connection) begin(cs cause) *closing {
 		c.out.Close(cl.frame())
 	}
 	return cl
-}
-
-// stopWaiting makes awaitReplies look at the connection again.
-func (cl *closing) stopWaiting() {
-	select {
-	case cl.idle <- struct{}{}:
-	default: // it holds a value already
-	}
 }
 
 // frame returns the Close frame.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"example.com/gateway/internal/watch"
 )
 
 // This file takes one message through its steps, from top to bottom:
@@ -11,42 +13,33 @@ import (
 //	match → admit → invoke → answer
 //
 // No other file orders these steps. The reader in connections.go gets the message from the
-// client. The worker in worker.go decides which goroutine takes the steps, and how long
-// they may take.
+// client. The worker in worker.go calls newCall, dispatch and answer, one after the other.
+// It decides which goroutine takes the steps, and how long they may take.
 
-// serve takes one message through its steps. It reports false if the integration came
-// too late: another worker has taken this one's place, and has answered.
-func (w *worker) serve(message []byte, now time.Time) bool {
-	c := w.c
-	if w.corked != 0 && c.g.clock.At(now).Since(w.corked) >= corkFor {
-		w.flush()
-	}
+// newCall begins with the first step, match, and makes the call of a message that came at
+// that time.
+func (c *connection) newCall(message []byte, now time.Time) (*routeTable, *call) {
 	t := c.g.routes.Load()
 	r, unmatched := t.match(message)
-	call := c.newCall(t, r, message, now)
+	call := c.callOf(t, r, message, now)
 	if unmatched != nil && c.g.observers.any() {
 		call.keep(unmatched)
 	}
-	w.begin(call)
+	return t, call
+}
+
+// dispatch takes a call through the next two steps, admit and invoke. The last one is
+// answer. watched is the entry of the worker in the gateway's watch.
+func (c *connection) dispatch(t *routeTable, call *call, watched *watch.Entry) invocation {
 	out := c.admit(t, call)
 	switch {
 	case out.err != nil:
-	case c.keyUse == nil && w.watched.Watched(), call.Err() == nil: // a reader that asked no usage store has just begun
-		out = invoke(call, call.route, &call.req)
-	default: // its time was over before this goroutine ran, or while the usage store counted
-		out = invocation{err: integrationError(call.route.RouteKey, call.Err(), errors.Is(call.Err(), context.DeadlineExceeded))}
+		return out
+	case c.keyUse == nil && watched.Watched(), call.Err() == nil: // a reader that asked no usage store has just begun
+		return invoke(call, call.route, &call.req)
 	}
-	inTime := w.finish(call)
-	call.Cancel()
-	if !inTime {
-		c.g.cameLate(call, call.told(c), out.err)
-		return false
-	}
-	if !w.reads || out.err != nil || c.g.observers.any() { // else next to no time has passed
-		now = time.Now()
-	}
-	w.answer(call, &call.req, out, now)
-	return true
+	// Its time was over before this goroutine ran, or while the usage store counted.
+	return invocation{err: integrationError(call.route.RouteKey, call.Err(), errors.Is(call.Err(), context.DeadlineExceeded))}
 }
 
 // match returns the route of a message: the one whose key is the value of the route
@@ -72,13 +65,13 @@ func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 
 // answer tells the observers and the log of the outcome of a call, and answers the
 // client. req is what they may see of the call.
-func (w *worker) answer(call *call, req *Request, out invocation, now time.Time) {
-	c := w.c
+func (r *replies) answer(call *call, req *Request, out invocation, now time.Time) {
+	c := r.c
 	if out.err == nil && !c.g.observers.any() {
-		w.respond(call, out, now)
+		r.respond(call, out, now)
 		return
 	}
-	defer w.respond(call, out, now) // in a defer: an observer may end this goroutine
+	defer r.respond(call, out, now) // in a defer: an observer may end this goroutine
 	if out.rejected && out.err != nil {
 		c.rejected(call, out.err)
 	} else {
@@ -96,46 +89,19 @@ func (c *connection) rejected(call *call, err error) {
 }
 
 // respond sends the client what the outcome of a call asks for.
-func (w *worker) respond(call *call, out invocation, now time.Time) {
+func (r *replies) respond(call *call, out invocation, now time.Time) {
 	body := out.body()
 	switch {
 	case out.err != nil:
-		w.replyError(call, out.err, now)
+		r.replyError(call, out.err, now)
 	case len(body) == 0:
 	case !call.route.RouteResponse:
-		w.c.g.logBodyDropped(call, call.route)
+		r.c.g.logBodyDropped(call, call.route)
 	default:
-		if err := w.c.g.checkSize(body); err != nil {
-			w.replyTooLarge(call, body, err, now)
+		if err := r.c.g.checkSize(body); err != nil {
+			r.replyTooLarge(call, body, err, now)
 			return
 		}
-		w.reply(call, body, now)
+		r.reply(call, body, now)
 	}
-}
-
-// replyTooLarge sends an error frame in place of a reply that is too large. err is the
-// error of that reply for the observers.
-func (w *worker) replyTooLarge(call *call, body []byte, err error, now time.Time) {
-	w.replyError(call, errReplySize, now)
-	w.c.logNotSent(call, errReplySize, now)
-	w.c.g.posted(call, w.c.id, body, err)
-}
-
-// replyError sends an error frame, on one-way routes, too.
-func (w *worker) replyError(call *call, err error, now time.Time) {
-	requestID, _ := call.ids.Strings()
-	w.reply(call, appendErrorJSON(nil, answerOf(err), w.c.id, requestID), now)
-}
-
-// reply sends the answer to a message.
-func (w *worker) reply(call *call, body []byte, now time.Time) {
-	w.c.lastActive.Advance(w.c.g.clock.At(now))
-	err := w.send(body, now)
-	if err != nil {
-		err = ErrGone // no other error is possible: a reply waits for room
-		if by := w.c.lateReply(); by != "" {
-			defer w.c.logReplyLost(call, by, now) // in a defer: an observer may end this goroutine
-		}
-	}
-	w.c.g.posted(call, w.c.id, body, err)
 }

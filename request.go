@@ -118,8 +118,8 @@ type call struct {
 	record           record
 }
 
-// newCall makes the call of a message for the route r.
-func (c *connection) newCall(t *routeTable, r *route, message []byte, now time.Time) *call {
+// callOf makes the call of a message for the route r.
+func (c *connection) callOf(t *routeTable, r *route, message []byte, now time.Time) *call {
 	call := &call{route: r}
 	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
 	c.fill(&call.req, t.stageVariables, r, EventMessage, now)

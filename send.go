@@ -6,36 +6,86 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/outbox"
+	"example.com/gateway/internal/watch"
 	"example.com/gateway/internal/wsconn"
 )
+
+// This file sends to a client: the replies to its messages, and posts. The bytes go
+// through internal/outbox.
+
+// replies sends the replies of one worker.
+type replies struct {
+	c      *connection
+	reads  bool          // the worker's goroutine is the connection's reader: see worker
+	corked clock.Instant // when the oldest reply that is held back was held back; 0: none is
+}
+
+// corkFor is how old a reply that is held back may be when the next message begins. If
+// that message takes long, the watch sends the reply.
+const corkFor = watch.After / 2
+
+// reply sends the answer to a message.
+func (r *replies) reply(call *call, body []byte, now time.Time) {
+	r.c.lastActive.Advance(r.c.g.clock.At(now))
+	err := r.send(body, now)
+	if err != nil {
+		err = ErrGone // no other error is possible: a reply waits for room
+		if by := r.c.lateReply(); by != "" {
+			defer r.c.logReplyLost(call, by, now) // in a defer: an observer may end this goroutine
+		}
+	}
+	r.c.g.posted(call, r.c.id, body, err)
+}
+
+// replyError sends an error frame, on one-way routes, too.
+func (r *replies) replyError(call *call, err error, now time.Time) {
+	requestID, _ := call.ids.Strings()
+	r.reply(call, appendErrorJSON(nil, answerOf(err), r.c.id, requestID), now)
+}
+
+// replyTooLarge sends an error frame in place of a reply that is too large. err is the
+// error of that reply for the observers.
+func (r *replies) replyTooLarge(call *call, body []byte, err error, now time.Time) {
+	r.replyError(call, errReplySize, now)
+	r.c.logNotSent(call, errReplySize, now)
+	r.c.g.posted(call, r.c.id, body, err)
+}
 
 // send sends a reply. If the next message has already arrived and this goroutine takes
 // it next, the reply is held back, so that one write sends many replies. No reply is
 // held back for much longer than a millisecond: see corkFor and TakeOver.
-func (w *worker) send(body []byte, now time.Time) error {
-	c := w.c
-	more := w.reads && c.ws.BufferedMessage()
-	if more || w.corked != 0 {
+func (r *replies) send(body []byte, now time.Time) error {
+	c := r.c
+	more := r.reads && c.ws.BufferedMessage()
+	if more || r.corked != 0 {
 		if c.out.Cork(body, !more) {
 			switch {
 			case !more:
-				w.corked = 0
-			case w.corked == 0:
-				w.corked = c.g.clock.At(now)
+				r.corked = 0
+			case r.corked == 0:
+				r.corked = c.g.clock.At(now)
 			}
 			return nil
 		}
-		w.corked = 0 // the post also sends what is held back
+		r.corked = 0 // the post also sends what is held back
 	}
-	return c.postReply(body, w.reads)
+	return c.postReply(body, r.reads)
+}
+
+// flushOld sends the replies that have been held back for long enough.
+func (r *replies) flushOld(now time.Time) {
+	if r.corked != 0 && r.c.g.clock.At(now).Since(r.corked) >= corkFor {
+		r.flush()
+	}
 }
 
 // flush sends the replies that are held back.
-func (w *worker) flush() {
-	if w.corked != 0 {
-		w.corked = 0
-		w.c.out.Flush()
+func (r *replies) flush() {
+	if r.corked != 0 {
+		r.corked = 0
+		r.c.out.Flush()
 	}
 }
 

@@ -102,3 +102,22 @@ func (t *timer) stop() {
 		t.timer.Stop()
 	}
 }
+
+// closing is what a connection has in addition while it ends.
+type closing struct {
+	cause                     // the first one: it decides what the teardown does
+	told        cause         // what $disconnect gets: see retell; connection.mu guards it until stateGone
+	late        bool          // integrations had closeTimeout to answer, and some have not; connection.mu guards it
+	readerDone  chan struct{} // closed when the reader has ended
+	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies
+	workersDone chan struct{} // closed when no integration runs and none will start
+	done        chan struct{} // closed when $disconnect has returned
+}
+
+// stopWaiting makes awaitReplies look at the connection again.
+func (cl *closing) stopWaiting() {
+	select {
+	case cl.idle <- struct{}{}:
+	default: // it holds a value already
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/watch"
 )
 
@@ -21,17 +20,15 @@ import (
 // A goroutine that reads keeps its worker and uses it again, also for another
 // connection. It loses the worker when another goroutine takes over the reading.
 type worker struct {
-	c       *connection
+	replies             // of the connection that the worker belongs to
 	watched watch.Entry // while the worker belongs to a goroutine that reads
 
-	// c.mu guards the fields below. While the worker's goroutine is the reader, it uses
+	// c.mu guards the fields below, and reads of replies. While the worker's goroutine is the reader, it uses
 	// them without the lock: nobody else does, until TakeOver or giveUpLocked has made
 	// the watch forget the call.
 	timeout *time.Timer
-	reads   bool          // its goroutine is the connection's reader
-	call    *call         // under way
-	gaveUp  bool          // its call was given up: another worker is in its place
-	corked  clock.Instant // when the oldest reply that is held back was held back; 0: none is
+	call    *call // under way
+	gaveUp  bool  // its call was given up: another worker is in its place
 }
 
 // run serves message. If the goroutine need not read, it then also serves the inbox. run
@@ -56,15 +53,32 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	return false
 }
 
-// corkFor is how old a reply that is held back may be when the next message begins. If
-// that message takes long, the watch sends the reply.
-const corkFor = watch.After / 2
+// serve serves one message. It reports false if the integration came too late: another
+// worker has taken this one's place, and has answered.
+func (w *worker) serve(message []byte, now time.Time) bool {
+	c := w.c
+	w.flushOld(now)
+	t, call := c.newCall(message, now)
+	w.begin(call)
+	out := c.dispatch(t, call, &w.watched)
+	inTime := w.finish(call)
+	call.Cancel()
+	if !inTime {
+		c.g.cameLate(call, call.told(c), out.err)
+		return false
+	}
+	if !w.reads || out.err != nil || c.g.observers.any() { // else next to no time has passed
+		now = time.Now()
+	}
+	w.answer(call, &call.req, out, now)
+	return true
+}
 
 // startWorkerLocked runs a worker on a goroutine of its own. The goroutine ends when the
 // inbox is empty. The teardown waits for it.
 func (c *connection) startWorkerLocked(message []byte) {
 	c.working++
-	w := &worker{c: c}
+	w := &worker{replies: replies{c: c}}
 	c.g.running.Go(func() {
 		returned := false
 		defer func() {
@@ -204,7 +218,7 @@ func (c *connection) replace(call *call, err error) {
 		return
 	}
 	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
-	(&worker{c: c}).answer(call, call.told(c), out, time.Now())
+	(&replies{c: c}).answer(call, call.told(c), out, time.Now())
 }
 
 // exit is called when the goroutine of a worker ends without having returned: an
