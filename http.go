@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -18,8 +19,8 @@ import (
 
 // HTTPIntegration calls an HTTP endpoint for each event: type HTTP_PROXY of the service,
 // or HTTP if it has a Transform. It is compiled once, when its route is set: a mistake
-// in it is an error of [Gateway.Deploy] and a panic of [Gateway.Handle]. It may serve
-// several routes.
+// in it is an error of [Gateway.Deploy] and a panic of [Gateway.Handle]. Each
+// route that it serves keeps a copy.
 //
 // The endpoint gets the message as the body of its request. For CONNECT and DISCONNECT
 // the body is empty. The request has these headers, and RequestParameters can replace
@@ -123,6 +124,14 @@ func (i *HTTPIntegration) Invoke(ctx context.Context, req *Request) (*Response, 
 }
 
 const defaultResponseBytes = 128 << 10
+
+func (i *HTTPIntegration) clone() preparer {
+	return &HTTPIntegration{
+		URI: i.URI, Method: i.Method, RequestParameters: maps.Clone(i.RequestParameters), CallbackURL: i.CallbackURL,
+		UpgradeHeaders: i.UpgradeHeaders, ResponseBytes: i.ResponseBytes, Timeout: i.Timeout, Client: i.Client,
+		Transform: i.Transform.clone(),
+	}
+}
 
 func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	uri, err := mapping.ParseURI(i.URI)

@@ -131,7 +131,20 @@ type Response struct {
 
 // preparer is an integration that is compiled with its route.
 type preparer interface {
+	Integration
+	// clone returns a copy that does not change if the caller changes the original.
+	clone() preparer
 	prepare(r *Route) (Integration, error)
+}
+
+// asPreparer returns i if it is a preparer itself. A type that only embeds one may have its
+// own Invoke.
+func asPreparer(i Integration) (p preparer, ok bool) {
+	switch i.(type) {
+	case *MockIntegration, *HTTPIntegration, *CustomIntegration:
+		p, ok = i.(preparer)
+	}
+	return p, ok
 }
 
 // invokeOnce serves a direct call of a preparer's Invoke.

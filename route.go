@@ -187,9 +187,10 @@ func (g *Gateway) Deploy(d Deployment) error {
 // that Handle has added. If it is passed to Deploy, nothing changes. The defaults are
 // filled in, and the routes are sorted by their keys.
 //
-// The result is a copy that the caller may change and deploy. Only the Integrations, the
-// Authorizer and the Models in it are shared with the routes. Middleware belongs to the
-// Gateway and is not part of it. It is safe for concurrent use.
+// The result is a copy that the caller may change and deploy. It has what is served: the
+// integrations of this package are copies, which were made when their routes were set. The
+// Authorizer, the Models and the integrations of other packages are shared with the routes.
+// Middleware belongs to the Gateway and is not part of it. It is safe for concurrent use.
 func (g *Gateway) Deployment() Deployment {
 	t := g.routes.Load()
 	d := t.deployed
@@ -200,9 +201,13 @@ func (g *Gateway) Deployment() Deployment {
 	return d
 }
 
-// clone returns a copy of the route that shares no map with it.
+// clone returns a copy of the route that shares no map and no integration of this package
+// with it.
 func (r *Route) clone() Route {
 	c := *r
+	if p, ok := asPreparer(r.Integration); ok {
+		c.Integration = p.clone()
+	}
 	c.RequestParameters, c.RequestModels = maps.Clone(r.RequestParameters), maps.Clone(r.RequestModels)
 	return c
 }
@@ -363,7 +368,8 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := validate(fmt.Sprintf("route %q", key), r.Integration); err != nil {
 		return err
 	}
-	added := &route{Route: r.clone(), handler: r.Integration, where: where, stageVariables: t.stageVariables}
+	r = r.clone()
+	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
 		added.bucket = before.bucket
 	}
@@ -371,7 +377,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := added.compileValidation(); err != nil {
 		return err
 	}
-	if p, ok := r.Integration.(preparer); ok {
+	if p, ok := asPreparer(r.Integration); ok {
 		var err error
 		if added.handler, err = p.prepare(&r); err != nil {
 			return invalid(fmt.Sprintf("route %q", key), err)

@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -107,20 +109,88 @@ func TestGateway_DeploymentRoundTrip(t *testing.T) {
 func TestGateway_DeploymentIsACopy(t *testing.T) {
 	t.Parallel()
 	srv := deployed(t)
-	want := fmt.Sprintf("%+v", srv.Deployment())
+	want := srv.Deployment()
 	d := srv.Deployment()
 	d.StageVariables["of"] = "nobody"
 	for _, r := range d.Routes {
 		clear(r.RequestModels)
 		clear(r.RequestParameters)
+		mock, ok := r.Integration.(*gateway.MockIntegration)
+		require.True(t, ok)
+		mock.StatusCode = 7
+		copy(mock.Body, "XXX")
 	}
 	clear(d.Routes)
-	require.Equal(t, want, fmt.Sprintf("%+v", srv.Deployment()))
+	require.Equal(t, want, srv.Deployment())
 
 	models := map[string]gateway.Model{"$default": &needs{"apple"}}
 	srv.Handle("models", &gateway.MockIntegration{}, gateway.WithRequestModels(`\$default`, models))
 	clear(models) // changes to what Handle was given do not, either
 	require.Len(t, srv.Deployment().Routes[3].RequestModels, 1)
+}
+
+// A route keeps the integration that it was set with, whatever the caller makes of that
+// afterwards, and Deployment returns it: so it can always be deployed again.
+func TestGateway_DeploymentHasWhatIsServed(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.Path+r.Header.Get("X-Is"))
+	}))
+	t.Cleanup(backend.Close)
+	answers := func(text string) map[string]gateway.IntegrationResponse {
+		return map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{"$default": text}}}
+	}
+	body := &gateway.MockIntegration{Body: []byte("body")}
+	mock := &gateway.MockIntegration{Transform: &gateway.Transform{
+		RequestTemplates: map[string]string{"$default": `{"statusCode": 200}`}, Responses: answers("mock"),
+	}}
+	custom := &gateway.CustomIntegration{
+		Transform: gateway.Transform{Responses: answers("custom")},
+		Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) {
+			return &gateway.Response{}, nil
+		},
+	}
+	proxy := &gateway.HTTPIntegration{URI: backend.URL + "/proxy", Client: backend.Client(), RequestParameters: map[string]string{"integration.request.header.X-Is": "'-set'"}}
+	srv := gatewaytest.New(t)
+	routes := map[string]gateway.Integration{"body": body, "mock": mock, "custom": custom, "/proxy-set": proxy}
+	for answer, i := range routes {
+		srv.Handle(answer, i, gateway.WithRouteResponse())
+	}
+	body.Body[0], body.StatusCode = 'X', 7
+	mock.Transform.Responses["$default"].ResponseTemplates["$default"] = "#if"
+	mock.Transform.RequestTemplates["$default"] = "#if"
+	clear(custom.Responses)
+	custom.Backend = nil
+	proxy.URI = "no URI"
+	clear(proxy.RequestParameters)
+
+	c := srv.Dial(t)
+	for range 2 {
+		for answer := range routes {
+			c.Send(`{"action":"` + answer + `"}`)
+			require.Equal(t, answer, c.Receive())
+		}
+		require.NoError(t, srv.Deploy(srv.Deployment()))
+	}
+}
+
+// refusing embeds an integration of the package and has an Invoke of its own.
+type refusing struct{ *gateway.MockIntegration }
+
+func (refusing) Invoke(context.Context, *gateway.Request) (*gateway.Response, error) {
+	return &gateway.Response{StatusCode: 401}, nil
+}
+
+// A type that embeds an integration is asked itself.
+func TestGateway_HandleEmbeddedIntegration(t *testing.T) {
+	t.Parallel()
+	for _, i := range []gateway.Integration{refusing{&gateway.MockIntegration{}}, &refusing{&gateway.MockIntegration{}}} {
+		srv := gatewaytest.New(t)
+		srv.Handle("$connect", i)
+		_, refused := srv.TryDial(t)
+		require.NotNil(t, refused)
+		require.Equal(t, 401, refused.StatusCode)
+	}
 }
 
 // If a gateway has no variables, or its deployment has removed them, Deployment

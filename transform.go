@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 // Transform says how a payload changes on its way to a backend and back. It is what
 // distinguishes a non-proxy integration (HTTP, AWS, MOCK) from a proxy one. It is
 // compiled once, when its route is set: a mistake in it is an error of [Gateway.Deploy]
-// and a panic of [Gateway.Handle]. (API Gateway: "Setting up data transformations for
+// and a panic of [Gateway.Handle]. The route keeps a copy. (API Gateway: "Setting up data transformations for
 // WebSocket APIs".)
 type Transform struct {
 	// RequestTemplates are mapping templates by key. The payload for the backend is made
@@ -114,11 +116,31 @@ func (i *CustomIntegration) Invoke(ctx context.Context, req *Request) (*Response
 	return invokeOnce(ctx, i, req)
 }
 
+func (i *CustomIntegration) clone() preparer {
+	c := *i
+	c.Transform = *i.Transform.clone()
+	return &c
+}
+
 func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 	if i.Backend == nil {
 		return nil, fmt.Errorf("%w: the CustomIntegration has no Backend: set CustomIntegration.Backend", ErrInvalidOption)
 	}
 	return compileTransform(&i.Transform, i.SelectByErrorMessage, r, i.Backend)
+}
+
+// clone returns a copy of t, which may be nil.
+func (t *Transform) clone() *Transform {
+	if t == nil {
+		return nil
+	}
+	c := *t
+	c.RequestTemplates, c.Responses = maps.Clone(t.RequestTemplates), maps.Clone(t.Responses)
+	for key, r := range c.Responses {
+		r.ResponseTemplates, r.ResponseParameters = maps.Clone(r.ResponseTemplates), maps.Clone(r.ResponseParameters)
+		c.Responses[key] = r
+	}
+	return &c
 }
 
 // transformed is a Transform, compiled, around a backend.
@@ -244,12 +266,16 @@ func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, 
 	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
 }
 
+func (m *MockIntegration) clone() preparer {
+	return &MockIntegration{m.StatusCode, bytes.Clone(m.Body), m.Transform.clone()}
+}
+
 func (m *MockIntegration) prepare(r *Route) (Integration, error) {
 	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
 		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: want 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
 	}
 	if m.Transform == nil {
-		return &MockIntegration{StatusCode: m.StatusCode, Body: m.Body}, nil // the caller may reuse m
+		return m, nil
 	}
 	return compileTransform(m.Transform, false, r, mockBackend)
 }
