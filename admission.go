@@ -23,7 +23,7 @@ var (
 	errSource         = fmt.Errorf("%w: connections of the source IP are at Quotas.ConnectionsPerSourceIP", errThrottled)
 )
 
-func (u *upgrade) checkNewConnections() error {
+func (u *upgrade) countConnection() error {
 	if !u.g.throttles.newConnections.Allow(u.now) {
 		return errNewConnections
 	}
@@ -54,7 +54,7 @@ func (u *upgrade) authorize() error {
 	if d.refused != nil {
 		if d.refused.answer.level == slog.LevelError { // else the refusal is the authorizer's decision
 			u.logged = true
-			u.g.logFailure(u.ctx, "authorizer failed", u.told(), d.refused.err)
+			u.g.logFailure(u.ctx, "authorizer failed", u.safeRequest(), d.refused.err)
 		}
 		return d.refused
 	}
@@ -105,7 +105,7 @@ func (c *authorizerCall) Done(decision) {}
 
 func (c *authorizerCall) Late(d decision) {
 	if d.refused != nil {
-		c.u.g.cameLate(c.u.ctx, c.u.told(), d.refused)
+		c.u.g.logLate(c.u.ctx, c.u.safeRequest(), d.refused)
 	}
 }
 
@@ -218,7 +218,7 @@ func (u *upgrade) askStore(ask func(ctx context.Context) (then func(), err error
 	var refused *refusal
 	if errors.As(a.err, &refused) && refused.answer.level == slog.LevelError {
 		u.logged = true
-		u.g.logFailure(u.ctx, "usage store failed", u.told(), refused.err)
+		u.g.logFailure(u.ctx, "usage store failed", u.safeRequest(), refused.err)
 	}
 	if a.then != nil {
 		a.then()
@@ -255,7 +255,7 @@ func (c *storeCall) Ended() storeAnswer {
 
 func (c *storeCall) Done(storeAnswer) {}
 
-func (c *storeCall) Late(a storeAnswer) { c.u.g.cameLate(c.u.ctx, c.u.told(), a.err) }
+func (c *storeCall) Late(a storeAnswer) { c.u.g.logLate(c.u.ctx, c.u.safeRequest(), a.err) }
 
 func storeFailed(err error) *refusal {
 	return &refusal{answer: answerOf(errUsageStore), err: err}

@@ -23,7 +23,7 @@ type cause struct {
 	remote bool   // the client has sent a Close frame: the gateway's answer ends everything
 	broken bool   // no Close frame can be sent any more
 	polite bool   // messages that have arrived are answered before the Close frame
-	unread bool   // the client has not read in time: see retell
+	unread bool   // the client has not read in time: see reportInstead
 	err    error  // what went wrong, for the log; nil if nothing did
 	by     string // what of the gateway closes it politely, for the log
 }
@@ -126,20 +126,20 @@ func (c *connection) cut(cs cause) {
 		c.ws.GiveUp()
 	}
 	if _, first := c.tryEnd(cs); !first && cs.unread {
-		c.retell(cs)
+		c.reportInstead(cs)
 	}
 	c.out.Abort()
 	c.ws.Close()
 }
 
-// retell makes cs the cause that $disconnect gets, although it is not the first one: the
-// client has never seen the Close frame for the first. If the first cause is a Close frame
-// of the client, nothing changes.
-func (c *connection) retell(cs cause) {
+// reportInstead makes cs the cause that $disconnect gets, although it is not the first
+// one: the client has never seen the Close frame for the first. If the first cause is a
+// Close frame of the client, nothing changes.
+func (c *connection) reportInstead(cs cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state() < stateGone && !c.closing.remote {
-		c.closing.told = cs
+		c.closing.reported = cs
 	}
 }
 
@@ -172,7 +172,7 @@ func (c *connection) begin(cs cause) *closing {
 	}
 	cl := &closing{
 		cause:       cs,
-		told:        cs,
+		reported:    cs,
 		readerDone:  make(chan struct{}),
 		idle:        make(chan struct{}, 1),
 		workersDone: make(chan struct{}),
@@ -220,14 +220,14 @@ func (c *connection) teardown(cl *closing) {
 	<-c.out.Drained()
 	<-cl.workersDone
 	c.mu.Lock()
-	c.moveLocked(stateGone) // cl.told does not change any more
+	c.moveLocked(stateGone) // cl.reported does not change any more
 	c.mu.Unlock()
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
 		c.logViolation(violation)
 	}
-	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.told.code, cl.told.reason)
-	c.logClosed(&cl.told)
+	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.reported.code, cl.reported.reason)
+	c.logClosed(&cl.reported)
 }
 
 // disconnected is the last step of teardown. It runs $disconnect and releases everything
@@ -312,7 +312,7 @@ func (c *connection) disconnect(cl *closing) {
 	if t.disconnect == nil {
 		return
 	}
-	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.told.code, DisconnectReason: cl.told.reason}
+	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.reported.code, DisconnectReason: cl.reported.reason}
 	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
 	c.g.invokeDisconnect(&c.ctx, t.disconnect, req)
 }

@@ -132,14 +132,14 @@ func (c *connection) serveInput(spare **worker) bool {
 	defer func() {
 		if w != nil { // an integration or another callback has ended this goroutine
 			defer w.End() // in a defer: an observer may end this goroutine again
-			w.exit()
+			w.replaceAfterGoexit()
 		}
 	}()
 	for {
 		message, err := c.ws.Read(c)
 		if err != nil {
 			if w != nil {
-				*spare = w.end()
+				*spare = w.release()
 				w = nil
 			}
 			c.readerEnded(err)
@@ -158,7 +158,7 @@ func (c *connection) serveInput(spare **worker) bool {
 				return false
 			}
 			if !c.ws.BufferedMessage() || !c.state().accepts() {
-				*spare = w.end()
+				*spare = w.release()
 				w = nil
 			}
 		}

@@ -11,11 +11,11 @@ import (
 
 // lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
 type lifecycleEvent interface {
-	// told returns a request for the log and the observers while the integration still
-	// has its own.
-	told() *Request
-	// cameLate is called if the integration returned after it was given up.
-	cameLate(out invocation)
+	// safeRequest returns a request for the log and the observers while the integration
+	// still has its own.
+	safeRequest() *Request
+	// returnedLate is called if the integration returned after it was given up.
+	returnedLate(out invocation)
 }
 
 // lifecycleCall is the call of an integration for such an event. It implements
@@ -38,7 +38,7 @@ func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, even
 	out, err := bounded.Run(ctx, &g.running, g.quotas.IntegrationTimeout, call)
 	if err != nil {
 		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded)), gaveUp: true}
-		bounded.Contain(&g.running, func() { call.tell(event.told(), out) })
+		bounded.Contain(&g.running, func() { call.tell(event.safeRequest(), out) })
 	}
 	return out
 }
@@ -52,8 +52,8 @@ func (c *lifecycleCall) Ended() invocation {
 func (c *lifecycleCall) Done(out invocation) { c.tell(c.req, out) }
 
 func (c *lifecycleCall) Late(out invocation) {
-	c.g.cameLate(c.ctx, c.event.told(), out.err)
-	c.event.cameLate(out)
+	c.g.logLate(c.ctx, c.event.safeRequest(), out.err)
+	c.event.returnedLate(out)
 }
 
 func (c *lifecycleCall) tell(req *Request, out invocation) {
@@ -63,12 +63,12 @@ func (c *lifecycleCall) tell(req *Request, out invocation) {
 // disconnectEvent is a DISCONNECT: a copy of its request, as a [lifecycleEvent].
 type disconnectEvent Request
 
-func (e *disconnectEvent) told() *Request {
+func (e *disconnectEvent) safeRequest() *Request {
 	req := Request(*e)
 	return &req
 }
 
-func (e *disconnectEvent) cameLate(invocation) {}
+func (e *disconnectEvent) returnedLate(invocation) {}
 
 // invokeDisconnect calls the integration of $disconnect, r. After the gateway has been
 // cut, the integration has disconnectGrace. If it begins later than that, it has the same

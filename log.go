@@ -158,17 +158,17 @@ func (c *connection) logOpened() {
 		slog.String("connection_id", c.id), slog.String("stage", c.g.stage))
 }
 
-func (c *connection) logClosed(told *cause) {
-	attrs := []slog.Attr{slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", told.code)}
-	if told.err != nil {
-		attrs = append(attrs, slog.Any("error", told.err))
+func (c *connection) logClosed(cs *cause) {
+	attrs := []slog.Attr{slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", cs.code)}
+	if cs.err != nil {
+		attrs = append(attrs, slog.Any("error", cs.err))
 	}
 	c.g.log.LogAttrs(&c.ctx, slog.LevelDebug, "connection closed", attrs...)
 }
 
-// cameLate logs the panic of a callback that had been given up, because it explains why
+// logLate logs the panic of a callback that had been given up, because it explains why
 // the callback did not return in time. Any other outcome that comes late is dropped.
-func (g *Gateway) cameLate(ctx context.Context, req *Request, err error) {
+func (g *Gateway) logLate(ctx context.Context, req *Request, err error) {
 	if _, ok := as[*panicError](err); ok {
 		g.logFailure(ctx, "panic after the timeout", req, err)
 	}

@@ -45,7 +45,7 @@ func WithRouteSelectionExpression(expression string) Option {
 func WithStage(name string, variables map[string]string) Option {
 	copied := maps.Clone(variables)
 	return optionFunc(func(c *config) error {
-		if !stageName.MatchString(name) {
+		if !nameForm.MatchString(name) {
 			return fmt.Errorf("%w: WithStage: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
 		}
 		c.stage, c.stageVariables = name, copied
@@ -53,8 +53,8 @@ func WithStage(name string, variables map[string]string) Option {
 	})
 }
 
-// stageName is the form of a stage's name, and of an API ID.
-var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+// nameForm is the form of a stage's name, and of an API ID.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // WithAPI sets the API ID and the domain name that integrations see. IAM policies name
 // the API ID too. An ID has 1 to 128 letters, digits, "-" or "_"; the default is "local",
@@ -64,7 +64,7 @@ var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 // name if integrations build URLs from it.
 func WithAPI(apiID, domainName string) Option {
 	return optionFunc(func(c *config) error {
-		if apiID != "" && !stageName.MatchString(apiID) {
+		if apiID != "" && !nameForm.MatchString(apiID) {
 			return fmt.Errorf("%w: WithAPI: API ID %q: want letters, digits, - or _, up to 128", ErrInvalidOption, apiID)
 		}
 		if domainName != "" && !isDomainName(domainName) {

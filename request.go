@@ -70,9 +70,10 @@ func (u *upgrade) request() *Request {
 	}
 }
 
-// told returns a CONNECT request for the observers and the log while the integration still
-// has its own. It has no Upgrade, because the integration may be changing that.
-func (u *upgrade) told() *Request {
+// safeRequest returns a CONNECT request for the observers and the log while the
+// integration still has its own. It has no Upgrade, because the integration may be
+// changing that.
+func (u *upgrade) safeRequest() *Request {
 	req := u.request()
 	req.Upgrade = nil
 	return req
@@ -135,9 +136,9 @@ func (call *call) keep(value []byte) {
 	call.record.unmatched = &kept
 }
 
-// told returns a request for the log and the observers while the integration still has
-// its own. It has no Body, because the integration may be changing that.
-func (call *call) told(c *connection) *Request {
+// safeRequest returns a request for the log and the observers while the integration still
+// has its own. It has no Body, because the integration may be changing that.
+func (call *call) safeRequest(c *connection) *Request {
 	req := new(Request)
 	vars := call.route.stageVariables
 	if call.route == unrouted {

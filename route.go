@@ -327,7 +327,7 @@ func (t *routeTable) clone() *routeTable {
 
 // find returns the route of a key, or nil.
 func (t *routeTable) find(key string) *route {
-	if slot := t.lifecycle(key); slot != nil {
+	if slot := t.reserved(key); slot != nil {
 		return *slot
 	}
 	return t.messages[key]
@@ -349,7 +349,7 @@ func (t *routeTable) all() []*route {
 // replaces, or nil. where says where the route was registered.
 func (t *routeTable) add(r Route, where string, c *config, before *route) error {
 	key := r.RouteKey
-	slot, taken := t.lifecycle(key), t.find(key)
+	slot, taken := t.reserved(key), t.find(key)
 	switch {
 	case key == "":
 		return fmt.Errorf("%w: the route key of %s is empty: write the value that selects the route, or $default", ErrInvalidOption, where)
@@ -420,8 +420,8 @@ func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 	return r.Throttle.check(where)
 }
 
-// lifecycle returns the field for the route of a reserved key, or nil for another key.
-func (t *routeTable) lifecycle(key string) **route {
+// reserved returns the field for the route of a reserved key, or nil for another key.
+func (t *routeTable) reserved(key string) **route {
 	switch key {
 	case RouteKeyConnect:
 		return &t.connect

@@ -106,7 +106,7 @@ func (t *timer) stop() {
 // closing is what a connection has in addition while it ends.
 type closing struct {
 	cause                     // the first one: it decides what the teardown does
-	told        cause         // what $disconnect gets: see retell; connection.mu guards it until stateGone
+	reported    cause         // what $disconnect gets: see reportInstead; connection.mu guards it until stateGone
 	late        bool          // integrations had closeTimeout to answer, and some have not; connection.mu guards it
 	readerDone  chan struct{} // closed when the reader has ended
 	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies

@@ -25,16 +25,16 @@ import (
 // the integration comes last, so that a refused upgrade costs none.
 func upgradeSteps() [10]func(*upgrade) error {
 	return [...]func(*upgrade) error{
-		(*upgrade).checkFrontEnd,       // size of the URL and of the headers, duplicate headers: 414, 431, 400
-		(*upgrade).checkHandshake,      // RFC 6455, origin: 426, 405, 400, 403
-		(*upgrade).checkNewConnections, // new connections a second, open connections in all and of the source: 429
-		(*upgrade).authorize,           // $connect's Authorizer: 401, 403
-		(*upgrade).checkAPIKey,         // API key: 403
-		(*upgrade).throttle,            // usage plan, route or stage, account: 429
-		(*upgrade).countRequest,        // quota of the usage plan, after the throttles, so that only admitted requests count: 429
-		(*upgrade).checkRequest,        // required request parameters: 400
-		(*upgrade).checkHijack,         // whether the connection can be taken over from the server: 500
-		(*upgrade).connect,             // $connect's integration
+		(*upgrade).checkFrontEnd,   // size of the URL and of the headers, duplicate headers: 414, 431, 400
+		(*upgrade).checkHandshake,  // RFC 6455, origin: 426, 405, 400, 403
+		(*upgrade).countConnection, // new connections a second, open connections in all and of the source: 429
+		(*upgrade).authorize,       // $connect's Authorizer: 401, 403
+		(*upgrade).checkAPIKey,     // API key: 403
+		(*upgrade).throttle,        // usage plan, route or stage, account: 429
+		(*upgrade).countRequest,    // quota of the usage plan, after the throttles, so that only admitted requests count: 429
+		(*upgrade).checkRequest,    // required request parameters: 400
+		(*upgrade).checkHijack,     // whether the connection can be taken over from the server: 500
+		(*upgrade).connect,         // $connect's integration
 	}
 }
 
@@ -334,9 +334,9 @@ func (u *upgrade) refuse(err error) {
 	header[apigwID] = []string{u.requestID}
 	u.w.WriteHeader(answer.status)
 	_, _ = u.w.Write(body)
-	told := false
+	returned := false
 	defer func() {
-		if !told { // an observer ends this goroutine, so the server will not send the answer
+		if !returned { // an observer ends this goroutine, so the server will not send the answer
 			_ = http.NewResponseController(u.w).Flush()
 		}
 	}()
@@ -346,7 +346,7 @@ func (u *upgrade) refuse(err error) {
 	if u.g.observers.any() {
 		u.g.observers.upgradeRejected(u.ctx, u.refused(answer, err), answer.status, err)
 	}
-	told = true
+	returned = true
 }
 
 // copyHeader adds the headers that an integration returned, but for those that it may not
@@ -374,10 +374,10 @@ func (u *upgrade) release() {
 	u.admission.keyUse.release()
 }
 
-// cameLate is called if a $connect integration returned after it was given up. If it
+// returnedLate is called if a $connect integration returned after it was given up. If it
 // accepted the connection, but the gateway was closed meanwhile, $disconnect runs. After a
 // timeout it does not run: as in the service, there never was a connection.
-func (u *upgrade) cameLate(out invocation) {
+func (u *upgrade) returnedLate(out invocation) {
 	if out.accepts() && u.g.root.Err() != nil {
 		u.disconnect(goingAway(byShutdown))
 	}
@@ -390,7 +390,7 @@ func (u *upgrade) disconnect(cs cause) {
 	if t.disconnect == nil {
 		return
 	}
-	req := u.told()
+	req := u.safeRequest()
 	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
 	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
 	req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason

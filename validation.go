@@ -44,7 +44,7 @@ func (r *route) compileValidation() error {
 		}
 		return nil
 	}
-	if r.lifecycle() {
+	if r.isLifecycle() {
 		return fmt.Errorf("%w: route %q has a ModelSelectionExpression: its event has no body to fit a model", ErrInvalidOption, r.RouteKey)
 	}
 	for key, model := range r.RequestModels {
@@ -60,7 +60,7 @@ func (r *route) compileValidation() error {
 	return nil
 }
 
-func (r *route) lifecycle() bool {
+func (r *route) isLifecycle() bool {
 	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
 }
 

@@ -33,7 +33,7 @@ type worker struct {
 
 // run serves message. If the goroutine need not read, it then also serves the inbox. run
 // reports whether its goroutine is still the connection's reader. If so, the reader goes
-// on, and calls run or end next.
+// on, and calls run or release next.
 func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
@@ -59,12 +59,12 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	c := w.c
 	w.flushOld(now)
 	t, call := c.newCall(message, now)
-	w.begin(call)
+	w.beginCall(call)
 	out := c.dispatch(t, call, &w.watched)
-	inTime := w.finish(call)
+	inTime := w.endCall(call)
 	call.Cancel()
 	if !inTime {
-		c.g.cameLate(call, call.told(c), out.err)
+		c.g.logLate(call, call.safeRequest(c), out.err)
 		return false
 	}
 	if !w.reads || out.err != nil || c.g.observers.any() { // else next to no time has passed
@@ -83,7 +83,7 @@ func (c *connection) startWorkerLocked(message []byte) {
 		returned := false
 		defer func() {
 			if !returned {
-				w.exit()
+				w.replaceAfterGoexit()
 			}
 		}()
 		w.run(message, time.Now())
@@ -96,8 +96,8 @@ func (c *connection) workerEndedLocked() {
 	c.workersDoneLocked()
 }
 
-// end ends the work of the reader's worker, and returns the worker, to be used again.
-func (w *worker) end() *worker {
+// release ends the work of the reader's worker, and returns the worker, to be used again.
+func (w *worker) release() *worker {
 	w.flush()
 	c := w.c
 	c.mu.Lock()
@@ -114,8 +114,8 @@ func (w *worker) End() {
 	}
 }
 
-// begin notes that call begins. A reader needs no lock for that: see worker.
-func (w *worker) begin(call *call) {
+// beginCall notes that call begins. A reader needs no lock for that: see worker.
+func (w *worker) beginCall(call *call) {
 	if w.reads {
 		w.call = call
 		w.watched.Begin(w.c.g.clock.At(call.Start()))
@@ -127,8 +127,8 @@ func (w *worker) begin(call *call) {
 	w.setTimeoutLocked(call.Start())
 }
 
-// finish notes that call has ended. It reports false if the call was given up.
-func (w *worker) finish(call *call) bool {
+// endCall notes that call has ended. It reports false if the call was given up.
+func (w *worker) endCall(call *call) bool {
 	if w.watched.End(w.c.g.clock.At(call.Start())) {
 		w.call = nil
 		return true
@@ -158,7 +158,7 @@ func (w *worker) setTimeoutLocked(now time.Time) {
 // TakeOver implements [watch.Worker]: it lets another goroutine read. From then on the
 // worker stays with its connection.
 func (w *worker) TakeOver() {
-	c := w.c // does not change until TakeOver has returned: see finish
+	c := w.c // does not change until TakeOver has returned: see endCall
 	c.mu.Lock()
 	if !w.reads { // the call was given up
 		c.mu.Unlock()
@@ -218,13 +218,13 @@ func (c *connection) replace(call *call, err error) {
 		return
 	}
 	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
-	(&replies{c: c}).answer(call, call.told(c), out, time.Now())
+	(&replies{c: c}).answer(call, call.safeRequest(c), out, time.Now())
 }
 
-// exit is called when the goroutine of a worker ends without having returned: an
-// integration, an observer or another callback has called runtime.Goexit. Another
-// worker takes the worker's place, whatever it was doing.
-func (w *worker) exit() {
+// replaceAfterGoexit is called when the goroutine of a worker ends without having
+// returned: an integration, an observer or another callback has called runtime.Goexit.
+// Another worker takes the worker's place, whatever it was doing.
+func (w *worker) replaceAfterGoexit() {
 	w.c.mu.Lock()
 	if w.gaveUp { // another worker is in its place already
 		w.c.mu.Unlock()
