@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/gateway/internal/bounded"
 	"example.com/gateway/internal/event"
@@ -160,13 +161,14 @@ func (u *upgrade) checkAPIKey() error {
 	value := string(u.table.apiKey.Append(nil, &selection.Input{
 		RequestHeader: u.r.Header, UsageIdentifierKey: u.admission.usageKey,
 	}))
+	length := utf8.RuneCountInString(value)
 	switch {
 	case !u.table.apiKey.UsesAuthorizerKey() && len(u.r.Header.Values("X-Api-Key")) > 1:
 		return invalidKey(errTwoKeys) // the gateway and its backends could take different ones
 	case value == "":
 		return invalidKey(errNoKey)
-	case len(value) < minKeyValue || len(value) > maxKeyValue:
-		return invalidKey(fmt.Errorf("%w: the API key has %d characters: %d to %d are valid", ErrForbidden, len(value), minKeyValue, maxKeyValue))
+	case length < minKeyValue || length > maxKeyValue:
+		return invalidKey(fmt.Errorf("%w: the API key has %d characters: %d to %d are valid", ErrForbidden, length, minKeyValue, maxKeyValue))
 	}
 	var key APIKey
 	err := u.askStore(func(ctx context.Context) (then func(), err error) {

@@ -15,7 +15,8 @@ import (
 // (API Gateway: "Usage plans and API keys for REST APIs"; "Working with routes for
 // WebSocket APIs".)
 type APIKey struct {
-	// ID names the key. It is not secret: integrations and logs see it.
+	// ID names the key. It is not secret: integrations and logs see it. It is required:
+	// the upgrade with a key without an ID is refused with 500.
 	ID string
 	// UsagePlanID names the usage plan that gives the key access to this stage. It is
 	// required: a key without a plan is refused with 403.
@@ -35,8 +36,12 @@ type APIKey struct {
 	CountRequest func(ctx context.Context, now time.Time) (bool, error)
 }
 
-// check returns what is wrong with the throttles of a key that a UsageStore has found.
+// check returns what is wrong with a key that a UsageStore has found. Without an ID, all
+// keys of a plan would be one.
 func (key *APIKey) check() error {
+	if key.ID == "" {
+		return fmt.Errorf("an API key of usage plan %q has no ID: set APIKey.ID to its name", key.UsagePlanID)
+	}
 	if err := key.Throttle.check(fmt.Sprintf("usage plan %q", key.UsagePlanID)); err != nil {
 		return err
 	}

@@ -198,6 +198,8 @@ type store struct {
 	mu    sync.Mutex // guards the fields below
 	asked int
 	key   gateway.APIKey // of ann, without the quota
+	// nameless: it does not set APIKey.ID.
+	nameless bool
 	limit int            // requests a month
 	find  error
 	count error
@@ -209,7 +211,9 @@ func (s *store) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
 	defer s.mu.Unlock()
 	s.asked++
 	key := s.key
-	key.ID = "ann"
+	if !s.nameless {
+		key.ID = "ann"
+	}
 	if s.limit > 0 {
 		key.CountRequest = s.countRequest
 	}
@@ -238,6 +242,7 @@ func TestUsageStore(t *testing.T) {
 		{"it cannot look", &store{key: key, find: errors.New("secret")}, 500, `"Internal server error"`},
 		{"it knows no such key", &store{find: fmt.Errorf("x: %w", gateway.ErrForbidden)}, 403, `"Forbidden"`},
 		{"it knows no plan", &store{}, 403, `"Forbidden"`},
+		{"it gives no ID", &store{key: key, nameless: true}, 500, `"Internal server error"`},
 		{"its throttle makes no sense", &store{key: gateway.APIKey{UsagePlanID: "p", Throttle: broken}}, 500, `"Internal server error"`},
 		{"a throttle of a route makes no sense", &store{key: gateway.APIKey{
 			UsagePlanID: "p", RouteThrottles: map[string]gateway.Throttle{"m": broken},

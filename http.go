@@ -189,7 +189,7 @@ func (i *HTTPIntegration) checkSettings() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL %w: write one like https://gateway.internal/prod", ErrInvalidOption, err)
-	case strings.ContainsAny(u.Path, "{}"):
+	case strings.ContainsAny(i.CallbackURL, "{}"):
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL has a brace: write the URL as it is, variables are not replaced in it", ErrInvalidOption)
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/@connections"):
 		return fmt.Errorf("%w: HTTPIntegration.CallbackURL ends in /@connections: leave that out, the gateway adds it", ErrInvalidOption)

@@ -36,7 +36,7 @@ func TestHTTPIntegration_Connect(t *testing.T) {
 	t.Parallel()
 	e := testutil.NewBackend(t, testutil.OK)
 	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3d4e5", ""))
-	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/ws?fixed=1", CallbackURL: "http://gateway.internal/prod/"})
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: e.URL + "/ws?fixed=1", CallbackURL: "http://gateway.internal/%7Bprod%7D/"})
 	c := srv.Dial(t, gatewaytest.SourceIP("203.0.113.7"),
 		gatewaytest.Query("token", "t 1"), gatewaytest.Query("fixed", "from the client"),
 		gatewaytest.Header("Cookie", "a=b"), gatewaytest.Header("X-Forwarded-For", "198.51.100.1"),
@@ -62,7 +62,7 @@ func TestHTTPIntegration_Connect(t *testing.T) {
 	require.Equal(t, []string{c.ConnectionID()}, r.Header.Values("connectionId"), "no client forges it")
 	require.Equal(t, "$connect", r.Header.Get("routeKey"))
 	require.Equal(t, "CONNECT", r.Header.Get("eventType"))
-	require.Equal(t, "http://gateway.internal/prod/@connections/"+strings.ReplaceAll(c.ConnectionID(), "=", "%3D"), r.Header.Get("callbackUrl"))
+	require.Equal(t, "http://gateway.internal/%7Bprod%7D/@connections/"+strings.ReplaceAll(c.ConnectionID(), "=", "%3D"), r.Header.Get("callbackUrl"))
 }
 
 func TestHTTPIntegration_UpgradeHeaders(t *testing.T) {
@@ -283,6 +283,8 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"a callback without a host":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https:///prod"}, "HTTPIntegration.CallbackURL has no host"},
 		"a callback of a WebSocket":     {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "wss://gateway.internal/prod"}, "HTTPIntegration.CallbackURL begins with neither http:// nor https://"},
 		"a callback with a query":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/prod?x=y"}, "HTTPIntegration.CallbackURL has a query or a fragment"},
+		"a callback with a variable":    {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://${stageVariables.host}/prod"}, "HTTPIntegration.CallbackURL "},
+		"a callback with a brace":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/{stage}"}, "HTTPIntegration.CallbackURL has a brace"},
 		"a callback with its end":       {&gateway.HTTPIntegration{URI: "http://x", CallbackURL: "https://gateway.internal/prod/@connections/"}, "ends in /@connections: leave that out"},
 		"a negative timeout":            {&gateway.HTTPIntegration{URI: "http://x", Timeout: -1}, "HTTPIntegration.Timeout -1ns is negative"},
 		"a target of another kind":      {mapped("integration.response.header.X", "'x'"), `"integration.response.header.X"`},

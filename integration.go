@@ -38,7 +38,8 @@ import (
 //
 // An Integration may have a method Validate() error, which returns what is wrong
 // with its fields. [Gateway.Handle] and [Gateway.Deploy] call it, so that the
-// mistake shows when the route is set and not at the first event.
+// mistake shows when the route is set and not at the first event. Like a [Middleware] it
+// must not call them.
 //
 // (API Gateway: "Managing connected users and client apps: $connect and
 // $disconnect routes"; "Setting up WebSocket API integration responses".)
@@ -55,7 +56,9 @@ func (f IntegrationFunc) Invoke(ctx context.Context, req *Request) (*Response, e
 }
 
 // Middleware wraps an [Integration] in another one. It runs once for each route, when
-// the route is set.
+// the route is set. It must not call [Gateway.Handle] or [Gateway.Deploy], which would wait
+// for each other forever. If it panics, so does the Handle or Deploy that has called it, and
+// nothing has changed.
 type Middleware func(next Integration) Integration
 
 // EventType says what an integration is invoked for.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/gateway"
 )
@@ -104,13 +106,16 @@ const (
 
 // checkKey returns what is wrong with an API key. The error does not have the value.
 func (p *Plan) checkKey(id, value string) error {
+	length := utf8.RuneCountInString(value)
 	switch {
 	case id == "":
 		return p.wrong("an API key has no ID: APIKeys has the value of each key by its ID")
 	case strings.TrimFunc(value, func(r rune) bool { return r <= ' ' }) != value:
 		return fmt.Errorf("%w: API key %q: its value begins or ends with a blank or a line break, which no header can have: remove it", gateway.ErrInvalidOption, id)
-	case len(value) < minKeyValue || len(value) > maxKeyValue:
-		return fmt.Errorf("%w: API key %q: its value has %d characters: want %d to %d", gateway.ErrInvalidOption, id, len(value), minKeyValue, maxKeyValue)
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return fmt.Errorf("%w: API key %q: its value has a line break or another control character, which no header can have: remove it", gateway.ErrInvalidOption, id)
+	case length < minKeyValue || length > maxKeyValue:
+		return fmt.Errorf("%w: API key %q: its value has %d characters: want %d to %d", gateway.ErrInvalidOption, id, length, minKeyValue, maxKeyValue)
 	}
 	return nil
 }

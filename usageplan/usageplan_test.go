@@ -166,6 +166,8 @@ func TestNew_Mistakes(t *testing.T) {
 		{"a key that is short", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": "short"}}}, "want 20 to 128"},
 		{"a key in two plans", []usageplan.Plan{{ID: "p", APIKeys: anns}, {ID: "q", APIKeys: anns}}, "one plan"},
 		{"a key of a file, with its line break", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": annsKey + "\n"}}}, "a blank or a line break"},
+		{"a key with a line break in it", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": annsKey + "\n" + annsKey}}}, "a line break or another control character"},
+		{"a key of 10 letters of two bytes", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": strings.Repeat("ü", 10)}}}, "has 10 characters: want 20 to 128"},
 		{"a key with a blank before it", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": " " + annsKey}}}, "a blank or a line break"},
 		{"two plans of one ID", []usageplan.Plan{{ID: "p"}, {ID: "p"}}, "another plan has this ID"},
 		{"two keys alike", []usageplan.Plan{{ID: "p", APIKeys: map[string]string{"ann": annsKey, "bob": annsKey}}}, "the value of another"},
