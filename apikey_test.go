@@ -27,12 +27,12 @@ const (
 )
 
 // keyed starts a server whose $connect requires an API key of a plan.
-func keyed(t *testing.T, plan usageplan.Plan) (*gatewaytest.Server, *usageplan.Store) {
+func keyed(t *testing.T, plan usageplan.Plan, opts ...gateway.Option) (*gatewaytest.Server, *usageplan.Store) {
 	t.Helper()
 	plan.ID, plan.APIKeys = "gold", map[string]string{"ann": annsKey, "bob": bobsKey}
 	plans, err := usageplan.New(plan)
 	require.NoError(t, err)
-	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
+	srv := gatewaytest.New(t, append(opts, gateway.WithUsagePlans(plans))...)
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	echoRoutes(srv, "m", "other")
 	return srv, plans

@@ -84,6 +84,52 @@ func TestThrottle_Message(t *testing.T) {
 	}
 }
 
+// The throttles are asked from the narrowest to the widest: if all are used up, the
+// narrowest refuses the message.
+func TestThrottle_Order(t *testing.T) {
+	t.Parallel()
+	const forRoute, ofPlan, ofRoute, ofStage, ofAccount = "APIKey.RouteThrottles", "APIKey.Throttle", "Route.Throttle", "WithDefaultThrottle", "WithAccountThrottle"
+	for _, usedUp := range [][]string{
+		{forRoute, ofPlan, ofRoute, ofAccount},
+		{ofPlan, ofRoute, ofAccount},
+		{ofRoute, ofAccount},
+		{forRoute, ofPlan, ofStage, ofAccount},
+		{ofPlan, ofStage, ofAccount},
+		{ofStage, ofAccount},
+		{ofAccount},
+	} {
+		t.Run(strings.Join(usedUp, ", "), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				plan, rejected := usageplan.Plan{}, make(chan error, 1)
+				routeOptions := []gateway.RouteOption{gateway.WithRouteResponse()}
+				options := []gateway.Option{gateway.WithObserver(&gateway.Observer{
+					MessageRejected: func(_ context.Context, _ *gateway.Request, _ int, err error) { rejected <- err },
+				})}
+				for _, throttle := range usedUp { // connect and first message take what there is
+					switch throttle {
+					case forRoute:
+						plan.RouteThrottles = map[string]gateway.Throttle{"own": {RateLimit: 0.001, BurstLimit: 1}}
+					case ofPlan:
+						plan.Throttle = gateway.Throttle{RateLimit: 0.001, BurstLimit: 2}
+					case ofRoute:
+						routeOptions = append(routeOptions, gateway.WithThrottle(0.001, 1))
+					case ofStage:
+						options = append(options, gateway.WithDefaultThrottle(0.001, 2))
+					case ofAccount:
+						options = append(options, gateway.WithAccountThrottle(gateway.NewAccountThrottle(0.001, 2)))
+					}
+				}
+				srv, _ := keyed(t, plan, options...)
+				srv.HandleFunc("own", serve, routeOptions...)
+				c := srv.Dial(t, apiKey(annsKey))
+				require.Equal(t, 1, served(t, c, "own", 2))
+				require.ErrorContains(t, <-rejected, usedUp[0])
+			})
+		})
+	}
+}
+
 // A route has its own throttle or shares the stage's. Both keep their state in a
 // deployment that does not change them.
 func TestThrottle_Levels(t *testing.T) {

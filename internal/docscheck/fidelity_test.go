@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,23 @@ const (
 var (
 	update = flag.Bool("update", false, "write the tables of docs/fidelity/README.md")
 
-	here = regexp.MustCompile(`^(same\b|our choice\b|differs: \S|not yet\b|no\b)`)
+	here = regexp.MustCompile(`^(?:(?:same|our choice)\b|not yet$|(differs|no), ([^:]+): (\S.*)$|no: (\S.*)$)`)
 	name = regexp.MustCompile(`^<a id="([^"]+)"></a>`)
 )
+
+// group is a group of differences, with what its table in the index says of it.
+type group struct{ name, about string }
+
+// groups are in the order of the index.
+var groups = []group{
+	{"breaks ported code", "Code that was written for the service may get other results here."},
+	{"stricter", "The gateway refuses what the service accepts."},
+	{"more than the service", "The gateway accepts, offers or promises more."},
+	{notThere, "The gateway does not have this."},
+}
+
+// notThere is the group of the rows that name none.
+const notThere = "not there"
 
 // rule is a row of a topic's table.
 type rule struct {
@@ -35,6 +50,18 @@ type rule struct {
 // differs reports whether the row belongs to the table of differences.
 func (r *rule) differs() bool {
 	return !strings.HasPrefix(r.here, "same") && !strings.HasPrefix(r.here, "our choice")
+}
+
+// difference returns the group of a row of differences, and what is different.
+func (r *rule) difference() (in, text string) {
+	m := here.FindStringSubmatch(r.here)
+	switch {
+	case m[2] != "":
+		return m[2], m[3]
+	case m[4] != "":
+		return notThere, m[4]
+	}
+	return notThere, r.here
 }
 
 // chosen reports whether at least a part of the row is our choice, because it is not
@@ -55,6 +82,10 @@ func TestFidelity(t *testing.T) {
 			require.Regexp(t, here, r.here, r.at)
 			if strings.HasPrefix(r.source, "unconfirmed") {
 				require.False(t, strings.HasPrefix(r.here, "same"), "%s: the source is unconfirmed: write our choice instead of same", r.at)
+			}
+			if r.differs() {
+				in, _ := r.difference()
+				require.True(t, slices.ContainsFunc(groups, func(g group) bool { return g.name == in }), "%s: there is no group of differences %q", r.at, in)
 			}
 			if r.differs() || r.chosen() {
 				require.NotEmpty(t, r.id, `%s: the index links to this row: begin it with <a id="some-name"></a>`, r.at)
@@ -93,8 +124,8 @@ func TestFidelity_index(t *testing.T) {
 
 func index(t *testing.T) string {
 	t.Helper()
-	var tables, differences, choices strings.Builder
-	total := 0
+	var tables, choices strings.Builder
+	differences, total, allDiffer, allOurs := map[string]string{}, 0, 0, 0
 	for _, file := range topics(t) {
 		title, _, _ := strings.Cut(strings.TrimPrefix(read(t, file), "# "), "\n")
 		page, found, differ, ours := filepath.Base(file), rules(t, file), 0, 0
@@ -103,7 +134,8 @@ func index(t *testing.T) string {
 			switch {
 			case r.differs():
 				differ++
-				fmt.Fprintf(&differences, "| %s | %s |\n", to, r.here)
+				in, text := r.difference()
+				differences[in] += fmt.Sprintf("| %s | %s |\n", to, text)
 			case r.chosen():
 				of := ""
 				if ours++; ours == 1 {
@@ -112,13 +144,25 @@ func index(t *testing.T) string {
 				fmt.Fprintf(&choices, "| %s | %s |\n", of, to)
 			}
 		}
-		total += len(found)
+		total, allDiffer, allOurs = total+len(found), allDiffer+differ, allOurs+ours
 		fmt.Fprintf(&tables, "| [%s](%s) | %d | %d | %d |\n", title, page, len(found), differ, ours)
 	}
-	return fmt.Sprintf("## Topics\n\nThere are %d rows.\n\n| Topic | Rows | Differences | Choices |\n|---|---|---|---|\n%s\n"+
-		"## What differs\n\n| API Gateway | Here |\n|---|---|\n%s\n"+
-		"## What we chose where the service is unconfirmed\n\n| Topic | What this gateway does |\n|---|---|\n%s",
-		total, tables.String(), differences.String(), choices.String())
+	return "## What differs\n\n" + differing(differences) +
+		fmt.Sprintf("## Topics\n\nThere are %d rows. %d are differences: they say `differs`, `not yet` or `no`. %d are choices: they say `our choice`, or "+
+			"their source\nsays that a part of the rule is our choice or unconfirmed.\n\n"+
+			"| Topic | Rows | Differences | Choices |\n|---|---|---|---|\n%s\n"+
+			"## What we chose where the service is unconfirmed\n\n| Topic | What this gateway does |\n|---|---|\n%s",
+			total, allDiffer, allOurs, tables.String(), choices.String())
+}
+
+// differing returns the tables of the differences, one for each group.
+func differing(rows map[string]string) string {
+	var b strings.Builder
+	for _, g := range groups {
+		title := strings.ToUpper(g.name[:1]) + g.name[1:]
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n| API Gateway | Here |\n|---|---|\n%s\n", title, g.about, rows[g.name])
+	}
+	return b.String()
 }
 
 // topics returns the files under docs/fidelity, without the index.
