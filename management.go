@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -96,10 +95,7 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
 	err := g.checkSize(data)
 	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = g.post(connectionID, data, nil, time.Now())
+		err = g.post(ctx, connectionID, data, nil, time.Now())
 	}
 	g.posted(ctx, connectionID, data, err)
 	return err
@@ -121,9 +117,9 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 	var errs []error
 	now := time.Now()
 	for n, id := range connectionIDs {
-		err := cmp.Or(tooLarge, ctx.Err())
+		err := tooLarge
 		if err == nil {
-			err = g.post(id, data, frame, now)
+			err = g.post(ctx, id, data, frame, now)
 		}
 		g.posted(ctx, id, data, err)
 		if err != nil {
@@ -149,58 +145,73 @@ func (g *Gateway) checkSize(data []byte) error {
 	return nil
 }
 
-// post queues data. frame is data in the form of [outbox.TextFrame], or nil.
-func (g *Gateway) post(connectionID string, data, frame []byte, now time.Time) error {
-	c, err := g.locate(connectionID)
+// post queues data for a connection. frame is nil, or what [outbox.TextFrame] made of data.
+func (g *Gateway) post(ctx context.Context, connectionID string, data, frame []byte, now time.Time) error {
+	at, err := g.locate(ctx, connectionID)
 	if err != nil {
 		return err
 	}
-	return c.post(data, frame, now)
+	return at.post(ctx, data, frame, now)
 }
 
-// locate finds a connection, for every call that names one by its ID. It is the one
-// place that decides where a connection is: on this node, or nowhere. It returns
-// [ErrGone] if it is not open here. The connection may close at any time after that.
-func (g *Gateway) locate(connectionID string) (*connection, error) {
+// locate finds a connection, for every call that names one by its ID. Nothing else decides
+// where a connection is: on this node, or nowhere. It returns [ErrGone] if the connection
+// is not open, or the error of a ctx that has ended. The connection may close at any time
+// after that.
+func (g *Gateway) locate(ctx context.Context, connectionID string) (place, error) {
+	if err := ctx.Err(); err != nil {
+		return place{}, err
+	}
 	c, ok := g.connections.Get(connectionID)
 	if !ok || !c.state().accepts() {
-		return nil, ErrGone
+		return place{}, ErrGone
 	}
-	return c, nil
+	return place{c}, nil
+}
+
+// place is where a connection is, and does there what a call asks for. Today that is this
+// node; another node would be a second field, and its calls would use ctx. A place is not
+// an interface: if the gateway called post through one, the compiler would move each
+// caller's data to the heap.
+type place struct{ here *connection }
+
+func (p place) post(_ context.Context, data, frame []byte, now time.Time) error {
+	return p.here.post(data, frame, now)
+}
+
+func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
+
+// delete does not wait for $disconnect, so ctx does not bound that.
+func (p place) delete(context.Context) error {
+	if !p.here.delete() {
+		return ErrGone
+	}
+	return nil
 }
 
 // GetConnection describes a connection. It returns [ErrGone] if the connection has closed,
 // or its $connect has not returned, or the error of a ctx that has ended. It does not count
 // as activity of the connection. It is safe for concurrent use.
 func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Connection, error) {
-	if err := ctx.Err(); err != nil {
-		return Connection{}, err
-	}
-	c, err := g.locate(connectionID)
+	at, err := g.locate(ctx, connectionID)
 	if err != nil {
 		return Connection{}, err
 	}
-	return c.snapshot(), nil
+	return at.describe(ctx)
 }
 
 // DeleteConnection closes a connection with 1000 "Connection Closed Normally", after the
 // messages that are queued for it. It does not wait for that: when it returns, the
 // connection is gone for all other calls. If a shutdown or a quota of time is already
 // closing the connection with 1001 and waits for its replies, that wait ends, and the code
-// stays 1001. It returns [ErrGone] if the connection was gone
-// already, or the error of a ctx that has ended. It is safe for concurrent use.
+// stays 1001. It returns [ErrGone] if the connection was gone already, or the error of a
+// ctx that has ended. It is safe for concurrent use.
 func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c, err := g.locate(connectionID)
+	at, err := g.locate(ctx, connectionID)
 	if err != nil {
 		return err
 	}
-	if !c.delete() { //nolint:contextcheck // the caller does not wait for $disconnect
-		return ErrGone
-	}
-	return nil
+	return at.delete(ctx)
 }
 
 // Connections yields the open connections of this node, in no particular order. A
