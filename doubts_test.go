@@ -46,7 +46,7 @@ func TestDoubts(t *testing.T) {
 	}{
 		{"a template", &gateway.MockIntegration{Transform: template(`{"x": $inptu.json('$.x')}`)}, []string{`request template "$default": line 1, column 7: nothing is called $inptu, so that its own text is printed: did you mean "$input"?`}},
 		{"a context variable", &gateway.MockIntegration{Transform: template("{\n\"id\": \"$context.connectionID\"}")}, []string{`request template "$default": line 2, column 8: there is no $context.connectionID, so that it is empty: did you mean "connectionId"?`}},
-		{"two in one template", &gateway.CustomIntegration{Backend: noBackend, Transform: *template("$stageVariables.tabel $util.urlEncod('x')")}, []string{
+		{"two in one template", &gateway.CustomIntegration{Backend: noBackend, Transform: template("$stageVariables.tabel $util.urlEncod('x')")}, []string{
 			`request template "$default": line 1, column 1: the stage variable "tabel" is not defined, so that it is empty: did you mean "table"?; line 1, column 23: $util has no "urlEncod", so that its own text is printed: did you mean "urlEncode"?`,
 		}},
 		{"many in one template", &gateway.MockIntegration{Transform: template("$a.x() $b.x() $c.x() $d.x() $e.x() $f.x() $g.x()")}, []string{"column 29: nothing is called $e, so that its own text is printed: set it with #set, or write #[[$e]]# if you want this text; and 2 more"}},

@@ -313,7 +313,7 @@ func TestHTTPIntegration_Invalid(t *testing.T) {
 		"a template with a mistake":     {transform(&gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}), "$default"},
 		"a mock's template":             {&gateway.MockIntegration{Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": "#if("}}}, "$default"},
 		"a custom one with no backend":  {&gateway.CustomIntegration{}, "no Backend"},
-		"a custom one with bad content": {&gateway.CustomIntegration{Backend: noBackend, Transform: gateway.Transform{ContentHandling: "x"}}, `"x"`},
+		"a custom one with bad content": {&gateway.CustomIntegration{Backend: noBackend, Transform: &gateway.Transform{ContentHandling: "x"}}, `"x"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

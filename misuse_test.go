@@ -287,7 +287,7 @@ func misuseOfParameters() []misuse {
 
 func misuseOfTransforms() []misuse {
 	with := func(tr gateway.Transform) func() error {
-		return routes(&gateway.CustomIntegration{Backend: noBackend, Transform: tr})
+		return routes(&gateway.CustomIntegration{Backend: noBackend, Transform: &tr})
 	}
 	response := func(key string, r gateway.IntegrationResponse) func() error {
 		return with(gateway.Transform{Responses: map[string]gateway.IntegrationResponse{key: r}})

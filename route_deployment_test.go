@@ -145,7 +145,7 @@ func TestGateway_DeploymentHasWhatIsServed(t *testing.T) {
 		RequestTemplates: map[string]string{"$default": `{"statusCode": 200}`}, Responses: answers("mock"),
 	}}
 	custom := &gateway.CustomIntegration{
-		Transform: gateway.Transform{Responses: answers("custom")},
+		Transform: &gateway.Transform{Responses: answers("custom")},
 		Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) {
 			return &gateway.Response{}, nil
 		},
@@ -159,7 +159,7 @@ func TestGateway_DeploymentHasWhatIsServed(t *testing.T) {
 	body.Body[0], body.StatusCode = 'X', 7
 	mock.Transform.Responses["$default"].ResponseTemplates["$default"] = "#if"
 	mock.Transform.RequestTemplates["$default"] = "#if"
-	clear(custom.Responses)
+	clear(custom.Transform.Responses)
 	custom.Backend = nil
 	proxy.URI = "no URI"
 	clear(proxy.RequestParameters)

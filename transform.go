@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,9 +97,12 @@ const (
 
 // CustomIntegration is a non-proxy integration whose backend is the program's own func.
 // It is what type AWS is for a Lambda function that gets the output of a template
-// instead of an event. [HTTPIntegration] and [MockIntegration] have a field Transform.
+// instead of an event.
 type CustomIntegration struct {
-	Transform
+	// Transform makes the payload for the Backend, and the answer from its Response. nil
+	// means the zero Transform: the message is the payload, and a two-way route has no
+	// integration response, so that its client gets an error frame.
+	Transform *Transform
 	// Backend gets the transformed payload. The status code of its Response, of which 0
 	// means 200, selects the integration response. Its headers and body can be mapped.
 	Backend func(ctx context.Context, req *Request, payload []byte) (*Response, error)
@@ -118,7 +122,7 @@ func (i *CustomIntegration) Invoke(ctx context.Context, req *Request) (*Response
 
 func (i *CustomIntegration) clone() preparer {
 	c := *i
-	c.Transform = *i.Transform.clone()
+	c.Transform = i.Transform.clone()
 	return &c
 }
 
@@ -126,7 +130,7 @@ func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 	if i.Backend == nil {
 		return nil, fmt.Errorf("%w: the CustomIntegration has no Backend: set CustomIntegration.Backend", ErrInvalidOption)
 	}
-	return compileTransform(&i.Transform, i.SelectByErrorMessage, r, i.Backend)
+	return compileTransform(cmp.Or(i.Transform, new(Transform)), i.SelectByErrorMessage, r, i.Backend)
 }
 
 // clone returns a copy of t, which may be nil.

@@ -40,7 +40,7 @@ func echoBackend(w http.ResponseWriter, r *http.Request) {
 
 // echoing is a custom integration whose backend answers with the payload.
 func echoing(tr gateway.Transform) *gateway.CustomIntegration {
-	return &gateway.CustomIntegration{Transform: tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+	return &gateway.CustomIntegration{Transform: &tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
 		return &gateway.Response{Body: payload, Header: http.Header{"X-Kind": {"echo"}}}, nil
 	}}
 }
@@ -244,7 +244,7 @@ func TestTransform_TemplatesOfConnect(t *testing.T) {
 			status, err := strconv.Atoi(req.Upgrade.URL.Query().Get("status"))
 			return &gateway.Response{StatusCode: status, Body: []byte(`{"passwordHash":"x"}`)}, err
 		},
-		Transform: gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {
+		Transform: &gateway.Transform{Responses: map[string]gateway.IntegrationResponse{"$default": {
 			ResponseTemplates:           map[string]string{"401": `{"why":"token"}`},
 			TemplateSelectionExpression: "$integration.response.statuscode",
 			ResponseParameters:          map[string]string{"method.response.header.Sec-WebSocket-Protocol": "'chat.v1'"},
@@ -297,7 +297,7 @@ func TestTransform_ContextNumbers(t *testing.T) {
 				left <- string(payload)
 				return nil, nil
 			},
-			Transform: gateway.Transform{RequestTemplates: map[string]string{"$default": `#if($context.disconnectStatusCode < 2000)$context.disconnectStatusCode#end`}},
+			Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": `#if($context.disconnectStatusCode < 2000)$context.disconnectStatusCode#end`}},
 		})
 		c := srv.Dial(t)
 		time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // virtual time
@@ -320,7 +320,7 @@ func TestTransform_ContextOfTheIntegration(t *testing.T) {
 				time.Sleep(42 * time.Millisecond) //nolint:forbidigo // virtual time
 				return &gateway.Response{StatusCode: 404, Body: payload}, nil
 			},
-			Transform: gateway.Transform{
+			Transform: &gateway.Transform{
 				RequestTemplates: map[string]string{"$default": outcome},
 				Responses: map[string]gateway.IntegrationResponse{"/404/": {ResponseTemplates: map[string]string{
 					"$default": `$input.body ` + outcome + ` #set($late = $context.integrationLatency + 1)$late`,
@@ -375,7 +375,7 @@ func TestTransform_SelectsByErrorMessage(t *testing.T) {
 		Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
 			return &gateway.Response{Body: payload}, nil
 		},
-		Transform: gateway.Transform{Responses: map[string]gateway.IntegrationResponse{
+		Transform: &gateway.Transform{Responses: map[string]gateway.IntegrationResponse{
 			"/.*not allowed.*/": {ResponseTemplates: map[string]string{"$default": "no"}},
 			"$default":          {ResponseTemplates: map[string]string{"$default": "yes"}},
 		}},
@@ -394,7 +394,7 @@ func TestTransform_ContentHandling(t *testing.T) {
 			payload <- string(p)
 			return &gateway.Response{Body: []byte{0xff, 0x00}}, nil
 		},
-		Transform: gateway.Transform{
+		Transform: &gateway.Transform{
 			ContentHandling: gateway.ConvertToBinary,
 			Responses:       map[string]gateway.IntegrationResponse{"$default": {ContentHandling: gateway.ConvertToText}},
 		},
@@ -541,4 +541,28 @@ func FuzzTransform(f *testing.F) {
 		require.NoError(t, json.Unmarshal([]byte(quoted), &again))
 		require.Equal(t, text, again)
 	})
+}
+
+// A custom integration without a Transform is one with an empty Transform.
+func TestTransform_None(t *testing.T) {
+	t.Parallel()
+	for name, tr := range map[string]*gateway.Transform{"nil": nil, "empty": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			payloads := make(chan string, 2)
+			i := &gateway.CustomIntegration{Transform: tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+				payloads <- string(payload)
+				return &gateway.Response{Body: []byte("dropped")}, nil
+			}}
+			srv := gatewaytest.New(t)
+			srv.Handle("$default", i)
+			srv.Handle("two-way", i, gateway.WithRouteResponse())
+			c := srv.Dial(t)
+			c.Send("as it is")
+			require.Equal(t, "as it is", <-payloads)
+			c.Send(`{"action":"two-way"}`)
+			require.JSONEq(t, `{"action":"two-way"}`, <-payloads)
+			require.Contains(t, c.Receive(), "Internal server error")
+		})
+	}
 }

@@ -18,7 +18,7 @@ var _ = gateway.CustomIntegration{Backend: (*Function)(nil).Backend}
 //	&gateway.CustomIntegration{
 //		Backend:              function.Backend,
 //		SelectByErrorMessage: true,
-//		Transform:            gateway.Transform{…},
+//		Transform:            &gateway.Transform{…},
 //	}
 //
 // Backend returns an error only when the function was not called. (API Gateway: "Setting

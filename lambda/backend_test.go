@@ -35,7 +35,7 @@ func TestFunction_Backend(t *testing.T) {
 	srv.Handle("$default", &gateway.CustomIntegration{
 		Backend:              (&lambda.Function{URL: url}).Backend,
 		SelectByErrorMessage: true,
-		Transform: gateway.Transform{
+		Transform: &gateway.Transform{
 			RequestTemplates: map[string]string{"$default": `{"item":$input.json('$.item')}`},
 			Responses: map[string]gateway.IntegrationResponse{
 				`/\[404\].*/`: {ResponseTemplates: map[string]string{"$default": `not found: $input.path('$.errorType')`}},

@@ -62,7 +62,7 @@ func bombed(t *testing.T) (s *server, around []string) {
 		return &gateway.Response{Body: []byte("ok")}, nil
 	}
 	template := &gateway.CustomIntegration{
-		Transform: gateway.Transform{RequestTemplates: map[string]string{
+		Transform: &gateway.Transform{RequestTemplates: map[string]string{
 			"$default": `$input.json('$.x') $input.path('$.x.a.b') $input.json('$..a') #foreach($v in $input.path('$.x'))$v#end`,
 		}},
 		Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) {

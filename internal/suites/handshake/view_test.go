@@ -63,7 +63,7 @@ func templateSees(_ *testing.T, srv *gatewaytest.Server, _, _ []string) func() s
 		}
 		return &gateway.Response{}, nil
 	}
-	srv.Handle("$connect", &gateway.CustomIntegration{Backend: backend, Transform: gateway.Transform{RequestTemplates: map[string]string{
+	srv.Handle("$connect", &gateway.CustomIntegration{Backend: backend, Transform: &gateway.Transform{RequestTemplates: map[string]string{
 		"$default": "#set($p = $input.params())#foreach($n in $p.header.keySet())header:$n=$p.header.get($n)\n#end#foreach($n in $p.querystring.keySet())query:$n=$p.querystring.get($n)\n#end",
 	}}})
 	return func() sight { return seen }

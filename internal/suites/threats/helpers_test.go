@@ -33,7 +33,7 @@ func serve(context.Context, *gateway.Request) (*gateway.Response, error) {
 
 // echoing has a backend that answers with what the templates make of a message.
 func echoing(tr gateway.Transform) *gateway.CustomIntegration {
-	return &gateway.CustomIntegration{Transform: tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+	return &gateway.CustomIntegration{Transform: &tr, Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
 		return &gateway.Response{Body: payload}, nil
 	}}
 }

@@ -168,7 +168,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 		return &gateway.Response{Body: []byte(strings.Repeat(marked, 20_000))}, nil
 	}, gateway.WithRouteResponse())
 	srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": misfit{errors.New("it does not fit")}}))
-	srv.Handle("selects", &gateway.CustomIntegration{Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) { return nil, nil }, Transform: gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
+	srv.Handle("selects", &gateway.CustomIntegration{Backend: func(context.Context, *gateway.Request, []byte) (*gateway.Response, error) { return nil, nil }, Transform: &gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}}, gateway.WithRouteResponse())
 	srv.Handle(gateway.RouteKeyDisconnect, &gateway.MockIntegration{})
 
 	client := []gatewaytest.DialOption{
