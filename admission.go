@@ -172,7 +172,7 @@ func (u *upgrade) checkAPIKey() error {
 	}
 	var key APIKey
 	err := u.askStore(func(ctx context.Context) (then func(), err error) {
-		found, err := u.g.usagePlans.FindAPIKey(ctx, value)
+		found, err := u.g.usageStore.FindAPIKey(ctx, value)
 		switch {
 		case errors.Is(err, ErrForbidden), err == nil && found.UsagePlanID == "":
 			return nil, invalidKey(errInvalidKey)

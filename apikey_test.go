@@ -32,7 +32,7 @@ func keyed(t *testing.T, plan usageplan.Plan, opts ...gateway.Option) (*gatewayt
 	plan.ID, plan.APIKeys = "gold", map[string]string{"ann": annsKey, "bob": bobsKey}
 	plans, err := usageplan.New(plan)
 	require.NoError(t, err)
-	srv := gatewaytest.New(t, append(opts, gateway.WithUsagePlans(plans))...)
+	srv := gatewaytest.New(t, append(opts, gateway.WithUsageStore(plans))...)
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 	echoRoutes(srv, "m", "other")
 	return srv, plans
@@ -72,7 +72,7 @@ func TestAPIKey_OfTheAuthorizer(t *testing.T) {
 	t.Parallel()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
 	require.NoError(t, err)
-	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
+	srv := gatewaytest.New(t, gateway.WithUsageStore(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
 	srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired(), gateway.WithAuthorizer(
 		gateway.AuthorizerFunc(func(_ context.Context, req *gateway.Request) (*gateway.Authorization, error) {
 			return &gateway.Authorization{UsageIdentifierKey: req.Upgrade.URL.Query().Get("key")}, nil
@@ -136,7 +136,7 @@ func TestUsagePlan_ManyKeys(t *testing.T) {
 		}
 		plans, err := usageplan.New(usageplan.Plan{ID: "p", Throttle: gateway.Throttle{RateLimit: 0.01, BurstLimit: 1}, APIKeys: keys})
 		require.NoError(t, err)
-		srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
+		srv := gatewaytest.New(t, gateway.WithUsageStore(plans))
 		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 		for round := range 4 {
 			for n := round * atOnce; n < (round+1)*atOnce; n++ {
@@ -253,7 +253,7 @@ func TestUsageStore(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			tt.store.used = map[time.Time]int{}
-			srv := gatewaytest.New(t, gateway.WithUsagePlans(tt.store), gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			srv := gatewaytest.New(t, gateway.WithUsageStore(tt.store), gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 			requireRefused(t, srv, tt.status, tt.message, apiKey(annsKey))
 			require.Equal(t, tt.status == 500, strings.Contains(log.String(), "level=ERROR"), log.String())
@@ -263,7 +263,7 @@ func TestUsageStore(t *testing.T) {
 	t.Run("it is not asked for what cannot be a key", func(t *testing.T) {
 		t.Parallel()
 		s := &store{key: key}
-		srv := gatewaytest.New(t, gateway.WithUsagePlans(s))
+		srv := gatewaytest.New(t, gateway.WithUsageStore(s))
 		srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 		for _, value := range []string{"", "short", strings.Repeat("x", 129)} {
 			requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(value))
@@ -275,7 +275,7 @@ func TestUsageStore(t *testing.T) {
 		shared := &store{key: key, limit: 3, used: map[time.Time]int{}}
 		var clients []*gatewaytest.Client
 		for range 2 {
-			srv := gatewaytest.New(t, gateway.WithUsagePlans(shared))
+			srv := gatewaytest.New(t, gateway.WithUsageStore(shared))
 			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 			echoRoutes(srv, "m")
 			clients = append(clients, srv.Dial(t, apiKey(annsKey)))
@@ -301,7 +301,7 @@ func TestAPIKey_Length(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			option, log := newLogged()
-			srv := gatewaytest.New(t, option, gateway.WithUsagePlans(&store{find: gateway.ErrForbidden}))
+			srv := gatewaytest.New(t, option, gateway.WithUsageStore(&store{find: gateway.ErrForbidden}))
 			srv.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
 			requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, apiKey(value))
 			require.Contains(t, log.String(), want+`"`)

@@ -315,7 +315,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 	})
 	plans, err := usageplan.New()
 	require.NoError(t, err)
-	withKeys := []gateway.Option{gateway.WithUsagePlans(plans)}
+	withKeys := []gateway.Option{gateway.WithUsageStore(plans)}
 	fromAuthorizer := append(withKeys, gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))
 	for _, tt := range []struct {
 		name  string
@@ -334,7 +334,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		{"an identity source without a name", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"route.request.header."}}}, "of letters, digits and . _ -"},
 		{"an identity source with a blank", nil, gateway.Route{RouteKey: "$connect", Authorizer: &gateway.RequestAuthorizer{Authorizer: allow, IdentitySource: []string{"context.a b"}}}, "of letters, digits and . _ -"},
 		{"an API key for a message", withKeys, gateway.Route{RouteKey: "m", APIKeyRequired: true}, "only $connect can"},
-		{"an API key without plans", nil, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "pass WithUsagePlans"},
+		{"an API key without plans", nil, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "pass WithUsageStore"},
 		{"an API key of no authorizer", fromAuthorizer, gateway.Route{RouteKey: "$connect", APIKeyRequired: true}, "set Route.Authorizer"},
 		{"a negative rate", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: -1}}, "RateLimit"},
 		{"a rate that is no number", nil, gateway.Route{RouteKey: "m", Throttle: gateway.Throttle{RateLimit: math.NaN()}}, "RateLimit"},

@@ -214,12 +214,12 @@ func TestErrorAnswers(t *testing.T) {
 			upgrade("/", handshake(), authorizer(errors.New("secret"))), upgrade("/", handshake(), authorizer(nil)),
 		}},
 		{"usage store", gateway.ErrorAnswer{500, "", internal, "API_CONFIGURATION_ERROR", fail}, []way{
-			upgrade("/", withKey, key, gateway.WithUsagePlans(&keys{find: errors.New("secret")})),
-			upgrade("/", withKey, key, gateway.WithUsagePlans(&keys{left: 1, count: errors.New("secret")})),
+			upgrade("/", withKey, key, gateway.WithUsageStore(&keys{find: errors.New("secret")})),
+			upgrade("/", withKey, key, gateway.WithUsageStore(&keys{left: 1, count: errors.New("secret")})),
 		}},
 		{"no valid API key", gateway.ErrorAnswer{403, "", "Forbidden", "INVALID_API_KEY", warn}, []way{
-			upgrade("/", handshake(), key, gateway.WithUsagePlans(&keys{})),
-			upgrade("/", withKey, key, gateway.WithUsagePlans(&keys{find: gateway.ErrForbidden})),
+			upgrade("/", handshake(), key, gateway.WithUsageStore(&keys{})),
+			upgrade("/", withKey, key, gateway.WithUsageStore(&keys{find: gateway.ErrForbidden})),
 		}},
 		{"gateway: unauthorized", gateway.ErrorAnswer{401, "", "Unauthorized", "UNAUTHORIZED", warn}, []way{
 			upgrade("/", handshake(), authorizer(gateway.ErrUnauthorized)),
@@ -254,8 +254,8 @@ func TestErrorAnswers(t *testing.T) {
 			frames(echo, nil, once), calls(2, nil, callOf("GET", ""), once),
 		}},
 		{"the quota of the usage plan is used up", gateway.ErrorAnswer{429, "", "Limit Exceeded", "QUOTA_EXCEEDED", debug}, []way{
-			upgrade("/", withKey, key, gateway.WithUsagePlans(&keys{})),
-			frames(echo, key, gateway.WithUsagePlans(&keys{left: 1})),
+			upgrade("/", withKey, key, gateway.WithUsageStore(&keys{})),
+			frames(echo, key, gateway.WithUsageStore(&keys{left: 1})),
 		}},
 		{"i/o timeout", gateway.ErrorAnswer{500, exception, internal, "DEFAULT_5XX", debug}, []way{
 			calls(1, nil, callThatReads(os.ErrDeadlineExceeded)),

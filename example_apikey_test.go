@@ -43,7 +43,7 @@ func (l *userLimits) FindAPIKey(_ context.Context, value string) (gateway.APIKey
 func ExampleWithAPIKeyRequired_perUser() {
 	limits := &userLimits{secret: []byte("from your configuration")}
 	gw, err := gateway.New(
-		gateway.WithUsagePlans(limits),
+		gateway.WithUsageStore(limits),
 		gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"),
 	)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 // A callback that calls [runtime.Goexit] cannot be recovered. So what the gateway has to
 // do after a callback is in a defer, which runs in that case, too.
 type guard struct {
-	log *slog.Logger
+	log   *slog.Logger
+	stage string
 
 	mu     sync.Mutex // guards the field below
 	panics map[string]*panicCount

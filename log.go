@@ -26,12 +26,12 @@ func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
 
 // boundedLevel returns level while there are few lines at it, and DEBUG after that.
-func (g *Gateway) boundedLevel(level slog.Level, now time.Time) slog.Level {
+func (g *Gateway) boundedLevel(ctx context.Context, level slog.Level, now time.Time) slog.Level {
 	bucket := g.throttles.warnings
 	if level >= slog.LevelError {
 		bucket = g.throttles.failures
 	}
-	if level < slog.LevelWarn || !g.log.Enabled(g.root, level) || !bucket.Allow(now) {
+	if level < slog.LevelWarn || !g.log.Enabled(ctx, level) || !bucket.Allow(now) {
 		return slog.LevelDebug
 	}
 	return level
@@ -40,7 +40,7 @@ func (g *Gateway) boundedLevel(level slog.Level, now time.Time) slog.Level {
 // logBounded logs a line at boundedLevel. It calls attrs only if the logger wants the
 // line.
 func (g *Gateway) logBounded(ctx context.Context, level slog.Level, now time.Time, message string, attrs func() []slog.Attr) {
-	if level = g.boundedLevel(level, now); g.log.Enabled(ctx, level) {
+	if level = g.boundedLevel(ctx, level, now); g.log.Enabled(ctx, level) {
 		g.log.LogAttrs(ctx, level, message, attrs()...) //nolint:sloglint // each caller has its own constant
 	}
 }
@@ -50,14 +50,14 @@ func (g *Gateway) logFailure(ctx context.Context, message string, req *Request, 
 	g.logBounded(ctx, slog.LevelError, time.Now(), message, func() []slog.Attr { return g.failureAttrs(req, err) })
 }
 
-// logRefused logs that an upgrade is refused. If the log has the failure already, it does
+// logRejected logs that an upgrade is refused. If the log has the failure already, it does
 // so at debug.
-func (u *upgrade) logRefused(answer errorAnswer, err error) {
+func (u *upgrade) logRejected(answer errorAnswer, err error) {
 	level := answer.level
 	if u.logged {
 		level = slog.LevelDebug
 	}
-	u.g.logBounded(u.ctx, level, u.now, "upgrade refused", func() []slog.Attr {
+	u.g.logBounded(u.ctx, level, u.now, "upgrade rejected", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("connection_id", u.connectionID), slog.String("request_id", u.requestID), slog.String("stage", u.g.stage),
 			slog.Int("status", answer.status), slog.Any("error", err),
@@ -86,7 +86,7 @@ func (c *connection) logRejected(call *call, answer errorAnswer, err error) {
 
 // logNotSent logs that the reply to a message was not sent, because of err.
 func (c *connection) logNotSent(call *call, err error, now time.Time) {
-	c.g.logBounded(call, answerOf(err).level, now, "reply refused", func() []slog.Attr {
+	c.g.logBounded(call, answerOf(err).level, now, "reply not sent", func() []slog.Attr {
 		requestID, _ := call.ids.Strings() // the integration may have changed its Request
 		return append(c.g.requestAttrs(c.id, call.route.RouteKey, requestID), slog.Any("error", err))
 	})
@@ -133,9 +133,9 @@ func fixOfBody(routeKey string) string {
 // greetingFix says how a client can be greeted.
 const greetingFix = "the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened"
 
-// logRefused logs that a call of @connections is refused.
-func (m *managementAnswer) logRefused(ctx context.Context, answer errorAnswer, err error) {
-	m.g.logBounded(ctx, answer.level, m.now, "management call refused", func() []slog.Attr {
+// logRejected logs that a call of @connections is refused.
+func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, err error) {
+	m.g.logBounded(ctx, answer.level, m.now, "management call rejected", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
 			slog.Int("status", answer.status), slog.Any("error", err),
@@ -148,7 +148,7 @@ func (c *connection) logViolation(violation *wsconn.CloseError) {
 	c.g.logBounded(&c.ctx, slog.LevelWarn, time.Now(), "client broke a rule of the protocol", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("connection_id", c.id), slog.String("stage", c.g.stage),
-			slog.Int("status", violation.Code), slog.String("error", violation.Error()),
+			slog.Int("close_code", violation.Code), slog.String("error", violation.Error()),
 		}
 	})
 }
@@ -159,7 +159,7 @@ func (c *connection) logOpened() {
 }
 
 func (c *connection) logClosed(cs *cause) {
-	attrs := []slog.Attr{slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("status", cs.code)}
+	attrs := []slog.Attr{slog.String("connection_id", c.id), slog.String("stage", c.g.stage), slog.Int("close_code", cs.code)}
 	if cs.err != nil {
 		attrs = append(attrs, slog.Any("error", cs.err))
 	}
@@ -178,9 +178,9 @@ func (g *Gateway) logDeployed(routes int) {
 	g.log.LogAttrs(g.root, slog.LevelInfo, "deployed", slog.String("stage", g.stage), slog.Int("routes", routes))
 }
 
-// logDoubt logs that a route refers to a name that leads nowhere.
+// logDoubt logs that a part of a route is allowed, but probably not what was meant.
 func (g *Gateway) logDoubt(routeKey, doubt string) {
-	g.log.LogAttrs(g.root, slog.LevelWarn, "the route refers to something that does not exist",
+	g.log.LogAttrs(g.root, slog.LevelWarn, "a part of the route is probably a mistake",
 		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
 }
 
@@ -196,7 +196,7 @@ func (g *Gateway) logShutdown() {
 
 // logPanic logs that a callback has panicked: n times since the last such line.
 func (g *guard) logPanic(callback string, n int, err *panicError) {
-	g.log.Error("a callback panicked", "callback", callback, "panics", n, "error", err, "stack", string(err.stack))
+	g.log.Error("a callback panicked", "callback", callback, "stage", g.stage, "panics", n, "error", err, "stack", string(err.stack))
 }
 
 // failureAttrs are what the log says of a failure, with the stack of a panic.
@@ -218,8 +218,8 @@ func (g *Gateway) requestAttrs(connectionID, routeKey, requestID string) []slog.
 	}
 }
 
-// stackOf returns the stack of the panic that err comes from, or nil. The panic may be
-// the gateway's own finding or an error of the embedding program, whose methods may
+// stackOf returns the stack of the panic that err comes from, or nil. The panic may have
+// been recovered by the gateway, or reported by an error of the program, whose methods may
 // panic, too.
 func stackOf(err error) []byte {
 	defer func() { _ = recover() }()

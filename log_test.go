@@ -56,9 +56,9 @@ func TestLog_Default(t *testing.T) {
 	require.NoError(t, gw.Deploy(gateway.Deployment{}))
 	require.Empty(t, first.String(), "info is not given to it")
 	require.Equal(t, http.StatusUpgradeRequired, ask(gw.Handler(), http.MethodGet, "/").Code)
-	require.Contains(t, first.String(), `level=WARN msg="upgrade refused"`)
+	require.Contains(t, first.String(), `level=WARN msg="upgrade rejected"`)
 	require.Equal(t, 500, ask(gw.Handler(), http.MethodGet, "/", handshake()...).Code)
-	require.Contains(t, first.String(), `level=ERROR msg="upgrade refused"`)
+	require.Contains(t, first.String(), `level=ERROR msg="upgrade rejected"`)
 	require.Empty(t, second.String(), "it is the default logger at the time of New")
 }
 
@@ -238,7 +238,7 @@ func TestLog_ContextOfTheUpgrade(t *testing.T) {
 	c.Receive()
 	c.SendBinary(nil)
 	require.Eventually(t, func() bool { return gw.Len() == 0 }, 10*time.Second, time.Millisecond)
-	for _, message := range []string{"upgrade refused", "connection opened", "message rejected", "integration failed", "client broke a rule of the protocol", "connection closed"} {
+	for _, message := range []string{"upgrade rejected", "connection opened", "message rejected", "integration failed", "client broke a rule of the protocol", "connection closed"} {
 		require.Regexp(t, `(?m)msg="`+message+`" .* request_id=ann$`, log.String())
 	}
 
@@ -255,8 +255,8 @@ func TestLog_OpenedAndClosed(t *testing.T) {
 		end    func(c *gatewaytest.Client)
 		closed string
 	}{
-		"a normal close": {func(c *gatewaytest.Client) { c.Close(1000, "") }, `status=1000`},
-		"a broken one":   {func(c *gatewaytest.Client) { c.Drop() }, `status=1006 error=.+`},
+		"a normal close": {func(c *gatewaytest.Client) { c.Close(1000, "") }, `close_code=1000`},
+		"a broken one":   {func(c *gatewaytest.Client) { c.Drop() }, `close_code=1006 error=.+`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -351,7 +351,7 @@ func TestLog_ManagementCall(t *testing.T) {
 			gw := newGateway(t, option, gateway.WithoutManagementAuth())
 			require.Equal(t, tt.status, ask(gw.ManagementHandler(), tt.method, tt.target).Code)
 			require.Equal(t, 1, strings.Count(log.String(), "\n"), "one line")
-			require.Contains(t, log.String(), `level=WARN msg="management call refused"`)
+			require.Contains(t, log.String(), `level=WARN msg="management call rejected"`)
 			require.Less(t, len(log.String()), 500)
 			for _, want := range tt.want {
 				require.Contains(t, log.String(), want)
@@ -396,4 +396,35 @@ func TestLog_HiddenHijacker(t *testing.T) {
 			require.NotContains(t, log.String(), "$connect ran")
 		})
 	}
+}
+
+// forUser is a log handler whose level depends on the user in the context: it is WARN for
+// ann, and ERROR for everybody else.
+type forUser struct{ slog.Handler }
+
+func (h forUser) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError || level >= slog.LevelWarn && ctx.Value(userKey{}) == "ann"
+}
+
+// The level of a line is asked for with the context of that line.
+func TestLog_LevelByContext(t *testing.T) {
+	t.Parallel()
+	log := &testutil.LockedBuffer{}
+	gw := newGateway(t, gateway.WithLogger(slog.New(forUser{slog.NewTextHandler(log, nil)})))
+	for _, user := range []string{"ann", "bob"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		gw.Handler().ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
+	}
+	require.Equal(t, 1, strings.Count(log.String(), `level=WARN msg="upgrade rejected"`), "%s", log)
+}
+
+// The line about a panic of an observer or a ManagementAuth says whose it was.
+func TestLog_CallbackPanics(t *testing.T) {
+	t.Parallel()
+	option, log := newLogged()
+	gw := newGateway(t, gateway.WithStage("prod", nil), option, gateway.WithObserver(&gateway.Observer{
+		UpgradeRejected: func(context.Context, *gateway.Request, int, error) { panic("no") },
+	}))
+	ask(gw.Handler(), http.MethodGet, "/")
+	require.Regexp(t, `level=ERROR msg="a callback panicked" callback=Observer.UpgradeRejected stage=prod panics=1 error="panic: no" stack=`, log.String())
 }

@@ -197,7 +197,7 @@ func (m *managementAnswer) failWith(ctx context.Context, a errorAnswer, err erro
 		body := appendJSONString([]byte(`{"`+key+`":`), a.text)
 		_, _ = m.w.Write(append(body, '}'))
 	}
-	m.logRefused(ctx, a, err)
+	m.logRejected(ctx, a, err)
 }
 
 // parseManagementCall returns what a request asks for. The connection ID is the one path

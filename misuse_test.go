@@ -119,8 +119,8 @@ func misuseOfNew() []misuse {
 		{"WithManagementAuth: nil", makes(gateway.WithManagementAuth(nil)), []string{"WithManagementAuth", "WithoutManagementAuth"}},
 		{"WithManagementAuth: what it says itself", makes(gateway.WithManagementAuth(&strict{})), []string{"WithManagementAuth: strict.Name is empty"}},
 		{"WithAccountThrottle", makes(gateway.WithAccountThrottle(nil)), []string{"WithAccountThrottle"}},
-		{"WithUsagePlans: nil", makes(gateway.WithUsagePlans(nil)), []string{"WithUsagePlans"}},
-		{"WithUsagePlans: a nil pointer", makes(gateway.WithUsagePlans((*usageplan.Store)(nil))), []string{"WithUsagePlans"}},
+		{"WithUsageStore: nil", makes(gateway.WithUsageStore(nil)), []string{"WithUsageStore"}},
+		{"WithUsageStore: a nil pointer", makes(gateway.WithUsageStore((*usageplan.Store)(nil))), []string{"WithUsageStore"}},
 	}
 }
 
@@ -191,13 +191,13 @@ func misuseOfConnect() []misuse {
 		{"RequestAuthorizer: the spelling of REST APIs", sources("method.request.header.Auth"), []string{"RequestAuthorizer.IdentitySource", `"method.request.header.Auth"`, `did you mean "route.request.header.Auth"?`}},
 		{"RequestAuthorizer: a name with a blank", sources("route.request.header.a b"), []string{"RequestAuthorizer.IdentitySource", `"a b"`}},
 		{"APIKeyRequired: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, APIKeyRequired: true}), []string{`route "a" requires an API key`}},
-		{"APIKeyRequired: without plans", deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}), []string{`"$connect"`, "WithUsagePlans"}},
+		{"APIKeyRequired: without plans", deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}), []string{`"$connect"`, "WithUsageStore"}},
 		{"APIKeyRequired: of an authorizer that is not there", func() error {
 			plans, err := usageplan.New()
 			if err != nil {
 				return err
 			}
-			return deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}, gateway.WithUsagePlans(plans),
+			return deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}, gateway.WithUsageStore(plans),
 				gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey"))()
 		}, []string{`"$connect"`, "Route.Authorizer"}},
 	}

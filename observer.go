@@ -12,7 +12,8 @@ import (
 // tests. A field that is nil is skipped. The gateway waits for each call, and many run
 // at the same time: a func must be safe for concurrent use, quick, and must not block. A
 // panic in one is recovered and logged, at most once a minute for each func. Each
-// context has the values of the upgrade request.
+// context has the values of the upgrade request, with one exception: MessageSent and
+// PostFailed get the context of a post, if it is about a post.
 type Observer struct {
 	// UpgradeRejected: an upgrade request was refused with statusCode. err says why. It
 	// is nil if the $connect integration chose that status itself.
@@ -27,9 +28,10 @@ type Observer struct {
 	// ConnectionOpened: a connection was accepted and can be posted to. The client gets
 	// its 101 after this call.
 	ConnectionOpened func(ctx context.Context, c Connection)
-	// ConnectionClosed: a connection has closed, with this close code and reason. Its
-	// $disconnect runs after this call. There is one call for each ConnectionOpened.
-	ConnectionClosed func(ctx context.Context, c Connection, statusCode int, reason string)
+	// ConnectionClosed: a connection has closed, with this close code (RFC 6455, section
+	// 7.4) and reason, which are also those of $disconnect. Its $disconnect runs after this
+	// call. There is one call for each ConnectionOpened.
+	ConnectionClosed func(ctx context.Context, c Connection, closeCode int, reason string)
 	// IntegrationDone: an integration has returned, or has exceeded its time. err is nil
 	// or an *[IntegrationError]. req is the request as the integration left it. If the
 	// integration has not returned, req is a new one, without Body and Upgrade.
@@ -37,8 +39,9 @@ type Observer struct {
 	IntegrationDone func(ctx context.Context, req *Request, resp *Response, took time.Duration, err error)
 	// MessageRejected: a message from a client was answered with an error frame, and no
 	// integration was invoked. err says why: no route matches (403), the message was
-	// throttled (429), or it does not fit the model of its route (400, and err is a
-	// *[ValidationError]). If no route matches, req.RouteKey is "", and
+	// throttled or the quota of the usage plan is used up (429), it does not fit the model
+	// of its route (400, and err is a *[ValidationError]), or the usage store failed, or a
+	// Model or the usage store panicked (500). If no route matches, req.RouteKey is "", and
 	// [Request.SelectionValue] says which key has no route.
 	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
 	// MessageSent: a post, a reply or an error frame was accepted for the client. bytes is
@@ -51,7 +54,7 @@ type Observer struct {
 	PostFailed func(ctx context.Context, connectionID string, bytes int, err error)
 }
 
-// observers calls those of a gateway, each under its guard.
+// observers calls the observers of one gateway. A panic in one ends only that call.
 type observers struct {
 	list  atomic.Pointer[[]Observer] // a slice is never changed once it is here; nil: there is no observer
 	guard *guard
@@ -105,10 +108,10 @@ func (os *observers) connectionOpened(ctx context.Context, c Connection) {
 	})
 }
 
-func (os *observers) connectionClosed(ctx context.Context, c Connection, statusCode int, reason string) {
+func (os *observers) connectionClosed(ctx context.Context, c Connection, closeCode int, reason string) {
 	os.each("Observer.ConnectionClosed", func(o *Observer) {
 		if o.ConnectionClosed != nil {
-			o.ConnectionClosed(ctx, c, statusCode, reason)
+			o.ConnectionClosed(ctx, c, closeCode, reason)
 		}
 	})
 }

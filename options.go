@@ -170,8 +170,8 @@ func WithOriginPatterns(patterns ...string) Option {
 // about an upgrade or a call of @connections with the context of that request. So a handler
 // that adds values of the context, such as the ID of a trace or the name of a user, adds
 // them to every line of the connection. The attributes of the gateway itself are
-// connection_id, route_key, request_id, stage, status, error, fix, stack, took, routes,
-// connections, callback and panics. If your own have such names, keep the gateway's apart:
+// connection_id, route_key, request_id, stage, status, close_code, error, fix, stack, took,
+// routes, connections, callback and panics. If your own have such names, keep the gateway's apart:
 // WithLogger(log.WithGroup("ws")).
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {
@@ -251,15 +251,15 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 	})
 }
 
-// WithUsagePlans sets where the gateway finds API keys and their usage plans. It is
+// WithUsageStore sets where the gateway finds API keys and their usage plans. It is
 // needed for a $connect route that requires an API key: see [WithAPIKeyRequired].
 // Package usageplan has a [UsageStore] in memory. By default there are no API keys.
-func WithUsagePlans(s UsageStore) Option {
+func WithUsageStore(s UsageStore) Option {
 	return optionFunc(func(c *config) error {
 		if isNil(s) {
-			return fmt.Errorf("%w: WithUsagePlans: the UsageStore is nil: make one with usageplan.New, or leave WithUsagePlans out if no route requires an API key", ErrInvalidOption)
+			return fmt.Errorf("%w: WithUsageStore: the UsageStore is nil: make one with usageplan.New, or leave WithUsageStore out if no route requires an API key", ErrInvalidOption)
 		}
-		c.usagePlans = s
+		c.usageStore = s
 		return nil
 	})
 }
@@ -427,7 +427,7 @@ type config struct {
 
 	defaultThrottle Throttle
 	account         *AccountThrottle
-	usagePlans      UsageStore
+	usageStore      UsageStore
 	apiKeySelection string
 }
 
@@ -447,7 +447,7 @@ func newConfig(opts []Option) (*config, error) {
 		}
 	}
 	c.log = newLog(c.log)
-	c.observers.guard = &guard{log: c.log}
+	c.observers.guard = &guard{log: c.log, stage: c.stage}
 	return c, nil
 }
 

@@ -43,7 +43,7 @@ type Route struct {
 	Authorizer Authorizer
 	// APIKeyRequired refuses clients without a valid API key with 403. Only $connect
 	// may require a key. The connect and all messages of the client then count against
-	// the usage plan of its key. It needs [WithUsagePlans].
+	// the usage plan of its key. It needs [WithUsageStore].
 	APIKeyRequired bool
 	// Throttle limits the requests to the route, of all clients together, and replaces the
 	// default throttle of the stage for it. The zero value means the stage's. To limit each
@@ -408,8 +408,8 @@ func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 		return fmt.Errorf("%w: route %q has an Authorizer: authorization is restricted to $connect", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && !connect:
 		return fmt.Errorf("%w: route %q requires an API key: only $connect can, a message brings none", ErrInvalidOption, r.RouteKey)
-	case r.APIKeyRequired && c.usagePlans == nil:
-		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsagePlans to New", ErrInvalidOption, r.RouteKey)
+	case r.APIKeyRequired && c.usageStore == nil:
+		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsageStore to New", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && r.Authorizer == nil && apiKey.UsesAuthorizerKey():
 		return fmt.Errorf("%w: route %q takes its API key from the authorizer, and there is none: set Route.Authorizer", ErrInvalidOption, r.RouteKey)
 	}

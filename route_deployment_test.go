@@ -22,7 +22,7 @@ func deployed(t *testing.T) *gatewaytest.Server {
 	t.Helper()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey}})
 	require.NoError(t, err)
-	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans), gateway.WithDefaultThrottle(100, 200),
+	srv := gatewaytest.New(t, gateway.WithUsageStore(plans), gateway.WithDefaultThrottle(100, 200),
 		gateway.WithStage("prod", map[string]string{"of": "the option"}))
 	require.NoError(t, srv.Deploy(gateway.Deployment{
 		RouteSelectionExpression:  "$request.body.do",
@@ -214,7 +214,7 @@ func TestGateway_DeployAPIKeySelection(t *testing.T) {
 	t.Parallel()
 	plans, err := usageplan.New(usageplan.Plan{ID: "gold", APIKeys: map[string]string{"ann": annsKey, "bob": bobsKey}})
 	require.NoError(t, err)
-	srv := gatewaytest.New(t, gateway.WithUsagePlans(plans))
+	srv := gatewaytest.New(t, gateway.WithUsageStore(plans))
 	connect := gateway.Route{RouteKey: "$connect", Integration: &gateway.MockIntegration{}, APIKeyRequired: true}
 	const ofAuthorizer = "$context.authorizer.usageIdentifierKey"
 	require.ErrorIs(t, srv.Deploy(gateway.Deployment{

@@ -288,8 +288,8 @@ func TestThrottle_UnroutableMessages(t *testing.T) {
 	}{
 		{"the stage's", gateway.WithDefaultThrottle(1, 11), "", "Too Many Requests"},
 		{"the account's", gateway.WithAccountThrottle(gateway.NewAccountThrottle(1, 11)), "", "Too Many Requests"},
-		{"the plan's", gateway.WithUsagePlans(plans), annsKey, "Too Many Requests"},
-		{"the quota", gateway.WithUsagePlans(plans), bobsKey, "Limit Exceeded"},
+		{"the plan's", gateway.WithUsageStore(plans), annsKey, "Too Many Requests"},
+		{"the quota", gateway.WithUsageStore(plans), bobsKey, "Limit Exceeded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -472,7 +472,7 @@ func TestThrottle_LateRequests(t *testing.T) {
 	}{
 		{"of the stage", []gateway.Option{gateway.WithDefaultThrottle(rate, burst)}, slow, false},
 		{"of the account", []gateway.Option{gateway.WithAccountThrottle(gateway.NewAccountThrottle(rate, burst))}, slow, false},
-		{"of a plan", []gateway.Option{gateway.WithUsagePlans(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey")}, key, true},
+		{"of a plan", []gateway.Option{gateway.WithUsageStore(plans), gateway.WithAPIKeySelectionExpression("$context.authorizer.usageIdentifierKey")}, key, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -621,7 +621,7 @@ func TestThrottle_NamedInTheLog(t *testing.T) {
 		p.ID, p.APIKeys = "p", map[string]string{"ann": annsKey}
 		store, err := usageplan.New(p)
 		require.NoError(t, err)
-		return gateway.WithUsagePlans(store)
+		return gateway.WithUsageStore(store)
 	}
 	one := gateway.Throttle{RateLimit: 0.001, BurstLimit: 2}
 	for name, tt := range map[string]struct {
@@ -657,7 +657,7 @@ func TestThrottle_NamedInTheLog(t *testing.T) {
 		for range 2 {
 			_, _ = srv.Management().GetConnection(t.Context(), c.ConnectionID())
 		}
-		require.Contains(t, log.String(), `msg="management call refused"`)
+		require.Contains(t, log.String(), `msg="management call rejected"`)
 		require.Contains(t, log.String(), "above the default throttle of the stage")
 	})
 }

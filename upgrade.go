@@ -341,7 +341,7 @@ func (u *upgrade) refuse(err error) {
 		}
 	}()
 	if err != nil {
-		u.logRefused(answer, err)
+		u.logRejected(answer, err)
 	}
 	if u.g.observers.any() {
 		u.g.observers.upgradeRejected(u.ctx, u.refused(answer, err), answer.status, err)

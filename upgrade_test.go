@@ -393,7 +393,7 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 		require.NoError(t, err)
 		srv := gatewaytest.New(t,
 			gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 8}, ConnectionsPerSourceIP: 1}),
-			gateway.WithUsagePlans(plans))
+			gateway.WithUsageStore(plans))
 		blocker := srv.Dial(t, gatewaytest.SourceIP("192.0.2.1")) // takes one of eight
 		authorized := gateway.ErrUnauthorized
 		deploy := func(throttle gateway.Throttle) {

@@ -86,8 +86,8 @@ func (r *recorder) observer(clientOf func(context.Context) string, hasDisconnect
 				r.opened(addr, c)
 			}
 		},
-		ConnectionClosed: func(_ context.Context, c gateway.Connection, statusCode int, reason string) {
-			r.closed(c, statusCode, reason, hasDisconnect())
+		ConnectionClosed: func(_ context.Context, c gateway.Connection, closeCode int, reason string) {
+			r.closed(c, closeCode, reason, hasDisconnect())
 		},
 		MessageRejected: func(ctx context.Context, req *gateway.Request, statusCode int, err error) {
 			if clientOf(ctx) != "" {
@@ -160,7 +160,7 @@ func (r *recorder) opened(addr string, c gateway.Connection) {
 	r.ends[c.ID] = &end{}
 }
 
-func (r *recorder) closed(c gateway.Connection, statusCode int, reason string, routed bool) {
+func (r *recorder) closed(c gateway.Connection, closeCode int, reason string, routed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.ends[c.ID]
@@ -170,7 +170,7 @@ func (r *recorder) closed(c gateway.Connection, statusCode int, reason string, r
 	e.closed, e.routed = true, routed
 	e.event.Request = gateway.Request{
 		EventType: gateway.EventDisconnect, ConnectionID: c.ID, Identity: c.Identity, ConnectedAt: c.ConnectedAt,
-		DisconnectStatusCode: statusCode, DisconnectReason: reason,
+		DisconnectStatusCode: closeCode, DisconnectReason: reason,
 	}
 	r.changedLocked()
 }

@@ -278,6 +278,6 @@ func TestNew_OwnLogger(t *testing.T) {
 		srv := gatewaytest.New(tb, gateway.WithLogger(slog.New(slog.NewTextHandler(&own, nil))))
 		srv.TryDial(tb, gatewaytest.Header("Origin", "https://evil.example"))
 	})
-	require.Contains(t, own.String(), "upgrade refused")
+	require.Contains(t, own.String(), "upgrade rejected")
 	require.Empty(t, log.String())
 }

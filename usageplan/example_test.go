@@ -23,7 +23,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	gw, err := gateway.New(gateway.WithUsagePlans(plans))
+	gw, err := gateway.New(gateway.WithUsageStore(plans))
 	if err != nil {
 		log.Fatal(err)
 	}

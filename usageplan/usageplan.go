@@ -7,7 +7,7 @@
 //		Quota:    usageplan.Quota{Limit: 10_000, Period: usageplan.Day},
 //		APIKeys:  map[string]string{"ann": annsSecretKey},
 //	})
-//	gw, err := gateway.New(gateway.WithUsagePlans(plans))
+//	gw, err := gateway.New(gateway.WithUsageStore(plans))
 //	gw.Handle(gateway.RouteKeyConnect, integration, gateway.WithAPIKeyRequired())
 //
 // If several nodes have to count together, write a [gateway.UsageStore] that uses the

@@ -65,7 +65,7 @@ func TestUsagePlans(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		gw, err := gateway.New(gateway.WithUsagePlans(plans), gateway.WithDefaultThrottle(1000, 2000))
+		gw, err := gateway.New(gateway.WithUsageStore(plans), gateway.WithDefaultThrottle(1000, 2000))
 		if err != nil {
 			return nil, err
 		}

@@ -127,7 +127,7 @@ func (m *misbehaving) options() []gateway.Option {
 		PostFailed:      func(context.Context, string, int, error) { m.at("PostFailed") },
 	}
 	return []gateway.Option{
-		gateway.WithObserver(observer), gateway.WithUsagePlans(m), gateway.WithManagementAuth(m), gateway.WithLogger(slog.New(m)),
+		gateway.WithObserver(observer), gateway.WithUsageStore(m), gateway.WithManagementAuth(m), gateway.WithLogger(slog.New(m)),
 		gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
 			return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 				m.at("Middleware")

@@ -186,7 +186,7 @@ func TestTimeout_beforeTheIntegrationBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStore{takes: time.Second, counted: map[string]bool{}}
-		srv := gatewaytest.New(t, gateway.WithUsagePlans(store), gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: store.takes}))
+		srv := gatewaytest.New(t, gateway.WithUsageStore(store), gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: store.takes}))
 		srv.HandleFunc("$connect", answerNothing, gateway.WithAPIKeyRequired())
 		invoked := 0
 		srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {

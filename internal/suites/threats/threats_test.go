@@ -120,8 +120,8 @@ func TestThreat_SecretsNeverReachALog(t *testing.T) {
 			log := &testutil.LockedBuffer{}
 			useEverything(t, slog.New(handler(log)))
 			for _, said := range []string{
-				"connection opened", "connection closed", "upgrade refused", "authorizer failed", "integration failed",
-				"message rejected", "reply refused", "management call refused", "usage store failed", "client broke a rule of the protocol", "shutting down",
+				"connection opened", "connection closed", "upgrade rejected", "authorizer failed", "integration failed",
+				"message rejected", "reply not sent", "management call rejected", "usage store failed", "client broke a rule of the protocol", "shutting down",
 			} {
 				require.Contains(t, log.String(), said, "what logs this was not used")
 			}
@@ -145,7 +145,7 @@ func useEverything(t *testing.T, logger *slog.Logger) {
 	})
 	usage := &keyStore{}
 	keys := sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: marked + "access"}})
-	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithUsagePlans(usage),
+	srv := gatewaytest.New(t, gateway.WithLogger(logger), gateway.WithUsageStore(usage),
 		gateway.WithStage("prod", map[string]string{"password": marked + "variable"}),
 		gateway.WithManagementAuth(&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Keys: keys}))
 	var verdict error
@@ -374,7 +374,7 @@ func TestThreat_PanicsOfUserCode(t *testing.T) {
 		gateway.ManagementAuth
 		gateway.UsageStore
 	}
-	gw := newGateway(t, gateway.WithManagementAuth(panicking), gateway.WithUsagePlans(panicking), gateway.WithQuotas(gateway.Quotas{Connections: 1}))
+	gw := newGateway(t, gateway.WithManagementAuth(panicking), gateway.WithUsageStore(panicking), gateway.WithQuotas(gateway.Quotas{Connections: 1}))
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "@connections") {
 			gw.ManagementHandler().ServeHTTP(w, r)
