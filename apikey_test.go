@@ -200,10 +200,10 @@ type store struct {
 	key   gateway.APIKey // of ann, without the quota
 	// nameless: it does not set APIKey.ID.
 	nameless bool
-	limit int            // requests a month
-	find  error
-	count error
-	used  map[time.Time]int
+	limit    int // requests a month
+	find     error
+	count    error
+	used     map[time.Time]int
 }
 
 func (s *store) FindAPIKey(context.Context, string) (gateway.APIKey, error) {

@@ -20,13 +20,24 @@ import (
 type cause struct {
 	code   int
 	reason string
-	remote bool   // the client has sent a Close frame: the gateway's answer ends everything
-	broken bool   // no Close frame can be sent any more
-	polite bool   // messages that have arrived are answered before the Close frame
-	unread bool   // the client has not read in time: see reportInstead
+	how    manner
 	err    error  // what went wrong, for the log; nil if nothing did
 	by     string // what of the gateway closes it politely, for the log
 }
+
+// manner says how a connection ends.
+type manner uint8
+
+const (
+	orderly        manner = iota // what is queued is sent, and the Close frame last
+	polite                       // orderly, after the messages that have arrived are answered
+	byClient                     // orderly: the Close frame answers that of the client, and ends everything
+	abrupt                       // nothing is sent any more, not even a Close frame
+	abruptAsUnread               // abrupt, because the client has not read in time: see reportInstead
+)
+
+// isAbrupt reports whether nothing can be sent any more.
+func (m manner) isAbrupt() bool { return m >= abrupt }
 
 // What closes a connection politely.
 const (
@@ -38,7 +49,7 @@ const (
 // goingAway is the cause if a shutdown, the idle timeout or the maximum duration ends a
 // connection.
 func goingAway(by string) cause {
-	return cause{code: wsconn.CloseGoingAway, reason: "Going away", polite: true, by: by}
+	return cause{code: wsconn.CloseGoingAway, reason: "Going away", how: polite, by: by}
 }
 
 // deleted is the cause if DeleteConnection ends a connection.
@@ -48,12 +59,12 @@ func deleted() cause {
 
 // brokenOff is the cause if the client is gone without a Close frame.
 func brokenOff(err error) cause {
-	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", broken: true, err: err}
+	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", how: abrupt, err: err}
 }
 
 // unread is the cause if the client has not taken in time what was sent to it.
 func unread() cause {
-	return cause{code: wsconn.CloseAbnormal, reason: "Client did not read in time", broken: true, unread: true, err: errUnread}
+	return cause{code: wsconn.CloseAbnormal, reason: "Client did not read in time", how: abruptAsUnread, err: errUnread}
 }
 
 var errUnread = errors.New("the client took nothing of what was sent to it for Quotas.WriteTimeout, or for 5 s while its connection was being closed")
@@ -87,9 +98,9 @@ func (c *connection) readerEnded(err error) {
 		c.end(cause{code: ce.Code, reason: ce.Reason, err: err})
 		c.ws.Discard(err)
 	case ce.Code == wsconn.CloseNoStatus:
-		cs = cause{code: ce.Code, reason: "Client-side close frame status not set", remote: true}
+		cs = cause{code: ce.Code, reason: "Client-side close frame status not set", how: byClient}
 	default:
-		cs = cause{code: ce.Code, reason: ce.Reason, remote: true}
+		cs = cause{code: ce.Code, reason: ce.Reason, how: byClient}
 	}
 	cl := c.begin(cs)
 	c.mu.Lock()
@@ -121,11 +132,13 @@ func (c *connection) delete() bool {
 // cut ends the connection without a Close frame. If the connection closes already, it
 // does not wait any longer for the client.
 func (c *connection) cut(cs cause) {
-	cs.broken = true
-	if cs.unread {
+	unread := cs.how == abruptAsUnread
+	if unread {
 		c.ws.GiveUp()
+	} else {
+		cs.how = abrupt
 	}
-	if _, first := c.tryEnd(cs); !first && cs.unread {
+	if _, first := c.tryEnd(cs); !first && unread {
 		c.reportInstead(cs)
 	}
 	c.out.Abort()
@@ -138,7 +151,7 @@ func (c *connection) cut(cs cause) {
 func (c *connection) reportInstead(cs cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state() < stateGone && !c.closing.remote {
+	if c.state() < stateGone && c.closing.how != byClient {
 		c.closing.reported = cs
 	}
 }
@@ -179,7 +192,7 @@ func (c *connection) begin(cs cause) *closing {
 		done:        make(chan struct{}),
 	}
 	c.closing = cl
-	if cs.polite && !cs.broken {
+	if cs.how == polite {
 		c.moveLocked(stateClosingPolitely)
 	} else {
 		c.moveLocked(stateClosing)
@@ -187,9 +200,9 @@ func (c *connection) begin(cs cause) *closing {
 	c.mu.Unlock()
 
 	switch {
-	case cs.broken:
+	case cs.how.isAbrupt():
 		c.out.Abort()
-	case !cs.polite:
+	case cs.how != polite:
 		c.out.Close(cl.frame())
 	}
 	return cl
@@ -204,14 +217,14 @@ func (cs *cause) frame() []byte { return wsconn.AppendClose(nil, cs.code, cs.rea
 // $disconnect.
 func (c *connection) teardown(cl *closing) {
 	defer c.disconnected(cl) // in a defer: an observer may end this goroutine
-	if cl.polite && !cl.broken {
+	if cl.how == polite {
 		c.awaitReplies(cl)
 		c.out.Close(cl.frame())
 	}
-	if !cl.broken {
+	if !cl.how.isAbrupt() {
 		c.ws.Hurry() // the client has less time now: see patience
 		c.awaitDrained()
-		if !cl.remote {
+		if cl.how != byClient {
 			c.awaitPeer(cl)
 		}
 	}

@@ -15,6 +15,27 @@ import (
 	"example.com/gateway/internal/connid"
 )
 
+// ManagementHandler returns the handler of the @connections API. Its callers are AWS
+// SDKs, whose endpoint is the URL before /@connections, or any other HTTP client:
+//
+//	POST   …/@connections/{connectionId}   the body becomes a text message: 200
+//	GET    …/@connections/{connectionId}   connectedAt, lastActiveAt, identity: 200
+//	DELETE …/@connections/{connectionId}   closes the connection: 204
+//
+// Every call is refused with 403 unless [WithManagementAuth] or [WithoutManagementAuth]
+// opens the handler.
+//
+// The path before @connections does not matter. An error has its name in the header
+// x-amzn-ErrorType: 410 GoneException, 400 BadRequestException for an ID that was never
+// issued, 403 ForbiddenException, 429 LimitExceededException if the client reads too
+// slowly. A body above Quotas.MessageBytes gets 413 without a name, as from the service.
+//
+// "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
+// ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
+// clients do not follow: if that matters, call this handler before the mux. (API Gateway:
+// "Use @connections commands in your backend service".)
+func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }
+
 func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	header := w.Header()
@@ -24,35 +45,39 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
-	if g.managementAuth == nil {
-		answer.fail(r.Context(), errNoManagementAuth)
-		return
-	}
-	action, id, err := parseManagementCall(r)
-	if err != nil {
-		answer.fail(r.Context(), err)
-		return
-	}
-	body, err := answer.readBody(r)
-	if err != nil {
-		answer.fail(r.Context(), err)
-		return
-	}
-	if _, issued := connid.Parse(id); !issued {
-		row := answerOf(errConnectionID)
-		answer.failWith(r.Context(), row.withText(row.text+": "+id), errConnectionID)
-		return
-	}
-	if refused := g.authorizeManagement(r, action, id, body); refused != nil {
-		answer.failWith(r.Context(), refused.answer, refused.err)
-		return
-	}
-	if err := g.throttleManagement(now); err != nil {
-		answer.fail(r.Context(), err)
+	action, id, body, refused := answer.admit(r)
+	if refused != nil {
+		answer.fail(r.Context(), refused.answer, refused.err)
 		return
 	}
 	header["X-Amzn-Trace-Id"] = fields[2:3:3]
 	answer.do(r.Context(), action, id, body)
+}
+
+// admit reads a call, and decides whether it is made: the ManagementAuth is asked, then the
+// throttle.
+func (m *managementAnswer) admit(r *http.Request) (action ManagementAction, id string, body []byte, refused *refusedCall) {
+	err := errNoManagementAuth
+	if m.g.managementAuth != nil {
+		action, id, err = parseManagementCall(r)
+	}
+	if err == nil {
+		body, err = m.readBody(r)
+	}
+	if err != nil {
+		return "", "", nil, &refusedCall{answerOf(err), err}
+	}
+	if _, issued := connid.Parse(id); !issued {
+		row := answerOf(errConnectionID)
+		return "", "", nil, &refusedCall{row.withText(row.text + ": " + id), errConnectionID}
+	}
+	if refused = m.g.authorizeManagement(r, action, id, body); refused != nil {
+		return "", "", nil, refused
+	}
+	if err := m.g.throttleManagement(m.now); err != nil {
+		return "", "", nil, &refusedCall{answerOf(err), err}
+	}
+	return action, id, body, nil
 }
 
 // managementAction returns the operation of an HTTP method, or "".
@@ -68,7 +93,7 @@ func managementAction(method string) ManagementAction {
 	return ""
 }
 
-// refusedCall is why a ManagementAuth refuses a call, and the answer.
+// refusedCall is why a call is refused, and the answer.
 type refusedCall struct {
 	answer errorAnswer
 	err    error
@@ -155,30 +180,28 @@ func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id s
 	switch action {
 	case ActionPostToConnection:
 		if err := m.g.PostToConnection(ctx, id, body); err != nil {
-			m.fail(ctx, err)
+			m.fail(ctx, answerOf(err), err)
 			return
 		}
 		m.w.WriteHeader(http.StatusOK)
 	case ActionGetConnection:
 		c, err := m.g.GetConnection(ctx, id)
 		if err != nil {
-			m.fail(ctx, err)
+			m.fail(ctx, answerOf(err), err)
 			return
 		}
 		_, _ = m.w.Write(appendConnectionJSON(c))
 	case ActionDeleteConnection:
 		if err := m.g.DeleteConnection(ctx, id); err != nil {
-			m.fail(ctx, err)
+			m.fail(ctx, answerOf(err), err)
 			return
 		}
 		m.w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-func (m *managementAnswer) fail(ctx context.Context, err error) { m.failWith(ctx, answerOf(err), err) }
-
-// failWith answers with a, for err.
-func (m *managementAnswer) failWith(ctx context.Context, a errorAnswer, err error) {
+// fail answers with a, for err.
+func (m *managementAnswer) fail(ctx context.Context, a errorAnswer, err error) {
 	header := m.w.Header()
 	if a.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")
@@ -244,24 +267,3 @@ func appendConnectionJSON(c Connection) []byte {
 	})
 	return b
 }
-
-// ManagementHandler returns the handler of the @connections API. Its callers are AWS
-// SDKs, whose endpoint is the URL before /@connections, or any other HTTP client:
-//
-//	POST   …/@connections/{connectionId}   the body becomes a text message: 200
-//	GET    …/@connections/{connectionId}   connectedAt, lastActiveAt, identity: 200
-//	DELETE …/@connections/{connectionId}   closes the connection: 204
-//
-// Every call is refused with 403 unless [WithManagementAuth] or [WithoutManagementAuth]
-// opens the handler.
-//
-// The path before @connections does not matter. An error has its name in the header
-// x-amzn-ErrorType: 410 GoneException, 400 BadRequestException for an ID that was never
-// issued, 403 ForbiddenException, 429 LimitExceededException if the client reads too
-// slowly. A body above Quotas.MessageBytes gets 413 without a name, as from the service.
-//
-// "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
-// ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
-// clients do not follow: if that matters, call this handler before the mux. (API Gateway:
-// "Use @connections commands in your backend service".)
-func (g *Gateway) ManagementHandler() http.Handler { return http.HandlerFunc(g.serveManagement) }

@@ -348,6 +348,26 @@ func (t *routeTable) all() []*route {
 // add checks and compiles r, and puts it into the table. before is the route that it
 // replaces, or nil. where says where the route was registered.
 func (t *routeTable) add(r Route, where string, c *config, before *route) error {
+	if err := t.check(&r, where, c); err != nil {
+		return err
+	}
+	added, err := t.compile(r.clone(), where, before)
+	if err != nil {
+		return err
+	}
+	if err := added.wrap(c.middleware); err != nil {
+		return err
+	}
+	if slot := t.reserved(r.RouteKey); slot != nil {
+		*slot = added
+	} else {
+		t.messages[r.RouteKey] = added
+	}
+	return nil
+}
+
+// check returns what is wrong with r, before it is compiled.
+func (t *routeTable) check(r *Route, where string, c *config) error {
 	key := r.RouteKey
 	slot, taken := t.reserved(key), t.find(key)
 	switch {
@@ -365,34 +385,36 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := r.checkAdmission(c, t.apiKey); err != nil {
 		return err
 	}
-	if err := validate(fmt.Sprintf("route %q", key), r.Integration); err != nil {
-		return err
-	}
-	r = r.clone()
+	return validate(fmt.Sprintf("route %q", key), r.Integration)
+}
+
+// compile makes the route that add puts into the table, without its middleware. r is its
+// own.
+func (t *routeTable) compile(r Route, where string, before *route) (*route, error) {
 	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
 	if before != nil {
 		added.bucket = before.bucket
 	}
 	added.bucket = added.bucket.Keep(r.Throttle.rate())
 	if err := added.compileValidation(); err != nil {
-		return err
+		return nil, err
 	}
 	if p, ok := asPreparer(r.Integration); ok {
 		var err error
 		if added.handler, err = p.prepare(&r); err != nil {
-			return invalid(fmt.Sprintf("route %q", key), err)
+			return nil, invalid(fmt.Sprintf("route %q", r.RouteKey), err)
 		}
 	}
 	added.doubts = doubtsOf(&r, added.handler, t.stageVariables)
-	for n := len(c.middleware) - 1; n >= 0; n-- {
-		if added.handler = c.middleware[n](added.handler); isNil(added.handler) {
-			return fmt.Errorf("%w: route %q: middleware %d of WithMiddleware returned a nil Integration: return next to leave the route as it is", ErrInvalidOption, key, n)
+	return added, nil
+}
+
+// wrap puts the middleware around the integration of the route: the first is outermost.
+func (r *route) wrap(middleware []Middleware) error {
+	for n := len(middleware) - 1; n >= 0; n-- {
+		if r.handler = middleware[n](r.handler); isNil(r.handler) {
+			return fmt.Errorf("%w: route %q: middleware %d of WithMiddleware returned a nil Integration: return next to leave the route as it is", ErrInvalidOption, r.RouteKey, n)
 		}
-	}
-	if slot != nil {
-		*slot = added
-	} else {
-		t.messages[key] = added
 	}
 	return nil
 }

@@ -78,35 +78,55 @@ func (c *connection) tick() {
 	if c.postpone(now) {
 		return
 	}
-	q := &c.g.quotas
-	heard, pinged := c.lastHeard.Load(), c.pinged.Load()
-	silent, age := now.Since(heard), now.Since(c.opened.Load())
-	idle := min(age, now.Since(c.lastActive.Load()))
-	if c.unrested.Load() && silent >= restAfter {
+	heard := c.lastHeard.Load()
+	if c.unrested.Load() && now.Since(heard) >= restAfter {
 		c.rest()
 	}
-	switch {
-	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration:
-		c.end(goingAway(byDuration))
+	if by := c.timeUp(now); by != "" {
+		c.end(goingAway(by))
 		return
-	case q.IdleTimeout > 0 && idle >= q.IdleTimeout:
-		c.end(goingAway(byIdle))
-		return
-	case q.PingInterval == 0:
-	case pinged > heard && now.Since(pinged) >= q.PingInterval && !c.busySending():
+	}
+	if !c.ping(now, heard) {
 		c.cut(brokenOff(errSilent))
 		return
-	case pinged > heard && now.Since(pinged) < q.PingInterval: // the client has time left to answer
-	case silent >= q.PingInterval:
-		c.pinged.Advance(now)
-		c.unsent.Store(int32(c.ws.Unsent()))
-		c.out.Ping()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().ends() {
 		c.setTimerLocked(now)
 	}
+}
+
+// timeUp returns the quota of time that is used up, or "".
+func (c *connection) timeUp(now clock.Instant) (by string) {
+	q := &c.g.quotas
+	age := now.Since(c.opened.Load())
+	idle := min(age, now.Since(c.lastActive.Load()))
+	switch {
+	case q.ConnectionDuration > 0 && age >= q.ConnectionDuration:
+		return byDuration
+	case q.IdleTimeout > 0 && idle >= q.IdleTimeout:
+		return byIdle
+	}
+	return ""
+}
+
+// ping sends a ping if one is due. heard is when the last frame came. ping returns false if
+// the client has not answered the last ping in time.
+func (c *connection) ping(now, heard clock.Instant) bool {
+	interval, pinged := c.g.quotas.PingInterval, c.pinged.Load()
+	unanswered, waited := pinged > heard, now.Since(pinged)
+	switch {
+	case interval == 0:
+	case unanswered && waited >= interval && !c.busySending():
+		return false
+	case unanswered && waited < interval: // the client has time left to answer
+	case now.Since(heard) >= interval:
+		c.pinged.Advance(now)
+		c.unsent.Store(int32(c.ws.Unsent()))
+		c.out.Ping()
+	}
+	return true
 }
 
 var errSilent = errors.New("the client answered no ping")

@@ -307,13 +307,22 @@ const apigwID = "x-amz-apigw-id"
 func (u *upgrade) refuse(err error) {
 	answer := answerOf(err)
 	own, _ := as[*refusal](err)
+	u.writeRefusal(answer, own)
+	if own != nil && own.resp != nil { // the $connect integration has chosen the answer
+		err = nil
+	}
+	u.tellRefused(answer, err)
+}
+
+// writeRefusal writes an answer. own is the refusal that it comes from, if there is one.
+func (u *upgrade) writeRefusal(answer errorAnswer, own *refusal) {
 	header := u.w.Header()
 	header.Del("Content-Type") // a handler around this one may have set it for another body
 	var body []byte
 	switch {
 	case own != nil && own.resp != nil:
 		copyHeader(header, own.resp.Header)
-		body, err = own.resp.Body, nil
+		body = own.resp.Body
 	case own != nil && own.html:
 		header.Set("Content-Type", "text/html")
 		body = fmt.Appendf(nil, "<html>\r\n<head><title>%d %[2]s</title></head>\r\n<body><h1>%[1]d %[2]s</h1></body>\r\n</html>\r\n", answer.status, http.StatusText(answer.status))
@@ -334,6 +343,11 @@ func (u *upgrade) refuse(err error) {
 	header[apigwID] = []string{u.requestID}
 	u.w.WriteHeader(answer.status)
 	_, _ = u.w.Write(body)
+}
+
+// tellRefused tells the log and the observers of an upgrade that was refused with answer.
+// err is nil if the $connect integration has chosen the answer.
+func (u *upgrade) tellRefused(answer errorAnswer, err error) {
 	returned := false
 	defer func() {
 		if !returned { // an observer ends this goroutine, so the server will not send the answer
