@@ -10,7 +10,7 @@ import (
 )
 
 // Which variables have a value, for each type of event, before an integration is
-// called. Others belong to logs, or to clients who came otherwise.
+// called. All others have none.
 func TestVariables_Text(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2024, 1, 20, 12, 54, 57, 421e6, time.FixedZone("CET", 3600))
@@ -57,7 +57,7 @@ func TestVariables_Text(t *testing.T) {
 	require.False(t, ok, "it was not sent")
 }
 
-// What a template can count with.
+// Some variables are numbers in a template, so that it can count with them.
 func TestVariables_Value(t *testing.T) {
 	t.Parallel()
 	c := &mapping.Variables{

@@ -14,8 +14,8 @@ import (
 	"example.com/gateway/internal/selection"
 )
 
-// oracleTooMuch finds what the oracle would take too long for: exponents, and
-// several descents.
+// oracleTooMuch matches texts for which the oracle would take too long: those with large
+// exponents, or with several descents.
 var oracleTooMuch = regexp.MustCompile(`[eE][+-]?0*[1-9][0-9]{3}|\.\..*\.\..*\.\.`)
 
 func FuzzSelection(f *testing.F) {
@@ -97,8 +97,8 @@ func randomValue(pick func(...string) string, depth int) string {
 	}
 }
 
-// The grammar once more, for the oracle. What may be in a bracket of a path, and
-// what else a bare variable is made of.
+// The grammar, written a second time for the oracle: what a bracket of a path may hold, and
+// what else a variable without braces may consist of.
 var (
 	oracleInBracket = regexp.MustCompile(`(?s)^(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|=~ */(?:[^/\\]|\\.)*/|.)`)
 	oracleBare      = regexp.MustCompile(`^(?:[\pL\p{Nd}\pM_-]+|\.?\.\*|\.?\.[\pL\p{Nd}\pM_-]|\.?\.?\[)`)

@@ -79,7 +79,7 @@ func TestTemplate_Doubts(t *testing.T) {
 	}
 }
 
-// What a template may refer to is not doubted, however it is written.
+// A name that exists causes no doubt, however it is written.
 func TestTemplate_DoubtsNothing(t *testing.T) {
 	t.Parallel()
 	for _, template := range []string{
