@@ -67,7 +67,8 @@ func unread() cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Client did not read in time", how: abruptAsUnread, err: errUnread}
 }
 
-var errUnread = errors.New("the client took nothing of what was sent to it for Quotas.WriteTimeout, or for 5 s while its connection was being closed")
+var errUnread = errors.New("the client did not take in time what was sent to it: it took nothing for Quotas.WriteTimeout, " +
+	"or, while its connection was being closed, nothing for 5 s or not everything within 30 s")
 
 // writeFailed is the cause if a write to the client has failed with err.
 func writeFailed(err error) cause {
@@ -79,11 +80,11 @@ func writeFailed(err error) cause {
 
 const (
 	// closeTimeout limits each wait of a connection that closes: until running
-	// integrations have answered, until the client takes something of what is queued, and
-	// until it answers the gateway's Close frame.
+	// integrations have answered, until the client takes something of what was sent to it,
+	// and until it answers the gateway's Close frame.
 	closeTimeout = 5 * time.Second
-	// drainTimeout limits how long a connection that closes sends what is queued, if the
-	// client takes only a little at a time.
+	// drainTimeout limits how long a connection that closes waits for a client that takes
+	// only a little at a time: first of what is queued, then of what the kernel holds.
 	drainTimeout = 30 * time.Second
 )
 
@@ -223,9 +224,10 @@ func (c *connection) teardown(cl *closing) {
 	}
 	if !cl.how.isAbrupt() {
 		c.ws.Hurry() // the client has less time now: see patience
-		c.awaitDrained()
+		until := time.Now().Add(drainTimeout)
+		c.awaitDrained(until)
 		if cl.how != byClient {
-			c.awaitPeer(cl)
+			c.awaitPeer(cl, until)
 		}
 	}
 	c.ws.Close()
@@ -293,9 +295,9 @@ func (c *connection) lateReply() string {
 }
 
 // awaitDrained waits until everything is written. If the client takes nothing, the write
-// fails and ends the wait. If it takes very little, the wait ends after drainTimeout.
-func (c *connection) awaitDrained() {
-	timeout := time.NewTimer(drainTimeout)
+// fails and ends the wait. If it takes very little, the wait ends at until.
+func (c *connection) awaitDrained(until time.Time) {
+	timeout := time.NewTimer(time.Until(until))
 	defer timeout.Stop()
 	select {
 	case <-c.out.Drained():
@@ -304,19 +306,21 @@ func (c *connection) awaitDrained() {
 	}
 }
 
-// awaitPeer waits until the reader has found the client's Close frame. If the client has
-// broken the framing, its Close frame cannot be found: then the end of the gateway's
-// stream tells the client to close the socket.
-func (c *connection) awaitPeer(cl *closing) {
+// awaitPeer waits until the reader has found the client's Close frame, for closeTimeout. If
+// the kernel still holds something for the client, the wait begins again whenever the client
+// takes a part of it, and ends at until. If the client has broken the framing, its Close
+// frame cannot be found: then the end of the gateway's stream tells the client to close the
+// socket.
+func (c *connection) awaitPeer(cl *closing, until time.Time) {
 	if cl.code == wsconn.CloseProtocolError {
 		c.ws.CloseWrite()
 	}
-	deadline := time.Now().Add(closeTimeout)
-	c.ws.SetReadDeadline(deadline)
-	<-cl.readerDone
-	if !time.Now().Before(deadline) && c.ws.Unsent() > 0 { // the client has not even taken the Close frame
-		c.cut(unread())
+	if !c.ws.AwaitTaken(cl.readerDone, closeTimeout, max(closeTimeout, time.Until(until))) {
+		c.cut(unread()) // the client has not even taken the Close frame
+		return
 	}
+	c.ws.SetReadDeadline(time.Now())
+	<-cl.readerDone
 }
 
 // disconnect runs the $disconnect route, if there is one.

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"net"
 	"syscall"
+	"time"
 )
 
 // NewConn makes a Conn without a handshake.
@@ -48,3 +49,8 @@ const (
 
 // Mask calls mask.
 func Mask(b []byte, key [4]byte) { mask(b, key) }
+
+// AwaitTaken calls awaitTaken.
+func AwaitTaken(unsent func() int, done <-chan struct{}, patience, limit time.Duration) bool {
+	return awaitTaken(unsent, done, patience, limit)
+}
