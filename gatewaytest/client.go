@@ -60,7 +60,8 @@ func newClient(tb testing.TB, s *Service, ws *wsconn.Client, nc *gate, header ht
 }
 
 // ConnectionID returns the ID of the connection, which a real client does not know. It
-// is "" if a handler of yours has accepted the upgrade and not a Gateway.
+// is "" if a handler of yours has accepted the upgrade and not a Gateway, or if the Gateway
+// could not be found: see [ServeHandler].
 func (c *Client) ConnectionID() string { return c.id }
 
 // Subprotocol returns the subprotocol that the server has chosen, or "".
@@ -266,8 +267,11 @@ func (c *Client) seen() string {
 	received, waiting := c.received, c.messages
 	c.mu.Unlock()
 	waiting = waiting[max(0, len(waiting)-shownMessages):]
-	return fmt.Sprintf("messages received last: %s\nnot yet received: %s\nevents of the connection: %s",
-		quote(received...), quote(waiting...), c.s.recorder.describe(c.id))
+	events := noID
+	if c.id != "" {
+		events = c.s.recorder.describe(c.id)
+	}
+	return fmt.Sprintf("messages received last: %s\nnot yet received: %s\nevents of the connection: %s", quote(received...), quote(waiting...), events)
 }
 
 // quote returns the beginnings of messages.

@@ -24,6 +24,7 @@ type dialing struct {
 	query        url.Values
 	subprotocols []string
 	source       netip.Addr
+	misuse       string // of an option
 }
 
 // Path sets the path that the client dials, and may have a query: "/ws?room=1". The
@@ -42,16 +43,26 @@ func Header(name, value string) DialOption {
 	return func(d *dialing) { d.header.Add(name, value) }
 }
 
-// Cookie adds a cookie to the upgrade request.
+// Cookie adds a cookie to the upgrade request. If a header cannot have its name or its
+// value as they are, Dial fails the test.
 func Cookie(name, value string) DialOption { return Cookies(&http.Cookie{Name: name, Value: value}) }
 
 // Cookies adds the names and values of cookies to the upgrade request, such as those
 // that an earlier response has set: Cookies(resp.Cookies()...).
 func Cookies(cookies ...*http.Cookie) DialOption {
 	return func(d *dialing) {
-		request := http.Request{Header: d.header}
-		for _, c := range cookies {
-			request.AddCookie(c)
+		for n, c := range cookies {
+			if c == nil {
+				d.misuse = fmt.Sprintf("Cookies: cookie %d is nil: leave it out", n)
+				return
+			}
+			alone := http.Request{Header: http.Header{}}
+			alone.AddCookie(c) // it drops what a header cannot have
+			if sent := alone.Cookies(); len(sent) != 1 || sent[0].Name != c.Name || sent[0].Value != c.Value {
+				d.misuse = fmt.Sprintf("the cookie %q with the value %q has a character that no cookie can have: encode it, as the server does", c.Name, c.Value)
+				return
+			}
+			d.header.Set("Cookie", strings.Join(append(d.header.Values("Cookie"), alone.Header.Get("Cookie")), "; "))
 		}
 	}
 }
@@ -123,7 +134,7 @@ func (s *Service) whoRefused(addr string) string {
 	s.mu.Unlock()
 	switch err := s.recorder.refusal(addr); {
 	case !answered:
-		return "before it came to a Gateway: is Gateway.Handler mounted at that path, and does all in front of it let the request pass?"
+		return "before it came to a Gateway: is Gateway.Handler mounted at that path, and does all in front of it let the request pass, with its context?"
 	case err != nil:
 		return fmt.Sprintf("by the Gateway: %v", err)
 	}
@@ -134,8 +145,14 @@ func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refus
 	tb.Helper()
 	mustBeHere(tb, s)
 	d := dialing{header: http.Header{}, query: url.Values{}}
-	for _, o := range opts {
+	for n, o := range opts {
+		if o == nil {
+			tb.Fatalf("gatewaytest: DialOption %d is nil: leave it out", n)
+		}
 		o(&d)
+	}
+	if d.misuse != "" {
+		tb.Fatalf("gatewaytest: %s", d.misuse)
 	}
 	target = s.target(tb, &d)
 	ctx, cancel := context.WithTimeout(context.Background(), s.wait())
@@ -178,6 +195,9 @@ func (s *Service) target(tb testing.TB, d *dialing) string {
 	if d.path != "" {
 		if !strings.HasPrefix(d.path, "/") {
 			tb.Fatalf("gatewaytest: Path(%q): a path begins with a slash", d.path)
+		}
+		if strings.Contains(d.path, "#") {
+			tb.Fatalf(`gatewaytest: Path(%q): no client sends what begins with "#": leave it out, or write %%23 for a "#" of the path`, d.path)
 		}
 		target = "ws://" + s.host() + d.path
 	}

@@ -52,7 +52,8 @@
 //	})
 //
 // Make the Gateway and the server in that func too. One that was made outside fails
-// the test that dials it there: time outside is real.
+// the test that dials it there: time outside is real. Use what was made in one func of
+// synctest.Test in no other one: Go then ends the whole program with "from outside bubble".
 //
 // # Timeouts
 //

@@ -275,9 +275,15 @@ func mustBeHere(tb testing.TB, s *Service) {
 	}
 }
 
+// noID says why a client has no connection ID.
+const noID = "this client has no connection ID: either a handler of yours has accepted its upgrade and not a Gateway, " +
+	"or the request that came to the Gateway did not have the context of the client's request, because a middleware or a reverse proxy replaces it: pass the Gateway to Serve"
+
 // whyNot says why a connection has no DISCONNECT event.
 func (r *recorder) whyNot(connectionID string) string {
 	switch e, ok := r.endOf(connectionID); {
+	case connectionID == "":
+		return noID
 	case !ok:
 		return "no client of this server has had a connection with this ID"
 	case !e.closed:

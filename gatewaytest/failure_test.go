@@ -186,9 +186,45 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 		"a path that is none": {func(tb *fakeTB) {
 			gatewaytest.New(tb).Dial(tb, gatewaytest.Path("ws"))
 		}, []string{`Path("ws"): a path begins with a slash`}},
+		"a path with a fragment": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Path("/ws#1"), gatewaytest.Query("room", "1"))
+		}, []string{`Path("/ws#1"): no client sends what begins with "#": leave it out, or write %23 for a "#" of the path`}},
+		"a cookie that would be changed": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Cookie("s", `a"b`))
+		}, []string{`the cookie "s" with the value "a\"b" has a character that no cookie can have`}},
+		"a cookie that would be cut": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Cookie("s", "a;b"))
+		}, []string{`the cookie "s" with the value "a;b" has a character`}},
+		"a cookie that is not ASCII": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Cookie("s", "ü"))
+		}, []string{`the cookie "s" with the value "ü" has a character`}},
+		"a cookie with a wrong name": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Cookie("a b", "x"))
+		}, []string{`the cookie "a b" with the value "x" has a character`}},
+		"a cookie that is nil": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, gatewaytest.Cookies(&http.Cookie{Name: "a", Value: "b"}, nil))
+		}, []string{"Cookies: cookie 1 is nil: leave it out"}},
+		"an option that is nil": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Dial(tb, nil)
+		}, []string{"DialOption 0 is nil: leave it out"}},
+		"a gateway behind a new context": {func(tb *fakeTB) {
+			srv := gatewaytest.ServeHandler(tb, newContext(tb))
+			c := srv.Dial(tb)
+			srv.SetTimeout(time.Minute)
+			srv.WaitDisconnect(c.ConnectionID())
+		}, []string{"this client has no connection ID: either a handler", "because a middleware or a reverse proxy replaces it: pass the Gateway to Serve"}},
+		"a client behind a new context": {func(tb *fakeTB) {
+			gatewaytest.ServeHandler(tb, newContext(tb)).Dial(tb).Receive()
+		}, []string{"events of the connection: this client has no connection ID"}},
 		"TCP in a bubble": {func(tb *fakeTB) { gatewaytest.NewTCP(tb) }, []string{"NewTCP does not work in a synctest bubble: use New"}},
 		"no gateway":      {func(tb *fakeTB) { gatewaytest.Serve(tb, nil) }, []string{"Serve: the Gateway is nil"}},
 		"no handler":      {func(tb *fakeTB) { gatewaytest.ServeHandler(tb, nil) }, []string{"ServeHandler: the handler is nil"}},
+		"a nil func": {func(tb *fakeTB) {
+			gatewaytest.ServeHandler(tb, http.HandlerFunc(nil))
+		}, []string{"ServeHandler: the handler is nil: http.HandlerFunc"}},
+		"a nil mux": {func(tb *fakeTB) {
+			gatewaytest.ServeHandler(tb, (*http.ServeMux)(nil))
+		}, []string{"ServeHandler: the handler is nil: *http.ServeMux"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,6 +237,28 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// newContext is a service whose middleware hides the gateway from the test.
+func newContext(tb testing.TB) http.Handler {
+	tb.Helper()
+	gw, err := gateway.New()
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = gw.Close() })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gw.Handler().ServeHTTP(w, r.WithContext(context.Background()))
+	})
+}
+
+// A bubble stays one, however much time passes in it.
+func TestServer_OldBubble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		time.Sleep(30 * 365 * 24 * time.Hour)
+		srv.Dial(t).Ping()
+		gatewaytest.New(t).Dial(t).Ping()
+	})
 }
 
 // What was made on real time and is used on virtual time says so, and does not hang.

@@ -112,6 +112,10 @@ func TestDial_PathQueryAndCookies(t *testing.T) {
 		"more of a query":       {[]gatewaytest.DialOption{gatewaytest.Query("y", "2"), gatewaytest.Path("/a?x=1")}, "/a?x=1&y=2"},
 		"a cookie":              {[]gatewaytest.DialOption{gatewaytest.Cookie("a", "1")}, "/test a=1"},
 		"cookies in one header": {[]gatewaytest.DialOption{gatewaytest.Cookie("a", "1"), gatewaytest.Cookies(&http.Cookie{Name: "b", Value: "2"})}, "/test a=1; b=2"},
+		"a cookie behind headers": {[]gatewaytest.DialOption{
+			gatewaytest.Header("Cookie", "a=1"), gatewaytest.Header("Cookie", "b=2"), gatewaytest.Cookie("c", "3"),
+		}, "/test a=1; b=2; c=3"},
+		"a cookie with a blank": {[]gatewaytest.DialOption{gatewaytest.Cookie("a", "1 2,3")}, `/test a="1 2,3"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
