@@ -3,9 +3,13 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,4 +98,146 @@ func TestIntegration_ContextAfterInvoke(t *testing.T) {
 	requireEnded(<-contexts)
 	c.Close(1000, "")
 	requireEnded(<-contexts)
+}
+
+// An observer of a message learns the value that selected its route, whatever the
+// integration did to the request.
+func TestRequest_SelectionValue(t *testing.T) {
+	t.Parallel()
+	const none = "no value"
+	valueOf := func(req *gateway.Request) string {
+		value, ok := req.SelectionValue()
+		if !ok {
+			require.Empty(t, value)
+			return none
+		}
+		return "value " + value
+	}
+	for _, tt := range []struct {
+		name, message, want string
+		noDefault           bool
+	}{
+		{name: "a route's key", message: `{"action":"known"}`, want: "known: value known"},
+		{name: "no route's key", message: `{"action":"foo"}`, want: "$default: value foo"},
+		{name: "the key of $default", message: `{"action":"$default"}`, want: "$default: value $default"},
+		{name: "the key of $connect", message: `{"action":"$connect"}`, want: "$default: value $connect"},
+		{name: "nothing at the path", message: `{}`, want: "$default: value "},
+		{name: "an escape", message: `{"action":"f\u006fo"}`, want: "$default: value foo"},
+		{name: "no JSON", message: `action foo`, want: "$default: " + none},
+		{name: "no route", message: `{"action":"foo"}`, want: ": value foo", noDefault: true},
+		{name: "no route and no JSON", message: `foo`, want: ": " + none, noDefault: true},
+		{name: "an integration that does not return in time", message: `{"action":"foo","slow":true}`, want: "$default: value foo"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				observed := make(chan string, 2)
+				tell := func(req *gateway.Request) {
+					if req.EventType == gateway.EventMessage {
+						observed <- req.RouteKey + ": " + valueOf(req)
+					}
+				}
+				observer := gateway.WithObserver(&gateway.Observer{
+					IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+						tell(req)
+					},
+					MessageRejected: func(_ context.Context, req *gateway.Request, _ int, _ error) { tell(req) },
+				})
+				seen := make(chan string, 2)
+				integration := gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+					seen <- valueOf(req)
+					slow := bytes.Contains(req.Body, []byte("slow"))
+					for n := range req.Body {
+						req.Body[n] = 'x'
+					}
+					if slow {
+						<-ctx.Done()
+						time.Sleep(time.Second) //nolint:forbidigo // virtual time
+					}
+					return nil, nil
+				})
+				srv := gatewaytest.New(t, observer)
+				srv.Handle("known", integration)
+				if !tt.noDefault {
+					srv.Handle("$default", integration)
+				}
+				srv.Dial(t).Send(tt.message)
+				require.Equal(t, tt.want, <-observed)
+				if !tt.noDefault {
+					_, value, _ := strings.Cut(tt.want, ": ")
+					require.Equal(t, value, <-seen, "the integration")
+				}
+				time.Sleep(time.Minute) //nolint:forbidigo // virtual time
+				require.Empty(t, seen)
+				require.Empty(t, observed)
+			})
+		})
+	}
+	_, ok := (&gateway.Request{EventType: gateway.EventConnect, RouteKey: "$connect"}).SelectionValue()
+	require.False(t, ok, "a connect has none")
+}
+
+func TestRoute_IntegrationContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		ended := make(chan error, 1)
+		srv.HandleFunc("$default", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+			until, ok := ctx.Deadline()
+			if !ok || until.Sub(req.RequestTime) != 29*time.Second {
+				return nil, fmt.Errorf("deadline %v", until)
+			}
+			context.AfterFunc(ctx, func() { ended <- context.Cause(ctx) })
+			return &gateway.Response{Body: []byte("ok")}, ctx.Err()
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		c.Send("x")
+		require.Equal(t, "ok", c.Receive())
+		require.ErrorIs(t, <-ended, context.Canceled, "the context ends with the invocation")
+	})
+}
+
+func TestUpgrade_IntegrationContext(t *testing.T) {
+	t.Parallel()
+	t.Run("it carries the values of the upgrade request, for every event", func(t *testing.T) {
+		t.Parallel()
+		gw := newGateway(t)
+		values := make(chan any, 3)
+		for _, key := range []string{"$connect", "$default", "$disconnect"} {
+			gw.HandleFunc(key, func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+				values <- ctx.Value(valueKey{})
+				return nil, nil
+			})
+		}
+		w := wiretest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			gw.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), valueKey{}, "user-1")))
+		}))
+		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test")).Status)
+		w.MustSend(wiretest.Text, "x")
+		require.Equal(t, "user-1", <-values)
+		require.Equal(t, "user-1", <-values)
+		require.NoError(t, w.Close())
+		require.Equal(t, "user-1", <-values)
+	})
+	t.Run("a client that leaves during $connect does not cancel it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t)
+			var after error
+			srv.HandleFunc("$connect", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
+				time.Sleep(10 * time.Second) //nolint:forbidigo // in a synctest bubble
+				after = ctx.Err()
+				return nil, nil
+			})
+			srv.HandleFunc("$disconnect", answerNothing)
+			w := wiretest.Dial(t, srv.HTTPClient())
+			w.MustWriteString(wiretest.Upgrade("/test"))
+			synctest.Wait()
+			require.NoError(t, w.Close())
+			e := srv.WaitEvent(isDisconnect)
+			require.NoError(t, after)
+			require.Equal(t, 1006, e.DisconnectStatusCode, "$connect accepted it, so $disconnect tells of its end")
+			require.Empty(t, connectionIDs(srv.Gateway))
+		})
+	})
 }

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/internal/testutil"
+	"example.com/gateway/usageplan"
 )
 
 // newLogged returns an option that logs all levels, and the log.
@@ -427,4 +429,182 @@ func TestLog_CallbackPanics(t *testing.T) {
 	}))
 	ask(gw.Handler(), http.MethodGet, "/")
 	require.Regexp(t, `level=ERROR msg="a callback panicked" callback=Observer.UpgradeRejected stage=prod panics=1 error="panic: no" stack=`, log.String())
+}
+
+// Nor can a client fill the log with a message that makes an integration, a template
+// or a model fail.
+func TestFailures_DoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	const times, most = 1000, 105
+	for name, handle := range map[string]func(srv *gatewaytest.Server){
+		"an integration that fails": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, errors.New("no") })
+		},
+		"an integration that panics": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) { panic("no") })
+		},
+		"a value that a URI cannot take": func(srv *gatewaytest.Server) {
+			srv.Handle("$default", &gateway.HTTPIntegration{URI: "http://127.0.0.1:1/{v}", RequestParameters: map[string]string{"integration.request.path.v": "route.request.body.v"}})
+		},
+		"a payload that may not pass": func(srv *gatewaytest.Server) {
+			srv.Handle("$default", &gateway.MockIntegration{Transform: &gateway.Transform{PassthroughBehavior: gateway.PassthroughNever}})
+		},
+		"a reply that is too large": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				return &gateway.Response{Body: make([]byte, 1<<20)}, nil
+			}, gateway.WithRouteResponse())
+		},
+		"a model that panics": func(srv *gatewaytest.Server) {
+			srv.HandleFunc("$default", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { panic("no") })}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &testutil.LockedBuffer{}
+				srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+				handle(srv)
+				c := srv.Dial(t)
+				for range times {
+					c.Send(`{"v":".."}`)
+					require.Contains(t, c.Receive(), `"message"`)
+				}
+				lines := strings.Count(log.String(), "level=ERROR")
+				require.Positive(t, lines, "a few failures are logged")
+				require.LessOrEqual(t, lines, most)
+			})
+		})
+	}
+}
+
+// Clients and callers cannot fill the log, whatever they do wrong.
+func TestRefusals_DoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	const times, most = 1000, 105
+	for _, tt := range []struct {
+		name string
+		opts []gateway.Option
+		do   func(t *testing.T, srv *gatewaytest.Server)
+	}{
+		{"messages without a route", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send("x")
+				require.Contains(t, c.Receive(), "Forbidden")
+			}
+		}},
+		{"messages that fit no model", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send(`{"action":"model"}`)
+				require.Contains(t, c.Receive(), "Invalid request body")
+			}
+		}},
+		{"messages above a throttle", []gateway.Option{gateway.WithDefaultThrottle(1, 1)}, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				c.Send("x")
+				require.Contains(t, c.Receive(), "Too Many Requests")
+			}
+		}},
+		{"upgrades from a foreign page", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			for range times {
+				requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, gatewaytest.Header("Origin", "https://evil.example"))
+			}
+		}},
+		{"broken rules of the protocol", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			for range times {
+				c := srv.Dial(t)
+				c.SendBinary([]byte("x"))
+				code, _ := c.ReceiveClose()
+				require.Equal(t, 1003, code)
+			}
+		}},
+		{"subprotocols that were not offered", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			require.NoError(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$connect", Integration: respond(&gateway.Response{Header: http.Header{"Sec-Websocket-Protocol": {"chat"}}})}}}))
+			for range times {
+				require.Equal(t, 101, wiretest.Dial(t, srv.HTTPClient()).MustAsk(wiretest.Upgrade("/test")).Status)
+			}
+		}},
+		{"upgrades above a throttle", []gateway.Option{gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 1}})}, func(t *testing.T, srv *gatewaytest.Server) {
+			srv.Dial(t)
+			for range times {
+				requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`)
+			}
+		}},
+		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
+			c := srv.Dial(t)
+			for range times {
+				require.Equal(t, http.StatusForbidden, call(t, srv, http.MethodGet, c.ConnectionID(), "").Status)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &testutil.LockedBuffer{}
+				srv := gatewaytest.New(t, append(tt.opts, gateway.WithLogger(slog.New(slog.NewTextHandler(log, nil))))...)
+				srv.HandleFunc("model", serve, gateway.WithRequestModels(`\$default`, map[string]gateway.Model{"$default": modelFunc(func([]byte) error { return errors.New("it does not fit") })}))
+				tt.do(t, srv)
+				lines := strings.Count(log.String(), "level=WARN")
+				require.LessOrEqual(t, lines, most)
+				if strings.Contains(tt.name, "above a throttle") {
+					require.Zero(t, lines, "refusals by a throttle are normal, so they are no warnings")
+				} else {
+					require.Contains(t, log.String(), "level=WARN", "a few failures are logged")
+					time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
+					tt.do(t, srv)
+					require.Equal(t, lines+10, strings.Count(log.String(), "level=WARN"), "one a second")
+				}
+			})
+		})
+	}
+}
+
+// The log says which throttle has refused a request.
+func TestThrottle_NamedInTheLog(t *testing.T) {
+	t.Parallel()
+	plans := func(p usageplan.Plan) gateway.Option {
+		p.ID, p.APIKeys = "p", map[string]string{"ann": annsKey}
+		store, err := usageplan.New(p)
+		require.NoError(t, err)
+		return gateway.WithUsageStore(store)
+	}
+	one := gateway.Throttle{RateLimit: 0.001, BurstLimit: 2}
+	for name, tt := range map[string]struct {
+		opt   gateway.Option
+		route []gateway.RouteOption
+		want  string
+	}{
+		"route":        {gateway.WithAPI("a", ""), []gateway.RouteOption{gateway.WithThrottle(0.001, 1)}, "throttled: above the throttle of the route, Route.Throttle"},
+		"stage":        {gateway.WithDefaultThrottle(0.001, 2), nil, "throttled: above the default throttle of the stage, WithDefaultThrottle or Deployment.DefaultThrottle"},
+		"account":      {gateway.WithAccountThrottle(gateway.NewAccountThrottle(0.001, 2)), nil, "throttled: above the throttle of the account, WithAccountThrottle"},
+		"plan":         {plans(usageplan.Plan{Throttle: one}), nil, "throttled: above the throttle of the API key's usage plan, APIKey.Throttle"},
+		"plan's route": {plans(usageplan.Plan{RouteThrottles: map[string]gateway.Throttle{"m": one}}), nil, "throttled: above the throttle for this route of the API key's usage plan, APIKey.RouteThrottles"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			srv := gatewaytest.New(t, option, tt.opt)
+			if strings.HasPrefix(name, "plan") {
+				srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAPIKeyRequired())
+			}
+			srv.HandleFunc("m", serve, append(tt.route, gateway.WithRouteResponse())...)
+			c := srv.Dial(t, apiKey(annsKey))
+			require.Less(t, served(t, c, "m", 3), 3)
+			require.Contains(t, log.String(), `msg="message rejected" connection_id="`+c.ConnectionID()+`" route_key=m `)
+			require.Contains(t, log.String(), `error="`+tt.want+`"`)
+		})
+	}
+	t.Run("calls of @connections", func(t *testing.T) {
+		t.Parallel()
+		option, log := newLogged()
+		srv := gatewaytest.New(t, option, gateway.WithDefaultThrottle(0.001, 1))
+		c := srv.Dial(t)
+		for range 2 {
+			_, _ = srv.Management().GetConnection(t.Context(), c.ConnectionID())
+		}
+		require.Contains(t, log.String(), `msg="management call rejected"`)
+		require.Contains(t, log.String(), "above the default throttle of the stage")
+	})
 }

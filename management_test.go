@@ -1,644 +1,469 @@
 package gateway_test
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
-	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/suites/wiretest"
 )
 
-// managementText is a management call as an AWS SDK sends it.
-func managementText(method, connectionID, body string, lines ...string) string {
-	lines = append([]string{"Host: gateway.test", fmt.Sprintf("Content-Length: %d", len(body))}, lines...)
-	return wiretest.Request(method+" /prod/@connections/"+url.QueryEscape(connectionID)+" HTTP/1.1", lines...) + body
-}
-
-// call makes a management call on a new HTTP connection.
-func call(tb testing.TB, srv *gatewaytest.Server, method, connectionID, body string) wiretest.Answer {
-	tb.Helper()
-	return wiretest.Dial(tb, srv.HTTPClient()).MustAsk(managementText(method, connectionID, body))
-}
-
-// operations are the methods of the three calls.
-func operations() []string { return []string{http.MethodPost, http.MethodGet, http.MethodDelete} }
-
-const (
-	uuidPattern    = `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`
-	requestPattern = `^[A-Za-z0-9_-]{15}=$`
-)
-
-// requireManagement checks what all answers except the bare 413 have in common.
-func requireManagement(t *testing.T, r wiretest.Answer, status int, name, body string) {
-	t.Helper()
-	require.Equal(t, status, r.Status, "%v", r)
-	require.Equal(t, body, r.Body)
-	require.Equal(t, name, r.Get("x-amzn-ErrorType"))
-	require.Equal(t, "application/json", r.Get("Content-Type"))
-	require.Regexp(t, uuidPattern, r.Get("x-amzn-RequestId"))
-	require.Regexp(t, requestPattern, r.Get("x-amz-apigw-id"))
-	require.Len(t, r.Values("Date"), 1)
-	names := []string{"Date", "Content-Type", "x-amzn-RequestId", "x-amz-apigw-id"}
-	if status != 204 {
-		names = append(names, "Content-Length")
-		require.Equal(t, fmt.Sprint(len(body)), r.Get("Content-Length"))
+// field returns the only value of the field whose name is spelled exactly so.
+func field(w *httptest.ResponseRecorder, name string) string {
+	if values := w.Header()[name]; len(values) == 1 {
+		return values[0]
 	}
-	if name != "" {
-		names = append(names, "x-amzn-ErrorType")
-	}
-	if status == 200 || status == 204 || status == 410 || status == 429 {
-		names = append(names, "X-Amzn-Trace-Id")
-		require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`, r.Get("X-Amzn-Trace-Id"))
-	}
-	require.ElementsMatch(t, names, r.Names(), "these, spelt so, and no other")
+	return ""
 }
 
-func requireGone(t *testing.T, r wiretest.Answer) {
-	t.Helper()
-	requireManagement(t, r, 410, "GoneException", "")
+// unreadable fails the test if somebody reads it.
+type unreadable struct{ tb testing.TB }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.tb.Error("the body was read")
+	return 0, io.EOF
 }
 
-func requireBare413(t *testing.T, r wiretest.Answer) {
-	t.Helper()
-	require.Equal(t, 413, r.Status)
-	require.Empty(t, r.Body)
-	require.Equal(t, "0", r.Get("Content-Length"))
-	for _, name := range []string{"x-amzn-RequestId", "x-amz-apigw-id", "x-amzn-ErrorType", "X-Amzn-Trace-Id", "Content-Type"} {
-		require.Empty(t, r.Values(name), name)
-	}
-}
-
-func TestManagement_ThreeCalls(t *testing.T) {
+func TestManagement_ClosedByDefault(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t)
-		srv.HandleFunc("$disconnect", answerNothing)
-		c := srv.Dial(t, gatewaytest.SourceIP("192.0.2.1"), gatewaytest.Header("User-Agent", `agent "1" <x>`))
-		id := c.ConnectionID()
-		time.Sleep(9761 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
-
-		post := call(t, srv, "POST", id, "hello")
-		requireManagement(t, post, 200, "", "")
-		require.Equal(t, "hello", c.Receive())
-		require.True(t, strings.HasPrefix(post.Get("X-Amzn-Trace-Id"), fmt.Sprintf("Root=1-%08x-", time.Now().Unix())))
-
-		get := call(t, srv, "GET", id, "")
-		requireManagement(t, get, 200, "", get.Body)
-		var v any
-		require.NoError(t, json.Unmarshal([]byte(get.Body), &v))
-		require.Equal(t, map[string]any{
-			"connectedAt":  "2000-01-01T00:00:00.000Z",
-			"lastActiveAt": "2000-01-01T00:00:09.761Z",
-			"identity":     map[string]any{"sourceIp": "192.0.2.1", "userAgent": `agent "1" <x>`},
-		}, v)
-		require.NotEqual(t, post.Get("x-amzn-RequestId"), get.Get("x-amzn-RequestId"))
-		require.NotEqual(t, post.Get("x-amz-apigw-id"), get.Get("x-amz-apigw-id"))
-
-		requireManagement(t, call(t, srv, "DELETE", id, ""), 204, "", "")
-		for _, method := range operations() {
-			requireGone(t, call(t, srv, method, id, "")) // at once, before the client has answered
+	var log bytes.Buffer
+	gw := newGateway(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	const id = "gbgHN0-zjQAYKEjhgA=="
+	for _, target := range []string{"/prod/@connections/" + id + "?X-Amz-Signature=secret", "/other"} {
+		for _, method := range append(operations(), "PUT") {
+			log.Reset()
+			r := httptest.NewRequest(method, target, unreadable{t})
+			r.Header.Set("Authorization", "secret")
+			w := httptest.NewRecorder()
+			gw.ManagementHandler().ServeHTTP(w, r)
+			require.Equal(t, 403, w.Code)
+			require.Equal(t, `{"message":"Forbidden"}`, w.Body.String())
+			require.Equal(t, "ForbiddenException", field(w, "x-amzn-ErrorType"))
+			require.Equal(t, 1, strings.Count(log.String(), "\n"), "one line")
+			require.Contains(t, log.String(), "WithManagementAuth")
+			require.Regexp(t, requestPattern, field(w, "x-amz-apigw-id"))
+			require.Contains(t, log.String(), field(w, "x-amz-apigw-id"))
+			require.NotContains(t, log.String(), "secret")
+			require.NotContains(t, log.String(), id)
 		}
-		code, reason := c.ReceiveClose()
-		require.Equal(t, 1000, code)
-		require.Equal(t, "Connection Closed Normally", reason)
-		e := srv.WaitDisconnect(id)
-		require.Equal(t, 1000, e.DisconnectStatusCode)
-		require.Equal(t, "Connection Closed Normally", e.DisconnectReason)
-		for _, method := range operations() {
-			requireGone(t, call(t, srv, method, id, ""))
-		}
-	})
+	}
 }
 
-func TestManagement_GoneOnceItHasClosed(t *testing.T) {
+func TestManagement_Auth(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(c *gatewaytest.Client){
-		"by the client":   func(c *gatewaytest.Client) { c.Close(1000, "bye") },
-		"by the network":  func(c *gatewaytest.Client) { c.Drop() },
-		"by idleness":     func(c *gatewaytest.Client) { c.ReceiveClose() },
-		"by a violation":  func(c *gatewaytest.Client) { c.SendBinary([]byte("x")); c.ReceiveClose() },
-		"by its own call": func(c *gatewaytest.Client) { c.Send(`{"action":"leave"}`); c.ReceiveClose() },
+	type seen struct{ method, uri, header, body string }
+	var calls []seen
+	var log bytes.Buffer
+	verdict := error(nil)
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+			r, body := call.Request, call.Body
+			calls = append(calls, seen{r.Method, r.RequestURI, r.Header.Get("Authorization"), string(body)})
+			return verdict
+		})))
+	c := srv.Dial(t)
+	id := c.ConnectionID()
+	handler := http.StripPrefix("/base", srv.ManagementHandler())
+	ask := func(method, target, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		r.Header.Set("Authorization", "AWS4")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+
+	target := "/base/prod//%40connections/" + strings.TrimSuffix(id, "==") + "%3d=?b=2&a=%20"
+	require.Equal(t, 200, ask("POST", target, "hello").Code)
+	require.Equal(t, 200, ask("GET", target, "").Code)
+	require.Equal(t, []seen{{"POST", target, "AWS4", "hello"}, {"GET", target, "AWS4", ""}}, calls, "the request's target as it was sent")
+	require.Equal(t, "hello", c.Receive())
+
+	calls, verdict = nil, errors.New("secret reason")
+	for _, method := range operations() {
+		w := ask(method, target, "never sent")
+		require.Equal(t, 403, w.Code)
+		require.Equal(t, `{"message":"Forbidden"}`, w.Body.String(), "the reason stays with us")
+		require.Equal(t, "ForbiddenException", field(w, "x-amzn-ErrorType"))
+		require.Empty(t, w.Header()["X-Amzn-Trace-Id"], "absent on 403")
+	}
+	require.Len(t, calls, 3)
+	require.Contains(t, log.String(), "secret reason", "the operator sees it")
+	require.NotContains(t, log.String(), "never sent")
+
+	verdict = nil
+	require.Equal(t, 204, ask("DELETE", target, "").Code, "a refused DELETE has closed nothing")
+	c.ReceiveClose() // so "never sent" has not arrived
+}
+
+// A ManagementAuth is told the action, the API, the stage and the connection of a
+// call, whatever path the caller has chosen.
+func TestManagement_Call(t *testing.T) {
+	t.Parallel()
+	var calls []gateway.ManagementCall
+	srv := gatewaytest.New(t, gateway.WithAPI("a1b2c3", "api.example.com"), gateway.WithStage("prod", nil),
+		gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(ctx context.Context, call *gateway.ManagementCall) error {
+			require.Equal(t, "value", ctx.Value(requestKey{}))
+			calls = append(calls, *call)
+			*call = gateway.ManagementCall{Action: gateway.ActionDeleteConnection} // this must not change the call
+			return nil
+		})))
+	c := srv.Dial(t)
+	for _, tc := range [...]struct {
+		method string
+		action gateway.ManagementAction
+	}{
+		{"POST", gateway.ActionPostToConnection},
+		{"GET", gateway.ActionGetConnection},
+		{"DELETE", gateway.ActionDeleteConnection},
+	} {
+		calls = nil
+		method, action := tc.method, tc.action
+		r := httptest.NewRequest(method, "/dev/@connections/"+url.PathEscape(c.ConnectionID()), strings.NewReader(method))
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, "value"))
+		srv.ManagementHandler().ServeHTTP(httptest.NewRecorder(), r)
+		require.Len(t, calls, 1)
+		require.Same(t, r, calls[0].Request)
+		calls[0].Request = nil
+		require.Equal(t, gateway.ManagementCall{
+			Action: action, APIID: "a1b2c3", Stage: "prod", ConnectionID: c.ConnectionID(), Body: []byte(method),
+		}, calls[0])
+		if method == "POST" {
+			require.Equal(t, "POST", c.Receive())
+		}
+	}
+}
+
+type requestKey struct{}
+
+func TestManagement_OrderOfChecks(t *testing.T) {
+	t.Parallel()
+	var asked int
+	admit := true
+	srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error {
+		asked++
+		if admit {
+			return nil
+		}
+		return errors.New("no")
+	})))
+	closed := srv.Dial(t).ConnectionID()
+	open := srv.Dial(t).ConnectionID()
+	require.NoError(t, srv.DeleteConnection(t.Context(), closed))
+	large := strings.Repeat("x", 131073)
+	for _, tc := range []struct {
+		name   string
+		admit  bool
+		id     string
+		body   string
+		status int
+		asked  int
+	}{
+		{"size before the form of the ID", false, invented(open, 0), large, 413, 0},
+		{"size before permission", false, open, large, 413, 0},
+		{"size before existence", true, closed, large, 413, 0},
+		{"the form of the ID before permission", false, invented(open, 0), "", 400, 0},
+		{"permission before existence", false, closed, "", 403, 1},
+		{"existence last", true, closed, "", 410, 1},
+		{"nothing amiss", true, open, "", 200, 1},
+	} {
+		admit, asked = tc.admit, 0
+		require.Equal(t, tc.status, call(t, srv, "POST", tc.id, tc.body).Status, tc.name)
+		require.Equal(t, tc.asked, asked, tc.name)
+	}
+}
+
+func TestManagement_BodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	c := srv.Dial(t)
+	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{errors.New("secret detail")}))
+	w := httptest.NewRecorder()
+	srv.ManagementHandler().ServeHTTP(w, r)
+	require.GreaterOrEqual(t, w.Code, 400)
+	require.NotContains(t, w.Body.String(), "secret")
+	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("whole")))
+	require.Equal(t, "whole", c.Receive(), "a part of a message is not delivered")
+}
+
+// If a body breaks a rule of HTTP, that is the sender's mistake, and a client library
+// must not send it again.
+func TestManagement_BodyThatIsMalformed(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"a chunk without a size":              "zz\r\nhello\r\n0\r\n\r\n",
+		"a chunk that is longer than it says": "5\r\nhello!\r\n0\r\n\r\n",
+		"a size that no chunk has":            "ffffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+		"a good chunk, then a bad one":        "5\r\nhello\r\n-1\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				srv := gatewaytest.New(t)
-				during := make(chan error, 1)
-				srv.HandleFunc("leave", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-					return nil, srv.DeleteConnection(ctx, req.ConnectionID)
-				})
-				srv.HandleFunc("$disconnect", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-					during <- srv.PostToConnection(ctx, req.ConnectionID, nil)
-					return nil, nil
-				})
-				c := srv.Dial(t)
-				end(c)
-				srv.WaitDisconnect(c.ConnectionID())
-				require.ErrorIs(t, <-during, gateway.ErrGone, "during $disconnect too")
-				for _, method := range operations() {
-					requireGone(t, call(t, srv, method, c.ConnectionID(), ""))
-				}
-			})
-		})
-	}
-}
-
-// invented returns id with its character at n replaced by another one of the
-// alphabet.
-func invented(id string, n int) string {
-	b := []byte(id)
-	if b[n]++; b[n] == '{' || b[n] == '[' || b[n] == ':' || b[n] == '`' || b[n] == '.' {
-		b[n] = 'A'
-	}
-	return string(b)
-}
-
-func TestManagement_InventedIDs(t *testing.T) {
-	t.Parallel()
-	srv := gatewaytest.New(t)
-	id := srv.Dial(t).ConnectionID()
-	ids := []string{"x", "cjy8i76bx002884le6n17d49b", "AAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAA==", id[:18], id[:19], id + "=", " " + id, id + "\n", "a/b", "ü", `"<&>`, strings.ToUpper(id) + "x"}
-	for n := range len(id) - 2 {
-		ids = append(ids, invented(id, n))
-	}
-	for _, id := range ids {
-		for _, method := range operations() {
+			srv := gatewaytest.New(t)
+			c := srv.Dial(t)
 			w := wiretest.Dial(t, srv.HTTPClient())
-			w.MustWriteString(wiretest.Request(method+" /prod/@connections/"+url.PathEscape(id)+" HTTP/1.1", "Host: x", "Content-Length: 0"))
+			text := wiretest.Request("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + body
+			go func() { _, _ = w.Write([]byte(text)) }() // the rest may never be read
 			r := w.MustReadAnswer()
-			require.Equal(t, 400, r.Status, "%s %q", method, id)
-			requireManagement(t, r, 400, "BadRequestException", r.Body)
-			var message map[string]string
-			require.NoError(t, json.Unmarshal([]byte(r.Body), &message))
-			require.Equal(t, map[string]string{"message": "Invalid connectionId: " + id}, message)
-		}
-	}
-	require.Equal(t, `{"message":"Invalid connectionId: AAAAAAAAAAAAAAA="}`, call(t, srv, "GET", "AAAAAAAAAAAAAAA=", "").Body)
-	requireManagement(t, call(t, srv, "POST", id, ""), 200, "", "")
-}
-
-func TestManagement_Paths(t *testing.T) {
-	t.Parallel()
-	srv := gatewaytest.New(t)
-	id := srv.Dial(t).ConnectionID()
-	raw := strings.TrimSuffix(id, "==")
-	server := httptest.NewServer(srv.ManagementHandler()) // the handler itself, without a mux in front of it
-	t.Cleanup(server.Close)
-	const missing = "MissingAuthenticationTokenException"
-	for _, tc := range []struct {
-		name, path string
-		status     int
-		errorType  string
-	}{
-		{"as the SDKs send it", "/prod/@connections/" + raw + "%3D%3D", 200, ""},
-		{"as the guide tells to type it", "/prod/%40connections/" + raw + "%3D%3D", 200, ""},
-		{"as one types it", "/prod/@connections/" + raw + "==", 200, ""},
-		{"after an endpoint that ends in a slash", "/prod//@connections/" + raw + "%3D%3D", 200, ""},
-		{"in lower-case escapes", "/prod/@connections/" + raw + "%3d%3d", 200, ""},
-		{"with more escapes than needed", "/prod/%40%63onnections/" + fmt.Sprintf("%%%02X", raw[0]) + raw[1:] + "==", 200, ""},
-		{"without a stage", "/@connections/" + raw + "==", 200, ""},
-		{"without a stage, after a slash", "//@connections/" + raw + "==", 200, ""},
-		{"through another stage", "/other/@connections/" + raw + "==", 200, ""},
-		{"below a base path", "/a/b/c/@connections/" + raw + "==", 200, ""},
-		{"with a query, which means nothing", "/prod/@connections/" + raw + "==?a=b", 200, ""},
-		{"@connections twice: the last counts", "/@connections/@connections/" + raw + "==", 200, ""},
-		{"%40Connections is another name", "/prod/%40Connections/" + raw + "==", 403, missing},
-		{"connections without @", "/prod/connections/" + raw + "==", 403, missing},
-		{"no slash before it", "/prod@connections/" + raw + "==", 403, missing},
-		{"an escaped slash before the ID", "/prod/@connections%2F" + raw + "==", 403, missing},
-		{"an empty ID", "/prod/@connections/", 403, missing},
-		{"no ID", "/prod/@connections", 403, missing},
-		{"two segments", "/prod/@connections/" + raw + "==/x", 403, missing},
-		{"a slash at the end", "/prod/@connections/" + raw + "==/", 403, missing},
-		{"dots are no way to another path", "/prod/@connections/x/../" + raw + "==", 403, missing},
-		{"the root", "/", 403, missing},
-		{"trailing junk", "/prod/@connections/" + raw + "==x", 400, "BadRequestException"},
-		{"an escaped slash in the ID", "/prod/@connections/" + raw + "==%2Fx", 400, "BadRequestException"},
-		{"a plus is no blank", "/prod/@connections/+" + raw + "==", 400, "BadRequestException"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			for _, method := range []string{"GET", "POST"} {
-				req, err := http.NewRequest(method, server.URL, nil)
-				require.NoError(t, err)
-				path, query, _ := strings.Cut(tc.path, "?")
-				req.URL.Opaque, req.URL.RawQuery = "//"+req.URL.Host+path, query // so that it is sent unchanged
-				resp, err := server.Client().Transport.RoundTrip(req)
-				require.NoError(t, err)
-				body, err := io.ReadAll(resp.Body)
-				require.NoError(t, err)
-				require.NoError(t, resp.Body.Close())
-				require.Equal(t, tc.status, resp.StatusCode, "%s %s", method, body)
-				require.Equal(t, tc.errorType, resp.Header.Get("x-amzn-ErrorType"))
-				if tc.errorType == missing {
-					require.Equal(t, `{"message":"Missing Authentication Token"}`, string(body))
-				}
-			}
+			require.Equal(t, 400, r.Status)
+			require.Equal(t, "BadRequestException", r.Get("x-amzn-ErrorType"))
+			require.Equal(t, `{"message":"The request body cannot be read"}`, r.Body)
+			require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("next")))
+			require.Equal(t, "next", c.Receive(), "nothing of it was sent")
 		})
 	}
 }
 
-func TestManagement_OtherMethods(t *testing.T) {
+// If a body took longer than the server allows, the sender may send it again.
+func TestManagement_BodyThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t)
 	c := srv.Dial(t)
-	for _, method := range []string{"PUT", "PATCH", "OPTIONS", "TRACE", "post", "get", "FOO"} {
-		requireManagement(t, call(t, srv, method, c.ConnectionID(), ""), 403,
-			"MissingAuthenticationTokenException", `{"message":"Missing Authentication Token"}`)
-	}
-	resp, err := srv.HTTPClient().Head(srv.ManagementURL() + "/@connections/" + url.PathEscape(c.ConnectionID()))
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 403, resp.StatusCode)
-	require.Equal(t, "MissingAuthenticationTokenException", resp.Header.Get("x-amzn-ErrorType"))
+	err := &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+	r := httptest.NewRequest("POST", "/prod/@connections/"+c.ConnectionID(), io.MultiReader(strings.NewReader("half"), errorReader{err}))
+	w := httptest.NewRecorder()
+	srv.ManagementHandler().ServeHTTP(w, r)
+	require.Equal(t, 500, w.Code)
+	require.Equal(t, "InternalServerErrorException", field(w, "x-amzn-ErrorType"))
 }
 
-func TestManagement_Identity(t *testing.T) {
+// A request that was made by [http.NewRequest], as in tests and adapters, has no body
+// at all; net/http's server would give it an empty one.
+func TestManagement_NoBodyAtAll(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t)
-		w := wiretest.Dial(t, srv.HTTPClient()) // this client sends no User-Agent
-		require.Equal(t, 101, w.MustAsk(wiretest.Upgrade("/test", "X-Forwarded-For: 198.51.100.1")).Status)
-		id := connectionIDs(srv.Gateway)[0]
-		r := call(t, srv, "GET", id, "")
-		require.JSONEq(t, `{"connectedAt":"2000-01-01T00:00:00.000Z","lastActiveAt":"2000-01-01T00:00:00.000Z",
-			"identity":{"sourceIp":"127.0.0.1"}}`, r.Body, "userAgent is absent, not empty")
-	})
-}
-
-func TestManagement_LastActiveAt(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t)
-		srv.HandleFunc("$default", answerNothing)
-		c := srv.Dial(t)
-		id := c.ConnectionID()
-		step := func(what string, moves bool, do func()) {
-			t.Helper()
-			get := func() gateway.Connection {
-				got, err := srv.Management().GetConnection(t.Context(), id)
-				require.NoError(t, err)
-				return got
-			}
-			before := get()
-			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
-			do()
-			synctest.Wait()
-			after := get()
-			require.Equal(t, before.ConnectedAt, after.ConnectedAt)
-			if moves {
-				require.True(t, after.LastActiveAt.Equal(time.Now()), what)
-			} else {
-				require.Equal(t, before.LastActiveAt, after.LastActiveAt, what)
-			}
-		}
-		step("a message from the client", true, func() { c.Send("x") })
-		step("a post", true, func() { requireManagement(t, call(t, srv, "POST", id, "x"), 200, "", "") })
-		step("an empty post", true, func() { requireManagement(t, call(t, srv, "POST", id, ""), 200, "", "") })
-		step("a post in process", true, func() { require.NoError(t, srv.PostToConnection(t.Context(), id, []byte("x"))) })
-		step("a GET", false, func() { requireManagement(t, call(t, srv, "GET", id, ""), 200, "", call(t, srv, "GET", id, "").Body) })
-		step("a post that is too large", false, func() { requireBare413(t, call(t, srv, "POST", id, strings.Repeat("x", 131073))) })
-		step("a post to another", false, func() {
-			require.Equal(t, 400, call(t, srv, "POST", invented(id, 3), "x").Status)
-		})
-		step("a ping of the client", false, c.Ping)
-		step("nothing", false, func() {})
-	})
-}
-
-func TestManagement_LastActiveAtBeforeTheFirstMessage(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t)
-		srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
-			time.Sleep(20 * time.Second) //nolint:forbidigo // in a synctest bubble
-			return nil, nil
-		})
-		c := srv.Dial(t)
-		synctest.Wait()
-		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
-		require.NoError(t, err)
-		require.Equal(t, "00:00:00", got.ConnectedAt.UTC().Format(time.TimeOnly), "the instant of the CONNECT event")
-		require.Equal(t, "00:00:00", got.LastActiveAt.UTC().Format(time.TimeOnly), "Connection.LastActiveAt: ConnectedAt before the first")
-	})
-}
-
-func TestManagement_Payloads(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ name, body, want string }{
-		{"an empty body is an empty message", "", ""},
-		{"JSON is not looked at", `{"message": "x"}`, `{"message": "x"}`},
-		{"every character", "a\x00\r\n\u2028ü€😀", "a\x00\r\n\u2028ü€😀"},
-		{"a byte that is no UTF-8", "a\xffb", "a\uFFFDb"},
-		{"each byte of a run that is none", "\xff\xfe\x80", "\uFFFD\uFFFD\uFFFD"},
-		{"each byte of a character that is cut off", "ab\xe2\x82", "ab\uFFFD\uFFFD"},
-		{"only bad bytes, which the client gets as 131070 bytes", strings.Repeat("\xff", 43690), strings.Repeat("\uFFFD", 43690)},
-		{"good and bad bytes, which the client gets as 131072 bytes", strings.Repeat("\xff", 43690) + "ab", strings.Repeat("\uFFFD", 43690) + "ab"},
-		{"32768 bytes", strings.Repeat("x", 32768), strings.Repeat("x", 32768)},
-		{"32769 bytes", strings.Repeat("x", 32769), strings.Repeat("x", 32769)},
-		{"131072 bytes, with more than one byte to a character", strings.Repeat("ü€abc", 16384), strings.Repeat("ü€abc", 16384)},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			srv := gatewaytest.New(t)
-			c := srv.Dial(t)
-			requireManagement(t, call(t, srv, "POST", c.ConnectionID(), tc.body), 200, "", "")
-			got := c.Receive()
-			require.Len(t, got, len(tc.want))
-			require.Equal(t, tc.want, got)
-		})
-	}
-}
-
-func TestManagement_TooLarge(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name  string
-		lines []string
-		body  string
-	}{
-		{"one byte too many", []string{"Content-Length: 131073"}, strings.Repeat("x", 131073)},
-		{"chunks", []string{"Transfer-Encoding: chunked"}, fmt.Sprintf("10000\r\n%s\r\n10001\r\n%s\r\n0\r\n\r\n", strings.Repeat("x", 0x10000), strings.Repeat("x", 0x10001))},
-		{"much too many", []string{"Content-Length: 200000"}, strings.Repeat("x", 200_000)},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { // so that LastActiveAt is exact
-				srv := gatewaytest.New(t)
-				c := srv.Dial(t)
-				before, err := srv.GetConnection(t.Context(), c.ConnectionID())
-				require.NoError(t, err)
-				w := wiretest.Dial(t, srv.HTTPClient())
-				request := wiretest.Request("POST /test/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body
-				go func() { _, _ = w.Write([]byte(request)) }() // the rest may never be read
-				requireBare413(t, w.MustReadAnswer())
-				after, err := srv.GetConnection(t.Context(), c.ConnectionID())
-				require.NoError(t, err)
-				require.Equal(t, before, after, "the connection is unaffected")
-				requireManagement(t, call(t, srv, "POST", c.ConnectionID(), "next"), 200, "", "")
-				require.Equal(t, "next", c.Receive())
-				_ = w.Close()
-				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble: net/http waits before it closes
-			})
-		})
-	}
-}
-
-func TestManagement_Requests(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name  string
-		lines []string
-		body  string
-	}{
-		{"no content type", []string{"Content-Length: 5"}, "hello"},
-		{"octet stream", []string{"Content-Length: 5", "Content-Type: application/octet-stream"}, "hello"},
-		{"a form, which is not parsed", []string{"Content-Length: 5", "Content-Type: application/x-www-form-urlencoded"}, "hello"},
-		{"a content type that is none", []string{"Content-Length: 5", "Content-Type: ;;"}, "hello"},
-		{"in chunks", []string{"Transfer-Encoding: chunked"}, "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"},
-		{"with headers that are not ours", []string{"Content-Length: 5", "amz-sdk-request: attempt=1", "Authorization: x", "Upgrade: h2c"}, "hello"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			srv := gatewaytest.New(t)
-			c := srv.Dial(t)
-			w := wiretest.Dial(t, srv.HTTPClient())
-			for range 2 { // on one connection, which stays open
-				r := w.MustAsk(wiretest.Request("POST /prod/@connections/"+c.ConnectionID()+" HTTP/1.1", append([]string{"Host: x"}, tc.lines...)...) + tc.body)
-				requireManagement(t, r, 200, "", "")
-				require.Equal(t, "hello", c.Receive())
-			}
-		})
-	}
-}
-
-func TestManagement_SequentialPostsStayInOrder(t *testing.T) {
-	t.Parallel()
-	srv := gatewaytest.NewTCP(t)
+	srv := gatewaytest.New(t)
 	c := srv.Dial(t)
-	w := wiretest.Dial(t, srv.HTTPClient())
-	for n := range 200 {
-		var err error
-		if n%2 == 0 {
-			requireManagement(t, w.MustAsk(managementText("POST", c.ConnectionID(), fmt.Sprint(n))), 200, "", "")
-		} else {
-			err = srv.PostToConnection(t.Context(), c.ConnectionID(), []byte(fmt.Sprint(n)))
-		}
+	for n, method := range operations() {
+		r, err := http.NewRequest(method, "http://gateway.test/prod/@connections/"+c.ConnectionID(), nil)
 		require.NoError(t, err)
-	}
-	for n := range 200 {
-		require.Equal(t, fmt.Sprint(n), c.Receive())
-	}
-}
-
-// The largest message to a client is measured as the client gets it: a byte that is not
-// valid UTF-8 counts as the 3 bytes of U+FFFD. The observers count the same way.
-func TestManagement_TooLargeOnceReplaced(t *testing.T) {
-	t.Parallel()
-	var sent, failed []int
-	var failures []error
-	srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{MessageBytes: 10}), gateway.WithObserver(&gateway.Observer{
-		MessageSent: func(_ context.Context, _ string, bytes int) { sent = append(sent, bytes) },
-		PostFailed: func(_ context.Context, _ string, bytes int, err error) {
-			failed, failures = append(failed, bytes), append(failures, err)
-		},
-	}))
-	c := srv.Dial(t)
-	ids := []string{c.ConnectionID(), c.ConnectionID()}
-	fits, tooLarge := []byte("\xff\xff\xffx"), []byte("\xff\xff\xffxy")
-	require.Nil(t, srv.PostToConnections(t.Context(), ids, fits))
-	for _, err := range srv.PostToConnections(t.Context(), ids, tooLarge) {
-		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
-		require.ErrorContains(t, err, "11 bytes, quota 10")
-	}
-	require.NoError(t, srv.PostToConnection(t.Context(), ids[0], fits))
-	require.ErrorIs(t, srv.PostToConnection(t.Context(), ids[0], tooLarge), gateway.ErrPayloadTooLarge)
-	require.Equal(t, 413, call(t, srv, "POST", ids[0], string(tooLarge)).Status)
-	require.Equal(t, []int{10, 10, 10}, sent)
-	require.Equal(t, []int{11, 11, 11, 11}, failed)
-	for _, err := range failures {
-		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
-	}
-	for range sent {
-		require.Equal(t, "\uFFFD\uFFFD\uFFFDx", c.Receive())
-	}
-}
-
-func TestManagement_SlowClient(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name     string
-		quotas   gateway.Quotas
-		bytes    int
-		accepted int
-	}{
-		{"by messages", gateway.Quotas{SendBufferMessages: 3}, 10, 3},
-		{"by bytes", gateway.Quotas{SendBufferBytes: 25_000}, 10_000, 2},
-		{"by bytes, but one message always has room", gateway.Quotas{SendBufferBytes: 1}, 10_000, 1},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				type refused struct {
-					id    string
-					bytes int
-				}
-				refusals := make(chan refused, 10)
-				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas), gateway.WithObserver(&gateway.Observer{
-					PostFailed: func(_ context.Context, id string, bytes int, err error) {
-						if err != nil {
-							refusals <- refused{id, bytes}
-						}
-					},
-				}))
-				slow, quick := srv.Dial(t), srv.Dial(t)
-				slow.Pause()
-				start := time.Now()
-				body := func(n int) string { return fmt.Sprint(n) + strings.Repeat("x", tc.bytes-1) }
-				for n := range tc.accepted {
-					require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), body(n)).Status)
-					synctest.Wait()
-				}
-				for range 2 {
-					requireManagement(t, call(t, srv, "POST", slow.ConnectionID(), body(9)), 429, "LimitExceededException", "")
-					require.Equal(t, refused{slow.ConnectionID(), tc.bytes}, <-refusals)
-				}
-				require.ErrorIs(t, srv.PostToConnection(t.Context(), slow.ConnectionID(), []byte(body(9))), gateway.ErrLimitExceeded)
-
-				require.Equal(t, 200, call(t, srv, "POST", quick.ConnectionID(), "quick").Status)
-				require.Equal(t, "quick", quick.Receive())
-				require.Equal(t, 200, call(t, srv, "GET", slow.ConnectionID(), "").Status)
-				require.Equal(t, start, time.Now(), "nobody waited")
-
-				slow.Resume()
-				for n := range tc.accepted {
-					require.Equal(t, body(n), slow.Receive())
-				}
-				require.Equal(t, 200, call(t, srv, "POST", slow.ConnectionID(), "again").Status)
-				require.Equal(t, "again", slow.Receive(), "what was refused never comes")
-			})
-		})
-	}
-}
-
-func TestManagement_RefusedPostIsNoActivity(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 1}))
-		c := srv.Dial(t)
-		c.Pause()
-		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("waits")))
-		synctest.Wait()
-		last := time.Now()
-		time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
-		require.Equal(t, 429, call(t, srv, http.MethodPost, c.ConnectionID(), "x").Status)
-		got, err := srv.GetConnection(t.Context(), c.ConnectionID())
-		require.NoError(t, err)
-		require.True(t, got.LastActiveAt.Equal(last))
-		c.Resume()
-	})
-}
-
-// FuzzManagement calls the management handler with any body and any target, in which
-// ID stands for the ID of an open connection. Only the last two segments of the path
-// count, nothing happens without permission, and every answer is one of the
-// service's.
-func FuzzManagement(f *testing.F) {
-	for _, target := range []string{
-		"/prod/@connections/ID", "/prod/%40connections/ID?a=b", "//@connections/ID", "/@connections/x/@connections/ID", "/@connections/ID/", "/@connections/ID/x", "/@connections/x/ID", "/@connections/", "/@connections%2FID",
-		"/@connections/x/../ID", "/@connections/ID%2F", "/@connections/+ID", "/@connections/IDx", "http://evil.example/@connections/ID", "/@connections/AAAAAAAAAAAAAAA%3D", "/@Connections/ID", "/@connections/%zz", "*", "?", "/@connections/ID#x", "/@connections/%0d%0aID",
-	} {
-		for n, method := range append(operations(), "PUT") {
-			f.Add(method, target, strings.Repeat("\xffhi", n), n != 2)
-		}
-	}
-	f.Fuzz(func(t *testing.T, method, target, body string, admit bool) {
-		asked := 0
-		srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
-			got := call.Body
-			asked++
-			require.Equal(t, body, string(got))
-			if admit {
-				return nil
-			}
-			return gateway.ErrForbidden
-		})))
-		c := srv.Dial(t)
-		id := c.ConnectionID()
-		target = strings.ReplaceAll(target, "ID", url.PathEscape(id))
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, target, len(body), body))))
-		if err != nil || r.ContentLength != int64(len(body)) {
-			return
-		}
 		w := httptest.NewRecorder()
 		srv.ManagementHandler().ServeHTTP(w, r)
+		require.Equal(t, []int{200, 200, 204}[n], w.Code, method)
+	}
+	require.Empty(t, c.Receive())
+}
 
-		meant, named := meantConnection(r.URL.EscapedPath())
-		known := r.Method == "POST" || r.Method == "GET" || r.Method == "DELETE"
-		_, issued := connid.Parse(meant)
-		want := map[string]int{"POST": 200, "GET": 200, "DELETE": 204}[r.Method]
-		switch {
-		case !named || !known:
-			want = 403
-		case !issued:
-			want = 400
-		case !admit:
-			want = 403
-		case meant != id:
-			want = 410
+// publicError is a [gateway.PublicError] that wraps another error.
+type publicError struct{ error }
+
+func (e publicError) Unwrap() error                     { return e.error }
+func (publicError) PublicError() (code, message string) { return "SomeException", "You may not." }
+
+// Whatever a PublicError of a ManagementAuth wraps, the call is refused with its
+// words. In particular it does not succeed, and is not answered with 410.
+func TestManagement_AuthErrorsThatWrap(t *testing.T) {
+	t.Parallel()
+	for name, cause := range map[string]error{
+		"nothing":                  nil,
+		"ErrGone":                  gateway.ErrGone,
+		"ErrForbidden":             gateway.ErrForbidden,
+		"ErrLimitExceeded":         gateway.ErrLimitExceeded,
+		"ErrPayloadTooLarge":       gateway.ErrPayloadTooLarge,
+		"an integration's success": &gateway.IntegrationError{StatusCode: 200, Err: errors.New("x")},
+		"an integration's failure": &gateway.IntegrationError{StatusCode: 502, Err: gateway.ErrGone},
+		"a model's verdict":        &gateway.ValidationError{Err: errors.New("x")},
+	} {
+		for _, err := range []error{publicError{cause}, fmt.Errorf("asking: %w", publicError{cause})} {
+			srv := gatewaytest.New(t, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return err })))
+			c := srv.Dial(t)
+			for _, method := range operations() {
+				requireManagement(t, call(t, srv, method, c.ConnectionID(), ""), 403, "SomeException", `{"message":"You may not."}`)
+			}
+			require.Len(t, connectionIDs(srv.Gateway), 1, name)
 		}
-		require.Equal(t, want, w.Code, "%s %q", r.Method, target)
-		require.Equal(t, named && known && issued, asked == 1, "permission is asked for once")
-		if w.Body.Len() > 0 {
-			require.True(t, json.Valid(w.Body.Bytes()), w.Body.String())
-		}
-		if want == 400 {
-			message, err := json.Marshal(map[string]string{"message": "Invalid connectionId: " + meant})
+	}
+}
+
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
+
+func TestConnectionsAPI_InProcess(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		of   func(srv *gatewaytest.Server) gateway.ConnectionsAPI
+	}{
+		{"the gateway", func(srv *gatewaytest.Server) gateway.ConnectionsAPI { return srv.Gateway }},
+		{"the management client", func(srv *gatewaytest.Server) gateway.ConnectionsAPI { return srv.Management() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t)
+			api := tc.of(srv)
+			c := srv.Dial(t, gatewaytest.Header("User-Agent", "agent"))
+			ctx, id := t.Context(), c.ConnectionID()
+
+			data := []byte("hello")
+			require.NoError(t, api.PostToConnection(ctx, id, data))
+			copy(data, "XXXXX")
+			require.Equal(t, "hello", c.Receive(), "the data is copied")
+			require.NoError(t, api.PostToConnection(ctx, id, nil))
+			require.Empty(t, c.Receive())
+			require.ErrorIs(t, api.PostToConnection(ctx, id, make([]byte, 131073)), gateway.ErrPayloadTooLarge)
+			got, err := api.GetConnection(ctx, id)
 			require.NoError(t, err)
-			require.JSONEq(t, string(message), w.Body.String())
-		}
-		for name, values := range w.Header() {
-			require.NotContains(t, name+strings.Join(values, ""), "\n")
-		}
-		done := want == 200 || want == 204
-		if done && r.Method == "POST" {
-			require.Equal(t, string([]rune(body)), c.Receive())
-		}
-		err = srv.PostToConnection(t.Context(), id, []byte("end"))
-		if done && r.Method == "DELETE" {
+			require.Equal(t, id, got.ID)
+			require.Equal(t, gateway.Identity{SourceIP: "127.0.0.1", UserAgent: "agent"}, got.Identity)
+			require.False(t, got.LastActiveAt.Before(got.ConnectedAt))
+
+			canceled, cancel := context.WithCancel(ctx)
+			cancel()
+			require.ErrorIs(t, api.PostToConnection(canceled, id, []byte("never")), context.Canceled)
+			require.NoError(t, api.PostToConnection(ctx, id, []byte("next")))
+			require.Equal(t, "next", c.Receive(), "a call that has ended already sends nothing")
+
+			other := srv.Dial(t)
+			require.Nil(t, api.PostToConnections(ctx, []string{id, other.ConnectionID()}, []byte("all")))
+			require.Equal(t, []string{"all", "all"}, []string{c.Receive(), other.Receive()})
+			require.NoError(t, api.DeleteConnection(ctx, other.ConnectionID()))
+			errs := api.PostToConnections(ctx, []string{other.ConnectionID(), id}, []byte("rest"))
+			require.Len(t, errs, 2)
+			require.ErrorIs(t, errs[0], gateway.ErrGone)
+			require.NoError(t, errs[1])
+			require.Equal(t, "rest", c.Receive())
+
+			require.NoError(t, api.DeleteConnection(ctx, id))
+			code, reason := c.ReceiveClose()
+			require.Equal(t, 1000, code)
+			require.Equal(t, "Connection Closed Normally", reason)
+			_, err = api.GetConnection(ctx, id)
 			require.ErrorIs(t, err, gateway.ErrGone)
-			return
-		}
-		require.NoError(t, err, "nothing else closes it")
-		require.Equal(t, "end", c.Receive(), "nothing else was sent")
+			require.ErrorIs(t, api.PostToConnection(ctx, id, nil), gateway.ErrGone)
+			require.ErrorIs(t, api.DeleteConnection(ctx, id), gateway.ErrGone)
+		})
+	}
+	t.Run("an invented ID is gone, in process", func(t *testing.T) {
+		t.Parallel()
+		gw := newGateway(t)
+		_, err := gw.GetConnection(t.Context(), "x")
+		require.ErrorIs(t, err, gateway.ErrGone)
+		require.ErrorIs(t, gw.PostToConnection(t.Context(), "", nil), gateway.ErrGone)
+		require.ErrorIs(t, gw.DeleteConnection(t.Context(), "x"), gateway.ErrGone)
 	})
 }
 
-// meantConnection returns the connection that a path names: the last segment, if the
-// one before it is @connections.
-func meantConnection(path string) (id string, ok bool) {
-	segments := strings.Split(path, "/")
-	if len(segments) < 3 {
-		return "", false
+func TestGateway_Len(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t)
+		left, leave := make(chan struct{}), make(chan struct{})
+		srv.HandleFunc("$disconnect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			left <- struct{}{}
+			<-leave
+			return &gateway.Response{}, nil
+		})
+		require.Zero(t, srv.Len())
+		a := srv.Dial(t)
+		srv.Dial(t)
+		require.Equal(t, 2, srv.Len())
+		a.Close(1000, "")
+		<-left
+		require.Equal(t, 2, srv.Len(), "its $disconnect runs")
+		require.Len(t, connectionIDs(srv.Gateway), 1)
+		close(leave)
+		synctest.Wait()
+		require.Equal(t, 1, srv.Len())
+		go func() { <-left }()
+	})
+}
+
+func TestConnectionsAPI_Connections(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	require.Empty(t, connectionIDs(srv.Gateway))
+	want := map[string]*gatewaytest.Client{}
+	var ids []string
+	for range 100 {
+		c := srv.Dial(t)
+		want[c.ConnectionID()] = c
+		ids = append(ids, c.ConnectionID())
 	}
-	name, err := url.PathUnescape(segments[len(segments)-2])
-	if err != nil || name != "@connections" {
-		return "", false
+	require.ElementsMatch(t, ids, connectionIDs(srv.Gateway))
+	seen := 0
+	for c := range srv.Connections() {
+		got, err := srv.GetConnection(t.Context(), c.ID)
+		require.NoError(t, err)
+		require.Equal(t, got, c)
+		if seen++; seen == 7 {
+			break
+		}
 	}
-	id, err = url.PathUnescape(segments[len(segments)-1])
-	return id, err == nil && id != ""
+	require.Equal(t, 7, seen)
+	deleted := 0
+	for c := range srv.Connections() { // the loop's body may call any method
+		require.NoError(t, srv.PostToConnection(t.Context(), c.ID, []byte("bye")))
+		require.NoError(t, srv.DeleteConnection(t.Context(), c.ID))
+		deleted++
+	}
+	require.Equal(t, 100, deleted)
+	require.Empty(t, connectionIDs(srv.Gateway), "what closes is not among them")
+	for _, c := range want {
+		require.Equal(t, "bye", c.Receive())
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1000, code)
+	}
+}
+
+// A broadcast reaches every connection that it can, in order with other posts, and
+// reports an error for each connection that it did not reach.
+func TestPostToConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent, refused int
+		srv := gatewaytest.New(t,
+			gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 3}),
+			gateway.WithObserver(&gateway.Observer{
+				MessageSent: func(context.Context, string, int) { sent++ },
+				PostFailed:  func(context.Context, string, int, error) { refused++ },
+			}))
+		ann, bob, slow, left := srv.Dial(t), srv.Dial(t), srv.Dial(t), srv.Dial(t)
+		left.Close(1000, "")
+		slow.Pause()
+		synctest.Wait()
+		ids := []string{ann.ConnectionID(), "never issued", bob.ConnectionID(), slow.ConnectionID(), left.ConnectionID()}
+		text := strings.Repeat("x", 1000)
+		for range 3 { // one is being written, two wait
+			srv.PostToConnections(t.Context(), ids[3:4], []byte(text))
+		}
+		sent, refused = 0, 0
+		require.NoError(t, srv.PostToConnection(t.Context(), ann.ConnectionID(), []byte("first")))
+		errs := srv.PostToConnections(t.Context(), ids, []byte(text))
+		require.NoError(t, srv.PostToConnection(t.Context(), ann.ConnectionID(), []byte("last")))
+		require.Len(t, errs, len(ids))
+		require.NoError(t, errs[0])
+		require.ErrorIs(t, errs[1], gateway.ErrGone)
+		require.NoError(t, errs[2])
+		require.ErrorIs(t, errs[3], gateway.ErrLimitExceeded)
+		require.ErrorIs(t, errs[4], gateway.ErrGone)
+		require.Equal(t, [2]int{4, 3}, [2]int{sent, refused})
+		for _, want := range []string{"first", text, "last"} {
+			require.Equal(t, want, ann.Receive())
+		}
+		require.Equal(t, text, bob.Receive())
+		require.Nil(t, srv.PostToConnections(t.Context(), ids[:1], []byte("all is well")))
+
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, err := range srv.PostToConnections(canceled, ids, nil) {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		for _, err := range srv.PostToConnections(t.Context(), ids, make([]byte, 131_073)) {
+			require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+		}
+		require.Nil(t, srv.PostToConnections(t.Context(), nil, []byte("nobody")))
+	})
 }

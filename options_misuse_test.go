@@ -149,7 +149,7 @@ func misuseOfRoutes() []misuse {
 	}
 	return []misuse{
 		{"Handle: a nil RouteOption", handles("a", mock, nil), []string{`route "a"`, "RouteOption 0"}},
-		{"Handle: an empty key", handles("", mock), []string{"the route key of", "misuse_test.go", "is empty"}},
+		{"Handle: an empty key", handles("", mock), []string{"the route key of", "options_misuse_test.go", "is empty"}},
 		{"Handle: a reserved key", handles("$conect", mock), []string{`"$conect"`, "$connect, $disconnect and $default"}},
 		{"Handle: a key that is too long", handles(strings.Repeat("a", 129), mock), []string{"128 characters"}},
 		{"Handle: no integration", handles("a", nil), []string{`route "a": the integration is nil`}},
