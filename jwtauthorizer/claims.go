@@ -112,11 +112,12 @@ func (a *Authorizer) checkScopes(c *claims) error {
 	return nil
 }
 
-// words returns the words of a claim that is a text with blanks, or a list.
+// words returns the words of a claim that is a text with blanks, or a list. (RFC 6749,
+// section 3.3: no other white space separates scopes.)
 func words(claim any) (list []string) {
 	switch claim := claim.(type) {
 	case string:
-		return strings.Fields(claim)
+		return strings.FieldsFunc(claim, func(r rune) bool { return r == ' ' })
 	case []any:
 		for _, element := range claim {
 			if word, ok := element.(string); ok {

@@ -199,6 +199,9 @@ func TestAuthorizer_Scopes(t *testing.T) {
 		{"scope": ""},
 		{"scope": "chat.reader chat"},
 		{"scope": "CHAT.READ"},
+		{"scope": "openid\tchat.read"},
+		{"scope": "openid\u00a0chat.read"},
+		{"scope": "openid\u2003chat.read\n"},
 		{"scope": 7, "scp": object{"chat.read": true}},
 		{"scp": []any{7, "openid"}},
 	} {

@@ -3,6 +3,8 @@ package jwtauthorizer
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/base64"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -47,19 +49,35 @@ func (c *Config) checkSecrets() error {
 		case bytes.Count(secret, secret[:1]) == len(secret):
 			return invalid("Secrets[%d] is one byte again and again: fill it with random bytes, as crypto/rand makes them", n)
 		case isPublicKey(secret):
-			return invalid("Secrets[%d] looks like a key in PEM, SSH or JWK format: anybody may know a public key; for an issuer's keys set Issuer or JWKSURL", n)
+			return invalid("Secrets[%d] looks like a key in PEM, DER, SSH or JWK format: anybody may know a public key; for an issuer's keys set Issuer or JWKSURL", n)
 		}
 	}
 	return nil
 }
 
-// isPublicKey reports whether a secret has the format of a key file.
+// isPublicKey reports whether a secret has the format of a file with keys or a certificate.
 func isPublicKey(secret []byte) bool {
-	text := bytes.TrimSpace(secret)
-	for _, begin := range []string{"-----BEGIN ", "---- BEGIN ", "ssh-", "ecdsa-sha2-", "{"} {
+	text := bytes.TrimSpace(bytes.TrimPrefix(secret, []byte("\ufeff")))
+	for _, begin := range []string{"ssh-", "ecdsa-sha2-", "{"} {
 		if bytes.HasPrefix(text, []byte(begin)) {
 			return true
 		}
 	}
-	return false
+	for _, part := range []string{"---- BEGIN ", "-----BEGIN ", `"kty"`} { // maybe behind a comment, or in a list
+		if bytes.Contains(text, []byte(part)) {
+			return true
+		}
+	}
+	if decoded, err := base64.StdEncoding.DecodeString(string(text)); err == nil && isDER(decoded) {
+		return true
+	}
+	return isDER(secret)
+}
+
+// isDER reports whether b is a public key or a certificate without any armor.
+func isDER(b []byte) bool {
+	_, err := x509.ParsePKIXPublicKey(b)
+	_, errPKCS1 := x509.ParsePKCS1PublicKey(b)
+	_, errCertificate := x509.ParseCertificate(b)
+	return err == nil || errPKCS1 == nil || errCertificate == nil
 }

@@ -3,11 +3,13 @@ package jwtauthorizer_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,6 +149,40 @@ func TestSecrets_InvalidConfig(t *testing.T) {
 		})
 	}
 	requireAdmitted(t, secretAuthorizer(t, func(c *jwtauthorizer.Config) { c.Algorithms = []string{"HS256"} }, secret(1)), hs256(secret(1), nil))
+}
+
+// A public key is no secret, in whatever format it comes.
+func TestSecrets_PublicKeys(t *testing.T) {
+	t.Parallel()
+	der := must(x509.MarshalPKIXPublicKey(rsaKey().Public()))
+	pemText := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	pkcs1 := x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)
+	base64Lines := pemText[bytes.IndexByte(pemText, '\n'):bytes.LastIndex(pemText, []byte("-----END"))]
+	for name, secret := range map[string][]byte{
+		"PEM":                          pemText,
+		"PEM with Windows' line ends":  bytes.ReplaceAll(pemText, []byte("\n"), []byte("\r\n")),
+		"PEM in one line":              bytes.ReplaceAll(pemText, []byte("\n"), []byte(`\n`)),
+		"PEM in quotes":                fmt.Appendf(nil, "%q", pemText),
+		"PEM behind a byte order mark": append([]byte("\ufeff"), pemText...),
+		"PEM behind a comment":         append([]byte("# the key\n"), pemText...),
+		"DER":                          der,
+		"PKCS #1":                      pkcs1,
+		"base64":                       []byte(base64.StdEncoding.EncodeToString(der)),
+		"base64 of PKCS #1":            []byte(base64.StdEncoding.EncodeToString(pkcs1) + "\n"),
+		"base64 in lines":              base64Lines,
+		"SSH":                          []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWb ann@example"),
+		"JWK":                          must(json.Marshal(jwk("rsa", rsaKey(), nil))),
+		"a list of JWKs":               must(json.Marshal([]any{jwk("rsa", rsaKey(), nil)})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := jwtauthorizer.New(jwtauthorizer.Config{Secrets: [][]byte{secret}, Audience: []string{"chat"}})
+			require.ErrorContains(t, err, "Secrets[0] looks like a key in PEM, DER, SSH or JWK format")
+		})
+	}
+	for _, secret := range []string{strings.Repeat("0af3", 16), "MIIB" + strings.Repeat("aB3/", 10), "correct horse battery staple, and more"} {
+		secretAuthorizer(t, nil, []byte(secret))
+	}
 }
 
 // The caller may overwrite the secrets after New, and printing an authorizer does not show

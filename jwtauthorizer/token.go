@@ -95,8 +95,8 @@ func ofAuthorization(value string) string {
 	return ""
 }
 
-// cookies returns the values of all cookies of a name, as they were sent. (RFC 6265,
-// section 5.4.)
+// cookies returns the values of all cookies of a name, without the double quotes around
+// them. (RFC 6265, sections 4.1.1 and 5.4.)
 //
 // [http.Request.CookiesNamed] is not used, because it leaves out cookies that it
 // cannot read: of two cookies it could see one.
@@ -108,7 +108,11 @@ func cookies(header http.Header, name string) (values []string, err error) {
 		}
 		for pair := range strings.SplitSeq(line, ";") {
 			if found, value, _ := strings.Cut(pair, "="); strings.Trim(found, " \t") == name {
-				values = append(values, strings.Trim(value, " \t"))
+				value = strings.Trim(value, " \t")
+				if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+					value = value[1 : len(value)-1]
+				}
+				values = append(values, value)
 			}
 		}
 	}
