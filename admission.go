@@ -88,7 +88,7 @@ func (c *authorizerCall) Do(ctx context.Context) (d decision) {
 	}()
 	authorization, err := c.authorizer.Authorize(ctx, c.req)
 	if err == nil {
-		err = ctx.Err() // it is only just too late
+		err = ctx.Err() // it returned in the same moment in which its time ended
 	}
 	if err == nil {
 		d.authorization = authorization

@@ -323,7 +323,7 @@ func TestRoute_AdmissionMistakes(t *testing.T) {
 		route gateway.Route
 		says  string
 	}{
-		{"an authorizer of a message", nil, gateway.Route{RouteKey: "m", Authorizer: allow}, "authorization is restricted to $connect"},
+		{"an authorizer of a message", nil, gateway.Route{RouteKey: "m", Authorizer: allow}, "only $connect can have an Authorizer: move it there"},
 		{"a nil func", nil, gateway.Route{RouteKey: "$connect", Authorizer: gateway.AuthorizerFunc(nil)}, "the Authorizer is a nil gateway.AuthorizerFunc"},
 		{"a nil pointer", nil, gateway.Route{RouteKey: "$connect", Authorizer: (*strict)(nil)}, "the Authorizer is a nil *gateway_test.strict"},
 		{"an authorizer with a mistake", nil, gateway.Route{RouteKey: "$connect", Authorizer: &strict{}}, `route "$connect": strict.Name is empty`},

@@ -27,8 +27,9 @@ type Connection struct {
 	// authorization, is in Identity.Caller.
 	PrincipalID string
 	// Authorizer is what the [Authorizer] returned when the client connected, as in
-	// the Request.Authorizer of its messages: all strings, principalId among them. nil:
-	// there was no Authorizer. It is shared: it must not be changed.
+	// the Request.Authorizer of its messages: all strings, with principalId if PrincipalID
+	// is not "". It is nil if there is no Authorizer, and after IAM authorization. It is
+	// shared: it must not be changed.
 	Authorizer map[string]any
 }
 
@@ -208,7 +209,7 @@ func (c *connection) receive(message []byte, now time.Time, spare **worker) (*wo
 // Ping implements [wsconn.Control]: it answers a ping of the client. If the client does
 // not read, only its newest ping is answered.
 func (c *connection) Ping(payload []byte) {
-	c.Pong()
+	c.heard(c.g.clock.Now())
 	if c.g.quotas.PingsResetIdle {
 		c.touch()
 	}

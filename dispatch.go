@@ -35,7 +35,7 @@ func (c *connection) dispatch(t *routeTable, call *call, watched *watch.Entry) i
 	switch {
 	case out.err != nil:
 		return out
-	case c.keyUse == nil && watched.Watched(), call.Err() == nil: // a reader that asked no usage store has just begun
+	case c.keyUse == nil && watched.Watched(), call.Err() == nil: // a reader starts the call at once, so only a usage store can have used up its time
 		return invoke(call, call.route, &call.req)
 	}
 	// Its time was over before this goroutine ran, or while the usage store counted.

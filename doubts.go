@@ -10,7 +10,7 @@ import (
 
 // doubter is a compiled integration, or an authorizer, that refers to names. Doubts says
 // which of them lead nowhere. API Gateway accepts them and uses an empty text, or the text
-// of a template as it stands. So they are not errors, but probably mistakes.
+// of a template as it stands, so they are not errors, but they are rarely intended.
 type doubter interface {
 	doubts(stageVariables map[string]string) []string
 }

@@ -106,10 +106,10 @@ var (
 
 	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")
 	errHeaderBytes = errors.New("the headers are above Quotas.HeaderBytes")
-	errTwoHeaders  = errors.New("a header that must be unambiguous is there more than once")
+	errTwoHeaders  = errors.New("a header that may appear only once was sent more than once")
 	errQuery       = errors.New("the query cannot be read")
 	errNoUpgrade   = errors.New("no upgrade to WebSocket version 13 over HTTP/1.1")
-	errMethod      = errors.New("the method of an upgrade is GET")
+	errMethod      = errors.New("the method of the upgrade request is not GET")
 	errHandshake   = errors.New("the upgrade request breaks a rule of RFC 6455")
 	errOrigin      = errors.New("the origin of the page is not allowed")
 	errHijack      = errors.New("the connection cannot be taken over from the server, because http.Hijacker is hidden: " +

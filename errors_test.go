@@ -295,12 +295,12 @@ func TestErrorAnswers(t *testing.T) {
 
 		{"the URL is above Quotas.URLBytes", gateway.ErrorAnswer{414, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/"+strings.Repeat("x", 5000), handshake(), nil)}},
 		{"the headers are above Quotas.HeaderBytes", gateway.ErrorAnswer{431, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", handshake("X", strings.Repeat("x", 11000)), nil)}},
-		{"a header that must be unambiguous is there more than once", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{
+		{"a header that may appear only once was sent more than once", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{
 			upgrade("/", handshake("Authorization", "a", "Authorization", "b"), nil), upgrade("/", handshake("Origin", "a", "Origin", "b"), nil),
 		}},
 		{"the query cannot be read", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/?%zz", handshake(), nil)}},
 		{"no upgrade to WebSocket version 13 over HTTP/1.1", gateway.ErrorAnswer{426, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", nil, nil)}},
-		{"the method of an upgrade is GET", gateway.ErrorAnswer{405, "", "", "DEFAULT_4XX", warn}, []way{upgrades("POST", "/", handshake(), nil, func(*gateway.Gateway) {})}},
+		{"the method of the upgrade request is not GET", gateway.ErrorAnswer{405, "", "", "DEFAULT_4XX", warn}, []way{upgrades("POST", "/", handshake(), nil, func(*gateway.Gateway) {})}},
 		{"the upgrade request breaks a rule of RFC 6455", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", handshake()[:6], nil)}},
 		{"the origin of the page is not allowed", gateway.ErrorAnswer{403, "", "", "ACCESS_DENIED", warn}, []way{upgrade("/", handshake("Origin", "https://evil.example"), nil)}},
 		{"a required request parameter is missing", gateway.ErrorAnswer{400, "", "Missing required request parameters", "BAD_REQUEST_PARAMETERS", warn}, []way{

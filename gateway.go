@@ -24,8 +24,9 @@
 //
 // The integration of $connect runs before the upgrade is answered. If it accepts, the
 // connection opens: the client gets its 101, and others can post to the connection. For
-// each text message that is JSON, the route selection expression picks the route; all
-// other messages go to $default. The messages of one connection are served in order, one
+// each text message that is JSON, the route selection expression picks the route. If it
+// picks none, or the message is not JSON, the message goes to $default. A binary message
+// closes the connection with 1003. The messages of one connection are served in order, one
 // at a time, unless Quotas.InFlight allows more. After the connection has closed, for
 // whatever reason, $disconnect runs once, with the close code and the reason. It is the
 // last event of the connection.
@@ -35,23 +36,25 @@
 //
 // # Where to find what
 //
-//   - Serve: [New], [Gateway.Handler], [Gateway.Shutdown], [Gateway.Close].
+//   - Serve: [New], [WithStage], [WithAPI], [Gateway.Handler], [Gateway.Shutdown],
+//     [Gateway.Close].
 //   - Routes: [Gateway.Handle], [Gateway.HandleFunc], [Route], [RouteOption],
-//     [Gateway.Deploy], [Deployment].
+//     [Gateway.Deploy], [Gateway.Deployment], [Deployment].
 //   - Integrations: [Integration], [IntegrationFunc], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
-//     [Gateway.PostToConnections], [Gateway.Connections], [Connection].
-//   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth]; packages
-//     sigv4 and iam.
+//     [Gateway.PostToConnections], [Gateway.Connections], [Gateway.Len], [Connection].
+//   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
+//     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
 //     lambda and jwtauthorizer.
 //   - Limits: [Quotas], [Throttle], [AccountThrottle], [UsageStore]; package usageplan.
-//   - Checks of requests: [Model], [WithRequestParameters]; package models.
+//   - Checks of requests: [Model], [WithRequestModel], [WithRequestParameters]; package
+//     models.
 //   - Logs and metrics: [WithLogger], [Observer].
 //   - Errors: [ErrGone] and the other variables, [IntegrationError], [ValidationError],
-//     [PublicError].
+//     [SelectionExpressionError], [PublicError].
 //   - Tests of your own: package gatewaytest.
 package gateway
 
@@ -73,8 +76,8 @@ import (
 )
 
 // Gateway is one WebSocket API on one stage. Make it with [New]. All its methods are safe
-// for concurrent use. It starts no goroutine before the first upgrade;
-// [Gateway.Shutdown] and [Gateway.Close] end all of its goroutines.
+// for concurrent use. It starts no goroutine before the first upgrade, or the first call of
+// [Gateway.Shutdown] or [Gateway.Close], which end all of its goroutines.
 type Gateway struct {
 	*config
 

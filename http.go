@@ -136,17 +136,17 @@ func (i *HTTPIntegration) clone() preparer {
 func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	uri, err := mapping.ParseURI(i.URI)
 	if err != nil {
-		return nil, invalid("HTTPIntegration", err)
+		return nil, invalid("HTTPIntegration.URI", err)
 	}
 	mappings, err := mapping.Request().Compile(i.RequestParameters)
 	if err != nil {
-		return nil, invalid("RequestParameters", err)
+		return nil, invalid("HTTPIntegration.RequestParameters", err)
 	}
 	if err := checkTargets(uri, mappings, r.RouteKey); err != nil {
 		return nil, err
 	}
 	if i.Method != "" && !httpMethod.MatchString(i.Method) {
-		return nil, fmt.Errorf("%w: HTTP method %q: write 1 to 20 capital letters, like POST", ErrInvalidOption, i.Method)
+		return nil, fmt.Errorf("%w: HTTPIntegration.Method %q: write 1 to 20 capital letters, like POST", ErrInvalidOption, i.Method)
 	}
 	if err := i.checkSettings(); err != nil {
 		return nil, err
@@ -205,11 +205,11 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping, routeKey string)
 	for _, m := range mappings {
 		switch {
 		case m.Target == mapping.ToHeader && forward.Reserved(m.Name):
-			return fmt.Errorf("%w: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
+			return fmt.Errorf("%w: HTTPIntegration.RequestParameters: parameter integration.request.header.%s: this header belongs to the connection or frames the request, so that it cannot be mapped", ErrInvalidOption, m.Name)
 		case m.Target == mapping.ToPath && !slices.Contains(placeholders, m.Name):
-			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, uri)
+			return fmt.Errorf("%w: HTTPIntegration.RequestParameters: parameter integration.request.path.%s: the URI %q has no {%[2]s}", ErrInvalidOption, m.Name, uri)
 		case m.Target == mapping.ToPath && neverHas(routeKey, &m.Source):
-			return fmt.Errorf("%w: parameter integration.request.path.%s: the URI %q needs a value for {%[2]s}, and the events of route %[4]q never have %[5]q: %[6]s",
+			return fmt.Errorf("%w: HTTPIntegration.RequestParameters: parameter integration.request.path.%s: the URI %q needs a value for {%[2]s}, and the events of route %[4]q never have %[5]q: %[6]s",
 				ErrInvalidOption, m.Name, uri, routeKey, m.String(), insteadOf(routeKey))
 		case m.Target == mapping.ToPath:
 			filled[m.Name] = true
@@ -217,10 +217,10 @@ func checkTargets(uri *mapping.URI, mappings []mapping.Mapping, routeKey string)
 	}
 	for _, name := range placeholders {
 		if strings.HasPrefix(name, "stageVariables.") && !filled[name] {
-			return fmt.Errorf("%w: URI %q: nothing fills {%s}: did you mean ${%[3]s}?", ErrInvalidOption, uri, name)
+			return fmt.Errorf("%w: HTTPIntegration.URI %q: nothing fills {%s}: did you mean ${%[3]s}?", ErrInvalidOption, uri, name)
 		}
 		if !filled[name] {
-			return fmt.Errorf("%w: URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, uri, name)
+			return fmt.Errorf("%w: HTTPIntegration.URI %q: nothing fills {%s}: add the parameter integration.request.path.%[3]s", ErrInvalidOption, uri, name)
 		}
 	}
 	return nil

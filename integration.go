@@ -88,9 +88,10 @@ type Request struct {
 	Upgrade  *http.Request
 	Identity Identity
 	// Authorizer is what the authorizer returned when the client connected: its context
-	// and principalId, all strings. On CONNECT it also has integrationLatency, an int64:
-	// how many milliseconds the authorizer took. nil means that there is no authorizer.
-	// The map is shared and must not be changed.
+	// and, if the authorizer gave one, principalId, all strings. On CONNECT it also has
+	// integrationLatency, an int64: how many milliseconds the authorizer took. It is nil if
+	// there is no authorizer, and after IAM authorization, which tells who the client is in
+	// Identity.Caller. The map is shared and must not be changed.
 	Authorizer map[string]any
 
 	APIID, Stage, DomainName string

@@ -11,8 +11,8 @@ import (
 
 // lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
 type lifecycleEvent interface {
-	// safeRequest returns a request for the log and the observers while the integration
-	// still has its own.
+	// safeRequest returns a new Request for the log and the observers, because the
+	// integration that was given up may still change the first one.
 	safeRequest() *Request
 	// returnedLate is called if the integration returned after it was given up.
 	returnedLate(out invocation)
@@ -29,9 +29,8 @@ type lifecycleCall struct {
 	start time.Time
 }
 
-// invokeWithin is invoke for CONNECT and DISCONNECT, whose caller must not wait for ever.
-// It calls the integration on a goroutine of its own, and so returns in time even if the
-// integration does not.
+// invokeWithin is like invoke, but it returns in time even if the integration does not. It is
+// for CONNECT and DISCONNECT. It calls the integration on a goroutine of its own.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
 	req.recorded() // now: later the integration has req
 	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}

@@ -149,10 +149,10 @@ func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	limit := m.g.quotas.MessageBytes
-	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // then net/http closes the connection
+	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // MaxBytesReader makes net/http close the caller's connection
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
 	}
-	body := make([]byte, 0, min(max(0, r.ContentLength), readAhead)+1) // 1 for the end to show
+	body := make([]byte, 0, min(max(0, r.ContentLength), readAhead)+1) // one byte more, so that the read that returns io.EOF needs no larger buffer
 	for {
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]

@@ -46,7 +46,7 @@ func WithStage(name string, variables map[string]string) Option {
 	copied := maps.Clone(variables)
 	return optionFunc(func(c *config) error {
 		if !nameForm.MatchString(name) {
-			return fmt.Errorf("%w: WithStage: stage name %q: want 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
+			return fmt.Errorf("%w: WithStage: stage name %q: use 1 to 128 letters, digits, - or _", ErrInvalidOption, name)
 		}
 		c.stage, c.stageVariables = name, copied
 		return nil
@@ -65,10 +65,10 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 func WithAPI(apiID, domainName string) Option {
 	return optionFunc(func(c *config) error {
 		if apiID != "" && !nameForm.MatchString(apiID) {
-			return fmt.Errorf("%w: WithAPI: API ID %q: want letters, digits, - or _, up to 128", ErrInvalidOption, apiID)
+			return fmt.Errorf("%w: WithAPI: API ID %q: use up to 128 letters, digits, - or _", ErrInvalidOption, apiID)
 		}
 		if domainName != "" && !isDomainName(domainName) {
-			return fmt.Errorf("%w: WithAPI: domain name %q: want the host alone, without scheme, path and blanks, like api.example.com or localhost:8080", ErrInvalidOption, domainName)
+			return fmt.Errorf("%w: WithAPI: domain name %q: write the host alone, without scheme, path and blanks, like api.example.com or localhost:8080", ErrInvalidOption, domainName)
 		}
 		c.apiID, c.domainName = apiID, domainName
 		return nil

@@ -190,7 +190,7 @@ func misuseOfConnect() []misuse {
 		{"RequestAuthorizer: around a mistake", with(&gateway.RequestAuthorizer{Authorizer: &strict{}}), []string{"RequestAuthorizer.Authorizer: strict.Name is empty"}},
 		{"RequestAuthorizer: the spelling of REST APIs", sources("method.request.header.Auth"), []string{"RequestAuthorizer.IdentitySource", `"method.request.header.Auth"`, `did you mean "route.request.header.Auth"?`}},
 		{"RequestAuthorizer: a name with a blank", sources("route.request.header.a b"), []string{"RequestAuthorizer.IdentitySource", `"a b"`}},
-		{"APIKeyRequired: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, APIKeyRequired: true}), []string{`route "a" requires an API key`}},
+		{"APIKeyRequired: not of $connect", deploys(gateway.Route{RouteKey: "a", Integration: mock, APIKeyRequired: true}), []string{`route "a": only $connect can require a key`}},
 		{"APIKeyRequired: without plans", deploys(gateway.Route{RouteKey: "$connect", Integration: mock, APIKeyRequired: true}), []string{`"$connect"`, "WithUsageStore"}},
 		{"APIKeyRequired: of an authorizer that is not there", func() error {
 			plans, err := usageplan.New()
@@ -209,15 +209,15 @@ func misuseOfHTTP() []misuse {
 		return routes(&gateway.HTTPIntegration{URI: "http://x", CallbackURL: text})
 	}
 	return []misuse{
-		{"URI: empty", uri(""), []string{`route "a": HTTPIntegration: URI ""`}},
-		{"URI: no scheme", uri("backend:8080/x"), []string{`URI "backend:8080/x"`, "http://"}},
-		{"URI: no host", uri("http:///x"), []string{`URI "http:///x"`, "host"}},
+		{"URI: empty", uri(""), []string{`route "a": HTTPIntegration.URI: ""`}},
+		{"URI: no scheme", uri("backend:8080/x"), []string{`HTTPIntegration.URI: "backend:8080/x"`, "http://"}},
+		{"URI: no host", uri("http:///x"), []string{`HTTPIntegration.URI: "http:///x"`, "host"}},
 		{"URI: a client's host", uri("http://{x}/"), []string{"{x}"}},
-		{"URI: nothing fills it", uri("http://x/{room}"), []string{"{room}", "integration.request.path.room"}},
+		{"URI: nothing fills it", uri("http://x/{room}"), []string{`HTTPIntegration.URI "http://x/{room}"`, "{room}", "integration.request.path.room"}},
 		{"URI: a stage variable without its $", uri("http://x/{stageVariables.x}"), []string{"did you mean ${stageVariables.x}?"}},
 		{"URI: a password is not quoted", uri("ftp://user:secret@x"), []string{`"ftp://x"`}},
 		{"URI: too long", uri("http://x/" + strings.Repeat("x", 2048)), []string{"2048"}},
-		{"Method", routes(&gateway.HTTPIntegration{URI: "http://x", Method: "post"}), []string{`HTTP method "post"`}},
+		{"Method", routes(&gateway.HTTPIntegration{URI: "http://x", Method: "post"}), []string{`HTTPIntegration.Method "post"`}},
 		{"ResponseBytes", routes(&gateway.HTTPIntegration{URI: "http://x", ResponseBytes: -1}), []string{"HTTPIntegration.ResponseBytes -1"}},
 		{"Timeout", routes(&gateway.HTTPIntegration{URI: "http://x", Timeout: -time.Second}), []string{"HTTPIntegration.Timeout -1s"}},
 		{"CallbackURL: no scheme", callback("gateway.internal/prod"), []string{"HTTPIntegration.CallbackURL"}},
@@ -271,7 +271,7 @@ func mapped(key, source string) func() error {
 func misuseOfParameters() []misuse {
 	const header = "integration.request.header.X"
 	return []misuse{
-		{"RequestParameters: an unknown target", mapped("integration.request.headers.X", "'x'"), []string{`route "a": RequestParameters`, `"integration.request.headers.X"`, `did you mean "integration.request.header.X"?`}},
+		{"RequestParameters: an unknown target", mapped("integration.request.headers.X", "'x'"), []string{`route "a": HTTPIntegration.RequestParameters`, `"integration.request.headers.X"`, `did you mean "integration.request.header.X"?`}},
 		{"RequestParameters: an unknown source", mapped(header, "route.request.headers.X"), []string{header, `"route.request.headers.X"`, `did you mean "route.request.header.X"?`}},
 		{"RequestParameters: an unknown variable", mapped(header, "context.connectionID"), []string{header, `"connectionID"`, `did you mean "connectionId"?`}},
 		{"RequestParameters: a short query", mapped(header, "route.request.query.room"), []string{`did you mean "route.request.querystring.room"?`}},
@@ -280,7 +280,7 @@ func misuseOfParameters() []misuse {
 		{"RequestParameters: a text without quotes", mapped(header, "x"), []string{header, `"x"`, "'literal'"}},
 		{"RequestParameters: a literal that is not closed", mapped(header, "'x"), []string{header, "no closing '"}},
 		{"RequestParameters: a path with a mistake", mapped(header, "route.request.body.a["), []string{header, `"route.request.body.a["`}},
-		{"RequestParameters: a reserved header", mapped("integration.request.header.Content-Length", "'1'"), []string{"Content-Length"}},
+		{"RequestParameters: a reserved header", mapped("integration.request.header.Content-Length", "'1'"), []string{"HTTPIntegration.RequestParameters", "Content-Length"}},
 		{"RequestParameters: no such placeholder", mapped("integration.request.path.room", "'x'"), []string{"integration.request.path.room", "{room}"}},
 	}
 }

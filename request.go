@@ -70,9 +70,9 @@ func (u *upgrade) request() *Request {
 	}
 }
 
-// safeRequest returns a CONNECT request for the observers and the log while the
-// integration still has its own. It has no Upgrade, because the integration may be
-// changing that.
+// safeRequest returns a new CONNECT Request for the observers and the log, because the
+// integration that was given up may still change the first one. It has no Upgrade, because
+// that may change, too.
 func (u *upgrade) safeRequest() *Request {
 	req := u.request()
 	req.Upgrade = nil
@@ -112,7 +112,7 @@ func (u *upgrade) domainName() string {
 // call is one message and the call of its integration. Context, request and IDs lie in
 // one allocation.
 type call struct {
-	deadline.Context // from the arrival of the message to the integration's timeout
+	deadline.Context // from the time when the message arrived, or left the inbox, to the integration's timeout
 	route            *route
 	req              Request // the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
@@ -136,8 +136,9 @@ func (call *call) keep(value []byte) {
 	call.record.unmatched = &kept
 }
 
-// safeRequest returns a request for the log and the observers while the integration still
-// has its own. It has no Body, because the integration may be changing that.
+// safeRequest returns a new Request for the log and the observers, because the integration
+// that was given up may still change the first one. It has no Body, because that may
+// change, too.
 func (call *call) safeRequest(c *connection) *Request {
 	req := new(Request)
 	vars := call.route.stageVariables
@@ -191,7 +192,7 @@ type record struct {
 	unmatched         *string // see Request.SelectionValue; nil: RouteKey says it, or there is no value
 	status            uint16  // of the answer; 0: not known yet
 	integrationStatus uint16  // that the integration returned; 0: none
-	took              uint32  // how long the integration took, in milliseconds, plus 1; 0: none was called
+	took              uint32  // how many milliseconds the integration took, plus 1; 0: none was called
 }
 
 // recorded returns the record of req, a new one if it has none.
@@ -227,7 +228,7 @@ func (r *record) settle(out invocation, took time.Duration) {
 	}
 }
 
-// fail notes that the request is answered with err.
+// fail records that the request was answered with the error err.
 func (r *record) fail(err error) {
 	r.failure = &err
 	r.status = uint16(answerOf(err).status)

@@ -152,6 +152,10 @@ type Deployment struct {
 	// DefaultThrottle is that of [WithDefaultThrottle]. The zero value means the throttle
 	// that was given to New. A throttle whose values do not change keeps its tokens. This
 	// is so for the throttles of routes, too.
+	//
+	// So the zero value cannot remove the throttle of New. To be able to remove it, leave
+	// [WithDefaultThrottle] out, and set DefaultThrottle in each Deployment that needs it.
+	// A throttle that no traffic reaches removes it too: {RateLimit: 1e9, BurstLimit: 1e9}.
 	DefaultThrottle Throttle
 }
 
@@ -427,9 +431,9 @@ func (r *Route) checkAdmission(c *config, apiKey *selection.Expression) error {
 	case r.Authorizer != nil && isNil(r.Authorizer):
 		return fmt.Errorf("%w: route %q: the Authorizer is a nil %T: set it, or leave Route.Authorizer nil to let every client in", ErrInvalidOption, r.RouteKey, r.Authorizer)
 	case r.Authorizer != nil && !connect:
-		return fmt.Errorf("%w: route %q has an Authorizer: authorization is restricted to $connect", ErrInvalidOption, r.RouteKey)
+		return fmt.Errorf("%w: route %q: only $connect can have an Authorizer: move it there", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && !connect:
-		return fmt.Errorf("%w: route %q requires an API key: only $connect can, a message brings none", ErrInvalidOption, r.RouteKey)
+		return fmt.Errorf("%w: route %q: only $connect can require a key: set it there; messages have no API key", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && c.usageStore == nil:
 		return fmt.Errorf("%w: route %q requires an API key, and there are none: pass WithUsageStore to New", ErrInvalidOption, r.RouteKey)
 	case r.APIKeyRequired && r.Authorizer == nil && apiKey.UsesAuthorizerKey():

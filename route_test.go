@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -398,4 +399,23 @@ func TestGateway_DeployAPIKeySelection(t *testing.T) {
 		require.Equal(t, tt.keyID, got.Identity.APIKeyID)
 	}
 	require.ErrorContains(t, srv.Deploy(gateway.Deployment{APIKeySelectionExpression: "$request.querystring.key"}), "API key selection expression")
+}
+
+// A Deployment without a DefaultThrottle keeps that of New. One that no traffic reaches
+// removes it.
+func TestGateway_DeployWithoutThrottle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithDefaultThrottle(0.001, 1))
+		routes := []gateway.Route{{RouteKey: "$default", Integration: answer("served"), RouteResponse: true}}
+		require.NoError(t, srv.Deploy(gateway.Deployment{Routes: routes}))
+		c := srv.Dial(t) // takes the only token
+		c.Send("x")
+		require.Contains(t, c.Receive(), "Too Many Requests")
+		require.NoError(t, srv.Deploy(gateway.Deployment{Routes: routes, DefaultThrottle: gateway.Throttle{RateLimit: 1e9, BurstLimit: 1e9}}))
+		for range 100 {
+			c.Send("x")
+			require.Equal(t, "served", c.Receive())
+		}
+	})
 }

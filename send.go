@@ -98,7 +98,7 @@ func (c *connection) postReply(body []byte, reader bool) error {
 		return err
 	}
 	frame := outbox.TextFrame(body)
-	if reader && c.g.quotas.WriteTimeout > 0 { // which ends the connection if the client takes nothing
+	if reader && c.g.quotas.WriteTimeout > 0 { // WriteTimeout ends the connection if the client takes nothing
 		c.notReading(func() { err = c.out.PostWait(frame) })
 	} else {
 		err = c.out.PostWait(frame)
@@ -124,7 +124,7 @@ func (c *connection) notReading(wait func()) {
 // poller calls hungUp, which does not wait.
 func (c *connection) hungUp() {
 	if c.held.Load() {
-		c.g.running.Go(func() { c.cut(brokenOff(errReset)) }) // ends at once; the connection still counts
+		c.g.running.Go(func() { c.cut(brokenOff(errReset)) }) // cut returns at once; running is above zero, because it still counts this connection
 	}
 }
 

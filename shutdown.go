@@ -88,7 +88,7 @@ func (g *Gateway) stop() <-chan struct{} {
 		stopped := make(chan struct{})
 		g.stopped = stopped
 		g.running.Add(1)
-		go func() { // ends with its loop; the next one waits for it
+		go func() { // ends when closeAll returns; the goroutine below waits for it
 			defer g.running.Done()
 			defer g.closeAll() // in a defer: the log handler may end this goroutine
 			g.logShutdown()

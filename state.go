@@ -79,7 +79,7 @@ func (c *connection) snapshot() Connection {
 	}
 }
 
-// workersDoneLocked tells the teardown if no integration runs. If the connection accepts
+// If no integration runs, workersDoneLocked tells the teardown. If the connection accepts
 // nothing any more, none will start.
 func (c *connection) workersDoneLocked() {
 	switch {
@@ -109,7 +109,7 @@ type closing struct {
 	reported    cause         // what $disconnect gets: see reportInstead; connection.mu guards it until stateGone
 	late        bool          // integrations had closeTimeout to answer, and some have not; connection.mu guards it
 	readerDone  chan struct{} // closed when the reader has ended
-	idle        chan struct{} // holds a value when no integration runs, though one may start: see awaitReplies
+	idle        chan struct{} // receives a value each time the last running integration ends while messages are still accepted
 	workersDone chan struct{} // closed when no integration runs and none will start
 	done        chan struct{} // closed when $disconnect has returned
 }

@@ -18,8 +18,8 @@ import (
 // Transform says how a payload changes on its way to a backend and back. It is what
 // distinguishes a non-proxy integration (HTTP, AWS, MOCK) from a proxy one. It is
 // compiled once, when its route is set: a mistake in it is an error of [Gateway.Deploy]
-// and a panic of [Gateway.Handle]. The route keeps a copy. (API Gateway: "Setting up data transformations for
-// WebSocket APIs".)
+// and a panic of [Gateway.Handle]. The route keeps a copy. (API Gateway: "Setting up data
+// transformations for WebSocket APIs".)
 type Transform struct {
 	// RequestTemplates are mapping templates by key. The payload for the backend is made
 	// by the template whose key is the value of TemplateSelectionExpression, or else by
@@ -53,7 +53,7 @@ type IntegrationResponse struct {
 	// ResponseTemplates are mapping templates by key, chosen like RequestTemplates. If
 	// there are none, the backend's body is the answer. If there are some and the
 	// expression selects none of them, the integration fails with "Internal server
-	// error": what a template was to leave out never passes. A $connect that is accepted
+	// error", so that data that a template should remove is never sent unchanged. A $connect that is accepted
 	// has no answer, and needs no template.
 	//
 	// In these templates $context.status and $context.integration.status are the
@@ -276,7 +276,7 @@ func (m *MockIntegration) clone() preparer {
 
 func (m *MockIntegration) prepare(r *Route) (Integration, error) {
 	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
-		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: want 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
+		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: use 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
 	}
 	if m.Transform == nil {
 		return m, nil

@@ -247,7 +247,7 @@ func (g *Gateway) accept(u *upgrade) {
 		return
 	}
 	u.accepted = true
-	g.running.Add(1)   // until the teardown of the connection ends; the upgrade itself still counts, so this is safe
+	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
 	c.logOpened()

@@ -45,7 +45,7 @@ func (r *route) compileValidation() error {
 		return nil
 	}
 	if r.isLifecycle() {
-		return fmt.Errorf("%w: route %q has a ModelSelectionExpression: its event has no body to fit a model", ErrInvalidOption, r.RouteKey)
+		return fmt.Errorf("%w: route %q: the events of $connect and $disconnect have no body: remove ModelSelectionExpression and RequestModels", ErrInvalidOption, r.RouteKey)
 	}
 	for key, model := range r.RequestModels {
 		if isNil(model) {

@@ -37,7 +37,7 @@ type worker struct {
 func (w *worker) run(message []byte, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
-		if w.reads { // nobody changes it between calls
+		if w.reads { // nobody else changes it between two calls
 			return true
 		}
 		c.mu.Lock()
@@ -67,7 +67,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 		c.g.logLate(call, call.safeRequest(c), out.err)
 		return false
 	}
-	if !w.reads || out.err != nil || c.g.observers.any() { // else next to no time has passed
+	if !w.reads || out.err != nil || c.g.observers.any() { // otherwise now is still correct to about a millisecond
 		now = time.Now()
 	}
 	w.answer(call, &call.req, out, now)
@@ -202,8 +202,8 @@ func (w *worker) giveUpLocked() *call {
 	return call
 }
 
-// replace answers call, which was given up, with err. Then it lets another worker take the
-// place of the one that had the call. If there was no call, it is nil.
+// replace sends the client the error err for call, which was given up, unless call is nil.
+// Then it lets another worker take the place of the one that had the call.
 func (c *connection) replace(call *call, err error) {
 	defer func() { // in a defer: an observer may end this goroutine
 		c.mu.Lock()

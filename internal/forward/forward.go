@@ -102,7 +102,7 @@ func (c *Call) Do(ctx context.Context, e *Event) (*Response, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < http.StatusOK { // among them 101, whose body is the socket: reading it would never end
-		return nil, fmt.Errorf("the endpoint's status is %d, want 200 to 599", resp.StatusCode)
+		return nil, fmt.Errorf("the endpoint's status is %d, which is not from 200 to 599", resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.ResponseBytes)+1))
 	switch {

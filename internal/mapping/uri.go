@@ -44,7 +44,7 @@ var (
 func ParseURI(text string) (*URI, error) {
 	u := &URI{text: text}
 	if len(text) > maxURI {
-		return nil, fmt.Errorf("the URI has %d characters, the most is %d", len(text), maxURI)
+		return nil, fmt.Errorf("it has %d characters, the most is %d", len(text), maxURI)
 	}
 	rest := 0
 	for _, m := range uriName.FindAllStringSubmatchIndex(text, -1) {
@@ -58,7 +58,7 @@ func ParseURI(text string) (*URI, error) {
 	}
 	u.pieces = append(u.pieces, piece{literal: text[rest:]})
 	if err := u.check(); err != nil {
-		return nil, fmt.Errorf("URI %q: %w", u, err)
+		return nil, fmt.Errorf("%q: %w", u, err)
 	}
 	return u, nil
 }

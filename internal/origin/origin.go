@@ -141,7 +141,7 @@ func parseHost(text string) (string, error) {
 	case at >= 0 && text[at] >= 0x80:
 		return "", fmt.Errorf("%q is not ASCII: write the name as browsers send it, in Punycode (xn--…)", text)
 	case at >= 0:
-		return "", fmt.Errorf("the host %q has the character %q: want letters, digits, \"-\", \"_\", \".\" and \"*\", one pattern for each argument", text, text[at])
+		return "", fmt.Errorf("the host %q has the character %q: use letters, digits, \"-\", \"_\", \".\" and \"*\", one pattern for each argument", text, text[at])
 	case text == ".": // as in app://., the origin of Electron programs with their own scheme
 	case text[0] == '.' || strings.Contains(text, ".."):
 		return "", fmt.Errorf("the host %q has an empty part: for all subdomains write \"*.example.com\"", text)
