@@ -22,7 +22,8 @@ var (
 	// proof matches a link whose text is a test, as in
 	// [`TestA/its_subtest`](../a_test.go).
 	proof = regexp.MustCompile("\\[`((?:Test|Fuzz)[^/`]+)((?:/[^`]+)?)`\\]\\(([^)]+_test\\.go)\\)")
-	link  = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+	// link matches the target of a link: [text](target), [text]: target, or in HTML.
+	link = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)|(?m:^ {0,3}\[[^\]\s]+\]:[ \t]+<?([^\s>]+))|<(?:a|img|source)\s[^>]*?(?:href|src|srcset)="([^"\s]+)`)
 	// named matches a test in backquotes, declared matches its declaration.
 	named    = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)[`/]")
 	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
@@ -109,27 +110,42 @@ func TestLinks(t *testing.T) {
 	for _, file := range markdown(t) {
 		text := read(t, file)
 		require.Empty(t, machinePath.FindString(text), "%s has a path of some machine", file)
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			path, place, _ := strings.Cut(m[1], "#")
-			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+		for _, to := range targets(text) {
+			path, place, _ := strings.Cut(to, "#")
+			if strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
 				continue
 			}
-			require.False(t, filepath.IsAbs(path), "%s links to %s", file, m[1])
+			require.False(t, filepath.IsAbs(path), "%s links to %s", file, to)
 			target := filepath.Join(filepath.Dir(file), path)
 			if path == "" {
 				target = file
 			}
 			_, err := os.Stat(filepath.Join(root, target))
-			require.NoError(t, err, "%s links to %s", file, m[1])
+			require.NoError(t, err, "%s links to %s", file, to)
 			if place == "" || filepath.Ext(target) != ".md" {
 				continue
 			}
 			if places[target] == nil {
 				places[target] = anchors(read(t, target))
 			}
-			require.True(t, places[target][place], "%s links to %s: there is no such heading or row", file, m[1])
+			require.True(t, places[target][place], "%s links to %s: there is no such heading or row", file, to)
 		}
 	}
+}
+
+// targets returns where the links of a document lead.
+func targets(text string) (found []string) {
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1]+m[2]+m[3]) // only one of them is not empty
+	}
+	return found
+}
+
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"a.md#x", "b.md", "c.md", "d.md", "e.svg", "f.png", "g.md"}, targets(
+		"See [a](a.md#x \"title\"), [b] and [c].\n\n[b]: b.md\n  [c]: <c.md> 'title'\n"+
+			`<p><a class="x" href="d.md">d</a> <picture><source srcset="e.svg 2x"><img src="f.png"></picture>`+"\n[g](g.md)\n"))
 }
 
 // anchors returns the anchors of a document: its headings, as GitHub names them, and

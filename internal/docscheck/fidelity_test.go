@@ -67,7 +67,7 @@ func (r *rule) difference() (in, text string) {
 // chosen reports whether at least a part of the row is our choice, because it is not
 // known what the service does.
 func (r *rule) chosen() bool {
-	text := r.source + r.here
+	text := strings.ToLower(r.source + r.here)
 	return !r.differs() && (strings.Contains(text, "our choice") || strings.Contains(text, "unconfirmed"))
 }
 
@@ -80,7 +80,7 @@ func TestFidelity(t *testing.T) {
 		for _, r := range rules(t, file) {
 			rows++
 			require.Regexp(t, here, r.here, r.at)
-			if strings.HasPrefix(r.source, "unconfirmed") {
+			if strings.HasPrefix(strings.ToLower(r.source), "unconfirmed") {
 				require.False(t, strings.HasPrefix(r.here, "same"), "%s: the source is unconfirmed: write our choice instead of same", r.at)
 			}
 			if r.differs() {

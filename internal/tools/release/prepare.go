@@ -24,6 +24,8 @@ func checkVersion(modulePath, version string) error {
 		return fmt.Errorf("-version %q is not a version: write one as v0.1.0", version)
 	case semver.Canonical(version) != version:
 		return fmt.Errorf("-version %q is not in its full form: write -version %s", version, semver.Canonical(version))
+	case module.IsPseudoVersion(version):
+		return fmt.Errorf("-version %q is what go get makes of a commit without a tag, and no name of a release: write one as v0.1.0", version)
 	}
 	if err := module.Check(modulePath, version); err != nil {
 		return fmt.Errorf("-version %q: %w: versions from v2 on need another module path first", version, err)

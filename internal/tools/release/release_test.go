@@ -79,12 +79,13 @@ Commit this, let CI pass, then set and push the tags:
 func TestRun_BadVersion(t *testing.T) {
 	t.Parallel()
 	for version, mend := range map[string]string{
-		"":             "write -version v0.1.0",
-		"0.1.0":        "write -version v0.1.0",
-		"v0.1":         "write -version v0.1.0",
-		"latest":       "write one as v0.1.0",
-		"v0.1.0+build": "write -version v0.1.0",
-		"v2.0.0":       "another module path first",
+		"":                                   "write -version v0.1.0",
+		"0.1.0":                              "write -version v0.1.0",
+		"v0.1":                               "write -version v0.1.0",
+		"latest":                             "write one as v0.1.0",
+		"v0.1.0+build":                       "write -version v0.1.0",
+		"v0.0.0-20260102150405-abcdefabcdef": "no name of a release: write one as v0.1.0",
+		"v2.0.0":                             "another module path first",
 	} {
 		dir := write(t, small())
 		require.ErrorContains(t, run(t.Context(), dir, []string{"-version", version}, io.Discard, io.Discard), mend)

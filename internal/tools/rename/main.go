@@ -70,7 +70,7 @@ func (p *plan) report(out io.Writer, dryRun bool) {
 			_, _ = fmt.Fprintf(out, "       %s\n", l)
 		}
 	}
-	if base := path.Base(p.to); base != path.Base(p.from) {
-		_, _ = fmt.Fprintf(out, "the root package keeps its name, %s: users write it although the path ends in %s\n", path.Base(p.from), base)
+	if base := path.Base(p.to); p.root != "" && base != p.root {
+		_, _ = fmt.Fprintf(out, "the root package keeps its name, %s: users write it although the path ends in %s\n", p.root, base)
 	}
 }

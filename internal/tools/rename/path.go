@@ -37,6 +37,11 @@ func checkTo(to string) error {
 	if err := module.CheckPath(mended); err != nil {
 		return fmt.Errorf("-to %q is not a module path (%w): write it as host/owner/gateway", to, err)
 	}
+	for part := range strings.SplitSeq(mended, "/") {
+		if part == "internal" || part == "vendor" {
+			return fmt.Errorf("-to %q has the part %q, which keeps other modules from importing it: choose another name", to, part)
+		}
+	}
 	if why != "" {
 		return fmt.Errorf("-to %q %s: write -to %s", to, why, mended)
 	}
@@ -45,10 +50,16 @@ func checkTo(to string) error {
 
 func withoutScheme(path string) string {
 	if _, after, ok := strings.Cut(path, "://"); ok {
-		return after
+		after, _, _ = strings.Cut(after, "#")
+		after, _, _ = strings.Cut(after, "?")
+		return pageOf.ReplaceAllString(after, "$1")
 	}
 	return path
 }
+
+// pageOf matches the URL of a page in a repository, host/owner/gateway/tree/main, with the
+// repository as its first group.
+var pageOf = regexp.MustCompile(`^((?:[^/]+/){2,}?[^/]+?)(?:/-)?/(?:tree|blob|commits?|issues|pulls?|releases|wiki)(?:/.*)?$`)
 
 var sshAddress = regexp.MustCompile(`^[^/@]+@([^/:]+)[/:]`) // git@host:owner/gateway.git, or with a slash
 

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
@@ -21,6 +25,7 @@ import (
 // changed.
 type plan struct {
 	dir, from, to string
+	root          string // the name of the root package, "" if it has no Go file
 	edits         []edit
 	left          []string // file:line: text of the places that look like from but are something else
 }
@@ -79,10 +84,17 @@ func (p *plan) add(name string) error {
 	if bytes.IndexByte(before, 0) >= 0 {
 		return nil // not a text file
 	}
+	if p.root == "" && path.Dir(name) == "." && path.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go") {
+		if parsed, err := parser.ParseFile(token.NewFileSet(), name, before, parser.PackageClauseOnly); err == nil {
+			p.root = parsed.Name.Name
+		}
+	}
 	after, places, left := replace(before, p.from, p.to)
 	after, escaped, leftEscaped := replace(after, regexp.QuoteMeta(p.from), regexp.QuoteMeta(p.to)) // as in a regular expression
 	places += escaped
-	for _, line := range append(left, leftEscaped...) {
+	left = append(left, leftEscaped...)
+	slices.Sort(left)
+	for _, line := range slices.Compact(left) {
 		p.left = append(p.left, fmt.Sprintf("%s:%d: %s", name, line, textOf(before, line)))
 	}
 	if places == 0 {
@@ -161,7 +173,11 @@ func tidy(name string, before, after []byte) ([]byte, error) {
 			return nil, err
 		}
 		f.SortBlocks()
-		return f.Format()
+		formatted, err := f.Format()
+		if bytes.Contains(before, []byte("\r\n")) {
+			formatted = bytes.ReplaceAll(formatted, []byte("\n"), []byte("\r\n")) // Format drops them
+		}
+		return formatted, err
 	}
 	return after, nil
 }

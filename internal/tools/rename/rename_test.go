@@ -69,25 +69,31 @@ func TestCheckTo(t *testing.T) {
 		require.NoError(t, checkTo(good), good)
 	}
 	for bad, mend := range map[string]string{
-		"":                              "write -to host/owner/gateway",
-		"owner/gateway":                 "write -to host.example/owner/gateway",
-		"gateway":                       "write -to host.example/gateway",
-		"https://host.example/o/g/":     "write -to host.example/o/g",
-		"ssh://git@host.example/o/g":    "write -to host.example/o/g",
-		"git@host.example:o/g.git":      "write -to host.example/o/g",
-		"https://Host.example/o/g.git/": "write -to host.example/o/g",
-		"host.example/o/g/":             "write -to host.example/o/g",
-		"/host.example/o/g":             "write -to host.example/o/g",
-		"host.example/o/g.git":          "write -to host.example/o/g",
-		"host.example/o/g@v1.0.0":       "write -to host.example/o/g",
-		"Host.Example/Owner/g":          "write -to host.example/Owner/g",
-		"host.example/o/g/v2":           "write -to host.example/o/g",
-		"host.example/o//g":             "double slash): write it as host/owner/gateway",
-		"host.example/o g":              "write it as host/owner/gateway",
-		"host.example/ö/g":              "write it as host/owner/gateway",
-		"host.example:8080/o/g":         "write it as host/owner/gateway",
-		"host.example/o/g\nmodule x":    "write it as host/owner/gateway",
-		"-host.example/owner/gateway":   "write it as host/owner/gateway",
+		"":                                       "write -to host/owner/gateway",
+		"owner/gateway":                          "write -to host.example/owner/gateway",
+		"gateway":                                "write -to host.example/gateway",
+		"https://host.example/o/g/":              "write -to host.example/o/g",
+		"https://host.example/o/g/tree/main":     "write -to host.example/o/g",
+		"https://host.example/o/g/-/blob/main/x": "write -to host.example/o/g",
+		"https://host.example/o/g?tab=readme#use": "write -to host.example/o/g",
+		"https://host.example/o/issues":           "write -to host.example/o/issues",
+		"host.example/internal/g":                 `has the part "internal", which keeps other modules from importing it`,
+		"host.example/o/vendor/g":                 `has the part "vendor"`,
+		"ssh://git@host.example/o/g":              "write -to host.example/o/g",
+		"git@host.example:o/g.git":                "write -to host.example/o/g",
+		"https://Host.example/o/g.git/":           "write -to host.example/o/g",
+		"host.example/o/g/":                       "write -to host.example/o/g",
+		"/host.example/o/g":                       "write -to host.example/o/g",
+		"host.example/o/g.git":                    "write -to host.example/o/g",
+		"host.example/o/g@v1.0.0":                 "write -to host.example/o/g",
+		"Host.Example/Owner/g":                    "write -to host.example/Owner/g",
+		"host.example/o/g/v2":                     "write -to host.example/o/g",
+		"host.example/o//g":                       "double slash): write it as host/owner/gateway",
+		"host.example/o g":                        "write it as host/owner/gateway",
+		"host.example/ö/g":                        "write it as host/owner/gateway",
+		"host.example:8080/o/g":                   "write it as host/owner/gateway",
+		"host.example/o/g\nmodule x":              "write it as host/owner/gateway",
+		"-host.example/owner/gateway":             "write it as host/owner/gateway",
 	} {
 		require.ErrorContains(t, checkTo(bad), mend, bad)
 	}
@@ -189,6 +195,29 @@ func TestRun_Errors(t *testing.T) {
 		})
 	}
 	require.ErrorContains(t, run(t.TempDir(), []string{"-to", to}, io.Discard, io.Discard), "in the root of the repository")
+}
+
+// The root package has the name that its files say, not the end of the path; a line is told
+// once; and line ends stay as they are.
+func TestRun_Report(t *testing.T) {
+	t.Parallel()
+	dir := small(t)
+	const windows = "module old.example/thing\r\n\r\ngo 1.25\r\n\r\nrequire part.example/x v1.0.0 // why\r\n"
+	for name, text := range map[string]string{
+		"go.mod": windows, "root.go": "package gateway\n", "a_test.go": "package other_test\n",
+		"links.md": "https://old.example/thing https://old.example/thing https://old.example/thing\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	var out bytes.Buffer
+	require.NoError(t, run(dir, []string{"-to", to}, &out, io.Discard))
+	require.Contains(t, out.String(), "\nthe root package keeps its name, gateway: users write it although the path ends in thing\n")
+	require.Equal(t, 1, strings.Count(out.String(), "links.md:1: "))
+	require.Equal(t, strings.Replace(windows, from, to, 1), contents(t, dir)["go.mod"])
+
+	out.Reset()
+	require.NoError(t, run(dir, []string{"-to", "zoo.example/gateway"}, &out, io.Discard))
+	require.NotContains(t, out.String(), "keeps its name")
 }
 
 // If one file cannot be written, all others stay as they were.
