@@ -17,6 +17,10 @@ import (
 	"example.com/gateway/internal/selection"
 )
 
+// This file decides whether something may go on: an upgrade, a message or a call of
+// @connections. The steps of an upgrade come first. Their order is upgradeSteps in
+// upgrade.go. For a message the order is admit.
+
 // Why an upgrade is refused before the authorizer is asked.
 var (
 	errNewConnections = fmt.Errorf("%w: new connections are above Quotas.NewConnections", errThrottled)

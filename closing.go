@@ -5,7 +5,6 @@ import (
 	"os"
 	"time"
 
-	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -329,7 +328,6 @@ func (c *connection) disconnect(cl *closing) {
 	if t.disconnect == nil {
 		return
 	}
-	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: cl.reported.code, DisconnectReason: cl.reported.reason}
-	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
+	req := c.disconnectRequest(t, cl.reported.code, cl.reported.reason)
 	c.g.invokeDisconnect(&c.ctx, t.disconnect, req)
 }

@@ -9,6 +9,34 @@ import (
 	"example.com/gateway/internal/bounded"
 )
 
+// This file calls the integrations of all events: invoke for a message, invokeWithin for
+// CONNECT, invokeDisconnect for DISCONNECT.
+
+// invoke calls the integration of r, recovers its panic, and turns what went wrong into
+// an *IntegrationError. It does not return if Invoke ends the goroutine.
+func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = invocation{err: integrationError(r.RouteKey, &panicError{p, debug.Stack()}, false)}
+		}
+	}()
+	resp, err := r.handler.Invoke(ctx, req)
+	if err != nil {
+		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
+	}
+	return invocation{resp: resp}
+}
+
+// integrationDone tells the observers, and the log if the integration failed. It serves
+// every type of event.
+func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
+	req.recorded().settle(out, took)
+	if out.err != nil {
+		g.logFailure(ctx, "integration failed", req, out.err)
+	}
+	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
+}
+
 // lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
 type lifecycleEvent interface {
 	// safeRequest returns a new Request for the log and the observers, because the
@@ -83,29 +111,4 @@ func (g *Gateway) invokeDisconnect(of *connectionContext, r *route, req *Request
 	if out := g.invokeWithin(ctx, r, req, &event); out.err == nil && len(out.body()) > 0 {
 		g.logBodyDropped(ctx, r)
 	}
-}
-
-// invoke calls the integration of r, recovers its panic, and turns what went wrong into
-// an *IntegrationError. It does not return if Invoke ends the goroutine.
-func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
-	defer func() {
-		if p := recover(); p != nil {
-			out = invocation{err: integrationError(r.RouteKey, &panicError{p, debug.Stack()}, false)}
-		}
-	}()
-	resp, err := r.handler.Invoke(ctx, req)
-	if err != nil {
-		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
-	}
-	return invocation{resp: resp}
-}
-
-// integrationDone tells the observers, and the log if the integration failed. It serves
-// every type of event.
-func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
-	req.recorded().settle(out, took)
-	if out.err != nil {
-		g.logFailure(ctx, "integration failed", req, out.err)
-	}
-	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
 }

@@ -2,14 +2,11 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"example.com/gateway/internal/outbox"
-	"example.com/gateway/internal/wsconn"
 )
 
 // ConnectionsAPI is what a backend can do with connections. [Gateway] has it in
@@ -130,19 +127,6 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 		}
 	}
 	return errs
-}
-
-// checkSize returns an [ErrPayloadTooLarge] if data makes a message to a client that is
-// above its quota. Bytes that are not valid UTF-8 count as what the client gets for them.
-func (g *Gateway) checkSize(data []byte) error {
-	limit := g.quotas.MessageBytes
-	if limit == 0 || len(data) <= limit/utf8.RuneLen(utf8.RuneError) { // it fits, whatever its bytes are
-		return nil
-	}
-	if n := wsconn.TextLength(data); n > limit {
-		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, n, limit)
-	}
-	return nil
 }
 
 // post queues data for a connection. frame is nil, or what [outbox.TextFrame] made of data.

@@ -15,6 +15,9 @@ import (
 	"example.com/gateway/internal/connid"
 )
 
+// This file serves the @connections API over HTTP. What each call does is in
+// management.go.
+
 // ManagementHandler returns the handler of the @connections API. Its callers are AWS
 // SDKs, whose endpoint is the URL before /@connections, or any other HTTP client:
 //

@@ -13,6 +13,9 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
+// This file has what the gateway knows of an event while it serves it, and makes the
+// Request that integrations, authorizers, observers and the log get of it.
+
 // upgrade is an upgrade request that is being served.
 type upgrade struct {
 	g            *Gateway
@@ -95,6 +98,16 @@ func (u *upgrade) refused(answer errorAnswer, err error) *Request {
 	return req
 }
 
+// disconnectRequest returns the DISCONNECT request for a connection that $connect has
+// accepted but that could not begin.
+func (u *upgrade) disconnectRequest(t *routeTable, code int, reason string) *Request {
+	req := u.safeRequest()
+	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
+	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
+	req.DisconnectStatusCode, req.DisconnectReason = code, reason
+	return req
+}
+
 func (u *upgrade) identity() Identity {
 	return Identity{
 		SourceIP: u.sourceIP, UserAgent: u.userAgent,
@@ -158,6 +171,13 @@ func (c *connection) fill(req *Request, stageVariables map[string]string, r *rou
 	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
+}
+
+// disconnectRequest returns the DISCONNECT request of the connection.
+func (c *connection) disconnectRequest(t *routeTable, code int, reason string) *Request {
+	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: code, DisconnectReason: reason}
+	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
+	return req
 }
 
 // invocation is the outcome of one call of an integration.

@@ -51,6 +51,43 @@ func (v *resolver) context() *mapping.Variables {
 	return v.values
 }
 
+// Values implements mapping.Resolver.
+func (v *resolver) Values(place mapping.Place, name string) []string {
+	switch place {
+	case mapping.Header:
+		headers, _ := v.upgrade()
+		return headers.Values(name)
+	case mapping.Query:
+		_, query := v.upgrade()
+		return query[name]
+	case mapping.StageVariable:
+		value, ok := v.req.StageVariables[name]
+		return optional(value, ok)
+	case mapping.Context:
+		return optional(v.context().Text(name))
+	case mapping.ResponseHeader:
+		return v.resp.Header.Values(name)
+	case mapping.RequestBody, mapping.ResponseBody: // see Body
+	}
+	return nil
+}
+
+// Body implements mapping.Resolver.
+func (v *resolver) Body(place mapping.Place) (body []byte, valid bool) {
+	body = v.req.Body
+	if place == mapping.ResponseBody {
+		body = v.resp.Body
+	}
+	return body, jsonpath.Valid(body)
+}
+
+func optional(value string, ok bool) []string {
+	if !ok {
+		return nil
+	}
+	return []string{value}
+}
+
 // context returns the values of the $context variables of req, for mappings, identity
 // sources, templates and logs. (API Gateway: "WebSocket API mapping template and access
 // logging variable reference".)
@@ -89,41 +126,4 @@ func failureOf(err error) *mapping.Failure {
 		f.Validation = invalid.Err.Error()
 	}
 	return f
-}
-
-// Values implements mapping.Resolver.
-func (v *resolver) Values(place mapping.Place, name string) []string {
-	switch place {
-	case mapping.Header:
-		headers, _ := v.upgrade()
-		return headers.Values(name)
-	case mapping.Query:
-		_, query := v.upgrade()
-		return query[name]
-	case mapping.StageVariable:
-		value, ok := v.req.StageVariables[name]
-		return optional(value, ok)
-	case mapping.Context:
-		return optional(v.context().Text(name))
-	case mapping.ResponseHeader:
-		return v.resp.Header.Values(name)
-	case mapping.RequestBody, mapping.ResponseBody: // see Body
-	}
-	return nil
-}
-
-// Body implements mapping.Resolver.
-func (v *resolver) Body(place mapping.Place) (body []byte, valid bool) {
-	body = v.req.Body
-	if place == mapping.ResponseBody {
-		body = v.resp.Body
-	}
-	return body, jsonpath.Valid(body)
-}
-
-func optional(value string, ok bool) []string {
-	if !ok {
-		return nil
-	}
-	return []string{value}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/outbox"
@@ -155,6 +156,19 @@ func (g *Gateway) posted(ctx context.Context, connectionID string, data []byte, 
 	default:
 		g.observers.postFailed(ctx, connectionID, wsconn.TextLength(data), err)
 	}
+}
+
+// checkSize returns an [ErrPayloadTooLarge] if data makes a message to a client that is
+// above its quota. Bytes that are not valid UTF-8 count as what the client gets for them.
+func (g *Gateway) checkSize(data []byte) error {
+	limit := g.quotas.MessageBytes
+	if limit == 0 || len(data) <= limit/utf8.RuneLen(utf8.RuneError) { // it fits, whatever its bytes are
+		return nil
+	}
+	if n := wsconn.TextLength(data); n > limit {
+		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, n, limit)
+	}
+	return nil
 }
 
 // clientWriter is what the outbox of a connection knows of it.

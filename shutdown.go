@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// This file ends the gateway. How one connection ends is in closing.go.
+
 const (
 	// closersAtOnce is how many connections a shutdown closes at the same time. With
 	// more, the backend would get every $disconnect at once, and the clients would all

@@ -133,6 +133,44 @@ func (i *CustomIntegration) prepare(r *Route) (Integration, error) {
 	return compileTransform(cmp.Or(i.Transform, new(Transform)), i.SelectByErrorMessage, r, i.Backend)
 }
 
+// MockIntegration answers without a backend: type MOCK of the service. The zero value
+// answers 200 without a body, and so accepts every connection. It is copied when its
+// route is set.
+type MockIntegration struct {
+	// StatusCode and Body are the answer if there is no Transform. StatusCode is 200 to
+	// 599; 0 means 200.
+	StatusCode int
+	Body       []byte
+	// Transform, unless it is nil, makes the answer instead. Its request template has to
+	// make JSON with a number statusCode, which selects the integration response.
+	Transform *Transform
+}
+
+var _ Integration = (*MockIntegration)(nil)
+
+// Invoke returns the answer. A route compiles the Transform once. A direct call of
+// Invoke compiles it each time.
+func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	if m.Transform != nil {
+		return invokeOnce(ctx, m, req)
+	}
+	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
+}
+
+func (m *MockIntegration) clone() preparer {
+	return &MockIntegration{m.StatusCode, bytes.Clone(m.Body), m.Transform.clone()}
+}
+
+func (m *MockIntegration) prepare(r *Route) (Integration, error) {
+	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
+		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: use 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
+	}
+	if m.Transform == nil {
+		return m, nil
+	}
+	return compileTransform(m.Transform, false, r, mockBackend)
+}
+
 // clone returns a copy of t, which may be nil.
 func (t *Transform) clone() *Transform {
 	if t == nil {
@@ -244,44 +282,6 @@ func templateEnv(req *Request, body []byte) *vtl.Env {
 			return p
 		},
 	}
-}
-
-// MockIntegration answers without a backend: type MOCK of the service. The zero value
-// answers 200 without a body, and so accepts every connection. It is copied when its
-// route is set.
-type MockIntegration struct {
-	// StatusCode and Body are the answer if there is no Transform. StatusCode is 200 to
-	// 599; 0 means 200.
-	StatusCode int
-	Body       []byte
-	// Transform, unless it is nil, makes the answer instead. Its request template has to
-	// make JSON with a number statusCode, which selects the integration response.
-	Transform *Transform
-}
-
-var _ Integration = (*MockIntegration)(nil)
-
-// Invoke returns the answer. A route compiles the Transform once. A direct call of
-// Invoke compiles it each time.
-func (m *MockIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
-	if m.Transform != nil {
-		return invokeOnce(ctx, m, req)
-	}
-	return &Response{StatusCode: m.StatusCode, Body: m.Body}, nil
-}
-
-func (m *MockIntegration) clone() preparer {
-	return &MockIntegration{m.StatusCode, bytes.Clone(m.Body), m.Transform.clone()}
-}
-
-func (m *MockIntegration) prepare(r *Route) (Integration, error) {
-	if m.StatusCode != 0 && (m.StatusCode < http.StatusOK || m.StatusCode > 599) {
-		return nil, fmt.Errorf("%w: MockIntegration.StatusCode %d: use 200 to 599, or 0 for 200", ErrInvalidOption, m.StatusCode)
-	}
-	if m.Transform == nil {
-		return m, nil
-	}
-	return compileTransform(m.Transform, false, r, mockBackend)
 }
 
 // mockBackend is the backend of a MOCK integration: it takes the status code out of what

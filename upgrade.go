@@ -404,10 +404,7 @@ func (u *upgrade) disconnect(cs cause) {
 	if t.disconnect == nil {
 		return
 	}
-	req := u.safeRequest()
-	req.RouteKey, req.EventType, req.RequestID = RouteKeyDisconnect, EventDisconnect, connid.NewRequest()
-	req.Authorizer, req.StageVariables, req.RequestTime = u.admission.authorizer, t.stageVariables, time.Now()
-	req.DisconnectStatusCode, req.DisconnectReason = cs.code, cs.reason
+	req := u.disconnectRequest(t, cs.code, cs.reason)
 	u.g.invokeDisconnect(&u.parent, t.disconnect, req)
 }
 
