@@ -167,7 +167,7 @@ func (p place) describe(context.Context) (Connection, error) { return p.here.sna
 
 // delete does not wait for $disconnect, so ctx does not bound that.
 func (p place) delete(context.Context) error {
-	if !p.here.delete() {
+	if !p.here.delete() { //nolint:contextcheck // see above
 		return ErrGone
 	}
 	return nil

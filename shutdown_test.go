@@ -269,8 +269,8 @@ func TestClose_DuringAuthorizer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t)
-		srv.HandleFunc("$connect", answerNothing, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
-			_, err := hang(nil, nil)
+		srv.HandleFunc("$connect", answerNothing, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
+			_, err := hang(ctx, req)
 			return nil, err
 		})))
 		done := make(chan error, 1)
