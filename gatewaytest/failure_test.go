@@ -255,7 +255,7 @@ func TestServer_OldBubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := gatewaytest.New(t)
-		time.Sleep(30 * 365 * 24 * time.Hour)
+		time.Sleep(30 * 365 * 24 * time.Hour) //nolint:forbidigo // in a synctest bubble
 		srv.Dial(t).Ping()
 		gatewaytest.New(t).Dial(t).Ping()
 	})

@@ -1,6 +1,8 @@
 package models_test
 
 import (
+	"bytes"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,4 +26,17 @@ func TestModel_OfARoute(t *testing.T) {
 	require.Equal(t, "ordered", c.Receive())
 	c.Send(`{"action":"order","item":7}`)
 	require.Contains(t, c.Receive(), `{"message": "Invalid request body", "connectionId":"`)
+}
+
+// A Model that nothing has compiled fails each message, and the log says why.
+func TestModel_Zero(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	srv.Handle("$default", &gateway.MockIntegration{}, gateway.WithRequestModel(&models.Model{}))
+	c := srv.Dial(t)
+	c.Send(`{}`)
+	require.Contains(t, c.Receive(), `{"message": "Internal server error"`)
+	require.NoError(t, srv.Close())
+	require.Contains(t, log.String(), "models: the Model has no schema: make it with Compile, MustCompile or CompileAll")
 }

@@ -40,8 +40,8 @@ import (
 	"unicode/utf8"
 )
 
-// Model is a compiled schema. [Compile], [MustCompile] and [CompileAll] make it. It is
-// safe for concurrent use.
+// Model is a compiled schema. [Compile], [MustCompile] and [CompileAll] make it. The zero
+// value does not work: its Validate panics. A Model is safe for concurrent use.
 type Model struct {
 	root *node
 }
@@ -99,6 +99,9 @@ func CompileAll(schemas map[string]string) (map[string]*Model, error) {
 // Validate returns nil if body fits the model, and otherwise a [*ValidationError]. It
 // neither keeps nor changes body. It is safe for concurrent use.
 func (m *Model) Validate(body []byte) error {
+	if m.root == nil {
+		panic("models: the Model has no schema: make it with Compile, MustCompile or CompileAll")
+	}
 	value, invalid := decode(body)
 	if invalid != "" {
 		return &ValidationError{Problems: []Problem{{Text: "not valid JSON: " + invalid}}}

@@ -137,7 +137,7 @@ func (f *finder) doubt(n *reference) string {
 	switch {
 	case f.t.assigned[n.slot]:
 		return ""
-	case n.target && len(n.steps) > 0 && isRoot(n.name):
+	case n.target && len(n.steps) > 0 && slices.Contains(roots(), n.name):
 		return fmt.Sprintf("#set cannot change $%s, so that it does nothing", n.name)
 	case n.name == "input":
 		return f.doubtMethod(n, inputMethods(), "body")
@@ -151,9 +151,7 @@ func (f *finder) doubt(n *reference) string {
 	return f.doubtName(n)
 }
 
-var roots = [...]string{"input", "context", "stageVariables", "util"}
-
-func isRoot(name string) bool { return slices.Contains(roots[:], name) }
+func roots() []string { return []string{"input", "context", "stageVariables", "util"} }
 
 // doubtName returns the doubt about a name that is not known, or "". JSON and prices have
 // such names as plain text ("$ref", "$items.price", US$amount), and $null is the usual way
@@ -183,7 +181,7 @@ func (f *finder) meant(n *reference) string {
 		return ""
 	}
 	if len(n.steps) > 0 {
-		if root := f.nearest(n.name, roots[:]); root != "" && f.fits(root, &n.steps[0]) {
+		if root := f.nearest(n.name, roots()); root != "" && f.fits(root, &n.steps[0]) {
 			return root
 		}
 	}
