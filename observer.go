@@ -48,9 +48,10 @@ type Observer struct {
 	// the length of its text as the client gets it. MessageSent is not called for pings,
 	// pongs and Close frames.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
-	// PostFailed: a post or a reply was not accepted for the client. err says why: the
-	// connection is closing ([ErrGone]), its send buffer is full ([ErrLimitExceeded]), the
-	// message is too large ([ErrPayloadTooLarge]), or the context has ended.
+	// PostFailed: a post or a reply was not accepted for the client. bytes is counted as
+	// for MessageSent. err says why: the connection is closing ([ErrGone]), its send buffer
+	// is full ([ErrLimitExceeded]), the message is too large ([ErrPayloadTooLarge]; for such
+	// a reply the client gets an error frame), or the context has ended.
 	PostFailed func(ctx context.Context, connectionID string, bytes int, err error)
 }
 

@@ -44,7 +44,7 @@ type upgrade struct {
 
 // admission is what the upgrade has found out about the client.
 type admission struct {
-	authorizer     map[string]any // Request.Authorizer; nil if there is no authorizer
+	authorizer     map[string]any // Request.Authorizer, which may be nil
 	authorizerTook time.Duration
 	usageKey       string // the API key that the authorizer returned
 	caller         *Caller
