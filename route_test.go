@@ -297,6 +297,21 @@ func TestGateway_DeploymentIsACopy(t *testing.T) {
 	require.Len(t, srv.Deployment().Routes[3].RequestModels, 1)
 }
 
+// A deployment that is refused changes nothing.
+func TestGateway_RefusedDeployment(t *testing.T) {
+	t.Parallel()
+	srv := deployed(t)
+	before := srv.Deployment()
+	for name, bad := range map[string]gateway.Deployment{
+		"route selection": {RouteSelectionExpression: "x"}, "API key selection": {APIKeySelectionExpression: "x"},
+		"throttle": {DefaultThrottle: gateway.Throttle{RateLimit: -1}}, "route": {Routes: []gateway.Route{{}}},
+		"a route twice": {Routes: append(srv.Deployment().Routes, before.Routes[0])},
+	} {
+		require.ErrorIs(t, srv.Deploy(bad), gateway.ErrInvalidOption, name)
+		require.Equal(t, before, srv.Deployment(), name)
+	}
+}
+
 // A route keeps the integration that it was set with, whatever the caller makes of that
 // afterwards, and Deployment returns it: so it can always be deployed again.
 func TestGateway_DeploymentHasWhatIsServed(t *testing.T) {

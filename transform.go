@@ -25,9 +25,9 @@ type Transform struct {
 	// by the template whose key is the value of TemplateSelectionExpression, or else by
 	// that of "$default". If there is neither, PassthroughBehavior decides. A template
 	// that the expression can never select is an error. So is a template that cannot be
-	// parsed. If one refers to a variable or a method that does not exist, the log says so
-	// when the route is set: as in the service, the reference prints its own text, or
-	// nothing.
+	// parsed. If one refers to a variable or a method that does not exist, the reference
+	// prints its own text or nothing, as in the service. When the route is set, the log
+	// tells of such references if they cannot be meant as text.
 	RequestTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" and \$default
 	// select the template "$default", or, if there is none, the template

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
@@ -218,6 +220,27 @@ func TestServeHandler_SeveralGateways(t *testing.T) {
 		_, refused := gatewaytest.Serve(t, gw).TryDial(t)
 		require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
 	}
+}
+
+// A Gateway behind a reverse proxy serves the client, but cannot be found.
+func TestServeHandler_ReverseProxy(t *testing.T) {
+	t.Parallel()
+	gw, err := gateway.New()
+	require.NoError(t, err)
+	gw.HandleFunc("echo", echo, gateway.WithRouteResponse())
+	backend := httptest.NewServer(gw.Handler())
+	t.Cleanup(func() {
+		require.NoError(t, gw.Close())
+		backend.Close()
+	})
+	to, err := url.Parse(backend.URL)
+	require.NoError(t, err)
+	srv := gatewaytest.ServeHandler(t, httputil.NewSingleHostReverseProxy(to))
+	c := srv.Dial(t)
+	c.Send(`{"action":"echo"}`)
+	require.Equal(t, `{"action":"echo"}`, c.Receive())
+	require.Empty(t, c.ConnectionID())
+	require.Empty(t, srv.Events())
 }
 
 // A handler that accepts upgrades itself can be dialled, without events.

@@ -145,6 +145,26 @@ func TestQuota_Begin(t *testing.T) {
 	}
 }
 
+// A period contains the time that it was asked for, and begins where it says.
+func FuzzQuota_Begin(f *testing.F) {
+	f.Add(int64(0), 0, uint8(0), uint8(0))
+	f.Add(int64(1709164800), 50400, uint8(1), uint8(6))
+	f.Add(int64(-1), -43200, uint8(2), uint8(27))
+	f.Fuzz(func(t *testing.T, seconds int64, zone int, period, offset uint8) {
+		q := usageplan.Quota{Limit: 1, Period: []usageplan.Period{usageplan.Day, usageplan.Week, usageplan.Month}[period%3]}
+		q.Offset = int(offset) % []int{1, 7, 28}[period%3]
+		now := time.Unix(seconds%1e10, 0).In(time.FixedZone("", zone%86400))
+		begin := q.Begin(now)
+		require.False(t, begin.After(now))
+		require.LessOrEqual(t, now.Sub(begin), 31*24*time.Hour)
+		require.True(t, q.Begin(begin).Equal(begin))
+		require.True(t, q.Begin(begin.Add(-1)).Before(begin))
+		if q.Period == usageplan.Week {
+			require.Equal(t, q.Offset, int(begin.Weekday()))
+		}
+	})
+}
+
 func TestNew_Mistakes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
