@@ -282,17 +282,6 @@ func (c *connection) awaitReplies(cl *closing) {
 	}
 }
 
-// lateReply returns what has closed the connection politely if a reply came too late
-// because of that, and "" if a reply is lost for another reason: the client has left.
-func (c *connection) lateReply() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing == nil || !c.closing.late {
-		return ""
-	}
-	return c.closing.by
-}
-
 // awaitDrained waits until everything is written. If the client takes nothing, the write
 // fails and ends the wait. If it takes very little, the wait ends at until.
 func (c *connection) awaitDrained(until time.Time) {

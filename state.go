@@ -121,3 +121,14 @@ func (cl *closing) stopWaiting() {
 	default: // it holds a value already
 	}
 }
+
+// lateReply returns what has closed the connection politely if a reply came too late
+// because of that, and "" if a reply is lost for another reason: the client has left.
+func (c *connection) lateReply() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil || !c.closing.late {
+		return ""
+	}
+	return c.closing.by
+}

@@ -17,6 +17,20 @@ import (
 // This file takes one upgrade request through its steps, from top to bottom: upgradeSteps,
 // then accept, or refuse.
 
+// Handler returns the handler of WebSocket upgrades. It serves any path that it is
+// mounted at, over HTTP/1.1, with or without TLS. A request that is not an upgrade gets
+// 426. A refused upgrade gets the answer of the service: JSON with message, connectionId
+// and requestId, and the header x-amz-apigw-id.
+//
+// The handler takes the connection of an accepted upgrade over from the server, so each
+// middleware around it has to keep [http.Hijacker] reachable: its ResponseWriter needs a
+// method Unwrap. [http.TimeoutHandler] has none; mount the handler outside of it. On
+// Linux the [net.Conn] that an [http.Server.ConnContext] has seen is closed at that
+// moment, but its socket stays open. The timeouts of the [http.Server], such as
+// ReadTimeout and WriteTimeout, have no effect after the upgrade: [Quotas] has those of a
+// connection.
+func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrade) }
+
 // upgradeSteps returns the steps of an upgrade request, in order, before it becomes a
 // connection. The first error refuses the upgrade.
 //
