@@ -64,8 +64,8 @@ func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 }
 
 // answer tells the observers and the log of the outcome of a call, and answers the
-// client. req is what they may see of the call.
-func (r *replies) answer(call *call, req *Request, out invocation, now time.Time) {
+// client. n is what they may see of the call.
+func (r *replies) answer(call *call, n *noted, out invocation, now time.Time) {
 	c := r.c
 	if out.err == nil && !c.g.observers.any() {
 		r.respond(call, out, now)
@@ -75,14 +75,14 @@ func (r *replies) answer(call *call, req *Request, out invocation, now time.Time
 	if out.rejected && out.err != nil {
 		c.rejected(call, out.err)
 	} else {
-		c.g.integrationDone(call, req, out, now.Sub(call.Start()))
+		c.g.integrationDone(call, n, out, now.Sub(call.Start()))
 	}
 }
 
 // rejected tells the observers and the log of a message that was answered before its
 // integration was called.
 func (c *connection) rejected(call *call, err error) {
-	call.req.recorded().fail(err)
+	call.record.fail(err)
 	answer := answerOf(err)
 	c.logRejected(call, answer, err)
 	c.g.observers.messageRejected(call, &call.req, answer.status, err)

@@ -102,7 +102,7 @@ type Request struct {
 	DisconnectReason         string // DISCONNECT only
 
 	keyUse *keyUse // nil: the client has no API key
-	record *record // nil: nothing has been recorded
+	noted  *noted  // what the gateway notes about it; nil: nothing. A copy of a Request leads to the same
 }
 
 // SelectionValue returns the value of the route selection expression for a message. It
@@ -115,8 +115,8 @@ type Request struct {
 // that an integration does to Body changes the value.
 func (req *Request) SelectionValue() (value string, ok bool) {
 	switch {
-	case req.record != nil && req.record.unmatched != nil:
-		return *req.record.unmatched, true
+	case req.noted != nil && req.noted.record.unmatched != nil:
+		return *req.noted.record.unmatched, true
 	case req.EventType != EventMessage, req.RouteKey == RouteKeyDefault, req.RouteKey == "":
 		return "", false
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,4 +242,78 @@ func TestUpgrade_IntegrationContext(t *testing.T) {
 			require.Empty(t, connectionIDs(srv.Gateway))
 		})
 	})
+}
+
+// A middleware may give a copy of a request to the integration a second time, such as to
+// compare two backends. What happens to the copy does not show in the request, and the two
+// do not race.
+func TestIntegration_MirroredRequest(t *testing.T) {
+	t.Parallel()
+	var mirrored sync.WaitGroup
+	invokeShadow := func(ctx context.Context, next gateway.Integration, req *gateway.Request) {
+		mirrored.Go(func() { _, _ = next.Invoke(context.WithoutCancel(ctx), req) })
+	}
+	shadowOf := func(req *gateway.Request) *gateway.Request {
+		shadow := *req
+		shadow.Body = []byte("503")
+		return &shadow
+	}
+	for _, tc := range []struct {
+		name   string
+		mirror func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error)
+		status string // that the observers get of the integration
+	}{
+		{"a copy at the same time", func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error) {
+			invokeShadow(ctx, next, shadowOf(req))
+			return next.Invoke(ctx, req)
+		}, "201"},
+		{"a copy before", func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error) {
+			_, _ = next.Invoke(ctx, shadowOf(req))
+			return next.Invoke(ctx, req)
+		}, "201"},
+		{"a copy that nobody waits for", func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error) {
+			invokeShadow(ctx, next, shadowOf(req))
+			return &gateway.Response{StatusCode: 202, Body: []byte("[201 201]")}, nil
+		}, "202"},
+		{"the request itself, twice", func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error) {
+			invokeShadow(ctx, next, req)
+			return next.Invoke(ctx, req)
+		}, "201"},
+		{"another request in its place", func(ctx context.Context, next gateway.Integration, req *gateway.Request) (*gateway.Response, error) {
+			*req = gateway.Request{Body: req.Body}
+			return next.Invoke(ctx, req)
+		}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			statuses := make(chan string, 1)
+			srv := gatewaytest.New(t,
+				gateway.WithMiddleware(func(next gateway.Integration) gateway.Integration {
+					return gateway.IntegrationFunc(func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+						return tc.mirror(ctx, next, req)
+					})
+				}),
+				gateway.WithObserver(&gateway.Observer{IntegrationDone: func(_ context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+					statuses <- gateway.ContextValue(req, "integration.status")
+				}}))
+			srv.Handle("$default", &gateway.CustomIntegration{
+				Backend: func(_ context.Context, _ *gateway.Request, payload []byte) (*gateway.Response, error) {
+					status, err := strconv.Atoi(string(payload))
+					return &gateway.Response{StatusCode: status}, err
+				},
+				Transform: &gateway.Transform{
+					RequestTemplates: map[string]string{"$default": "$input.body$context.status$context.integration.status"},
+					Responses: map[string]gateway.IntegrationResponse{"$default": {ResponseTemplates: map[string]string{
+						"$default": "[$context.status $context.integration.status]",
+					}}},
+				},
+			}, gateway.WithRouteResponse())
+			c := srv.Dial(t)
+			for range 20 {
+				c.Send("201")
+				require.Equal(t, "[201 201]", c.Receive())
+				require.Equal(t, tc.status, <-statuses)
+			}
+			mirrored.Wait()
+		})
+	}
 }

@@ -29,12 +29,12 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 
 // integrationDone tells the observers, and the log if the integration failed. It serves
 // every type of event.
-func (g *Gateway) integrationDone(ctx context.Context, req *Request, out invocation, took time.Duration) {
-	req.recorded().settle(out, took)
+func (g *Gateway) integrationDone(ctx context.Context, n *noted, out invocation, took time.Duration) {
+	n.record.settle(out, took)
 	if out.err != nil {
-		g.logFailure(ctx, "integration failed", req, out.err)
+		g.logFailure(ctx, "integration failed", &n.req, out.err)
 	}
-	g.observers.integrationDone(ctx, req, out.resp, took, out.err)
+	g.observers.integrationDone(ctx, &n.req, out.resp, took, out.err)
 }
 
 // lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.
@@ -52,7 +52,7 @@ type lifecycleCall struct {
 	g     *Gateway
 	ctx   context.Context //nolint:containedctx // that of the event
 	route *route
-	req   *Request
+	noted *noted // the request: the integration may put another Request in its place
 	event lifecycleEvent
 	start time.Time
 }
@@ -60,39 +60,37 @@ type lifecycleCall struct {
 // invokeWithin is like invoke, but it returns in time even if the integration does not. It is
 // for CONNECT and DISCONNECT. It calls the integration on a goroutine of its own.
 func (g *Gateway) invokeWithin(ctx context.Context, r *route, req *Request, event lifecycleEvent) invocation {
-	req.recorded() // now: later the integration has req
-	call := &lifecycleCall{g, ctx, r, req, event, time.Now()}
+	call := &lifecycleCall{g, ctx, r, req.noted, event, time.Now()}
 	out, err := bounded.Run(ctx, &g.running, g.quotas.IntegrationTimeout, call)
 	if err != nil {
 		out = invocation{err: integrationError(r.RouteKey, err, errors.Is(err, context.DeadlineExceeded)), gaveUp: true}
-		bounded.Contain(&g.running, func() { call.tell(event.safeRequest(), out) })
+		bounded.Contain(&g.running, func() { call.tell(event.safeRequest().noted, out) })
 	}
 	return out
 }
 
-func (c *lifecycleCall) Do(ctx context.Context) invocation { return invoke(ctx, c.route, c.req) }
+func (c *lifecycleCall) Do(ctx context.Context) invocation { return invoke(ctx, c.route, &c.noted.req) }
 
 func (c *lifecycleCall) Ended() invocation {
 	return invocation{err: integrationError(c.route.RouteKey, errGoexit, false)}
 }
 
-func (c *lifecycleCall) Done(out invocation) { c.tell(c.req, out) }
+func (c *lifecycleCall) Done(out invocation) { c.tell(c.noted, out) }
 
 func (c *lifecycleCall) Late(out invocation) {
 	c.g.logLate(c.ctx, c.event.safeRequest(), out.err)
 	c.event.returnedLate(out)
 }
 
-func (c *lifecycleCall) tell(req *Request, out invocation) {
-	c.g.integrationDone(c.ctx, req, out, time.Since(c.start))
+func (c *lifecycleCall) tell(n *noted, out invocation) {
+	c.g.integrationDone(c.ctx, n, out, time.Since(c.start))
 }
 
 // disconnectEvent is a DISCONNECT: a copy of its request, as a [lifecycleEvent].
 type disconnectEvent Request
 
 func (e *disconnectEvent) safeRequest() *Request {
-	req := Request(*e)
-	return &req
+	return note((*Request)(e))
 }
 
 func (e *disconnectEvent) returnedLate(invocation) {}

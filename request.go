@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"example.com/gateway/internal/connid"
@@ -33,13 +34,13 @@ type upgrade struct {
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
-	lent        bool   // an authorizer or an integration that was given up still uses r
-	counted     bool   // it counts as a connection of its source
-	connected   bool   // the $connect integration has accepted it
-	bodyDropped bool   // that integration returned a body, which nobody gets
-	accepted    bool   // it has become a connection
-	logged      bool   // the failure for which it is refused is in the log
-	outcome     record // of the call of the $connect integration; zero: it was not called
+	lent        bool    // an authorizer or an integration that was given up still uses r
+	counted     bool    // it counts as a connection of its source
+	connected   bool    // the $connect integration has accepted it
+	bodyDropped bool    // that integration returned a body, which nobody gets
+	accepted    bool    // it has become a connection
+	logged      bool    // the failure for which it is refused is in the log
+	connectCall *record // of the call of the $connect integration; nil: it was not called
 }
 
 // admission is what the upgrade has found out about the client.
@@ -64,13 +65,13 @@ func (a *admission) ofConnect() map[string]any {
 
 // request returns a new CONNECT request, for the authorizer or the integration.
 func (u *upgrade) request() *Request {
-	return &Request{
+	return note(&Request{
 		RouteKey: RouteKeyConnect, EventType: EventConnect,
 		ConnectionID: u.connectionID, RequestID: u.requestID,
 		Upgrade: u.r, Identity: u.identity(), Authorizer: u.admission.ofConnect(), keyUse: u.admission.keyUse,
 		APIID: u.g.apiID, Stage: u.g.stage, DomainName: u.domainName(), StageVariables: u.table.stageVariables,
 		ConnectedAt: u.now.Round(0), RequestTime: u.now,
-	}
+	})
 }
 
 // safeRequest returns a new CONNECT Request for the observers and the log, because the
@@ -89,12 +90,15 @@ func (u *upgrade) refused(answer errorAnswer, err error) *Request {
 	if u.lent {
 		req.Upgrade = nil
 	}
-	outcome := u.outcome
-	if err != nil {
-		outcome.fail(err)
+	r := &req.noted.record
+	if u.connectCall != nil {
+		r.failure = u.connectCall.failure
+		r.setOutcome(u.connectCall.outcome())
 	}
-	outcome.status = uint16(answer.status)
-	req.record = &outcome
+	if err != nil {
+		r.fail(err)
+	}
+	r.setStatus(answer.status)
 	return req
 }
 
@@ -127,9 +131,8 @@ func (u *upgrade) domainName() string {
 type call struct {
 	deadline.Context // from the time when the message arrived, or left the inbox, to the integration's timeout
 	route            *route
-	req              Request // the integration's own until it returns: nobody else may look at it
+	noted            // its Request is the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
-	record           record
 }
 
 // callOf makes the call of a message for the route r.
@@ -138,7 +141,7 @@ func (c *connection) callOf(t *routeTable, r *route, message []byte, now time.Ti
 	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
 	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
-	call.req.Body, call.req.record = message, &call.record
+	call.req.Body, call.req.noted = message, &call.noted
 	return call
 }
 
@@ -153,14 +156,14 @@ func (call *call) keep(value []byte) {
 // that was given up may still change the first one. It has no Body, because that may
 // change, too.
 func (call *call) safeRequest(c *connection) *Request {
-	req := new(Request)
+	req := note(new(Request))
 	vars := call.route.stageVariables
 	if call.route == unrouted {
 		vars = c.g.routes.Load().stageVariables
 	}
 	c.fill(req, vars, call.route, EventMessage, call.Start())
 	req.RequestID, req.MessageID = call.ids.Strings()
-	req.record = &record{unmatched: call.record.unmatched}
+	req.noted.record.unmatched = call.record.unmatched
 	return req
 }
 
@@ -175,7 +178,7 @@ func (c *connection) fill(req *Request, stageVariables map[string]string, r *rou
 
 // disconnectRequest returns the DISCONNECT request of the connection.
 func (c *connection) disconnectRequest(t *routeTable, code int, reason string) *Request {
-	req := &Request{RequestID: connid.NewRequest(), DisconnectStatusCode: code, DisconnectReason: reason}
+	req := note(&Request{RequestID: connid.NewRequest(), DisconnectStatusCode: code, DisconnectReason: reason})
 	c.fill(req, t.stageVariables, t.disconnect, EventDisconnect, time.Now())
 	return req
 }
@@ -204,45 +207,90 @@ func (out *invocation) accepts() bool {
 	return status == 0 || status >= 200 && status <= 299
 }
 
-// record is what the gateway itself notes about a request. It is not a part of the
-// Request, because that belongs to the integration, which may change, copy and keep it. A
-// record is small, because every message has one.
-type record struct {
-	failure           *error  // that the request is answered with; nil: none so far
-	unmatched         *string // see Request.SelectionValue; nil: RouteKey says it, or there is no value
-	status            uint16  // of the answer; 0: not known yet
-	integrationStatus uint16  // that the integration returned; 0: none
-	took              uint32  // how many milliseconds the integration took, plus 1; 0: none was called
+// noted is a request and what the gateway itself notes about it. The integration may change,
+// copy and keep its Request. A copy leads to the same noted, but is not the request in it:
+// nothing is ever noted about a copy, and no integration sees what was noted.
+type noted struct {
+	req    Request
+	record record
 }
 
-// recorded returns the record of req, a new one if it has none.
-func (req *Request) recorded() *record {
-	if req.record == nil {
-		req.record = new(record)
+// note returns a copy of req about which something can be noted.
+func note(req *Request) *Request {
+	n := &noted{req: *req}
+	n.req.noted = n
+	return &n.req
+}
+
+// ownRecord returns the record of req. It is nil if req is a copy, or does not come from a
+// gateway.
+func (req *Request) ownRecord() *record {
+	if req.noted == nil || req != &req.noted.req {
+		return nil
 	}
-	return req.record
+	return &req.noted.record
+}
+
+// record is what the gateway notes about a request. It is small, because every message has
+// one. Before the integration is called, unmatched is set. The rest follows after the
+// integration has returned. Only an integration with a Transform notes something itself.
+type record struct {
+	unmatched *string       // see Request.SelectionValue; nil: RouteKey says it, or there is no value
+	failure   *error        // that the request is answered with; nil: none so far
+	packed    atomic.Uint64 // an outcome: see its method pack
+}
+
+// outcome is what an answer, and the integration behind it, have come to.
+type outcome struct {
+	status            uint16 // of the answer; 0: not known yet
+	integrationStatus uint16 // that the integration returned; 0: none
+	took              uint32 // how many milliseconds the integration took, plus 1; 0: none was called
+}
+
+// pack returns o in one word. So two goroutines with one Request do not race.
+func (o outcome) pack() uint64 {
+	return uint64(o.status)<<48 | uint64(o.integrationStatus)<<32 | uint64(o.took)
+}
+
+func (r *record) outcome() outcome {
+	word := r.packed.Load()
+	return outcome{uint16(word >> 48), uint16(word >> 32), uint32(word)}
+}
+
+func (r *record) setOutcome(o outcome) { r.packed.Store(o.pack()) }
+
+func (r *record) setStatus(status int) {
+	o := r.outcome()
+	o.status = uint16(status)
+	r.setOutcome(o)
 }
 
 // latency returns how long the integration took, and whether one was called.
-func (r *record) latency() (took time.Duration, called bool) {
-	return time.Duration(max(r.took, 1)-1) * time.Millisecond, r.took > 0
+func (o outcome) latency() (took time.Duration, called bool) {
+	return time.Duration(max(o.took, 1)-1) * time.Millisecond, o.took > 0
 }
 
-// called notes that an integration, or the backend of one, was called and how long it
-// took. What it returned does not matter if err is not nil.
-func (r *record) called(took time.Duration, resp *Response, err error) {
-	r.took = 1 + uint32(min(max(took.Milliseconds(), 0), math.MaxUint32-1))
+// calledFor is the outcome of an integration, or of the backend of one, that was called for
+// this time. What it returned does not matter if err is not nil.
+func calledFor(took time.Duration, resp *Response, err error) outcome {
+	o := outcome{took: 1 + uint32(min(max(took.Milliseconds(), 0), math.MaxUint32-1))}
 	if err == nil {
-		r.integrationStatus = statusOf(resp)
+		o.integrationStatus = statusOf(resp)
 	}
+	return o
 }
+
+// backendReturned notes the outcome of the backend of an integration. The first one counts.
+func (r *record) backendReturned(o outcome) { r.packed.CompareAndSwap(0, o.pack()) }
 
 // settle notes the outcome of an integration that was called.
 func (r *record) settle(out invocation, took time.Duration) {
-	if r.took == 0 { // else the time of its backend is known
-		r.called(took, out.resp, out.err)
+	o := r.outcome()
+	if o.took == 0 { // else the time of its backend is known
+		o = calledFor(took, out.resp, out.err)
 	}
-	r.status = statusOf(out.resp)
+	o.status = statusOf(out.resp)
+	r.setOutcome(o)
 	if out.err != nil {
 		r.fail(out.err)
 	}
@@ -251,7 +299,7 @@ func (r *record) settle(out invocation, took time.Duration) {
 // fail records that the request was answered with the error err.
 func (r *record) fail(err error) {
 	r.failure = &err
-	r.status = uint16(answerOf(err).status)
+	r.setStatus(answerOf(err).status)
 }
 
 // statusOf returns the status code of a response. nil means 200.

@@ -19,7 +19,8 @@ type resolver struct {
 	headers  event.Headers
 	query    map[string][]string
 
-	values *mapping.Variables // nil: not yet asked for
+	outcome outcome            // of the backend, for response templates
+	values  *mapping.Variables // nil: not yet asked for
 }
 
 var _ mapping.Resolver = (*resolver)(nil)
@@ -46,7 +47,7 @@ func (v *resolver) upgrade() (event.Headers, map[string][]string) {
 // context returns the values of the $context variables.
 func (v *resolver) context() *mapping.Variables {
 	if v.values == nil {
-		v.values = v.req.context()
+		v.values = v.req.variables(v.outcome)
 	}
 	return v.values
 }
@@ -88,10 +89,25 @@ func optional(value string, ok bool) []string {
 	return []string{value}
 }
 
-// context returns the values of the $context variables of req, for mappings, identity
-// sources, templates and logs. (API Gateway: "WebSocket API mapping template and access
-// logging variable reference".)
+// context returns the values of the $context variables of req for logs, with what the
+// gateway has noted about it.
 func (req *Request) context() *mapping.Variables {
+	if req.noted == nil {
+		return req.variables(outcome{})
+	}
+	r := &req.noted.record
+	c := req.variables(r.outcome())
+	if r.failure != nil {
+		c.Failure = failureOf(*r.failure)
+	}
+	return c
+}
+
+// variables returns the values of the $context variables of req for mappings, identity
+// sources and templates. These never see what the gateway notes, because an integration may
+// have a copy of req, or use it after it has returned. (API Gateway: "WebSocket API mapping
+// template and access logging variable reference".)
+func (req *Request) variables(of outcome) *mapping.Variables {
 	c := &mapping.Variables{
 		EventType: string(req.EventType), RouteKey: req.RouteKey,
 		APIID: req.APIID, Stage: req.Stage, DomainName: req.DomainName,
@@ -105,13 +121,8 @@ func (req *Request) context() *mapping.Variables {
 	if caller := req.Identity.Caller; caller != nil {
 		c.Caller = mapping.Caller(*caller)
 	}
-	if r := req.record; r != nil {
-		if r.failure != nil {
-			c.Failure = failureOf(*r.failure)
-		}
-		c.Status, c.IntegrationStatus = int(r.status), int(r.integrationStatus)
-		c.IntegrationLatency, c.Called = r.latency()
-	}
+	c.Status, c.IntegrationStatus = int(of.status), int(of.integrationStatus)
+	c.IntegrationLatency, c.Called = of.latency()
 	return c
 }
 

@@ -64,8 +64,8 @@ func TestContextValue_Error(t *testing.T) {
 		{errors.New("secret"), "Internal server error", `"Internal server error"`, "DEFAULT_5XX", ""},
 		{refusedByAuthorizer(ErrInvalidAuthorization), "", "null", "AUTHORIZER_CONFIGURATION_ERROR", ""},
 	} {
-		req := new(Request)
-		req.recorded().fail(tt.err)
+		req := note(new(Request))
+		req.ownRecord().fail(tt.err)
 		for name, want := range map[string]string{
 			"error.message": tt.message, "error.messageString": tt.quoted, "error.responseType": tt.kind, "error.validationErrorString": tt.detail,
 		} {
@@ -96,11 +96,11 @@ func TestContextValue_Outcome(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			req := &Request{EventType: EventMessage}
+			req := note(&Request{EventType: EventMessage})
 			if tt.backend != nil {
-				req.recorded().called(5*time.Millisecond, tt.backend, nil)
+				req.ownRecord().backendReturned(calledFor(5*time.Millisecond, tt.backend, nil))
 			}
-			req.recorded().settle(tt.out, 7*time.Millisecond)
+			req.ownRecord().settle(tt.out, 7*time.Millisecond)
 			for name, want := range map[string]string{
 				"status": tt.status, "integration.status": tt.integration, "integration.integrationStatus": tt.integration,
 				"integration.latency": tt.latency, "integrationLatency": tt.latency, "error.message": tt.text,
@@ -113,8 +113,8 @@ func TestContextValue_Outcome(t *testing.T) {
 			}
 		})
 	}
-	rejected := &Request{EventType: EventMessage}
-	rejected.recorded().fail(errThrottled)
+	rejected := note(&Request{EventType: EventMessage})
+	rejected.ownRecord().fail(errThrottled)
 	status, _ := rejected.context().Text("status")
 	require.Equal(t, "429", status)
 	_, called := rejected.context().Text("integrationLatency")

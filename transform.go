@@ -214,9 +214,10 @@ func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(
 
 // Invoke implements Integration.
 func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	var outcome outcome // of the backend; zero while it has not returned
 	e := &transform.Event{
 		Type: string(req.EventType), Body: req.Body,
-		Env: func(body []byte) *vtl.Env { return templateEnv(req, body) },
+		Env: func(body []byte) *vtl.Env { return templateEnv(&resolver{req: req, outcome: outcome}, body) },
 	}
 	payload, err := c.Payload(e)
 	if err != nil {
@@ -224,7 +225,10 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	}
 	start := time.Now()
 	resp, err := c.backend(ctx, req, payload)
-	req.recorded().called(time.Since(start), resp, err)
+	outcome = calledFor(time.Since(start), resp, err)
+	if r := req.ownRecord(); r != nil {
+		r.backendReturned(outcome)
+	}
 	if err != nil || !c.answers {
 		return nil, err
 	}
@@ -235,8 +239,8 @@ func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, erro
 	if backend.StatusCode == 0 {
 		backend.StatusCode = http.StatusOK
 	}
-	req.recorded().status = statusOf(resp)
-	answer, err := c.Answer(e, backend, &resolver{req: req, resp: resp})
+	outcome.status = statusOf(resp)
+	answer, err := c.Answer(e, backend, &resolver{req: req, resp: resp, outcome: outcome})
 	if err != nil {
 		return nil, transformFailed(err)
 	}
@@ -264,12 +268,11 @@ func transformFailed(err error) error {
 }
 
 // templateEnv returns what a mapping template can refer to.
-func templateEnv(req *Request, body []byte) *vtl.Env {
-	in := &resolver{req: req}
+func templateEnv(in *resolver, body []byte) *vtl.Env {
 	return &vtl.Env{
 		Body:           body,
 		Context:        func(name string) (any, bool) { return in.context().Value(name) },
-		StageVariables: req.StageVariables,
+		StageVariables: in.req.StageVariables,
 		Params: func() vtl.Params {
 			p := vtl.Params{Path: map[string]string{}, Querystring: map[string]string{}, Header: map[string]string{}}
 			headers, query := in.upgrade()

@@ -198,12 +198,12 @@ func (u *upgrade) connect() error {
 		return nil
 	}
 	req, start := u.request(), time.Now()
+	u.connectCall = req.ownRecord()
 	out := u.g.invokeWithin(u.ctx, r, req, u)
 	resp := out.resp
 	if u.lent = out.gaveUp; u.lent { // the integration may be changing req
-		u.outcome.settle(out, time.Since(start))
-	} else {
-		u.outcome = *req.recorded()
+		u.connectCall = new(record)
+		u.connectCall.settle(out, time.Since(start))
 	}
 	switch {
 	case out.err != nil:

@@ -70,7 +70,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 	if !w.reads || out.err != nil || c.g.observers.any() { // otherwise now is still correct to about a millisecond
 		now = time.Now()
 	}
-	w.answer(call, &call.req, out, now)
+	w.answer(call, &call.noted, out, now)
 	return true
 }
 
@@ -218,7 +218,7 @@ func (c *connection) replace(call *call, err error) {
 		return
 	}
 	out := invocation{err: integrationError(call.route.RouteKey, err, errors.Is(err, context.DeadlineExceeded))}
-	(&replies{c: c}).answer(call, call.safeRequest(c), out, time.Now())
+	(&replies{c: c}).answer(call, call.safeRequest(c).noted, out, time.Now())
 }
 
 // replaceAfterGoexit is called when the goroutine of a worker ends without having
