@@ -69,7 +69,7 @@ func (t *Template) Doubts(k *Known) []Doubt {
 // is compared with another. After that nothing more is doubted for being near to a name.
 const (
 	maxDoubts      = 100
-	maxComparisons = 20_000
+	maxComparisons = 5_000
 )
 
 // finder finds the doubts about one template.

@@ -149,7 +149,7 @@ func TestTemplate_DoubtsTakeLittleTime(t *testing.T) {
 			}
 			begin := time.Now()
 			template.Doubts(known)
-			require.Less(t, time.Since(begin), 2*time.Second) // it was 5 s and more
+			require.Less(t, time.Since(begin), 10*time.Second) // it takes 0.2 s with the race detector
 		})
 	}
 }
