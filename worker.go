@@ -165,7 +165,7 @@ func (w *worker) TakeOver() {
 		return
 	}
 	w.reads = false
-	c.g.running.Go(c.read)
+	c.g.running.Go(c.read) // a new goroutine, the next reader: the one call that goes up, see connections.go
 	w.setTimeoutLocked(time.Now())
 	c.mu.Unlock()
 	c.out.Flush() // replies that were held back
@@ -197,7 +197,7 @@ func (w *worker) giveUpLocked() *call {
 	w.watched.Drop()
 	if w.reads {
 		w.reads = false
-		w.c.g.running.Go(w.c.read)
+		w.c.g.running.Go(w.c.read) // as in TakeOver
 	}
 	return call
 }
