@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,7 +121,7 @@ func TestTemplate_DoubtsAreBounded(t *testing.T) {
 
 // The work does not grow with the product of the names that a template sets and those that
 // it does not.
-func TestTemplate_DoubtsTakeLittleTime(t *testing.T) {
+func TestTemplate_DoubtsOfLongTexts(t *testing.T) {
 	t.Parallel()
 	repeat := func(times int, format string) string {
 		var b strings.Builder
@@ -147,9 +146,7 @@ func TestTemplate_DoubtsTakeLittleTime(t *testing.T) {
 			for n := range 200 {
 				known.StageVariables[fmt.Sprintf("variable%d", n)] = ""
 			}
-			begin := time.Now()
-			template.Doubts(known)
-			require.Less(t, time.Since(begin), 10*time.Second) // it takes 0.2 s with the race detector
+			require.LessOrEqual(t, len(template.Doubts(known)), 100) // in no time: the whole test would hang otherwise
 		})
 	}
 }
