@@ -148,7 +148,7 @@ func (k *keyUse) count(ctx context.Context, now time.Time) error {
 	ok, err := count(ctx, now)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, k.id, err)
+		return &classified{errUsageStore, fmt.Errorf("%w: counting a request of API key %q: %w", errUsageStore, k.id, err)}
 	case !ok:
 		return errQuota
 	}

@@ -145,9 +145,9 @@ var answers = [...]struct {
 	err error
 	errorAnswer
 }{
-	{ErrGone, errorAnswer{http.StatusGone, "GoneException", "", "", slog.LevelDebug}},
 	{errAuthorizer, errorAnswer{http.StatusInternalServerError, "", internalText, "AUTHORIZER_FAILURE", slog.LevelError}},
 	{errUsageStore, errorAnswer{http.StatusInternalServerError, "", internalText, "API_CONFIGURATION_ERROR", slog.LevelError}},
+	{ErrGone, errorAnswer{http.StatusGone, "GoneException", "", "", slog.LevelDebug}},
 	{errAPIKey, errorAnswer{http.StatusForbidden, "", "Forbidden", "INVALID_API_KEY", slog.LevelWarn}},
 	{ErrUnauthorized, errorAnswer{http.StatusUnauthorized, "", "Unauthorized", "UNAUTHORIZED", slog.LevelWarn}},
 	{ErrForbidden, errorAnswer{http.StatusForbidden, "ForbiddenException", "Forbidden", "ACCESS_DENIED", slog.LevelWarn}},
@@ -224,6 +224,18 @@ type answered interface {
 	error
 	errorAnswer() errorAnswer
 }
+
+// classified is an error whose answer is that of row, whatever it wraps: an error of the
+// program's own code may wrap one of the gateway's.
+type classified struct{ row, err error }
+
+func (e *classified) Error() string { return e.err.Error() }
+
+// Unwrap returns the error.
+func (e *classified) Unwrap() error { return e.err }
+
+// errorAnswer implements [answered].
+func (e *classified) errorAnswer() errorAnswer { return answerOf(e.row) }
 
 // withText returns a with another text.
 func (a errorAnswer) withText(text string) errorAnswer {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,16 +38,10 @@ type way struct {
 	do   func(t *testing.T, log gateway.Option) shown
 }
 
-// hijackable is a ResponseWriter whose Hijack method always fails.
-type hijackable struct{ http.ResponseWriter }
-
-// Hijack implements [http.Hijacker].
-func (hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return nil, nil, errors.New("this socket is not for hijacking")
-}
-
 func onHijackable(gw *gateway.Gateway) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { gw.Handler().ServeHTTP(hijackable{w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gw.Handler().ServeHTTP(hijackFails{w, errors.New("this socket is not for hijacking")}, r)
+	})
 }
 
 // upgrade causes the error of a refused upgrade.
@@ -188,9 +184,6 @@ func TestErrorAnswers(t *testing.T) {
 	authorizer := func(err error) *gateway.Route {
 		return &gateway.Route{Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) { return nil, err })}
 	}
-	failing := func(err error) gateway.Integration {
-		return gateway.IntegrationFunc(func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, err })
-	}
 	both := func(i gateway.Integration, opts ...gateway.Option) []way {
 		return []way{upgrade("/", handshake(), &gateway.Route{Integration: i}, opts...), frames(gateway.Route{Integration: i}, nil, opts...)}
 	}
@@ -288,10 +281,10 @@ func TestErrorAnswers(t *testing.T) {
 			frames(echo, nil, gateway.WithQuotas(gateway.Quotas{MessageBytes: 2})),
 		}},
 
-		{"the integration failed", gateway.ErrorAnswer{502, "", internal, "INTEGRATION_FAILURE", fail}, both(failing(errors.New("secret")))},
+		{"the integration failed", gateway.ErrorAnswer{502, "", internal, "INTEGRATION_FAILURE", fail}, both(failingWith(errors.New("secret")))},
 		{"the integration did not return in time", gateway.ErrorAnswer{504, "", "Endpoint request timed out", "INTEGRATION_TIMEOUT", fail}, both(stuck, gateway.WithQuotas(gateway.Quotas{IntegrationTimeout: time.Millisecond}))},
-		{"the endpoint of the integration cannot be reached", gateway.ErrorAnswer{504, "", internal, "INTEGRATION_TIMEOUT", fail}, both(failing(&gateway.IntegrationError{StatusCode: 504, Err: errors.New("secret")}))},
-		{"no request template fits, and passing the message through is not allowed", gateway.ErrorAnswer{415, "", "Unsupported Media Type", "UNSUPPORTED_MEDIA_TYPE", fail}, both(failing(&gateway.IntegrationError{StatusCode: 415, Err: errors.New("secret")}))},
+		{"the endpoint of the integration cannot be reached", gateway.ErrorAnswer{504, "", internal, "INTEGRATION_TIMEOUT", fail}, both(failingWith(&gateway.IntegrationError{StatusCode: 504, Err: errors.New("secret")}))},
+		{"no request template fits, and passing the message through is not allowed", gateway.ErrorAnswer{415, "", "Unsupported Media Type", "UNSUPPORTED_MEDIA_TYPE", fail}, both(failingWith(&gateway.IntegrationError{StatusCode: 415, Err: errors.New("secret")}))},
 
 		{"the URL is above Quotas.URLBytes", gateway.ErrorAnswer{414, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/"+strings.Repeat("x", 5000), handshake(), nil)}},
 		{"the headers are above Quotas.HeaderBytes", gateway.ErrorAnswer{431, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", handshake("X", strings.Repeat("x", 11000)), nil)}},
@@ -348,6 +341,109 @@ func TestErrorAnswers(t *testing.T) {
 		})
 	}
 }
+
+// keyThatFails is a UsageStore whose key counts the upgrade, and then fails.
+type keyThatFails struct {
+	err   error
+	calls int
+}
+
+// FindAPIKey implements [gateway.UsageStore].
+func (k *keyThatFails) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
+	return gateway.APIKey{ID: "key", UsagePlanID: "plan", CountRequest: func(context.Context, time.Time) (bool, error) {
+		if k.calls++; k.calls == 1 {
+			return true, nil
+		}
+		return false, k.err
+	}}, nil
+}
+
+// modelThatFails is a Model that no message fits.
+type modelThatFails struct{ err error }
+
+// Validate implements [gateway.Model].
+func (m modelThatFails) Validate([]byte) error { return m.err }
+
+// An error of the program's own code keeps its class, whatever it wraps: the client gets the
+// same answer, and the log the same level.
+func TestErrorAnswers_WrappedErrorsOfTheProgram(t *testing.T) {
+	t.Parallel()
+	wrapped := map[string]error{
+		"ErrGone": gateway.ErrGone, "ErrLimitExceeded": gateway.ErrLimitExceeded, "ErrPayloadTooLarge": gateway.ErrPayloadTooLarge, "ErrClosed": gateway.ErrClosed,
+		"a canceled context": context.Canceled, "a deadline of a socket": os.ErrDeadlineExceeded, "a ValidationError": &gateway.ValidationError{Err: errors.New("x")},
+	}
+	const theirs = "an IntegrationError" // its status is part of the contract of Integration
+	withKey, key := handshake("X-Api-Key", strings.Repeat("k", 20)), &gateway.Route{APIKeyRequired: true}
+	echo := gateway.Route{Integration: gateway.IntegrationFunc(serve)}
+	for _, tt := range []struct {
+		callback string
+		row      string
+		way      func(err error) way
+	}{
+		{"UsageStore, for an upgrade", "usage store", func(err error) way {
+			return upgrade("/", withKey, key, gateway.WithUsageStore(&keys{left: 1, count: err}))
+		}},
+		{"UsageStore, for a message", "usage store", func(err error) way {
+			return frames(echo, key, gateway.WithUsageStore(&keyThatFails{err: err}))
+		}},
+		{"Authorizer", "the authorizer failed", func(err error) way {
+			return upgrade("/", handshake(), &gateway.Route{Authorizer: gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) { return nil, err })})
+		}},
+		{"ManagementAuth", "gateway: forbidden", func(err error) way { return calls(1, err, callOf("GET", "")) }},
+		{"Model", "the message does not fit the model of its route", func(err error) way {
+			return frames(gateway.Route{Integration: echo.Integration, ModelSelectionExpression: `\$default`, RequestModels: map[string]gateway.Model{"$default": modelThatFails{err}}}, nil)
+		}},
+		{"Integration, for an upgrade", "the integration failed", func(err error) way {
+			return upgrade("/", handshake(), &gateway.Route{Integration: failingWith(err)})
+		}},
+		{"Integration, for a message", "the integration failed", func(err error) way {
+			return frames(gateway.Route{Integration: failingWith(err)}, nil)
+		}},
+		{"Hijack of a middleware", "internal error", func(err error) way {
+			return way{"an upgrade", func(t *testing.T, log gateway.Option) shown {
+				t.Helper()
+				gw := newGateway(t, log)
+				w := ask(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					gw.Handler().ServeHTTP(hijackFails{w, err}, r)
+				}), "GET", "/", handshake()...)
+				return shown{w.Code, "", messageOf(t, w.Body.String())}
+			}}
+		}},
+	} {
+		t.Run(tt.callback, func(t *testing.T) {
+			t.Parallel()
+			want, ok := gateway.ErrorAnswers()[tt.row]
+			require.True(t, ok)
+			errs := maps.Clone(wrapped)
+			if !strings.HasPrefix(tt.callback, "Integration") {
+				errs[theirs] = &gateway.IntegrationError{StatusCode: 415, Err: errors.New("x")}
+			}
+			for name, inner := range errs {
+				option, log := newLogged()
+				got := tt.way(fmt.Errorf("secret: %w", inner)).do(t, option)
+				if got.status != 0 {
+					require.Equal(t, want.Status, got.status, name)
+				}
+				require.Equal(t, want.Text, got.text, name)
+				require.Equal(t, want.Level, highest(log.String()), "%s: %s", name, log)
+			}
+		})
+	}
+}
+
+func failingWith(err error) gateway.Integration {
+	return gateway.IntegrationFunc(func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, err })
+}
+
+// hijackFails is a ResponseWriter whose Hijack method fails with err.
+type hijackFails struct {
+	http.ResponseWriter
+
+	err error
+}
+
+// Hijack implements [http.Hijacker].
+func (h hijackFails) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, h.err }
 
 const hiddenHijacker = "the connection cannot be taken over from the server, because http.Hijacker is hidden: " +
 	"give the ResponseWriter of each middleware around Gateway.Handler an Unwrap method, and mount the handler outside of http.TimeoutHandler, whose ResponseWriter can never be taken over"

@@ -251,7 +251,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 func (g *Gateway) accept(u *upgrade) {
 	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
 	if err != nil {
-		u.refuse(fmt.Errorf("taking the socket over: %w", err))
+		u.refuse(&classified{errInternal, fmt.Errorf("taking the socket over: %w", err)})
 		return
 	}
 	c := u.newConnection(ws)
@@ -364,17 +364,21 @@ func (u *upgrade) writeRefusal(answer errorAnswer, own *refusal) {
 func (u *upgrade) tellRefused(answer errorAnswer, err error) {
 	returned := false
 	defer func() {
-		if !returned { // an observer ends this goroutine, so the server will not send the answer
+		if !returned { // the log handler or an observer ends this goroutine, so the server will not send the answer
 			_ = http.NewResponseController(u.w).Flush()
 		}
 	}()
+	u.logAndObserveRefused(answer, err)
+	returned = true
+}
+
+func (u *upgrade) logAndObserveRefused(answer errorAnswer, err error) {
+	if u.g.observers.any() { // in a defer: the log handler may end this goroutine
+		defer u.g.observers.upgradeRejected(u.ctx, u.refused(answer, err), answer.status, err)
+	}
 	if err != nil {
 		u.logRejected(answer, err)
 	}
-	if u.g.observers.any() {
-		u.g.observers.upgradeRejected(u.ctx, u.refused(answer, err), answer.status, err)
-	}
-	returned = true
 }
 
 // copyHeader adds the headers that an integration returned, but for those that it may not
