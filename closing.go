@@ -216,7 +216,7 @@ func (cs *cause) frame() []byte { return wsconn.AppendClose(nil, cs.code, cs.rea
 // client's Close frame; it closes the socket; it waits for running integrations; it runs
 // $disconnect.
 func (c *connection) teardown(cl *closing) {
-	defer c.disconnected(cl) // in a defer: an observer may end this goroutine
+	defer c.disconnected(cl) // in a defer, as all that follows a callback: a callback may end this goroutine
 	if cl.how == polite {
 		c.awaitReplies(cl)
 		c.out.Close(cl.frame())
@@ -236,12 +236,12 @@ func (c *connection) teardown(cl *closing) {
 	c.mu.Lock()
 	c.moveLocked(stateGone) // cl.reported does not change any more
 	c.mu.Unlock()
+	defer c.logClosed(&cl.reported)
+	defer c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.reported.code, cl.reported.reason)
 	var violation *wsconn.CloseError
 	if errors.As(cl.err, &violation) && !violation.Remote {
 		c.logViolation(violation)
 	}
-	c.g.observers.connectionClosed(&c.ctx, c.snapshot(), cl.reported.code, cl.reported.reason)
-	c.logClosed(&cl.reported)
 }
 
 // disconnected is the last step of teardown. It runs $disconnect and releases everything

@@ -84,8 +84,8 @@ func (r *replies) answer(call *call, n *noted, out invocation, now time.Time) {
 func (c *connection) rejected(call *call, err error) {
 	call.record.fail(err)
 	answer := answerOf(err)
+	defer c.g.observers.messageRejected(call, &call.req, answer.status, err) // in a defer: the log handler may end this goroutine
 	c.logRejected(call, answer, err)
-	c.g.observers.messageRejected(call, &call.req, answer.status, err)
 }
 
 // respond sends the client what the outcome of a call asks for.

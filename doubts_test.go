@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -183,4 +184,26 @@ func TestDoubts_RouteKeys(t *testing.T) {
 		}, inProd())
 		require.Empty(t, errs)
 	})
+}
+
+// Each Deploy logs at most 20 doubts, and how many more there are.
+func TestDoubts_AreBounded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ doubts, lines, more int }{
+		"few": {20, 20, 0}, "many": {1000, 20, 980},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, log := newLogged()
+			gw := newGateway(t, option)
+			var routes []gateway.Route
+			for n := range tt.doubts {
+				routes = append(routes, gateway.Route{RouteKey: fmt.Sprint(n), Integration: &gateway.HTTPIntegration{URI: "http://x/${stageVariables.none}"}})
+			}
+			require.NoError(t, gw.Deploy(gateway.Deployment{Routes: routes}))
+			require.Equal(t, tt.lines, strings.Count(log.String(), `level=WARN msg="a part of the route is probably a mistake"`))
+			more := fmt.Sprintf(`level=WARN msg="more parts of the routes are probably mistakes" stage=local more=%d`, tt.more)
+			require.Equal(t, tt.more > 0, strings.Contains(log.String(), more), "%s", log)
+		})
+	}
 }

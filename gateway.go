@@ -130,7 +130,8 @@ func New(opts ...Option) (*Gateway, error) {
 		return nil, err
 	}
 	g.throttles.newConnections = limit.NewBucket(c.quotas.NewConnections.rate())
-	g.throttles.warnings, g.throttles.failures = limit.NewBucket(warnings()), limit.NewBucket(failures())
+	g.throttles.warnings, g.throttles.callWarnings = limit.NewBucket(warnings()), limit.NewBucket(warnings())
+	g.throttles.failures = limit.NewBucket(failures())
 	if c.account != nil {
 		g.throttles.account = c.account.bucket
 	}

@@ -31,10 +31,10 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 // every type of event.
 func (g *Gateway) integrationDone(ctx context.Context, n *noted, out invocation, took time.Duration) {
 	n.record.settle(out, took)
+	defer g.observers.integrationDone(ctx, &n.req, out.resp, took, out.err) // in a defer: the log handler may end this goroutine
 	if out.err != nil {
 		g.logFailure(ctx, "integration failed", &n.req, out.err)
 	}
-	g.observers.integrationDone(ctx, &n.req, out.resp, took, out.err)
 }
 
 // lifecycleEvent is a CONNECT or DISCONNECT on its way to an integration.

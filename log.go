@@ -18,20 +18,25 @@ import (
 // @connections. Both are quoted and shortened.
 
 // warnings limits the lines at level WARN, which clients and callers can cause. The limit
-// is for the whole Gateway, because one client can open many connections.
+// is for the whole Gateway, because one client can open many connections. Calls of
+// @connections have a limit of their own, so that junk there does not hide what clients do.
 func warnings() limit.Rate { return limit.Rate{PerSecond: 1, Burst: 100} }
 
 // failures limits the lines at level ERROR: a client that has found a message which makes
 // an integration fail can send it again and again.
 func failures() limit.Rate { return limit.Rate{PerSecond: 10, Burst: 100} }
 
-// boundedLevel returns level while there are few lines at it, and DEBUG after that.
-func (g *Gateway) boundedLevel(ctx context.Context, level slog.Level, now time.Time) slog.Level {
-	bucket := g.throttles.warnings
-	if level >= slog.LevelError {
+// boundedLevel returns level while there are few lines at it, and DEBUG after that. warnings
+// is the bucket of the lines at WARN.
+func (g *Gateway) boundedLevel(ctx context.Context, warnings *limit.Bucket, level slog.Level, now time.Time) slog.Level {
+	bucket := warnings
+	switch {
+	case level < slog.LevelWarn:
+		return level
+	case level >= slog.LevelError:
 		bucket = g.throttles.failures
 	}
-	if level < slog.LevelWarn || !g.log.Enabled(ctx, level) || !bucket.Allow(now) {
+	if !g.log.Enabled(ctx, level) || !bucket.Allow(now) {
 		return slog.LevelDebug
 	}
 	return level
@@ -40,7 +45,12 @@ func (g *Gateway) boundedLevel(ctx context.Context, level slog.Level, now time.T
 // logBounded logs a line at boundedLevel. It calls attrs only if the logger wants the
 // line.
 func (g *Gateway) logBounded(ctx context.Context, level slog.Level, now time.Time, message string, attrs func() []slog.Attr) {
-	if level = g.boundedLevel(ctx, level, now); g.log.Enabled(ctx, level) {
+	g.logBoundedBy(ctx, g.throttles.warnings, level, now, message, attrs)
+}
+
+// logBoundedBy is logBounded with another bucket of the warnings.
+func (g *Gateway) logBoundedBy(ctx context.Context, warnings *limit.Bucket, level slog.Level, now time.Time, message string, attrs func() []slog.Attr) {
+	if level = g.boundedLevel(ctx, warnings, level, now); g.log.Enabled(ctx, level) {
 		g.log.LogAttrs(ctx, level, message, attrs()...) //nolint:sloglint // each caller has its own constant
 	}
 }
@@ -115,8 +125,9 @@ func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 	if r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect {
 		level = slog.LevelInfo
 	}
-	g.log.LogAttrs(ctx, level, "the integration returned a body, but the route sends none to the client",
-		slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("fix", fixOfBody(r.RouteKey)))
+	g.logBounded(ctx, level, time.Now(), "the integration returned a body, but the route sends none to the client", func() []slog.Attr {
+		return []slog.Attr{slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("fix", fixOfBody(r.RouteKey))}
+	})
 }
 
 // fixOfBody says what to do instead of returning a body that is dropped.
@@ -135,7 +146,7 @@ const greetingFix = "the connection is not open before $connect has returned: to
 
 // logRejected logs that a call of @connections is refused.
 func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, err error) {
-	m.g.logBounded(ctx, answer.level, m.now, "management call rejected", func() []slog.Attr {
+	m.g.logBoundedBy(ctx, m.g.throttles.callWarnings, answer.level, m.now, "management call rejected", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
 			slog.Int("status", answer.status), slog.Any("error", err),
@@ -190,6 +201,12 @@ func (g *Gateway) logKeyDoubt(routeKey, doubt string) {
 		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
 }
 
+// logMoreDoubts logs that there are n more doubts than were logged.
+func (g *Gateway) logMoreDoubts(n int) {
+	g.log.LogAttrs(g.root, slog.LevelWarn, "more parts of the routes are probably mistakes",
+		slog.String("stage", g.stage), slog.Int("more", n))
+}
+
 func (g *Gateway) logShutdown() {
 	g.log.LogAttrs(g.root, slog.LevelInfo, "shutting down", slog.String("stage", g.stage), slog.Int("connections", g.connections.Len()))
 }
@@ -233,9 +250,30 @@ func stackOf(err error) []byte {
 // gateway uses [slog.Default], but logs nothing below WARN.
 func newLog(l *slog.Logger) *slog.Logger {
 	if l == nil {
-		return slog.New(guardedHandler{slog.Default().Handler(), slog.LevelWarn})
+		return slog.New(guardedHandler{defaultHandler{}, slog.LevelWarn})
 	}
 	return slog.New(guardedHandler{l.Handler(), slog.LevelDebug})
+}
+
+// defaultHandler is the handler of the logger that [slog.Default] returns at the time of each
+// line. A handler that is kept would be the wrong one after [slog.SetDefault]: the first
+// handler of package slog then writes through package log, which logs every line at INFO.
+type defaultHandler struct{}
+
+func (defaultHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return slog.Default().Handler().Enabled(ctx, level)
+}
+
+func (defaultHandler) Handle(ctx context.Context, r slog.Record) error {
+	return slog.Default().Handler().Handle(ctx, r)
+}
+
+func (defaultHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return slog.Default().Handler().WithAttrs(attrs)
+}
+
+func (defaultHandler) WithGroup(name string) slog.Handler {
+	return slog.Default().Handler().WithGroup(name)
 }
 
 // guardedHandler calls a [slog.Handler] of the embedding program for the records of a level

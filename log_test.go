@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,23 +46,30 @@ func handshake(more ...string) []string {
 	}, more...)
 }
 
-// Not parallel: it sets the default logger of the whole process.
+// Each line goes to the logger that is the default at that time, with its level. Not
+// parallel: it sets the default logger of the whole process.
 func TestLog_Default(t *testing.T) {
-	before := slog.Default()
-	t.Cleanup(func() { slog.SetDefault(before) })
-	first, second := &testutil.LockedBuffer{}, &testutil.LockedBuffer{}
-	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
-	slog.SetDefault(slog.New(slog.NewTextHandler(first, everything)))
-	gw := newGateway(t)
-	slog.SetDefault(slog.New(slog.NewTextHandler(second, everything)))
-
-	require.NoError(t, gw.Deploy(gateway.Deployment{}))
-	require.Empty(t, first.String(), "info is not given to it")
-	require.Equal(t, http.StatusUpgradeRequired, ask(gw.Handler(), http.MethodGet, "/").Code)
-	require.Contains(t, first.String(), `level=WARN msg="upgrade rejected"`)
-	require.Equal(t, 500, ask(gw.Handler(), http.MethodGet, "/", handshake()...).Code)
-	require.Contains(t, first.String(), `level=ERROR msg="upgrade rejected"`)
-	require.Empty(t, second.String(), "it is the default logger at the time of New")
+	original, writer, flags := slog.Default(), log.Writer(), log.Flags() //nolint:forbidigo // SetDefault changes package log, too
+	t.Cleanup(func() {
+		slog.SetDefault(original)
+		log.SetOutput(writer) //nolint:forbidigo // see above
+		log.SetFlags(flags)   //nolint:forbidigo // see above
+	})
+	afterNew := newGateway(t) // its default logger is the one that package slog begins with
+	for name, gw := range map[string]func() *gateway.Gateway{
+		"SetDefault after New":  func() *gateway.Gateway { return afterNew },
+		"SetDefault before New": func() *gateway.Gateway { return newGateway(t) },
+	} {
+		buffer := &testutil.LockedBuffer{}
+		slog.SetDefault(slog.New(slog.NewTextHandler(buffer, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		gw := gw()
+		require.NoError(t, gw.Deploy(gateway.Deployment{}))
+		require.Empty(t, buffer.String(), "info is not given to it")
+		require.Equal(t, http.StatusUpgradeRequired, ask(gw.Handler(), http.MethodGet, "/").Code)
+		require.Contains(t, buffer.String(), `level=WARN msg="upgrade rejected"`, name)
+		require.Equal(t, 500, ask(gw.Handler(), http.MethodGet, "/", handshake()...).Code)
+		require.Contains(t, buffer.String(), `level=ERROR msg="upgrade rejected"`, name)
+	}
 }
 
 func TestLog_WithLoggerGetsAllLevels(t *testing.T) {
@@ -532,6 +540,19 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 				requireRefused(t, srv, http.StatusTooManyRequests, `"Too Many Requests"`)
 			}
 		}},
+		{"bodies that nobody gets", nil, func(t *testing.T, srv *gatewaytest.Server) {
+			routes := make([]gateway.Route, times)
+			for n := range routes {
+				routes[n] = gateway.Route{RouteKey: fmt.Sprint("route", n), Integration: gateway.IntegrationFunc(serve)}
+			}
+			require.NoError(t, srv.Deploy(gateway.Deployment{Routes: routes})) // each deployment says it again
+			c := srv.Dial(t)
+			for _, r := range routes {
+				c.Send(`{"action":"` + r.RouteKey + `"}`)
+			}
+			c.Send("x")
+			require.Contains(t, c.Receive(), "Forbidden")
+		}},
 		{"management calls of nobody", []gateway.Option{gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return gateway.ErrForbidden }))}, func(t *testing.T, srv *gatewaytest.Server) {
 			c := srv.Dial(t)
 			for range times {
@@ -559,6 +580,30 @@ func TestRefusals_DoNotFillTheLog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Junk calls of @connections do not hide from the log what clients do wrong.
+func TestRefusals_CallsHaveTheirOwnLimit(t *testing.T) {
+	t.Parallel()
+	option, log := newLogged()
+	srv := gatewaytest.New(t, option)
+	for range 200 {
+		require.Equal(t, http.StatusForbidden, ask(srv.ManagementHandler(), http.MethodGet, "/junk").Code)
+	}
+	require.Equal(t, 100, strings.Count(log.String(), `level=WARN msg="management call rejected"`))
+	requireRefused(t, srv, http.StatusForbidden, `"Forbidden"`, gatewaytest.Header("Origin", "https://evil.example"))
+	require.Contains(t, log.String(), `level=WARN msg="upgrade rejected"`)
+}
+
+// A ManagementAuth that panics is one error in the log.
+func TestLog_PanicOfManagementAuth(t *testing.T) {
+	t.Parallel()
+	option, log := newLogged()
+	srv := gatewaytest.New(t, option, gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { panic("no") })))
+	c := srv.Dial(t)
+	require.Equal(t, http.StatusInternalServerError, call(t, srv, http.MethodGet, c.ConnectionID(), "").Status)
+	require.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), "%s", log)
+	require.Contains(t, log.String(), `level=ERROR msg="a callback panicked" callback=ManagementAuth`)
 }
 
 // The log says which throttle has refused a request.

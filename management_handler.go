@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -112,6 +113,7 @@ func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, 
 		if p := recover(); p != nil {
 			g.observers.guard.panicked("ManagementAuth", p)
 			refused = &refusedCall{answerOf(errInternal), errManagementAuth}
+			refused.answer.level = slog.LevelDebug // the panic is in the log already
 		}
 	}()
 	call := &ManagementCall{action, g.apiID, g.stage, id, r, body}

@@ -81,16 +81,18 @@ func (os *observers) any() bool { return os.list.Load() != nil }
 
 // each calls tell with every observer. A panic ends that one call.
 func (os *observers) each(callback string, tell func(o *Observer)) {
-	list := os.list.Load()
-	if list == nil {
+	if list := os.list.Load(); list != nil {
+		os.eachOf(*list, callback, tell)
+	}
+}
+
+func (os *observers) eachOf(list []Observer, callback string, tell func(o *Observer)) {
+	if len(list) == 0 {
 		return
 	}
-	for i := range *list {
-		func() {
-			defer os.guard.recovered(callback)
-			tell(&(*list)[i])
-		}()
-	}
+	defer os.eachOf(list[1:], callback, tell) // in a defer: an observer may end this goroutine
+	defer os.guard.recovered(callback)
+	tell(&list[0])
 }
 
 func (os *observers) upgradeRejected(ctx context.Context, req *Request, statusCode int, err error) {

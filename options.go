@@ -141,8 +141,8 @@ func WithOriginPatterns(patterns ...string) Option {
 	})
 }
 
-// WithLogger sets the logger, which gets records of every level. By default it is
-// [slog.Default] as it is when [New] is called, and it gets only warnings and errors.
+// WithLogger sets the logger, which gets records of every level. By default each
+// line goes to [slog.Default] as it is at that time, and only warnings and errors do.
 // To log nothing, pass slog.New(slog.DiscardHandler). The levels are:
 //
 //   - error: the program has to mend something. An integration, an authorizer, a usage
@@ -161,7 +161,9 @@ func WithOriginPatterns(patterns ...string) Option {
 //     of a throttle, a quota, a shutdown, or a connection that is gone.
 //
 // Nobody can fill the log: a Gateway logs at most 10 errors and one warning a second,
-// with bursts of 100 each, and what is above that at debug. An [Observer] sees
+// with bursts of 100 each, and what is above that at debug. Warnings about calls of
+// @connections have a limit of their own, which is the same. Of what is probably a mistake
+// in the routes, each Deploy and each Handle logs at most 20 lines. An [Observer] sees
 // everything. No line has a body, a query value or a header, except the Origin of an
 // upgrade that is refused for it. No line has a path, except that of a call that is not
 // one of @connections. Both are quoted and shortened.
@@ -171,7 +173,7 @@ func WithOriginPatterns(patterns ...string) Option {
 // that adds values of the context, such as the ID of a trace or the name of a user, adds
 // them to every line of the connection. The attributes of the gateway itself are
 // connection_id, route_key, request_id, stage, status, close_code, error, fix, stack, took,
-// routes, connections, callback and panics. If your own have such names, keep the gateway's apart:
+// routes, connections, more, callback and panics. If your own have such names, keep the gateway's apart:
 // WithLogger(log.WithGroup("ws")).
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) error {

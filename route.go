@@ -486,17 +486,30 @@ func (t *routeTable) doubtOfKey(key string) string {
 	return ""
 }
 
+// maxDoubts is how many doubts are logged at a time. Somebody who reads that many knows that
+// something is wrong with the deployment as a whole.
+const maxDoubts = 20
+
 // logDoubts logs the doubts about routes of t that have just been deployed.
 func (g *Gateway) logDoubts(t *routeTable, routes ...*route) {
+	n := 0
+	logIfFew := func(log func(routeKey, doubt string), routeKey, doubt string) {
+		if n++; n <= maxDoubts {
+			log(routeKey, doubt)
+		}
+	}
 	for _, r := range routes {
 		if r == nil {
 			continue
 		}
 		if doubt := t.doubtOfKey(r.RouteKey); doubt != "" {
-			g.logKeyDoubt(r.RouteKey, doubt)
+			logIfFew(g.logKeyDoubt, r.RouteKey, doubt)
 		}
 		for _, doubt := range r.doubts {
-			g.logDoubt(r.RouteKey, doubt)
+			logIfFew(g.logDoubt, r.RouteKey, doubt)
 		}
+	}
+	if n > maxDoubts {
+		g.logMoreDoubts(n - maxDoubts)
 	}
 }

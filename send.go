@@ -49,9 +49,9 @@ func (r *replies) replyError(call *call, err error, now time.Time) {
 // replyTooLarge sends an error frame in place of a reply that is too large. err is the
 // error of that reply for the observers.
 func (r *replies) replyTooLarge(call *call, body []byte, err error, now time.Time) {
-	r.replyError(call, errReplySize, now)
+	defer r.c.g.posted(call, r.c.id, body, err) // in a defer, as the error frame: the log handler may end this goroutine
+	defer r.replyError(call, errReplySize, now)
 	r.c.logNotSent(call, errReplySize, now)
-	r.c.g.posted(call, r.c.id, body, err)
 }
 
 // send sends a reply. If the next message has already arrived and this goroutine takes

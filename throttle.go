@@ -47,6 +47,7 @@ type throttles struct {
 	newConnections *limit.Bucket
 	account        *limit.Bucket
 	warnings       *limit.Bucket // lines in the log about what clients did wrong
+	callWarnings   *limit.Bucket // lines about what callers of @connections did wrong
 	failures       *limit.Bucket // lines about what the program's own code did wrong
 }
 

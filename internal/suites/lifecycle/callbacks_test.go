@@ -239,3 +239,78 @@ func TestCallbacks_misbehave(t *testing.T) {
 		}
 	}
 }
+
+// leavingLog is a log handler that ends the goroutine of each warning and each error.
+type leavingLog struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (leavingLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (leavingLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		runtime.Goexit()
+	}
+	return nil
+}
+
+// Whatever the log handler and an observer do, each other observer is told of everything.
+func TestCallbacks_EveryObserverIsTold(t *testing.T) {
+	t.Parallel()
+	observed := func(told chan<- string, then func()) gateway.Option {
+		tell := func(callback string) {
+			told <- callback
+			then()
+		}
+		return gateway.WithObserver(&gateway.Observer{
+			UpgradeRejected:  func(context.Context, *gateway.Request, int, error) { tell("UpgradeRejected") },
+			ConnectionClosed: func(context.Context, gateway.Connection, int, string) { tell("ConnectionClosed") },
+			IntegrationDone: func(context.Context, *gateway.Request, *gateway.Response, time.Duration, error) {
+				tell("IntegrationDone")
+			},
+			MessageRejected: func(context.Context, *gateway.Request, int, error) { tell("MessageRejected") },
+			PostFailed:      func(context.Context, string, int, error) { tell("PostFailed") },
+		})
+	}
+	for callback, provoke := range map[string]func(t *testing.T, srv *gatewaytest.Server){
+		"UpgradeRejected": func(t *testing.T, srv *gatewaytest.Server) {
+			t.Helper()
+			_, refused := srv.TryDial(t, gatewaytest.Header("Origin", "https://evil.example"))
+			require.NotNil(t, refused)
+		},
+		"ConnectionClosed": func(t *testing.T, srv *gatewaytest.Server) {
+			t.Helper()
+			srv.Dial(t).SendBinary(nil) // a broken rule is logged
+		},
+		"IntegrationDone": func(t *testing.T, srv *gatewaytest.Server) { t.Helper(); srv.Dial(t).Send(`{"action":"fail"}`) },
+		"MessageRejected": func(t *testing.T, srv *gatewaytest.Server) { t.Helper(); srv.Dial(t).Send("no route") },
+		"PostFailed": func(t *testing.T, srv *gatewaytest.Server) {
+			t.Helper()
+			c := srv.Dial(t)
+			c.Send(`{"action":"large"}`)
+			require.Contains(t, c.Receive(), "Internal server error")
+		},
+	} {
+		for name, way := range ways() {
+			t.Run(callback+", one that "+name, func(t *testing.T) {
+				t.Parallel()
+				first, last := make(chan string, 10), make(chan string, 10)
+				srv := gatewaytest.New(t, observed(first, way), observed(last, func() {}), gateway.WithLogger(slog.New(leavingLog{slog.DiscardHandler})))
+				srv.HandleFunc("fail", func(context.Context, *gateway.Request) (*gateway.Response, error) { return nil, errors.New("no") })
+				srv.HandleFunc("large", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					return &gateway.Response{Body: make([]byte, 1<<20)}, nil
+				}, gateway.WithRouteResponse())
+				provoke(t, srv)
+				for _, told := range []chan string{first, last} {
+					for got := ""; got != callback; {
+						select {
+						case got = <-told:
+						case <-time.After(10 * time.Second):
+							require.FailNow(t, "this was not called", callback)
+						}
+					}
+				}
+			})
+		}
+	}
+}
