@@ -11,7 +11,8 @@ import (
 // Invoke gets one event and returns what the service would get from a backend. It may
 // run concurrently for different connections. For one connection, Quotas.InFlight says
 // how many may run at a time. req and its Body belong to Invoke: it may change them, and
-// may keep them, but must not change them after it has returned.
+// may keep them, but must not change them after it has returned. It may also give a copy of
+// req to another integration, at the same time or later.
 //
 // ctx has the values of the upgrade request, but not its cancellation. It ends at
 // Quotas.IntegrationTimeout, when [Gateway.Close] or an expired [Gateway.Shutdown] cuts
