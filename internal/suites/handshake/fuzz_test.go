@@ -73,7 +73,7 @@ func FuzzUpgrade(f *testing.F) {
 	for _, text := range []string{
 		with(), with() + string(wiretest.Frame(wiretest.Text, `{"action":"x"}`)), with("Origin: http://gateway.test"), with("Origin: https://evil.example"), with("Origin: null"), with("Upgrade: h2c"),
 		with("Sec-WebSocket-Key: " + wiretest.SampleKey), with("Content-Length: 5") + "hello", with("Transfer-Encoding: chunked") + "0\r\n\r\n", with("Sec-WebSocket-Protocol: a, b", "Expect: 100-continue"),
-		strings.Replace(with(), "Version: 13", "Version: 12", 1) + with(), strings.Replace(with(), "/test", "http://evil.example/test", 1), strings.Replace(with(), "1.1", "1.0", 1),
+		strings.Replace(with(), "Version: 13", "Version: 12", 1) + with(), strings.Replace(with(), "/test", "http://evil.example/test", 1), strings.Replace(with(), "1.1", "1.0", 1), strings.Replace(with(), "1.1", "1.2", 1),
 		strings.Replace(with(), wiretest.SampleKey, "short", 1), strings.Replace(with(), "GET", "POST", 1) + with(), with("Authorization: a", "Authorization: b"), "GET /@connections/x HTTP/1.1\r\nHost: x\r\n\r\n",
 		with("X-Refuse: 1") + string(wiretest.Frame(wiretest.Text, `{"action":"x"}`)), with("X-Refuse: 1") + with(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", "\x00",
 	} {
@@ -156,7 +156,8 @@ func requireUpgrade(t *testing.T, requests *bufio.Reader, resp *http.Response) {
 		return false
 	}
 	require.Equal(t, "GET", r.Method)
-	require.Equal(t, [2]int{1, 1}, [2]int{r.ProtoMajor, r.ProtoMinor})
+	require.Equal(t, 1, r.ProtoMajor)
+	require.GreaterOrEqual(t, r.ProtoMinor, 1) // at least HTTP/1.1 (RFC 6455, section 4.1); a higher minor version is served as 1.1 (RFC 9110, section 2.5)
 	require.True(t, has("Connection", "upgrade") && has("Upgrade", "websocket") && has("Sec-WebSocket-Version", "13"), "%v", r.Header)
 	require.Zero(t, r.ContentLength)
 	require.Empty(t, r.TransferEncoding)
