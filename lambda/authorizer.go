@@ -11,7 +11,7 @@ import (
 )
 
 // Authorizer is a Lambda authorizer of type REQUEST, for [gateway.WithAuthorizer].
-// [WrapAuthorizer] and [Function.Authorizer] make it. Its fields must not change once it
+// [NewAuthorizer], [WrapAuthorizer] and [Function.Authorizer] make it. Its fields must not change once it
 // is used.
 //
 // The function gets the service's event, [AuthorizerRequest], and returns principalId,
@@ -33,53 +33,36 @@ type Authorizer struct {
 	// us-east-1 and 123456789012.
 	Region, AccountID string
 
-	call     func(ctx context.Context, stageVariables map[string]string, event []byte) (answer []byte, err error)
-	function *Function // the function that call calls; nil: a handler in this process
+	invoker Invoker
 }
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
 
 // WrapAuthorizer makes an authorizer from any Lambda handler that [Wrap] takes. It
 // panics for anything else.
-func WrapAuthorizer(handler any) *Authorizer {
-	call, err := newCall(handler)
-	if err != nil {
-		panic(err)
-	}
-	return &Authorizer{call: func(ctx context.Context, _ map[string]string, event []byte) ([]byte, error) {
-		return call.guarded(ctx, event)
-	}}
-}
+func WrapAuthorizer(handler any) *Authorizer { return NewAuthorizer(NewInvoker(handler)) }
 
-// Authorizer makes an authorizer that calls the function.
-func (f *Function) Authorizer() *Authorizer {
-	if f == nil {
-		return &Authorizer{}
-	}
-	return &Authorizer{call: f.call, function: f}
-}
+// NewAuthorizer makes an authorizer that calls a function.
+func NewAuthorizer(i Invoker) *Authorizer { return &Authorizer{invoker: i} }
 
-var errNoFunction = errors.New("lambda: the Authorizer has no function: make it with WrapAuthorizer or Function.Authorizer")
+var errNoFunction = errors.New("lambda: the Authorizer has no function: make it with NewAuthorizer, WrapAuthorizer or Function.Authorizer")
 
-// Validate returns what is wrong with the authorizer, or with the [Function] that it
-// was made of. [gateway.Gateway.Handle] calls it.
+// Validate returns what is wrong with the authorizer, or with the [Invoker] that it was
+// made of. [gateway.Gateway.Handle] calls it.
 func (a *Authorizer) Validate() error {
-	switch {
-	case a.call == nil:
+	if a.invoker == nil {
 		return errNoFunction
-	case a.function != nil:
-		return a.function.Validate()
 	}
-	return nil
+	return validate(a.invoker)
 }
 
 // Authorize implements [gateway.Authorizer].
 func (a *Authorizer) Authorize(ctx context.Context, req *gateway.Request) (*gateway.Authorization, error) {
-	if a.call == nil {
+	if a.invoker == nil {
 		return nil, errNoFunction
 	}
 	methodARN := a.methodARN(req)
-	result, err := a.call(ctx, req.StageVariables, appendAuthorizerEvent(nil, req, methodARN))
+	result, err := call(ctx, a.invoker, req, appendAuthorizerEvent(nil, req, methodARN))
 	var raised *FunctionError
 	switch {
 	case errors.As(err, &raised) && raised.Message == "Unauthorized":

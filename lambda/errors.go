@@ -16,6 +16,8 @@ type FunctionError struct {
 	Function string // the function's name; "": a handler in this process
 	Type     string // errorType: the name of a type or an exception
 	Message  string // errorMessage
+	// Trace has the lines of the stack that the function reported, if it did.
+	Trace []string
 	// Err is the error that a handler in this process returned.
 	Err error
 	// Stack is the stack of a panic in this process.

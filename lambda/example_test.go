@@ -112,3 +112,19 @@ func ExampleWrapAuthorizer() {
 	// true
 	// lambda: the authorizer's policy: User is not authorized to access this resource with an explicit deny in an identity-based policy
 }
+
+// A function in a form of one's own is an Invoker, and so an integration.
+func ExampleNewIntegration() {
+	greet := lambda.NewInvoker(func(_ context.Context, req lambda.WebsocketRequest) (lambda.Response, error) {
+		return lambda.Response{StatusCode: 200, Body: "hello, " + req.RequestContext.ConnectionID}, nil
+	})
+	functions := map[string]lambda.Invoker{"arn:aws:lambda:us-east-1:123456789012:function:greet": greet}
+	// gw.Handle("greet", lambda.NewIntegration(functions[arn]), gateway.WithRouteResponse())
+	integration := lambda.NewIntegration(functions["arn:aws:lambda:us-east-1:123456789012:function:greet"])
+	resp, err := integration.Invoke(context.Background(), request(`{"action":"greet"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d %s\n", resp.StatusCode, resp.Body)
+	// Output: 200 hello, R1kmxc2VNjMCFIA=
+}

@@ -65,19 +65,34 @@ type Function struct {
 	own    endpoint.Client // for calls that belong to no gateway
 }
 
-var _ gateway.Integration = (*Function)(nil)
+var (
+	_ gateway.Integration = (*Function)(nil)
+	_ Invoker             = (*Function)(nil)
+)
 
 // Invoke calls the function with the event that the service would make from req.
 func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-	answer, err := f.call(ctx, req.StageVariables, appendEvent(nil, req))
-	if err != nil {
-		return nil, integrationError(req, err)
+	return integration{f}.Invoke(ctx, req)
+}
+
+// Backend calls the function with a payload that mapping templates made: see
+// [NewBackend].
+func (f *Function) Backend(ctx context.Context, req *gateway.Request, payload []byte) (*gateway.Response, error) {
+	return backend(ctx, f, req, payload)
+}
+
+// Authorizer makes an authorizer that calls the function.
+func (f *Function) Authorizer() *Authorizer {
+	if f == nil {
+		return &Authorizer{}
 	}
-	resp, err := response(req, answer)
-	if err != nil {
-		return nil, integrationError(req, fmt.Errorf("lambda: function %q: %w", f.name(), err))
-	}
-	return resp, nil
+	return NewAuthorizer(f)
+}
+
+// InvokeFunction implements [Invoker]. Stage variables in Name and in Qualifier are
+// empty.
+func (f *Function) InvokeFunction(ctx context.Context, payload []byte) ([]byte, error) {
+	return f.invokeInStage(ctx, nil, payload)
 }
 
 // Validate returns what is wrong with the fields. [gateway.Gateway.Handle] calls it.
@@ -85,18 +100,18 @@ func (f *Function) Invoke(ctx context.Context, req *gateway.Request) (*gateway.R
 // variables are known.
 func (f *Function) Validate() error {
 	if f.Timeout < 0 {
-		return fmt.Errorf("%w: the Timeout %v of function %q is negative: leave it 0 for that of the gateway alone", errConfiguration, f.Timeout, f.name())
+		return fmt.Errorf("%w: the Timeout %v of function %q is negative: leave it 0 for that of the gateway alone", errConfiguration, f.Timeout, f.FunctionName())
 	}
-	if expand(f.name(), nil) == f.name() {
-		if _, err := functionName(f.name()); err != nil {
+	if expand(f.FunctionName(), nil) == f.FunctionName() {
+		if _, err := functionName(f.FunctionName()); err != nil {
 			return err
 		}
 	}
-	return f.checkURL(f.name())
+	return f.checkURL(f.FunctionName())
 }
 
-// call passes an event to the function and returns its answer, both as JSON.
-func (f *Function) call(ctx context.Context, stageVariables map[string]string, event []byte) ([]byte, error) {
+// invokeInStage passes an event to the function and returns its answer, both as JSON.
+func (f *Function) invokeInStage(ctx context.Context, stageVariables map[string]string, event []byte) ([]byte, error) {
 	if f.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.Timeout)
@@ -138,7 +153,7 @@ func (f *Function) call(ctx context.Context, stageVariables map[string]string, e
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, refused(name, resp, answer)
 	case resp.Header.Get("X-Amz-Function-Error") != "", isReport(answer):
-		return nil, raised(name, answer)
+		return nil, Raised(name, answer)
 	}
 	return answer, nil
 }
@@ -240,12 +255,12 @@ func withoutURL(err error) error {
 	return err
 }
 
-// name returns Name or its default.
-func (f *Function) name() string { return cmp.Or(f.Name, "function") }
+// FunctionName returns Name, or "function" if it is empty.
+func (f *Function) FunctionName() string { return cmp.Or(f.Name, "function") }
 
 // target returns the URL to post an event to, and the function's name.
 func (f *Function) target(stageVariables map[string]string) (target, name string, err error) {
-	name, err = functionName(expand(f.name(), stageVariables))
+	name, err = functionName(expand(f.FunctionName(), stageVariables))
 	if err != nil {
 		return "", "", err
 	}

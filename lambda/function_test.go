@@ -182,8 +182,8 @@ func TestFunction_Failures(t *testing.T) {
 			_, _ = io.WriteString(w, text)
 		}
 	}
-	raised := func(kind, message string) error {
-		return &lambda.FunctionError{Function: "chat", Type: kind, Message: message}
+	raised := func(kind, message string, trace ...string) error {
+		return &lambda.FunctionError{Function: "chat", Type: kind, Message: message, Trace: trace}
 	}
 	refused := func(code int, kind, message string) error {
 		return &lambda.InvokeError{Function: "chat", StatusCode: code, Type: kind, Message: message}
@@ -195,7 +195,7 @@ func TestFunction_Failures(t *testing.T) {
 		want   error // nil: any
 		says   string
 	}{
-		{"the function raised", functionError("Unhandled", `{"errorMessage":"boom","errorType":"Error","stackTrace":["x"]}`), 502, raised("Error", "boom"), `function "chat" raised: Error: boom`},
+		{"the function raised", functionError("Unhandled", `{"errorMessage":"boom","errorType":"Error","stackTrace":["x"]}`), 502, raised("Error", "boom", "x"), `function "chat" raised: Error: boom`},
 		{"the function handled its error", functionError("Handled", `{"errorMessage":"boom"}`), 502, raised("", "boom"), `raised: boom`},
 		{"the function ran out of its own time", functionError("Unhandled", `{"errorMessage":"Task timed out after 3.00 seconds"}`), 502, raised("", "Task timed out after 3.00 seconds"), ""},
 		{"the report is no JSON", functionError("Unhandled", `oops`), 502, raised("", "oops"), ""},

@@ -20,6 +20,11 @@
 // [WrapAuthorizer] and [Function.Authorizer] make a [gateway.Authorizer] from a Lambda
 // authorizer.
 //
+// What all functions have in common is [Invoker]. [NewIntegration], [NewBackend] and
+// [NewAuthorizer] take any of them, also one of your own. Package
+// [example.com/gateway/lambda/process] has one that runs a function in Node.js, Python
+// or Go as a local process, with nothing installed but the interpreter.
+//
 // # Events
 //
 // The events have the same keys as those of the service. Three values differ, because
@@ -47,8 +52,6 @@
 // timeout, and with 500 when the function could not be invoked. (API Gateway: "Set up a
 // WebSocket API integration request"; "Set up Lambda proxy integrations".)
 package lambda
-
-import "encoding/json"
 
 // WebsocketRequest is the event of the service, for handlers written in Go. Its JSON
 // and its names are those of events.APIGatewayWebsocketProxyRequest in
@@ -111,16 +114,6 @@ type Response struct {
 
 // maxPayload is Lambda's bound on an answer, in bytes.
 const maxPayload = 6<<20 + 100
-
-// raised reads the report that a function sends instead of an answer when it raises an
-// error.
-func raised(function string, body []byte) *FunctionError {
-	var report struct{ ErrorMessage, ErrorType string }
-	if json.Unmarshal(body, &report) != nil || report.ErrorMessage == "" && report.ErrorType == "" {
-		report.ErrorMessage = clip(string(body))
-	}
-	return &FunctionError{Function: function, Type: report.ErrorType, Message: report.ErrorMessage}
-}
 
 // clip shortens the text of an answer for an error.
 func clip(s string) string {

@@ -61,41 +61,31 @@ const accepted = `
 // is called for one event at a time, as in one execution environment, because the
 // handlers of aws-lambda-go return memory that the next call overwrites. If you want
 // several at once, give Wrap the func that the handler was made from.
-func Wrap(handler any) gateway.Integration {
-	call, err := newCall(handler)
+func Wrap(handler any) gateway.Integration { return NewIntegration(NewInvoker(handler)) }
+
+// NewInvoker makes an [Invoker] from any Lambda handler that [Wrap] takes. It panics for
+// anything else.
+func NewInvoker(handler any) Invoker {
+	h, err := newHandler(handler)
 	if err != nil {
 		panic(err)
 	}
-	return wrapped{call}
+	return h
 }
 
-// call passes an event to a function and returns its answer. Both are JSON.
-type call func(ctx context.Context, event []byte) (answer []byte, err error)
+// handlerFunc passes an event to a handler in this process and returns its answer. Both
+// are JSON.
+type handlerFunc func(ctx context.Context, event []byte) (answer []byte, err error)
 
-// wrapped is a handler in this process.
-type wrapped struct{ call call }
-
-// Invoke implements [gateway.Integration].
-func (w wrapped) Invoke(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-	answer, err := w.call.guarded(ctx, appendEvent(nil, req))
-	if err != nil {
-		return nil, integrationError(req, err)
-	}
-	resp, err := response(req, answer)
-	if err != nil {
-		return nil, integrationError(req, fmt.Errorf("lambda: %w", err))
-	}
-	return resp, nil
-}
-
-// guarded makes a *FunctionError from an error and from a panic.
-func (c call) guarded(ctx context.Context, event []byte) (answer []byte, err error) {
+// InvokeFunction implements [Invoker]. An error of the handler, and a panic, are a
+// *FunctionError.
+func (h handlerFunc) InvokeFunction(ctx context.Context, event []byte) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &FunctionError{Type: typeName(p), Message: fmt.Sprint(p), Stack: debug.Stack()}
 		}
 	}()
-	answer, err = c(ctx, event)
+	answer, err = h(ctx, event)
 	if err != nil {
 		return nil, &FunctionError{Type: typeName(err), Message: err.Error(), Err: err}
 	}
@@ -116,7 +106,7 @@ type invoker interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-func newCall(handler any) (call, error) {
+func newHandler(handler any) (handlerFunc, error) {
 	v := reflect.ValueOf(handler)
 	switch {
 	case handler == nil, (v.Kind() == reflect.Func || v.Kind() == reflect.Pointer) && v.IsNil():
@@ -145,7 +135,7 @@ func refuse(handler any, why string) error {
 // next call, on any goroutine, overwrites it. That does no harm if the answer is copied
 // before another call runs. Handlers that wrap such a handler do the same, so the type
 // does not show it. A test in internal/lambdatest fails once this is fixed.
-func oneAtATime(c call) call {
+func oneAtATime(c handlerFunc) handlerFunc {
 	free := make(chan struct{}, 1)
 	return func(ctx context.Context, event []byte) ([]byte, error) {
 		select {
@@ -170,7 +160,7 @@ type funcCall struct {
 	hasErr       bool
 }
 
-func newFuncCall(fn reflect.Value) (call, error) {
+func newFuncCall(fn reflect.Value) (handlerFunc, error) {
 	f := funcCall{fn: fn}
 	t := fn.Type()
 	handler := fn.Interface()
