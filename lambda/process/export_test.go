@@ -1,0 +1,30 @@
+package process
+
+import "time"
+
+// SetIdle sets how long a process waits for an event before it ends. Call it before the
+// first event.
+func SetIdle(f *Function, d time.Duration) { f.idle = d }
+
+// Processes returns how many processes there are.
+func Processes(f *Function) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.processes
+}
+
+// Reload does what a changed file does.
+var Reload = (*Function).reload
+
+// Address returns the address of the runtime API.
+func Address(f *Function) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.api.address
+}
+
+// Fingerprint is what the watch compares.
+var Fingerprint = fingerprint
+
+// SetStartup sets how long a process may take to start. Call it before the first event.
+func SetStartup(f *Function, d time.Duration) { f.startup = d }

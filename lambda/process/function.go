@@ -1,0 +1,422 @@
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"example.com/gateway/lambda"
+)
+
+const (
+	maxRequest  = 6 << 20     // bytes of an event
+	maxAnswer   = 6<<20 + 100 // bytes of an answer
+	idleAfter   = 5 * time.Minute
+	startWithin = 10 * time.Second // the init phase of Lambda
+	// patience is how long an event waits for a process that has answered, and will ask
+	// for the next event soon, before another process is started.
+	patience = 20 * time.Millisecond
+)
+
+// Function is a function that runs in processes of this machine. Make it with [New], and
+// call Close at the end. It is safe for concurrent use.
+type Function struct {
+	cfg     Config
+	runtime runtime
+	idle    time.Duration // idleAfter, but in tests
+	startup time.Duration // how long a process may take until it asks for its first event
+	stop    chan struct{} // closed by Close
+	running sync.WaitGroup
+
+	mu     sync.Mutex // guards the fields below, and the state of each process
+	closed bool
+	api    *runtimeAPI // nil: no process was started yet
+	code   *code
+	// processes is how many processes there are, with those that are being started.
+	processes int
+	starting  int        // of these have not asked for an event yet
+	free      []*process // wait for an event; the last one is used first
+	queue     []*invocation
+	patient   bool // a timer looks at the queue again after patience
+	all       map[*process]struct{}
+}
+
+var _ lambda.Invoker = (*Function)(nil)
+
+// New checks c, and finds the interpreter. The first process starts with the first event.
+// The error wraps [ErrConfig].
+func New(c Config) (*Function, error) {
+	c, r, err := complete(c)
+	if err != nil {
+		return nil, err
+	}
+	c.Logger = c.Logger.With(slog.String("function", c.Name))
+	f := &Function{cfg: c, runtime: r, idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), all: map[*process]struct{}{}}
+	f.code = f.newCode()
+	return f, nil
+}
+
+func (f *Function) newCode() *code { return &code{cfg: f.cfg, runtime: f.runtime} }
+
+// FunctionName returns the name of the function.
+func (f *Function) FunctionName() string { return f.cfg.Name }
+
+// ARN returns the ARN of the function.
+func (f *Function) ARN() string { return f.cfg.ARN }
+
+// Validate returns an error if f was not made with [New].
+func (f *Function) Validate() error {
+	if f == nil || f.stop == nil {
+		return invalid("the Function is empty: make it with New")
+	}
+	return nil
+}
+
+// invocation is an event, and what becomes of it.
+type invocation struct {
+	id        string
+	payload   []byte
+	deadline  time.Time
+	delivered bool // the process has it
+	answered  bool
+	done      chan outcome // of one
+}
+
+type outcome struct {
+	answer []byte
+	err    error
+}
+
+// InvokeFunction gives an event to an idle process, or starts one. If all are busy, it
+// waits. An error that the handler raised, an answer above 6 MB, a timeout and a crash
+// are a *[lambda.FunctionError] with the type and the message that Lambda has for it. An
+// *[lambda.InvokeError] says that the function did not run.
+func (f *Function) InvokeFunction(ctx context.Context, payload []byte) ([]byte, error) {
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	if len(payload) > maxRequest {
+		return nil, &lambda.InvokeError{
+			Function: f.cfg.Name, StatusCode: http.StatusRequestEntityTooLarge, Type: "RequestTooLargeException",
+			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", maxRequest),
+		}
+	}
+	inv := &invocation{id: newUUID(), payload: payload, done: make(chan outcome, 1)}
+	if err := f.submit(lifetime(), inv); err != nil { //nolint:contextcheck // see lifetime
+		return nil, err
+	}
+	select {
+	case o := <-inv.done:
+		return o.answer, o.err
+	case <-ctx.Done():
+		f.abandon(inv)
+		return nil, ctx.Err()
+	}
+}
+
+// lifetime is the context of the processes and of what they print. They belong to no
+// call: they live longer than the one that started them.
+func lifetime() context.Context {
+	return context.Background() //nolint:forbidigo // as the comment says
+}
+
+// submit gives an event to a process, or lets it wait for one.
+func (f *Function) submit(ctx context.Context, inv *invocation) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return f.notRun(errClosed)
+	}
+	if f.api == nil {
+		api, err := listen(f)
+		if err != nil {
+			return f.notRun(err)
+		}
+		f.api = api
+		f.running.Go(func() { f.watch(ctx) })
+	}
+	f.queue = append(f.queue, inv)
+	f.advance(ctx)
+	return nil
+}
+
+// abandon takes an event back that no process has got yet.
+func (f *Function) abandon(inv *invocation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := slices.Index(f.queue, inv); n >= 0 {
+		f.queue = slices.Delete(f.queue, n, n+1)
+	}
+}
+
+// advance gives events to free processes, and starts processes for the others. The
+// caller holds the lock.
+func (f *Function) advance(ctx context.Context) {
+	for len(f.queue) > 0 && len(f.free) > 0 {
+		last := len(f.free) - 1
+		p := f.free[last]
+		f.free = f.free[:last]
+		inv := f.queue[0]
+		f.queue = slices.Delete(f.queue, 0, 1)
+		p.assign(inv)
+	}
+	soon := f.freeSoon()
+	if soon > 0 && f.starting < len(f.queue) && !f.patient {
+		f.patient = true
+		time.AfterFunc(patience, func() { f.losePatience(ctx) })
+	}
+	f.startFor(ctx, len(f.queue)-soon)
+}
+
+// freeSoon returns how many processes have answered, but not yet asked for the next
+// event. The caller holds the lock.
+func (f *Function) freeSoon() int {
+	n := 0
+	if len(f.queue) > 0 {
+		for p := range f.all {
+			if p.code == f.code && p.current != nil && p.current.answered && !p.retired {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// losePatience starts processes for the events that still wait.
+func (f *Function) losePatience(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.patient = false
+	f.startFor(ctx, len(f.queue))
+}
+
+// startFor starts processes for a number of events. The caller holds the lock.
+func (f *Function) startFor(ctx context.Context, events int) {
+	for !f.closed && f.starting < events && f.processes < f.cfg.Concurrency {
+		f.starting++
+		f.processes++
+		code := f.code
+		f.running.Go(func() { f.start(ctx, code) })
+	}
+}
+
+// start starts a process and waits until it ends.
+func (f *Function) start(ctx context.Context, code *code) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.running.Go(func() {
+		select {
+		case <-f.stop:
+			cancel() // ends a build
+		case <-ctx.Done():
+		}
+	})
+	command, err := code.prepare(ctx)
+	var p *process
+	if err == nil {
+		p, err = f.spawn(ctx, code, command)
+	}
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.starting--
+		f.startFailed(ctx, code, f.notRun(err), nil)
+		return
+	}
+	state, tail := p.wait()
+	f.ended(ctx, p, state, tail)
+}
+
+// startFailed tells an event that its process did not start: all events, if there is no
+// other process. If the code has changed meanwhile, the events get another process. The
+// caller holds the lock.
+func (f *Function) startFailed(ctx context.Context, code *code, err error, tail []string) {
+	f.processes--
+	if f.closed || code != f.code {
+		f.advance(ctx)
+		return
+	}
+	if !code.told {
+		code.told = true
+		attrs := []slog.Attr{slog.String("error", firstLine(err.Error()))}
+		if len(tail) > 0 {
+			attrs = append(attrs, slog.Any("last_lines", tail))
+		}
+		f.cfg.Logger.LogAttrs(ctx, slog.LevelError, "function does not start", attrs...)
+	}
+	told := min(len(f.queue), 1)
+	if f.processes == 0 {
+		told = len(f.queue)
+	}
+	for _, inv := range f.queue[:told] {
+		inv.finish(nil, err)
+	}
+	f.queue = slices.Delete(f.queue, 0, told)
+	f.advance(ctx)
+}
+
+// ended takes a process away that has ended.
+func (f *Function) ended(ctx context.Context, p *process, state string, tail []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.timer.Stop()
+	p.ended = true
+	close(p.gone)
+	delete(f.all, p)
+	f.api.forget(p)
+	if n := slices.Index(f.free, p); n >= 0 {
+		f.free = slices.Delete(f.free, n, n+1)
+	}
+	if p.starting {
+		f.starting--
+		err := p.failure
+		if err == nil {
+			err = f.exitError("", state)
+			err.Trace = tail
+		}
+		f.startFailed(ctx, p.code, err, tail)
+		return
+	}
+	f.processes--
+	inv := p.current
+	switch {
+	case inv != nil && !inv.delivered && p.failure == nil: // it died before: another process can have the event
+		f.queue = slices.Insert(f.queue, 0, inv)
+	case inv != nil && !inv.answered:
+		err := p.failure
+		if err == nil {
+			err = f.exitError(inv.id, state)
+		}
+		f.cfg.Logger.LogAttrs(ctx, slog.LevelError, "function ended", slog.String("request_id", inv.id), slog.String("error", err.Message))
+		inv.finish(nil, err)
+	case p.failure == nil && !p.retired:
+		f.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "function ended between two events", slog.String("state", state))
+	}
+	f.advance(ctx)
+}
+
+// release takes a process back that asks for an event. The caller holds the lock.
+func (f *Function) release(ctx context.Context, p *process) {
+	p.current = nil
+	if f.closed || p.code != f.code {
+		p.retire()
+		return
+	}
+	p.timer.Reset(f.idle)
+	p.freeUntil = time.Now().Add(f.idle)
+	f.free = append(f.free, p)
+	f.advance(ctx)
+}
+
+// reload makes the next events start on fresh processes.
+func (f *Function) reload(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	old := f.code
+	f.code = f.newCode()
+	for _, p := range f.free {
+		p.retire()
+	}
+	f.free = nil
+	f.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "function code changed: the next event starts new processes")
+	f.running.Go(func() { f.removeUnused(old) })
+}
+
+// removeUnused removes what was built for code, after its last process has ended.
+func (f *Function) removeUnused(old *code) {
+	f.mu.Lock()
+	var last []*process
+	for p := range f.all {
+		if p.code == old {
+			last = append(last, p)
+		}
+	}
+	f.mu.Unlock()
+	for _, p := range last {
+		<-p.gone
+	}
+	old.remove()
+}
+
+// Close kills all processes and their children, and returns when they have ended. Events
+// that run or wait fail. A second call does nothing.
+func (f *Function) Close() error {
+	if f == nil || f.stop == nil {
+		return nil
+	}
+	f.mu.Lock()
+	if !f.closed {
+		f.closed = true
+		close(f.stop)
+		for _, inv := range f.queue {
+			inv.finish(nil, f.notRun(errClosed))
+		}
+		f.queue = nil
+		for p := range f.all {
+			p.failure = &lambda.FunctionError{Function: f.cfg.Name, Type: "Runtime.ExitError", Message: errClosed.Error()}
+			p.retire()
+		}
+	}
+	f.mu.Unlock()
+	f.running.Wait()
+	if f.api != nil { // nothing changes it any more
+		f.api.close()
+	}
+	f.code.remove()
+	return nil
+}
+
+var errClosed = errors.New("the function is closed")
+
+// notRun is the error of an event that no process got.
+func (f *Function) notRun(err error) error {
+	return &lambda.InvokeError{Function: f.cfg.Name, StatusCode: http.StatusInternalServerError, Type: "ServiceException", Message: err.Error()}
+}
+
+// exitError is the error of a process that ended by itself, as Lambda gives it.
+func (f *Function) exitError(requestID, state string) *lambda.FunctionError {
+	message := "Runtime exited with error: " + state
+	if state == "exit status 0" {
+		message = "Runtime exited without providing a reason"
+	}
+	return f.sandboxError(requestID, "Runtime.ExitError", message)
+}
+
+// sandboxError is an error that Lambda makes in the place of the function.
+func (f *Function) sandboxError(requestID, kind, message string) *lambda.FunctionError {
+	if requestID != "" {
+		message = "RequestId: " + requestID + " Error: " + message
+	}
+	return &lambda.FunctionError{Function: f.cfg.Name, Type: kind, Message: message}
+}
+
+func (f *Function) timeoutError(requestID, what string, limit time.Duration) *lambda.FunctionError {
+	return f.sandboxError(requestID, "Sandbox.Timedout", what+" timed out after "+strconv.FormatFloat(limit.Seconds(), 'f', 2, 64)+" seconds")
+}
+
+// finish tells the caller what became of its event. Only the first call counts. The
+// caller holds the lock of the Function.
+func (inv *invocation) finish(answer []byte, err error) {
+	if !inv.answered {
+		inv.answered = true
+		inv.done <- outcome{answer, err}
+	}
+}
+
+// newUUID returns a random UUID, as the request IDs of Lambda are.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,162 @@
+package process_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/testutil"
+	"example.com/gateway/lambda"
+	"example.com/gateway/lambda/process"
+)
+
+type files map[string]string
+
+func write(tb testing.TB, dir string, all files) {
+	tb.Helper()
+	for name, text := range all {
+		path := filepath.Join(dir, name)
+		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(tb, os.WriteFile(path, []byte(text), 0o600))
+	}
+}
+
+// need skips a test if a program is missing.
+func need(tb testing.TB, program string) {
+	tb.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("GATEWAY_E2E") == "1" {
+			tb.Fatalf("%s is not installed", program)
+		}
+		tb.Skipf("%s is not installed", program)
+	}
+}
+
+// fn is a function under test, with its log.
+type fn struct {
+	*process.Function
+
+	dir string
+	log *testutil.LockedBuffer
+}
+
+// start makes a function of files. At the end of the test it is closed.
+func start(tb testing.TB, c process.Config, all files) *fn {
+	tb.Helper()
+	switch {
+	case strings.HasPrefix(c.Runtime, "nodejs"):
+		need(tb, "node")
+	case strings.HasPrefix(c.Runtime, "python"):
+		need(tb, "python3")
+	}
+	f := &fn{dir: tb.TempDir(), log: &testutil.LockedBuffer{}}
+	write(tb, f.dir, all)
+	if c.Dir == "" {
+		c.Dir = f.dir
+	}
+	if c.Name == "" {
+		c.Name = "chat"
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 20 * time.Second
+	}
+	c.Logger = slog.New(slog.NewTextHandler(f.log, nil))
+	var err error
+	f.Function, err = process.New(c)
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		require.NoError(tb, f.Close())
+		if tb.Failed() {
+			tb.Log(f.log.String())
+		}
+	})
+	return f
+}
+
+func node(tb testing.TB, index string) *fn {
+	tb.Helper()
+	return start(tb, process.Config{Runtime: "nodejs", Handler: "index.handler"}, files{"index.js": index})
+}
+
+func python(tb testing.TB, app string) *fn {
+	tb.Helper()
+	return start(tb, process.Config{Runtime: "python", Handler: "app.handler"}, files{"app.py": app})
+}
+
+// call gives an event to the function and returns its answer.
+func (f *fn) call(tb testing.TB, event string) string {
+	tb.Helper()
+	answer, err := f.InvokeFunction(tb.Context(), []byte(event))
+	require.NoError(tb, err)
+	return string(answer)
+}
+
+// raises gives an event to the function and returns the error that it raises.
+func (f *fn) raises(tb testing.TB, event string) *lambda.FunctionError {
+	tb.Helper()
+	answer, err := f.InvokeFunction(tb.Context(), []byte(event))
+	var raised *lambda.FunctionError
+	require.ErrorAs(tb, err, &raised, "%s", answer)
+	require.Equal(tb, "chat", raised.Function)
+	return raised
+}
+
+func (f *fn) number(tb testing.TB, event string) int {
+	tb.Helper()
+	n, err := strconv.Atoi(f.call(tb, event))
+	require.NoError(tb, err)
+	return n
+}
+
+// requireGone waits until no process of these process groups runs. One that has ended
+// and that nobody has waited for does not count.
+func requireGone(tb testing.TB, groups ...int) {
+	tb.Helper()
+	for _, group := range groups {
+		require.Greater(tb, group, 1)
+		require.Eventually(tb, func() bool { return len(running(tb, group)) == 0 }, 5*time.Second, 10*time.Millisecond, "group %d: %v", group, running(tb, group))
+	}
+}
+
+// running returns the processes of a process group.
+func running(tb testing.TB, group int) []string {
+	tb.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(tb, err)
+	if len(stats) == 0 { // macOS
+		if syscall.Kill(-group, 0) == nil {
+			return []string{"some"}
+		}
+		return nil
+	}
+	var found []string
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		var state string
+		var parent, pgrp int
+		if n, _ := fmt.Sscan(rest, &state, &parent, &pgrp); n == 3 && pgrp == group && state != "Z" {
+			found = append(found, string(text))
+		}
+	}
+	return found
+}
+
+// decode decodes JSON.
+func decode(tb testing.TB, text string, v any) {
+	tb.Helper()
+	require.NoError(tb, json.Unmarshal([]byte(text), v), text)
+}

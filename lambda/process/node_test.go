@@ -1,0 +1,153 @@
+package process_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/lambda/process"
+)
+
+// Every way to write, to export and to name a handler.
+func TestNode_Handlers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, handler string
+		files         files
+		want          string
+	}{
+		{"CommonJS", "index.handler", files{"index.js": `exports.handler = async (e) => "hi " + e`}, `"hi x"`},
+		{"CommonJS by its extension", "index.handler", files{"index.cjs": `exports.handler = async (e) => "hi " + e`}, `"hi x"`},
+		{"an ES module by its extension", "index.handler", files{"index.mjs": `export const handler = async (e) => "hi " + e`}, `"hi x"`},
+		{"an ES module by package.json", "src/index.handler", files{
+			"package.json": `{"type":"module"}`, "src/index.js": `import os from "node:os"; export const handler = async (e) => typeof os.cpus + e`,
+		}, `"functionx"`},
+		{"an ES module that waits", "index.handler", files{"index.mjs": `const hi = await Promise.resolve("hi "); export const handler = async (e) => hi + e`}, `"hi x"`},
+		{"in a folder", "src/chat/app.run", files{"src/chat/app.js": `exports.run = async (e) => "hi " + e`}, `"hi x"`},
+		{"a module of node_modules by its name", "app.run", files{"node_modules/app/index.js": `exports.run = async (e) => "hi " + e`}, `"hi x"`},
+		{"deep in an object", "index.api.run", files{"index.js": `exports.api = { run: async (e) => "hi " + e }`}, `"hi x"`},
+		{"a module of node_modules", "index.handler", files{
+			"index.js": `const greet = require("greet"); exports.handler = async (e) => greet(e)`, "node_modules/greet/index.js": `module.exports = (e) => "hi " + e`,
+		}, `"hi x"`},
+		{"a callback", "index.handler", files{"index.js": `exports.handler = (e, c, done) => { setTimeout(() => done(null, "hi " + e), 5) }`}, `"hi x"`},
+		{"a callback at once", "index.handler", files{"index.js": `exports.handler = (e, c, done) => done(undefined, "hi " + e)`}, `"hi x"`},
+		{"a callback waits until the event loop is empty", "index.handler", files{
+			"index.js": `exports.handler = (e, c, done) => { const answer = { n: 1 }; setTimeout(() => { answer.n = 2 }, 20); done(null, answer) }`,
+		}, `{"n":2}`},
+		{"a callback does not wait", "index.handler", files{
+			"index.js": `exports.handler = (e, c, done) => { c.callbackWaitsForEmptyEventLoop = false; setInterval(() => {}, 1000); done(null, "hi " + e) }`,
+		}, `"hi x"`},
+		{"a promise does not wait", "index.handler", files{"index.js": `exports.handler = async (e) => { setInterval(() => {}, 1000); return "hi " + e }`}, `"hi x"`},
+		{"context.succeed", "index.handler", files{"index.js": `exports.handler = (e, c) => c.succeed("hi " + e)`}, `"hi x"`},
+		{"no answer", "index.handler", files{"index.js": `exports.handler = async () => {}`}, `null`},
+		{"neither a promise nor a callback", "index.handler", files{"index.js": `exports.handler = () => "lost"`}, `null`},
+		{"a promise that nobody keeps", "index.handler", files{"index.js": `exports.handler = () => new Promise(() => {})`}, `null`},
+		{"two answers", "index.handler", files{"index.js": `exports.handler = (e, c, done) => { done(null, 1); done(null, 2); c.succeed(3) }`}, `1`},
+		{"reads standard input", "index.handler", files{"index.js": `exports.handler = async (e) => require("fs").readFileSync(0).length`}, `0`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, process.Config{Runtime: "nodejs", Handler: tt.handler}, tt.files)
+			require.Equal(t, tt.want, f.call(t, `"x"`))
+			require.Equal(t, tt.want, f.call(t, `"x"`), "a second event")
+		})
+	}
+}
+
+// What a handler throws becomes the error that Lambda makes of it.
+func TestNode_Raises(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, handler, kind, message string }{
+		{"an error of a promise", `async () => { throw new TypeError("no room") }`, "TypeError", "no room"},
+		{"an error that is thrown", `() => { throw new Error("no room") }`, "Error", "no room"},
+		{"an error for the callback", `(e, c, done) => done(new RangeError("no room"))`, "RangeError", "no room"},
+		{"context.fail", `(e, c) => c.fail(new Error("no room"))`, "Error", "no room"},
+		{"text", `async () => { throw "no room" }`, "string", "no room"},
+		{"an error after the handler returned", `(e, c, done) => { setTimeout(() => { throw new Error("no room") }, 5) }`, "Error", "no room"},
+		{"a promise that nobody waits for", `(e, c, done) => { Promise.reject(new Error("no room")); setTimeout(done, 1000) }`, "Runtime.UnhandledPromiseRejection", "Error: no room"},
+		{"an answer that is no JSON", `async () => 1n`, "Error", "Unable to stringify response body"},
+		{"an error for the callback does not wait", `(e, c, done) => { setInterval(() => {}, 1000); done(new Error("no room")) }`, "Error", "no room"},
+		{"it exits", `async () => process.exit(3)`, "Runtime.ExitError", "RequestId: ID Error: Runtime exited with error: exit status 3"},
+		{"it exits without an error", `async () => process.exit(0)`, "Runtime.ExitError", "RequestId: ID Error: Runtime exited without providing a reason"},
+		{"it kills itself", `async () => { process.kill(process.pid, "SIGKILL"); await new Promise(() => setTimeout(() => {}, 9e6)) }`, "Runtime.ExitError", "RequestId: ID Error: Runtime exited with error: signal: killed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := node(t, `const h = `+tt.handler+`; exports.handler = (e, c, done) => e ? c.succeed("alive") : h(e, c, done)`)
+			raised := f.raises(t, `null`)
+			require.Equal(t, tt.kind, raised.Type)
+			require.Equal(t, tt.message, withoutID(raised.Message))
+			require.Equal(t, `"alive"`, f.call(t, `1`), "the next event finds a process")
+		})
+	}
+	t.Run("a promise that is never settled", func(t *testing.T) {
+		t.Parallel()
+		f := node(t, `exports.handler = async (e) => { if (!e) await new Promise(() => {}); return 1 }`)
+		require.Equal(t, "Runtime.NodeJsExit", f.raises(t, `0`).Type)
+		require.Equal(t, `1`, f.call(t, `1`))
+	})
+	t.Run("the trace says where", func(t *testing.T) {
+		t.Parallel()
+		f := node(t, "exports.handler = async () => {\n  throw new Error('no room');\n}")
+		raised := f.raises(t, `{}`)
+		require.Equal(t, "Error: no room", raised.Trace[0])
+		require.Contains(t, raised.Trace[1], "index.js:2:9")
+		require.NoError(t, f.Close())
+		require.Contains(t, f.log.String(), "index.js:2:9")
+	})
+}
+
+// A handler that cannot be loaded is told in one line, and with Lambda's words.
+func TestNode_DoesNotStart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, handler, index string
+		kind, message        string
+	}{
+		{"no file", "app.handler", ``, "Runtime.ImportModuleError", "Error: Cannot find module 'app'"},
+		{"no export", "index.other", `exports.handler = 1`, "Runtime.HandlerNotFound", "index.other is undefined or not exported"},
+		{"no function", "index.handler", `exports.handler = 1`, "Runtime.HandlerNotFound", "index.handler is not a function"},
+		{"a missing module", "index.handler", `require("@aws-sdk/no-such-module")`, "Runtime.ImportModuleError", "Error: Cannot find module '@aws-sdk/no-such-module'"},
+		{"a syntax error", "index.handler", `exports.handler = (`, "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected end of input"},
+		{"it throws", "index.handler", `throw new Error("no table")`, "Error", "no table"},
+		{"above its folder", "../index.handler", ``, "Runtime.MalformedHandlerName", "'../index.handler' is not a valid handler name"},
+		{"it exits", "index.handler", `console.log("no table"); process.exit(4)`, "Runtime.ExitError", "Runtime exited with error: exit status 4"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, process.Config{Runtime: "nodejs", Handler: tt.handler}, files{"index.js": tt.index})
+			for range 2 {
+				raised := f.raises(t, `{}`)
+				require.Equal(t, tt.kind, raised.Type)
+				require.Contains(t, raised.Message, tt.message)
+			}
+			require.Equal(t, 1, countLines(f.log.String(), "function does not start"), "it is told once")
+			require.Contains(t, f.log.String(), firstLine(tt.message))
+			if tt.name == "it exits" {
+				require.Contains(t, f.log.String(), `last_lines="[no table]"`)
+				require.Equal(t, []string{"no table"}, f.raises(t, `{}`).Trace)
+			}
+		})
+	}
+}
+
+// The context has what Lambda's has.
+func TestNode_Context(t *testing.T) {
+	t.Parallel()
+	f := start(t, process.Config{
+		Runtime: "nodejs", Handler: "index.handler", MemoryMB: 512, ARN: "arn:aws:lambda:eu-west-1:111122223333:function:chat",
+	}, files{"index.js": `exports.handler = async (e, c) => ({ ...c, left: c.getRemainingTimeInMillis(), trace: process.env._X_AMZN_TRACE_ID, region: process.env.AWS_REGION })`})
+	var got struct {
+		FunctionName, FunctionVersion, MemoryLimitInMB, InvokedFunctionArn, AwsRequestID, LogGroupName, LogStreamName, Trace, Region string
+		CallbackWaitsForEmptyEventLoop                                                                                               bool
+		Left                                                                                                                         int
+	}
+	decode(t, f.call(t, `{}`), &got)
+	require.Equal(t, []string{"chat", "$LATEST", "512", "arn:aws:lambda:eu-west-1:111122223333:function:chat", "/aws/lambda/chat", "eu-west-1"},
+		[]string{got.FunctionName, got.FunctionVersion, got.MemoryLimitInMB, got.InvokedFunctionArn, got.LogGroupName, got.Region})
+	require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, got.AwsRequestID)
+	require.Regexp(t, `^\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$`, got.LogStreamName)
+	require.Regexp(t, `^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`, got.Trace)
+	require.True(t, got.CallbackWaitsForEmptyEventLoop)
+	require.InDelta(t, 19_500, got.Left, 500)
+}

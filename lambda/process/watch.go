@@ -1,0 +1,78 @@
+package process
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/fnv"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	watchEvery = 250 * time.Millisecond
+	// share bounds the part of the time that looking may take: at most 1 of 20.
+	share = 20
+)
+
+// watch looks for changed files until Close.
+func (f *Function) watch(ctx context.Context) {
+	last, took := f.look()
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
+	for {
+		timer.Reset(max(watchEvery, took*share))
+		select {
+		case <-f.stop:
+			return
+		case <-timer.C:
+		}
+		var now uint64
+		if now, took = f.look(); now != last {
+			last = now
+			f.reload(ctx)
+		}
+	}
+}
+
+func (f *Function) look() (uint64, time.Duration) {
+	began := time.Now()
+	return fingerprint(f.cfg.Dir), time.Since(began)
+}
+
+// fingerprint returns a number that changes when a file under dir changes: its name, its
+// size or when it was written.
+func fingerprint(dir string) uint64 {
+	h := fnv.New64a()
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target // a link is not followed below
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // a file that goes away meanwhile is a change that is seen
+		}
+		if d.IsDir() {
+			if path != dir && ignored(d.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		var b [16]byte
+		binary.LittleEndian.PutUint64(b[:], uint64(info.Size()))
+		binary.LittleEndian.PutUint64(b[8:], uint64(info.ModTime().UnixNano()))
+		_, _ = h.Write([]byte(path))
+		_, _ = h.Write(b[:])
+		return nil
+	})
+	return h.Sum64()
+}
+
+// ignored tells which folders are not watched.
+func ignored(name string) bool {
+	return name == "node_modules" || name == "__pycache__" || strings.HasPrefix(name, ".")
+}
