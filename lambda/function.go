@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/arn"
 	"example.com/gateway/internal/endpoint"
 )
 
@@ -102,7 +103,7 @@ func (f *Function) Validate() error {
 	if f.Timeout < 0 {
 		return fmt.Errorf("%w: the Timeout %v of function %q is negative: leave it 0 for that of the gateway alone", errConfiguration, f.Timeout, f.FunctionName())
 	}
-	if expand(f.FunctionName(), nil) == f.FunctionName() {
+	if arn.Expand(f.FunctionName(), nil) == f.FunctionName() {
 		if _, err := functionName(f.FunctionName()); err != nil {
 			return err
 		}
@@ -260,7 +261,7 @@ func (f *Function) FunctionName() string { return cmp.Or(f.Name, "function") }
 
 // target returns the URL to post an event to, and the function's name.
 func (f *Function) target(stageVariables map[string]string) (target, name string, err error) {
-	name, err = functionName(expand(f.FunctionName(), stageVariables))
+	name, err = functionName(arn.Expand(f.FunctionName(), stageVariables))
 	if err != nil {
 		return "", "", err
 	}
@@ -270,7 +271,7 @@ func (f *Function) target(stageVariables map[string]string) (target, name string
 	// As the SDKs do, escape the colons of an ARN, which [url.PathEscape] leaves.
 	target = strings.TrimRight(f.URL, "/") + "/2015-03-31/functions/" + strings.ReplaceAll(url.PathEscape(name), ":", "%3A") + "/invocations"
 	if f.Qualifier != "" {
-		qualifier := expand(f.Qualifier, stageVariables)
+		qualifier := arn.Expand(f.Qualifier, stageVariables)
 		if qualifier == "" {
 			return "", "", fmt.Errorf("%w: function %q: the qualifier %q is empty", errConfiguration, name, f.Qualifier)
 		}
@@ -294,61 +295,14 @@ func (f *Function) checkURL(name string) error {
 	return nil
 }
 
-// expand replaces ${stageVariables.name} by the value of the variable, or by nothing if
-// there is no such variable.
-func expand(text string, stageVariables map[string]string) string {
-	const begin = "${stageVariables."
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, begin)
-		name, rest, closed := strings.Cut(after, "}")
-		if !found || !closed {
-			b.WriteString(text)
-			return b.String()
-		}
-		b.WriteString(before)
-		b.WriteString(stageVariables[name])
-		text = rest
-	}
-}
-
 // functionName returns the ARN in a URI of API Gateway, or text itself, and checks its
-// form: [arn:{partition}:lambda:{region}:][{account}:function:]{name}[:{qualifier}].
+// form.
 func functionName(text string) (string, error) {
-	name := text
-	if strings.HasPrefix(name, "arn:") {
-		if _, path, ok := strings.Cut(name, ":lambda:path/"); ok {
-			_, arn, _ := strings.Cut(path, "/functions/")
-			if name, ok = strings.CutSuffix(arn, "/invocations"); !ok {
-				return "", invalidName(text)
-			}
-		}
-	}
-	parts := strings.Split(name, ":")
-	if parts[0] == "arn" {
-		if len(parts) < 7 || parts[2] != "lambda" {
-			return "", invalidName(text)
-		}
-		parts = parts[4:]
-	}
-	if len(parts) >= 3 {
-		if parts[1] != "function" {
-			return "", invalidName(text)
-		}
-		parts = parts[2:]
-	}
-	if len(parts) > 2 {
+	f, ok := arn.ParseFunction(text)
+	if !ok {
 		return "", invalidName(text)
 	}
-	for n, p := range parts {
-		if n == 1 && p == "$LATEST" {
-			continue
-		}
-		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" || n == 0 && strings.Trim(p, ".") == "" {
-			return "", invalidName(text)
-		}
-	}
-	return name, nil
+	return f.Identifier, nil
 }
 
 func invalidName(text string) error {

@@ -1,0 +1,19 @@
+package domain_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/domain"
+	"example.com/gateway/internal/testutil"
+)
+
+func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) }
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, domain.Name(t.Context()))
+	require.Equal(t, "chat.example.com", domain.Name(domain.NewContext(t.Context(), "chat.example.com")))
+}
