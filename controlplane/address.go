@@ -1,0 +1,324 @@
+package controlplane
+
+import (
+	"cmp"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/domain"
+	"example.com/gateway/internal/origin"
+)
+
+// This file finds the stage of a request. Clients come by one of these addresses:
+//
+//	ws://{host of ours}/{API ID}/{stage}
+//	ws://{API ID}.execute-api.{region}.{host of ours}/{stage}
+//	ws://{custom domain name}/{API mapping key}
+//
+// Backends call @connections behind each of them, and behind any name of a stage: the ID of
+// the connection finds its stage.
+
+// hostKind says what the Host header of a request names.
+type hostKind int
+
+const (
+	foreign    hostKind = iota // nothing of ours
+	ours                       // the server
+	executeAPI                 // the default endpoint of an API
+	custom                     // a custom domain name
+)
+
+// host is what the Host header of a request names.
+type host struct {
+	kind     hostKind
+	name     string // without a port, in lower case
+	apiID    string // of executeAPI
+	mappings map[string]mapping
+}
+
+// mapping is an API mapping of a custom domain name.
+type mapping struct{ apiID, stageName string }
+
+// syncDomains replaces all custom domain names and their API mappings, which are given by
+// domain name.
+func (s *stages) syncDomains(domains []document, mappings map[string][]document) {
+	all := make(map[string]map[string]mapping, len(domains))
+	for _, doc := range domains {
+		name := textOf(doc, "domainName")
+		byKey := make(map[string]mapping, len(mappings[name]))
+		for _, m := range mappings[name] {
+			byKey[textOf(m, "apiMappingKey")] = mapping{textOf(m, "apiId"), textOf(m, "stage")}
+		}
+		all[strings.ToLower(name)] = byKey
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.domains = all
+}
+
+// hostOf reads the Host header of a request.
+func (s *stages) hostOf(r *http.Request) host {
+	name := hostname(r.Host)
+	if s.isOurs(name) {
+		return host{kind: ours, name: name}
+	}
+	if apiID, rest, ok := strings.Cut(name, ".execute-api."); ok && apiID != "" && !strings.Contains(apiID, ".") {
+		if _, suffix, ok := strings.Cut(rest, "."); ok && s.isOurs(suffix) {
+			return host{kind: executeAPI, name: name, apiID: apiID}
+		}
+	}
+	s.mu.RLock()
+	mappings, ok := s.domains[name]
+	if !ok {
+		if _, parent, found := strings.Cut(name, "."); found {
+			mappings, ok = s.domains["*."+parent]
+		}
+	}
+	s.mu.RUnlock()
+	switch {
+	case ok:
+		return host{kind: custom, name: name, mappings: mappings}
+	case strings.HasSuffix(name, ".localhost"): // reserved for this machine: RFC 6761, section 6.3
+		return host{kind: ours, name: name}
+	}
+	return host{kind: foreign, name: name}
+}
+
+// isOurs reports whether name is a name of the server. Any other name could be one that a
+// hostile page has made point to this machine.
+func (s *stages) isOurs(name string) bool {
+	return name == "localhost" || isLoopback(name) || s.hosts[name]
+}
+
+func isLoopback(name string) bool {
+	address, err := netip.ParseAddr(name)
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+// hostname returns a host without its port and its brackets, in lower case.
+func hostname(hostport string) string {
+	name := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		name = h
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(name, "."))
+}
+
+// owns reports whether a request is for the data plane: an upgrade, a call of @connections,
+// anything for the host of an API or a custom domain name, and anything for a host that is
+// not ours, which ServeHTTP refuses.
+func (s *stages) owns(r *http.Request) bool {
+	if s.hostOf(r).kind != ours {
+		return true
+	}
+	path := segments(r)
+	switch {
+	case len(path) == 0 || path[0] == "v2":
+		return false
+	case isConnections(path) || r.Header.Get("Upgrade") != "":
+		return true
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byAPI[path[0]] != nil
+}
+
+// segments returns the segments of a path, unescaped and without empty ones; nil if one
+// cannot be unescaped.
+func segments(r *http.Request) []string {
+	var path []string
+	for segment := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		text, err := url.PathUnescape(segment)
+		switch {
+		case err != nil:
+			return nil
+		case text != "":
+			path = append(path, text)
+		}
+	}
+	return path
+}
+
+// isConnections reports whether a path ends in /@connections/{connectionId}.
+func isConnections(path []string) bool {
+	return len(path) >= 2 && path[len(path)-2] == "@connections"
+}
+
+// ServeHTTP serves upgrades and calls of @connections, at any address of a stage.
+func (s *stages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	at, path := s.hostOf(r), segments(r)
+	switch {
+	case at.kind == foreign:
+		forbid(w, "Forbidden: "+strconv.Quote(at.name)+" is not a name of this server: if it should be, add it to its hosts")
+	case isConnections(path):
+		s.serveConnections(w, r, at, path)
+	default:
+		s.serveUpgrade(w, r, at, path)
+	}
+}
+
+// forbid answers as the service does for a stage that does not exist.
+func forbid(w http.ResponseWriter, message string) {
+	header, id := w.Header(), connid.NewRequest()
+	header.Set("Content-Type", "application/json")
+	header["x-amzn-RequestId"] = []string{id}
+	header["x-amz-apigw-id"] = []string{id}
+	header["x-amzn-ErrorType"] = []string{"ForbiddenException"}
+	body, _ := json.Marshal(map[string]string{"message": message}) // strings: cannot fail
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = w.Write(body)
+}
+
+func (s *stages) serveUpgrade(w http.ResponseWriter, r *http.Request, at host, path []string) {
+	target := s.target(at, path).deployed()
+	if target == nil || target.endpointDisabled && at.kind != custom {
+		forbid(w, "Forbidden")
+		return
+	}
+	if name := s.domainName(r, at); name != "" {
+		r = r.WithContext(domain.NewContext(r.Context(), name))
+	}
+	target.upgrades.ServeHTTP(w, r)
+}
+
+// target returns the stage that an upgrade is for, or nil.
+func (s *stages) target(at host, path []string) *stage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case at.kind == custom:
+		m := longestMapping(at.mappings, path)
+		return s.byAPI[m.apiID][m.stageName]
+	case at.kind == executeAPI && len(path) == 1:
+		return s.byAPI[at.apiID][path[0]]
+	case at.kind == ours && len(path) == 2:
+		return s.byAPI[path[0]][path[1]]
+	}
+	return nil
+}
+
+// longestMapping returns the mapping with the longest key that is a beginning of the path,
+// by whole segments. The empty key is the beginning of every path. There is no such stage
+// as that of the zero mapping.
+func longestMapping(mappings map[string]mapping, path []string) mapping {
+	for n := len(path); n >= 0; n-- {
+		if m, ok := mappings[strings.Join(path[:n], "/")]; ok {
+			return m
+		}
+	}
+	return mapping{}
+}
+
+// deployed returns what the stage serves, or nil. The stage may be nil.
+func (st *stage) deployed() *served {
+	if st == nil {
+		return nil
+	}
+	return st.served.Load()
+}
+
+// domainName returns the domain name for events, or "" for the Host header. Functions put
+// https:// before it.
+func (s *stages) domainName(r *http.Request, at host) string {
+	if s.cfg.TLSPort == 0 || r.TLS != nil {
+		return ""
+	}
+	name := at.name
+	if isLoopback(name) {
+		name = "localhost" // which every certificate for this machine has
+	}
+	if s.cfg.TLSPort == 443 && !strings.Contains(name, ":") {
+		return name
+	}
+	return net.JoinHostPort(name, strconv.Itoa(s.cfg.TLSPort))
+}
+
+// serveConnections serves a call of @connections. The page of another origin must not make
+// one.
+func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
+	target := s.connectionsTarget(r, at, path)
+	if target == nil || target.endpointDisabled && at.kind != custom || !origin.Patterns(nil).Allowed(r) {
+		forbid(w, "Forbidden")
+		return
+	}
+	target.management.ServeHTTP(w, r)
+}
+
+// connectionsTarget returns the stage that a call of @connections is for: that of the
+// connection, if the address allows its API. If there is no such connection, it is a stage
+// that the address leads to: that stage says what is wrong with the ID.
+func (s *stages) connectionsTarget(r *http.Request, at host, path []string) *served {
+	prefix, id := path[:len(path)-2], path[len(path)-1]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	allowed := s.allowedAPIs(at, prefix)
+	if st := s.holder(r, id); st != nil && (allowed == nil || allowed[st.apiID]) {
+		if gw := st.deployed(); gw != nil {
+			return gw
+		}
+	}
+	return s.first(allowed, prefix).deployed()
+}
+
+// first returns the first stage of the allowed APIs, by its ID: one with the name at the end
+// of the path if there is one, else any. It returns nil if there is none.
+func (s *stages) first(allowed map[string]bool, prefix []string) *stage {
+	var named, other *stage
+	for apiID, byName := range s.byAPI {
+		if allowed != nil && !allowed[apiID] {
+			continue
+		}
+		for name, st := range byName {
+			best := &other
+			if len(prefix) > 0 && name == prefix[len(prefix)-1] {
+				best = &named
+			}
+			if st.deployed() != nil && (*best == nil || apiID+"/"+name < (*best).apiID+"/"+(*best).name) {
+				*best = st
+			}
+		}
+	}
+	return cmp.Or(named, other)
+}
+
+// allowedAPIs returns the APIs that an address of @connections leads to. nil means all.
+func (s *stages) allowedAPIs(at host, prefix []string) map[string]bool {
+	switch {
+	case at.kind == executeAPI:
+		return map[string]bool{at.apiID: true}
+	case at.kind == ours && len(prefix) > 1:
+		return map[string]bool{prefix[0]: true}
+	case at.kind == custom:
+		allowed := make(map[string]bool, len(at.mappings))
+		for _, m := range at.mappings {
+			allowed[m.apiID] = true
+		}
+		return allowed
+	}
+	return nil
+}
+
+// holder returns the stage whose connection has an ID, or nil.
+func (s *stages) holder(r *http.Request, id string) *stage {
+	tag, ok := connid.Parse(id)
+	if !ok {
+		return nil
+	}
+	tagged := s.byTag[tag]
+	for _, st := range tagged {
+		if gw := st.deployed(); gw != nil && len(tagged) > 1 { // by chance, two have the same tag
+			if _, err := gw.gw.GetConnection(r.Context(), id); err != nil {
+				continue
+			}
+		}
+		return st
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/gateway"
+	"example.com/gateway/internal/connid"
+)
+
+// stages are all stages, and the addresses at which clients and backends find them. The
+// control plane calls sync, remove and syncDomains after a change is committed. Calls about
+// one API come one after the other; everything else may run at the same time.
+type stages struct {
+	cfg   *Config
+	log   *slog.Logger
+	hosts map[string]bool // names of the server, in lower case; without those of every machine
+
+	mu      sync.RWMutex // guards the fields below
+	byAPI   map[string]map[string]*stage
+	byTag   map[uint32][]*stage // by the node tag in the IDs of their connections
+	domains map[string]map[string]mapping
+	closed  bool
+
+	closing sync.WaitGroup  // stages that were removed and still close their connections
+	cut     context.Context //nolint:containedctx // ends when these have to break off
+	cutOff  context.CancelFunc
+}
+
+// stage is one stage of an API. It has a Gateway from its first deployment on.
+type stage struct {
+	apiID, name string
+	served      atomic.Pointer[served] // nil: not deployed
+	tagged      atomic.Bool            // byTag has it
+
+	mu      sync.Mutex // held while the stage changes; guards the fields below
+	gw      *gateway.Gateway
+	warned  map[string]bool // what the log has said already
+	removed bool
+}
+
+// served is what a stage serves.
+type served struct {
+	upgrades, management http.Handler
+	gw                   *gateway.Gateway
+	endpointDisabled     bool // only custom domain names lead to the stage
+}
+
+func newStages(cfg *Config, log *slog.Logger) *stages {
+	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}}
+	s.cut, s.cutOff = context.WithCancel(context.Background())
+	for _, name := range cfg.Hosts {
+		s.hosts[strings.ToLower(name)] = true
+	}
+	if u, err := url.Parse(cfg.Endpoint); err == nil && u.Hostname() != "" {
+		s.hosts[strings.ToLower(u.Hostname())] = true
+	}
+	return s
+}
+
+// sync makes a stage, or changes it, so that it serves snap with the settings of doc. snap
+// is nil while the stage has no deployment: then its clients get 403. Open connections
+// stay, and follow with their next event. After an error the stage is as it was.
+func (s *stages) sync(api, doc document, snap *snapshot) error {
+	st := s.stage(textOf(api, "apiId"), textOf(doc, "stageName"))
+	if st == nil {
+		return gateway.ErrClosed
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case st.removed:
+		return fmt.Errorf("controlplane: stage %q was removed", st.name)
+	case snap == nil:
+		st.served.Store(nil)
+		return nil
+	}
+	d, warnings, err := build(s.cfg, snap, doc)
+	if err != nil {
+		return err
+	}
+	if st.gw == nil {
+		if st.gw, err = gateway.New(stageOptions(s.cfg, st.apiID, st.name, s.log, gateway.WithObserver(s.observer(st)))...); err != nil {
+			return err
+		}
+	}
+	if err := st.gw.Deploy(d); err != nil {
+		return err
+	}
+	st.served.Store(&served{
+		upgrades: st.gw.Handler(), management: st.gw.ManagementHandler(), gw: st.gw,
+		endpointDisabled: boolOf(snap.API, "disableExecuteApiEndpoint"),
+	})
+	s.warn(st, warnings)
+	return nil
+}
+
+// stage returns a stage, and makes it if it is new. It returns nil after shutdown.
+func (s *stages) stage(apiID, name string) *stage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	if s.byAPI[apiID] == nil {
+		s.byAPI[apiID] = map[string]*stage{}
+	}
+	st := s.byAPI[apiID][name]
+	if st == nil {
+		st = &stage{apiID: apiID, name: name, warned: map[string]bool{}}
+		s.byAPI[apiID][name] = st
+	}
+	return st
+}
+
+// warn logs what does not work here, once for each stage.
+func (s *stages) warn(st *stage, warnings []string) {
+	for _, text := range warnings {
+		if !st.warned[text] {
+			st.warned[text] = true
+			s.log.Warn("a part of the deployment does not work here", "api_id", st.apiID, "stage", st.name, "reason", text)
+		}
+	}
+}
+
+// observer returns the observer that learns the node tag of a stage's Gateway from its
+// first connection.
+func (s *stages) observer(st *stage) *gateway.Observer {
+	return &gateway.Observer{ConnectionOpened: func(_ context.Context, c gateway.Connection) {
+		if st.tagged.Load() {
+			return
+		}
+		tag, ok := connid.Parse(c.ID)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if ok && !st.tagged.Load() && s.byAPI[st.apiID][st.name] == st {
+			s.byTag[tag] = append(s.byTag[tag], st)
+			st.tagged.Store(true)
+		}
+	}}
+}
+
+// stageOptions returns the options of a stage's Gateway. Stage variables and the default
+// throttle are not among them: Deploy would take them where a deployment has none, so that
+// they could not be removed.
+func stageOptions(cfg *Config, apiID, name string, log *slog.Logger, more ...gateway.Option) []gateway.Option {
+	opts := []gateway.Option{gateway.WithUsageStore(noAPIKeys{})}
+	if log != nil {
+		opts = append(opts, gateway.WithLogger(log.With("api_id", apiID)))
+	}
+	opts = append(opts, cfg.Gateway...)
+	if log == nil {
+		opts = append(opts, gateway.WithLogger(slog.New(slog.DiscardHandler)))
+	}
+	auth := cfg.Auth
+	if auth == nil {
+		auth = gateway.ManagementAuthFunc(loopbackOnly)
+	}
+	opts = append(opts, gateway.WithAPI(apiID, ""), gateway.WithStage(name, nil), gateway.WithManagementAuth(auth))
+	return append(opts, more...)
+}
+
+// loopbackOnly allows the calls of @connections that come from this machine.
+func loopbackOnly(_ context.Context, call *gateway.ManagementCall) error {
+	from, err := netip.ParseAddrPort(call.Request.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("%w: the call comes from another machine: set Config.Auth to decide about such calls", gateway.ErrForbidden)
+	}
+	return nil
+}
+
+// closeWait is how long a stage that was removed waits for the integrations of its
+// connections.
+const closeWait = 5 * time.Second
+
+// remove removes a stage. Its connections are closed with 1001; remove does not wait for
+// that.
+func (s *stages) remove(apiID, stageName string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.byAPI[apiID][stageName]
+	if st == nil || s.closed {
+		return
+	}
+	delete(s.byAPI[apiID], stageName)
+	if len(s.byAPI[apiID]) == 0 {
+		delete(s.byAPI, apiID)
+	}
+	for tag, tagged := range s.byTag {
+		if tagged = slices.DeleteFunc(tagged, func(other *stage) bool { return other == st }); len(tagged) == 0 {
+			delete(s.byTag, tag)
+		} else {
+			s.byTag[tag] = tagged
+		}
+	}
+	s.closing.Go(func() {
+		ctx, cancel := context.WithTimeout(s.cut, closeWait)
+		defer cancel()
+		if err := st.close(ctx); err != nil {
+			s.log.Warn("a removed stage did not close in time", "api_id", apiID, "stage", stageName, "error", err)
+		}
+	})
+}
+
+// close closes the connections of a stage.
+func (st *stage) close(ctx context.Context) error {
+	st.mu.Lock()
+	st.removed = true
+	gw := st.gw
+	st.mu.Unlock()
+	if gw == nil {
+		return nil
+	}
+	return gw.Shutdown(ctx)
+}
+
+// shutdown closes all stages, as [gateway.Gateway.Shutdown] does, at the same time. It
+// waits for those that were removed before, too.
+func (s *stages) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	var all []*stage
+	for _, byName := range s.byAPI {
+		for _, st := range byName {
+			all = append(all, st)
+		}
+	}
+	s.mu.Unlock()
+	failed := make([]error, len(all))
+	var group sync.WaitGroup
+	for n, st := range all {
+		group.Go(func() {
+			if err := st.close(ctx); err != nil {
+				failed[n] = fmt.Errorf("stage %s/%s: %w", st.apiID, st.name, err)
+			}
+		})
+	}
+	group.Wait()
+	defer context.AfterFunc(ctx, s.cutOff)()
+	s.closing.Wait()
+	return errors.Join(failed...)
+}
