@@ -1,0 +1,42 @@
+package controlplane
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// apiError is an error that a client gets: a name, a status and a text. Any other error
+// is an InternalServerError, and its text goes to the log only.
+type apiError struct {
+	status  int
+	name    string // the header x-amzn-ErrorType
+	message string
+}
+
+func (e *apiError) Error() string { return e.name + ": " + e.message }
+
+func badRequest(format string, args ...any) error {
+	return &apiError{http.StatusBadRequest, "BadRequestException", fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &apiError{http.StatusNotFound, "NotFoundException", fmt.Sprintf(format, args...)}
+}
+
+func conflict(format string, args ...any) error {
+	return &apiError{http.StatusConflict, "ConflictException", fmt.Sprintf(format, args...)}
+}
+
+func accessDenied(format string, args ...any) error {
+	return &apiError{http.StatusForbidden, "AccessDeniedException", fmt.Sprintf(format, args...)}
+}
+
+// answerOf returns what a client gets for an error, and whether the error is its own
+// business, or one that the log has to tell.
+func answerOf(err error) (answer *apiError, told bool) {
+	if errors.As(err, &answer) {
+		return answer, true
+	}
+	return &apiError{http.StatusInternalServerError, "InternalServerErrorException", "Internal server error"}, false
+}

@@ -1,0 +1,369 @@
+package controlplane
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// This file has the rules of the table: what is between members of a document, and
+// between documents. The texts are the service's where they are known.
+
+// siblings returns the documents of a collection of the same API.
+func (c *change) siblings(collection string) ([]entry, error) {
+	return listDocuments(c.w, "apis/"+c.ids["apiId"]+"/"+collection, "", 0)
+}
+
+// others returns the documents of the same collection without this one.
+func (c *change) others() ([]entry, error) {
+	entries, err := listDocuments(c.w, c.res.collection(c.ids), "", 0)
+	return slices.DeleteFunc(entries, func(e entry) bool { return e.key == c.key }), err
+}
+
+// exists tells whether an API has a document.
+func (c *change) exists(collection, id string) (bool, error) {
+	if !isID(id) {
+		return false, nil
+	}
+	value, err := c.w.Get("apis/" + c.ids["apiId"] + "/" + collection + "/" + id)
+	return value != nil, err
+}
+
+// hasRoom applies the quotas of the service.
+func (c *change) hasRoom() error {
+	if c.s.cfg.NoQuotas {
+		return nil
+	}
+	if most := c.res.most; most > 0 {
+		n, err := countDocuments(c.w, c.res.collection(c.ids), true)
+		if err != nil {
+			return err
+		}
+		if n >= most {
+			return badRequest("Maximum number of %ss for this API has been reached. Please contact AWS if you need additional %[1]ss.", c.res.name)
+		}
+	}
+	if len(c.res.segments) > 2 && c.res.segments[0] == "apis" {
+		n, err := countDocuments(c.w, "apis/"+c.ids["apiId"], false)
+		if err != nil {
+			return err
+		}
+		if n >= mostResources {
+			return badRequest("Maximum number of resources for this API has been reached.")
+		}
+	}
+	return nil
+}
+
+// mostResources is how many documents an API may have.
+const mostResources = 10_000
+
+// countDocuments counts what is below a key, or the documents of a collection only.
+func countDocuments(r Reader, key string, direct bool) (n int, err error) {
+	keys, _, err := r.List(key+"/", "", 0)
+	for _, below := range keys {
+		if !direct || !strings.Contains(below[len(key)+1:], "/") {
+			n++
+		}
+	}
+	return n, err
+}
+
+func onlyWebSocket(_ *change, d document) error {
+	if textOf(d, "protocolType") == "HTTP" {
+		return badRequest("HTTP APIs are not supported by this gateway: ProtocolType must be WEBSOCKET")
+	}
+	return nil
+}
+
+func apiIsMapped(c *change, _ document) error {
+	mapped, err := c.mappings(func(d document) bool { return textOf(d, "apiId") == c.ids["apiId"] })
+	if err == nil && mapped {
+		err = badRequest("Deleting API %s failed. Please remove all API mappings for the API from your custom domain names.", c.ids["apiId"])
+	}
+	return err
+}
+
+// mappings tells whether there is an API mapping of this kind on any domain name.
+func (c *change) mappings(is func(document) bool) (bool, error) {
+	domains, err := listDocuments(c.w, "domainnames", "", 0)
+	if err != nil {
+		return false, err
+	}
+	for _, domain := range domains {
+		mappings, err := listDocuments(c.w, domain.key+"/apimappings", "", 0)
+		if err != nil {
+			return false, err
+		}
+		for _, mapping := range mappings {
+			if is(mapping.doc) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func routeIsUnique(c *change, d document) error {
+	routes, err := c.others()
+	for _, route := range routes {
+		if textOf(route.doc, "routeKey") == textOf(d, "routeKey") {
+			return conflict("Route with key %s already exists for this API", textOf(d, "routeKey"))
+		}
+	}
+	return err
+}
+
+func authorizationOnConnect(_ *change, d document) error {
+	if textOf(d, "authorizationType") != "NONE" && textOf(d, "routeKey") != "$connect" {
+		return badRequest("Currently, authorization is restricted to the $connect route only")
+	}
+	return nil
+}
+
+func authorizerExists(c *change, d document) error {
+	if textOf(d, "authorizationType") != "CUSTOM" {
+		return nil
+	}
+	known, err := c.exists("authorizers", textOf(d, "authorizerId"))
+	if err == nil && !known {
+		err = badRequest("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.")
+	}
+	return err
+}
+
+func targetExists(c *change, d document) error {
+	_, id, given := strings.Cut(textOf(d, "target"), "/")
+	if !given {
+		return nil
+	}
+	known, err := c.exists("integrations", id)
+	if err == nil && !known {
+		err = notFound("Invalid Integration identifier specified")
+	}
+	return err
+}
+
+func parametersOnConnect(_ *change, d document) error {
+	if d["requestParameters"] != nil && textOf(d, "routeKey") != "$connect" {
+		return badRequest("RequestParameters can be set for the $connect route only")
+	}
+	return nil
+}
+
+// integrationIsComplete has what depends on the type of an integration.
+func integrationIsComplete(_ *change, d document) error {
+	kind := textOf(d, "integrationType")
+	isAWS := kind == "AWS" || kind == "AWS_PROXY"
+	if isAWS && d["integrationMethod"] == nil {
+		d["integrationMethod"] = "POST"
+	}
+	switch {
+	case kind == "MOCK":
+	case d["integrationUri"] == nil:
+		return badRequest("IntegrationUri is required for integrations of type %s", kind)
+	case d["integrationMethod"] == nil:
+		return badRequest("IntegrationMethod is required for integrations of type %s", kind)
+	}
+	if textOf(d, "connectionType") == "VPC_LINK" && d["connectionId"] == nil {
+		return badRequest("ConnectionId is required for connections of type VPC_LINK")
+	}
+	if isAWS && strings.HasSuffix(textOf(d, "credentialsArn"), ":user/*") {
+		return badRequest("Invalid role ARN")
+	}
+	return nil
+}
+
+func payloadIsOne(c *change, d document) error {
+	if textOf(d, "payloadFormatVersion") == "1.0" {
+		return nil
+	}
+	if c.s.cfg.Strict {
+		return badRequest("Invalid PayloadFormatVersion specified: %s. Must be 1.0 for WEBSOCKET protocol Apis.", textOf(d, "payloadFormatVersion"))
+	}
+	if c.before == nil || textOf(c.before, "payloadFormatVersion") == "1.0" {
+		c.s.log.Warn("the service refuses this payloadFormatVersion for WebSocket APIs; here the function gets events in the form 1.0",
+			"key", c.key, "payload_format_version", textOf(d, "payloadFormatVersion"))
+	}
+	return nil
+}
+
+func integrationIsUsed(c *change, _ document) error {
+	routes, err := c.siblings("routes")
+	var users []string
+	for _, route := range routes {
+		if textOf(route.doc, "target") == "integrations/"+c.ids["integrationId"] {
+			users = append(users, route.id())
+		}
+	}
+	if err == nil && users != nil {
+		err = conflict("Cannot delete Integration because it is referenced by the following Routes with Ids: [%s]", strings.Join(users, ", "))
+	}
+	return err
+}
+
+func expressionCompiles(_ *change, d document) error {
+	expression := textOf(d, "identityValidationExpression")
+	if _, err := regexp.Compile(expression); err != nil {
+		return badRequest("Invalid validation expression: %s", clip(expression))
+	}
+	return nil
+}
+
+func authorizerIsUsed(c *change, d document) error {
+	routes, err := c.siblings("routes")
+	for _, route := range routes {
+		if textOf(route.doc, "authorizationType") == "CUSTOM" && textOf(route.doc, "authorizerId") == c.ids["authorizerId"] {
+			return conflict("Cannot delete authorizer '%s', is referenced in route: %s", textOf(d, "name"), textOf(route.doc, "routeKey"))
+		}
+	}
+	return err
+}
+
+func modelIsUnique(c *change, d document) error {
+	models, err := c.others()
+	for _, model := range models {
+		if textOf(model.doc, "name") == textOf(d, "name") {
+			return conflict("Model with name %s already exists for this API", textOf(d, "name"))
+		}
+	}
+	return err
+}
+
+func deploymentIsUsed(c *change, _ document) error {
+	stages, err := c.siblings("stages")
+	for _, stage := range stages {
+		if textOf(stage.doc, "deploymentId") == c.ids["deploymentId"] {
+			return badRequest("Active stages pointing to this deployment must be moved or deleted")
+		}
+	}
+	return err
+}
+
+// deploymentOfStage checks the deployment that a client names: the one of a stage with
+// autoDeploy is not the client's to choose.
+func deploymentOfStage(c *change, d document) error {
+	id := textOf(d, "deploymentId")
+	if boolOf(d, "autoDeploy") && textOf(c.body, "deploymentId") != "" && id != textOf(c.before, "deploymentId") {
+		return badRequest("DeploymentId cannot be set for a stage whose AutoDeploy is true")
+	}
+	if id == "" {
+		return nil
+	}
+	deployment, err := readDocument(c.w, "apis/"+c.ids["apiId"]+"/deployments/"+id)
+	switch {
+	case !isID(id) || err == errNoDocument: //nolint:errorlint // it is compared as it was returned
+		return notFound("Invalid Deployment identifier specified")
+	case err == nil && textOf(deployment, "deploymentStatus") == "FAILED" && id != textOf(c.before, "deploymentId"):
+		return badRequest("The deployment %s has failed, so no stage can use it: %s", id, textOf(deployment, "deploymentStatusMessage"))
+	}
+	return err
+}
+
+func settingsOfRoutes(c *change, d document) error {
+	settings, _ := d["routeSettings"].(map[string]any)
+	if len(settings) == 0 {
+		return nil
+	}
+	routes, err := c.siblings("routes")
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{"$connect": true, "$disconnect": true, "$default": true}
+	for _, route := range routes {
+		known[textOf(route.doc, "routeKey")] = true
+	}
+	before, _ := c.before["routeSettings"].(map[string]any)
+	for key := range settings {
+		if _, already := before[key]; !known[key] && !already {
+			return notFound("Unable to find Route by key %s within the provided RouteSettings", clip(key))
+		}
+	}
+	return nil
+}
+
+func stageIsMapped(c *change, _ document) error {
+	mapped, err := c.mappings(func(d document) bool {
+		return textOf(d, "apiId") == c.ids["apiId"] && textOf(d, "stage") == c.ids["stageName"]
+	})
+	if err == nil && mapped {
+		err = badRequest("Deleting stage %s failed. Please remove all API mappings for the stage from your custom domain names.", c.ids["stageName"])
+	}
+	return err
+}
+
+// domainIsUnique compares as DNS does: capitals do not matter.
+func domainIsUnique(c *change, d document) error {
+	domains, err := c.others()
+	for _, domain := range domains {
+		if strings.EqualFold(domain.id(), textOf(d, "domainName")) {
+			return conflict("%s", c.res.exists)
+		}
+	}
+	return err
+}
+
+// domainHasAddress fills in what the service would say of a domain name. A client that
+// waits for the name to become available finds that it is.
+func domainHasAddress(c *change, d document) error {
+	d["apiMappingSelectionExpression"] = "$request.basepath"
+	configurations, _ := d["domainNameConfigurations"].([]any)
+	before, _ := c.before["domainNameConfigurations"].([]any)
+	for n, configuration := range configurations {
+		configuration, _ := configuration.(map[string]any)
+		address := ""
+		if n < len(before) {
+			old, _ := before[n].(map[string]any)
+			address = textOf(old, "apiGatewayDomainName")
+		}
+		if address == "" {
+			address = "d-" + c.s.newID(apiIDLength, c.at) + ".execute-api." + c.s.cfg.Region + ".amazonaws.com"
+		}
+		configuration["apiGatewayDomainName"] = address
+		configuration["hostedZoneId"] = "Z1UJRXOUMOOFQ8"
+		configuration["domainNameStatus"] = "AVAILABLE"
+	}
+	return nil
+}
+
+func mappingKeyIsPath(_ *change, d document) error {
+	key := textOf(d, "apiMappingKey")
+	switch {
+	case strings.HasPrefix(key, "/") || strings.Contains(key, "//"):
+		return badRequest("API mapping key should not start with a '/' or have consecutive '/'s.")
+	case strings.HasSuffix(key, "/"):
+		return badRequest("API mapping key should not end with a '/'.")
+	}
+	return nil
+}
+
+func mappedStageExists(c *change, d document) error {
+	apiID, stage := textOf(d, "apiId"), textOf(d, "stage")
+	if !isID(apiID) || !isID(stage) {
+		return badRequest("Invalid stage identifier specified")
+	}
+	if value, err := c.w.Get("apis/" + apiID); err != nil || value == nil {
+		return firstError(err, notFound("Invalid API identifier specified %s:%s", c.s.cfg.AccountID, apiID))
+	}
+	if value, err := c.w.Get("apis/" + apiID + "/stages/" + stage); err != nil || value == nil {
+		return firstError(err, badRequest("Invalid stage identifier specified"))
+	}
+	return nil
+}
+
+func firstError(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+func mappingIsUnique(c *change, d document) error {
+	mappings, err := c.others()
+	for _, mapping := range mappings {
+		if textOf(mapping.doc, "apiMappingKey") == textOf(d, "apiMappingKey") {
+			return conflict("An API mapping with the key '%s' already exists for this domain name", textOf(d, "apiMappingKey"))
+		}
+	}
+	return err
+}

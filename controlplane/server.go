@@ -1,0 +1,268 @@
+// Package controlplane answers the REST API of API Gateway V2 (version 2018-11-29) for
+// WebSocket APIs, and serves the stages that are made through it. SDKs, the AWS CLI and
+// Terraform create APIs, routes, integrations, deployments and stages here as they do on
+// AWS, and clients connect to the stages at once.
+//
+//	server, err := controlplane.New(controlplane.Config{
+//		Endpoint:  "ws://127.0.0.1:4567",
+//		Functions: controlplane.Functions{"chat": lambda.NewInvoker(handle)},
+//	})
+//	…
+//	http.ListenAndServe("127.0.0.1:4567", server)
+//
+// A resource is a JSON document. One table says which members each kind of resource has,
+// and five verbs read the table. What HTTP APIs have and WebSocket APIs do not is refused
+// with 400 BadRequestException.
+//
+// The server is closed by default. It answers callers of the same machine only, unless
+// [Config].ControlAuth decides who may call; never a request whose Host header is none of
+// its names, as after DNS rebinding; and never a request from a page of another origin.
+package controlplane
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"example.com/gateway"
+)
+
+// Config says how a [Server] answers. The zero value has no functions, and keeps its state
+// in memory.
+type Config struct {
+	// Store keeps the documents. nil means in memory, until the process ends. The Server
+	// does not close it.
+	Store Store
+	// Functions finds the functions that integrations and authorizers name. nil means
+	// that there are none: every call of a function fails.
+	Functions FunctionResolver
+	// VPCLinks are the base URLs behind VPC links, by the connection ID of the
+	// integration: "http://127.0.0.1:8080". Scheme and host of the integration's URI are
+	// replaced by it.
+	VPCLinks map[string]string
+	// Region and AccountID are those of ARNs. "" means us-east-1 and 123456789012.
+	Region, AccountID string
+	// Endpoint is the base of apiEndpoint: "ws://127.0.0.1:4567". "" means that
+	// apiEndpoint is the address that the API would have on AWS.
+	Endpoint string
+	// Hosts are names that the Host header of a request may have, without a port, in
+	// addition to those of Endpoint and of this machine: localhost and loopback addresses.
+	// Each is a suffix of default endpoints, too:
+	// {API ID}.execute-api.{region}.{suffix}.
+	Hosts []string
+	// TLSPort is the port at which the Server is served with TLS, for the domain name in
+	// events: functions put https:// before it. 0 means that the domain name is the Host
+	// header of the client.
+	TLSPort int
+	// Strict refuses what the service refuses although published examples have it, such
+	// as payloadFormatVersion 2.0. Otherwise it is accepted, and the log has a warning.
+	Strict bool
+	// NoQuotas lifts the service's quotas of resources: 300 routes and 300 integrations,
+	// 10 stages and 10 authorizers for each API, and our own of 10,000 resources for each.
+	NoQuotas bool
+	// Auth decides who may call @connections, and, if it is a [gateway.Authorizer], too,
+	// as *iam.Auth is, who may connect to a route with the authorization type AWS_IAM. nil
+	// means that callers on this machine may call @connections, and that nobody may
+	// connect to such a route.
+	Auth gateway.ManagementAuth
+	// ControlAuth decides who may call the REST API. A *sigv4.Verifier whose Service is
+	// "apigateway" checks the signatures of SDKs. The Action of a call is "apigateway:"
+	// and its HTTP method, as in IAM policies; APIID is the API that its path names, or
+	// "". Stage and ConnectionID are empty. nil means that callers on this machine may
+	// call it, and nobody else.
+	ControlAuth gateway.ManagementAuth
+	// Gateway are options of all stages. With [gateway.WithUsageStore] they have API keys.
+	Gateway []gateway.Option
+	// Logger gets warnings, and what goes wrong. nil means no log.
+	Logger *slog.Logger
+}
+
+// Server is the REST API, the stages and @connections behind one handler. It is safe for
+// concurrent use.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	store  Store
+	table  *table
+	tokens pageTokens
+	ids    sequence
+	plane  *stages
+
+	// mu is held while a change is made and the stages learn of it, so that they learn
+	// of changes in their order. Reads do not take it.
+	mu      sync.Mutex
+	closed  bool
+	pending map[string]*time.Timer // automatic deployments to be made, by API
+	running sync.WaitGroup         // of those
+}
+
+// errShutdown is the error of a change after Shutdown.
+var errShutdown = errors.New("controlplane: the server was shut down")
+
+// New returns a Server that has built the stages of its store. A stage that cannot be
+// built is logged, and the others run. The error is one of the store.
+func New(c Config) (*Server, error) {
+	s := &Server{cfg: c, log: c.Logger, store: c.Store, table: newTable(), pending: map[string]*time.Timer{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.store == nil {
+		s.store = newMemory()
+	}
+	if s.cfg.Region == "" {
+		s.cfg.Region = "us-east-1"
+	}
+	if s.cfg.AccountID == "" {
+		s.cfg.AccountID = "123456789012"
+	}
+	if _, err := rand.Read(s.tokens.key[:]); err != nil {
+		return nil, fmt.Errorf("controlplane: making a key for page tokens: %w", err)
+	}
+	s.plane = newStages(&s.cfg, s.log)
+	all := newEffects()
+	all.domains = true
+	err := s.store.View(func(r Reader) error { return everyStage(r, all) })
+	if err != nil {
+		return nil, fmt.Errorf("controlplane: reading the store: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(all)
+	return s, nil
+}
+
+// everyStage notes all stages of a store.
+func everyStage(r Reader, all *effects) error {
+	apis, err := listDocuments(r, "apis", "", 0)
+	for _, api := range apis {
+		stages, err := listDocuments(r, api.key+"/stages", "", 0)
+		if err != nil {
+			return err
+		}
+		for _, stage := range stages {
+			all.stages[stageKey{api.id(), stage.id()}] = true
+			all.drafts[api.id()] = true
+		}
+	}
+	return err
+}
+
+// ServeHTTP answers a request for the REST API, whose paths start with /v2/, an upgrade,
+// or a call of @connections. It tells them apart by the Host header and the escaped path.
+// Give the Server to an [http.Server] itself: an [http.ServeMux] before it redirects some
+// of these paths.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.plane.owns(r) {
+		s.plane.ServeHTTP(w, r)
+		return
+	}
+	s.serveAPI(w, r)
+}
+
+// Shutdown closes all stages as [gateway.Gateway.Shutdown] does, and refuses changes from
+// then on. The error is that of ctx, or of a stage that did not close in time.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for _, timer := range s.pending {
+		if timer.Stop() {
+			s.running.Done()
+		}
+	}
+	clear(s.pending)
+	s.mu.Unlock()
+	s.running.Wait()
+	return s.plane.shutdown(ctx)
+}
+
+// update runs a change in one Update of the store, and tells the stages what it means.
+func (s *Server) update(f func(Writer, *effects) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.updateLocked(f)
+}
+
+func (s *Server) updateLocked(f func(Writer, *effects) error) error {
+	if s.closed {
+		return errShutdown
+	}
+	e := newEffects()
+	if err := s.store.Update(func(w Writer) error { return f(w, e) }); err != nil {
+		return err
+	}
+	s.settle(e)
+	return nil
+}
+
+// settle brings the stages up to date after a commit. The caller holds s.mu.
+func (s *Server) settle(e *effects) {
+	for key, there := range e.stages {
+		if !there {
+			s.plane.remove(key.apiID, key.name)
+			continue
+		}
+		if err := s.settleStage(key); err != nil {
+			s.log.Error("a stage could not be brought up to date, and serves what it did before",
+				"api_id", key.apiID, "stage", key.name, "error", err)
+		}
+	}
+	if e.domains {
+		if err := s.settleDomains(); err != nil {
+			s.log.Error("the custom domain names could not be brought up to date", "error", err)
+		}
+	}
+	for apiID := range e.drafts {
+		s.deployLater(apiID)
+	}
+}
+
+func (s *Server) settleStage(key stageKey) error {
+	var api, doc document
+	var snap *snapshot
+	err := s.store.View(func(r Reader) (err error) {
+		if api, err = readDocument(r, "apis/"+key.apiID); err != nil {
+			return err
+		}
+		if doc, err = readDocument(r, "apis/"+key.apiID+"/stages/"+key.name); err != nil {
+			return err
+		}
+		if id := textOf(doc, "deploymentId"); id != "" {
+			snap, err = readSnapshot(r, key.apiID, id)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.plane.sync(api, doc, snap)
+}
+
+func (s *Server) settleDomains() error {
+	var domains []document
+	mappings := map[string][]document{}
+	err := s.store.View(func(r Reader) error {
+		entries, err := listDocuments(r, "domainnames", "", 0)
+		for _, domain := range entries {
+			domains = append(domains, domain.doc)
+			below, err := listDocuments(r, domain.key+"/apimappings", "", 0)
+			if err != nil {
+				return err
+			}
+			name := textOf(domain.doc, "domainName")
+			for _, mapping := range below {
+				mappings[name] = append(mappings[name], mapping.doc)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.plane.syncDomains(domains, mappings)
+	return nil
+}
