@@ -1,4 +1,4 @@
-package controlplane
+package controlplane_test
 
 import (
 	"bytes"
@@ -7,39 +7,50 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/gateway/internal/testutil"
+	"example.com/gateway/controlplane"
 )
 
-func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) }
+// document is a JSON object.
+type document = map[string]any
+
+func textOf(d document, name string) string {
+	text, _ := d[name].(string)
+	return text
+}
 
 // client calls a Server as an SDK does.
 type client struct {
 	t      testing.TB
-	server *Server
+	server *controlplane.Server
 }
 
 // newClient returns a client of a Server with this configuration.
-func newClient(t testing.TB, cfg Config) *client {
+func newClient(t testing.TB, cfg controlplane.Config) *client {
 	t.Helper()
-	server, err := New(cfg)
+	server, err := controlplane.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Shutdown(context.Background())) })
 	return &client{t, server}
 }
 
-// answer is an HTTP answer.
-type answer struct {
+// response is an HTTP answer.
+type response struct {
 	status int
 	header http.Header
 	text   string
 	body   document
 }
+
+// errorType returns the header with the name of the error, which has not the form of
+// net/http.
+func (a *response) errorType() []string { return a.header[errorTypeHeader] }
+
+const errorTypeHeader = "x-amzn-ErrorType"
 
 func (c *client) request(method, target string, body any) *http.Request {
 	c.t.Helper()
@@ -59,11 +70,11 @@ func (c *client) request(method, target string, body any) *http.Request {
 	return r
 }
 
-func (c *client) send(r *http.Request) *answer {
+func (c *client) send(r *http.Request) *response {
 	c.t.Helper()
 	w := httptest.NewRecorder()
 	c.server.ServeHTTP(w, r)
-	a := &answer{status: w.Code, header: w.Result().Header, text: w.Body.String()}
+	a := &response{status: w.Code, header: w.Result().Header, text: w.Body.String()}
 	if a.text != "" {
 		decoder := json.NewDecoder(strings.NewReader(a.text))
 		decoder.UseNumber()
@@ -73,7 +84,7 @@ func (c *client) send(r *http.Request) *answer {
 }
 
 // do makes a call of the path below /v2.
-func (c *client) do(method, path string, body any) *answer {
+func (c *client) do(method, path string, body any) *response {
 	c.t.Helper()
 	return c.send(c.request(method, "/v2"+path, body))
 }
@@ -91,7 +102,7 @@ func (c *client) refused(status int, name, message, method, path string, body an
 	c.t.Helper()
 	a := c.do(method, path, body)
 	require.Equal(c.t, status, a.status, "%s %s: %s", method, path, a.text)
-	require.Equal(c.t, []string{name}, a.header["x-amzn-ErrorType"])
+	require.Equal(c.t, []string{name}, a.errorType())
 	require.Equal(c.t, document{"message": message}, a.body)
 }
 
@@ -117,3 +128,6 @@ func (c *client) deployment(api string) string {
 	c.t.Helper()
 	return textOf(c.must(201, "POST", api+"/deployments", document{}), "deploymentId")
 }
+
+// number is a number in a document.
+func number(text string) json.Number { return json.Number(text) }

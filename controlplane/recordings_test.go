@@ -1,4 +1,4 @@
-package controlplane
+package controlplane_test
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/controlplane"
 )
 
 // exchange is a line of a recording.
@@ -46,7 +48,7 @@ func TestRecordings(t *testing.T) {
 	} {
 		t.Run(run[0], func(t *testing.T) {
 			t.Parallel()
-			r := &replay{newClient(t, Config{}), map[string]string{}, map[string]string{}}
+			r := &replay{newClient(t, controlplane.Config{}), map[string]string{}, map[string]string{}}
 			for _, name := range run {
 				for n, x := range readRecording(t, name) {
 					r.play(x, name, n+1)
@@ -103,7 +105,7 @@ func (r *replay) play(x exchange, file string, line int) {
 	normalise(body2)
 	require.Equal(r.t, want, body2, "%s, line %d: %s %s", file, line, x.Method, x.Path)
 	require.Equal(r.t, x.AnswerHeaders["Content-Type"], got.header.Get("Content-Type"))
-	require.Equal(r.t, x.AnswerHeaders["x-amzn-ErrorType"], strings.Join(got.header["x-amzn-ErrorType"], ""))
+	require.Equal(r.t, x.AnswerHeaders[errorTypeHeader], strings.Join(got.errorType(), ""))
 }
 
 func (r *replay) translate(text string, ids map[string]string) string {
@@ -134,7 +136,7 @@ func (r *replay) learn(recorded, answered document) {
 func normalise(value any) {
 	switch value := value.(type) {
 	case document:
-		if tags := objectOf(value, "tags"); value["apiId"] != nil && tags != nil && len(tags) == 0 {
+		if tags, ok := value["tags"].(document); ok && value["apiId"] != nil && len(tags) == 0 {
 			delete(value, "tags")
 		}
 		if strings.HasPrefix(textOf(value, "message"), "Invalid Route identifier specified") {

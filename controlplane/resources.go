@@ -4,7 +4,6 @@ import "regexp"
 
 // The patterns of the table.
 var (
-	anyName          = regexp.MustCompile(`^[a-zA-Z0-9._$-]+$`)
 	stageName        = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	alphanumeric     = regexp.MustCompile(`^[a-zA-Z0-9]+$`)
 	routeKey         = regexp.MustCompile(`^(\$connect|\$disconnect|\$default|[^$[:cntrl:]][^[:cntrl:]]*)$`)

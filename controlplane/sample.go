@@ -21,16 +21,16 @@ func sampleTemplate(schema string) string {
 func writeSample(b *strings.Builder, schema any, indent string, depth int) {
 	s, _ := schema.(map[string]any)
 	kind, _ := s["type"].(string)
-	switch {
-	case kind == "string":
+	switch kind {
+	case "string":
 		b.WriteString(`"foo"`)
-	case kind == "integer":
+	case "integer":
 		b.WriteString("42")
-	case kind == "number":
+	case "number":
 		b.WriteString("42.0")
-	case kind == "boolean":
+	case "boolean":
 		b.WriteString("true")
-	case kind == "array":
+	case "array":
 		b.WriteString("[ ")
 		writeSample(b, s["items"], indent, depth+1)
 		b.WriteString(" ]")

@@ -43,7 +43,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	header["x-amz-apigw-id"] = []string{ids.Request}
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
-	answer, err := s.answerCall(w, r)
+	answer, err := s.answerCall(w, r) //nolint:contextcheck // a removed stage closes after the call has been answered
 	if err != nil {
 		refused, told := answerOf(err)
 		if !told {
@@ -111,21 +111,19 @@ var errOperation error = &apiError{http.StatusNotFound, "UnknownOperationExcepti
 
 // pathOf splits the escaped path, and then unescapes each segment: an ARN is one segment
 // with %2F in it. It leaves out one empty segment at the end.
-func pathOf(u *url.URL) ([]string, error) {
+func pathOf(u *url.URL) (segments []string, err error) {
 	escaped, found := strings.CutPrefix(u.EscapedPath(), "/v2/")
 	if !found {
 		return nil, errOperation
 	}
-	segments := strings.Split(escaped, "/")
+	segments = strings.Split(escaped, "/")
 	if last := len(segments) - 1; last > 0 && segments[last] == "" {
 		segments = segments[:last]
 	}
 	for n, segment := range segments {
-		text, err := url.PathUnescape(segment)
-		if err != nil {
+		if segments[n], err = url.PathUnescape(segment); err != nil {
 			return nil, badRequest("The path cannot be unescaped: %s", clip(segment))
 		}
-		segments[n] = text
 	}
 	return segments, nil
 }
@@ -141,11 +139,14 @@ func decodeBody(data []byte) (document, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	var body document
-	if err := decoder.Decode(&body); err != nil || body == nil {
+	if err := decoder.Decode(&body); err != nil {
 		return nil, badRequest("The body must be a JSON object")
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, badRequest("The body must be one JSON object, and nothing after it")
+	}
+	if body == nil { // null is as absent here as in a member
+		body = document{}
 	}
 	return body, nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // This file has the five verbs: create, get, list, update and delete. They know nothing
@@ -43,6 +44,7 @@ func newEffects() *effects {
 // touch notes that the document has changed, or is gone.
 func (c *change) touch(gone bool) {
 	switch c.res.then {
+	case nothing:
 	case ofDraft:
 		c.drafts[c.ids["apiId"]] = true
 	case ofStage:
@@ -89,7 +91,7 @@ func (s *Server) read(r Reader, res *resource, ids map[string]string) (document,
 // isID tells whether a segment of a path can be a part of a key: a key must not lead to
 // another document.
 func isID(segment string) bool {
-	return segment != "" && len(segment) <= 512 && !strings.ContainsAny(segment, "/\x00\xff")
+	return segment != "" && len(segment) <= 512 && utf8.ValidString(segment) && !strings.ContainsAny(segment, "/\x00")
 }
 
 func (s *Server) missing(res *resource, id string) error {

@@ -1,0 +1,91 @@
+package controlplane_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway"
+	"example.com/gateway/controlplane"
+	"example.com/gateway/sigv4"
+)
+
+// Who may call the REST API, unless Config.ControlAuth decides.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{Hosts: []string{"gateway.internal"}, Endpoint: "ws://dev.example.com:4567"})
+	for _, test := range []struct {
+		name   string
+		change func(*http.Request)
+		status int
+	}{
+		{"loopback", func(*http.Request) {}, 200},
+		{"localhost", func(r *http.Request) { r.Host = "localhost:4567" }, 200},
+		{"IPv6", func(r *http.Request) { r.Host, r.RemoteAddr = "[::1]:4567", "[::1]:5000" }, 200},
+		{"a configured name", func(r *http.Request) { r.Host = "gateway.internal" }, 200},
+		{"the name of the endpoint", func(r *http.Request) { r.Host = "dev.example.com:4567" }, 200},
+		{"DNS rebinding", func(r *http.Request) { r.Host = "evil.example.com:4567" }, 403},
+		{"no host", func(r *http.Request) { r.Host = "" }, 403},
+		{"another machine", func(r *http.Request) { r.RemoteAddr = "192.0.2.1:5000" }, 403},
+		{"an unknown address", func(r *http.Request) { r.RemoteAddr = "" }, 403},
+		{"a page of this server", func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:4567") }, 200},
+		{"a hostile page", func(r *http.Request) { r.Header.Set("Origin", "https://evil.example.com") }, 403},
+		{"a page on another port", func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:3000") }, 403},
+		{"a sandboxed page", func(r *http.Request) { r.Header.Set("Origin", "null") }, 403},
+		{"two origins", func(r *http.Request) { r.Header["Origin"] = []string{"http://127.0.0.1:4567", "https://evil.example.com"} }, 403},
+		{"an image of a hostile page", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403},
+		{"a page of this server, without Origin", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }, 200},
+	} {
+		r := c.request("GET", "/v2/apis", nil)
+		test.change(r)
+		require.Equal(t, test.status, c.send(r).status, test.name)
+	}
+}
+
+// ControlAuth decides in the place of the address of the caller, after the path and
+// before the documents.
+func TestGuard_ControlAuth(t *testing.T) {
+	t.Parallel()
+	var calls []gateway.ManagementCall
+	var verdict error
+	c := newClient(t, controlplane.Config{ControlAuth: gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+		calls = append(calls, *call)
+		if errors.Is(verdict, errPanic) {
+			panic(verdict)
+		}
+		return verdict
+	})})
+	remote := func(method, path string, body any) *response {
+		r := c.request(method, path, body)
+		r.RemoteAddr = "192.0.2.1:5000"
+		return c.send(r)
+	}
+	require.Equal(t, 404, remote("PATCH", "/v2/apis/abc", `{"name":"x"}`).status)
+	require.Len(t, calls, 1)
+	require.Equal(t, gateway.ManagementAction("apigateway:PATCH"), calls[0].Action)
+	require.Equal(t, "abc", calls[0].APIID)
+	require.Equal(t, `{"name":"x"}`, string(calls[0].Body))
+	verdict = errors.New("secret reason")
+	a := remote("GET", "/v2/apis", nil)
+	require.Equal(t, 403, a.status)
+	require.Equal(t, []string{"AccessDeniedException"}, a.errorType())
+	require.NotContains(t, a.text, "secret")
+	verdict = errPanic
+	require.Equal(t, 500, remote("GET", "/v2/apis", nil).status)
+}
+
+var errPanic = errors.New("panic")
+
+// Signatures are those of SDKs for the service "apigateway".
+func TestGuard_Signature(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{ControlAuth: &sigv4.Verifier{Service: "apigateway", Region: "us-east-1", Keys: sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: "secret"}})}})
+	c.refused(403, "MissingAuthenticationTokenException", "Missing Authentication Token", "GET", "/apis", nil)
+	r := c.request("GET", "/v2/apis", nil)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDOTHER/20260101/us-east-1/apigateway/aws4_request, SignedHeaders=host;x-amz-date, Signature=00")
+	r.Header.Set("X-Amz-Date", "20260101T000000Z")
+	require.Equal(t, 403, c.send(r).status)
+}
