@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -11,7 +10,6 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
-	"example.com/gateway/internal/domain"
 	"example.com/gateway/internal/event"
 	"example.com/gateway/internal/wsconn"
 )
@@ -121,10 +119,11 @@ func (u *upgrade) identity() Identity {
 	}
 }
 
-// domainName returns the domain name that integrations see: that of WithAPI, or that of the
-// control plane, or the Host header.
 func (u *upgrade) domainName() string {
-	return cmp.Or(u.g.domainName, domain.Name(&u.parent), u.host)
+	if u.g.domainName != "" {
+		return u.g.domainName
+	}
+	return u.host
 }
 
 // call is one message and the call of its integration. Context, request and IDs lie in

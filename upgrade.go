@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/domain"
 	"example.com/gateway/internal/forward"
 	"example.com/gateway/internal/query"
 	"example.com/gateway/internal/tap"
@@ -65,7 +67,7 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		parent:       connectionContext{g.root, r.Context()},
 		now:          time.Now(),
 		table:        g.routes.Load(),
-		sourceIP:     sourceIPOf(r), userAgent: r.UserAgent(), host: r.Host,
+		sourceIP:     sourceIPOf(r), userAgent: r.UserAgent(), host: cmp.Or(domain.Name(r.Context()), r.Host),
 	}
 	u.ctx = &u.parent
 	if !g.join() {

@@ -12,7 +12,6 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/domain"
-	"example.com/gateway/internal/origin"
 )
 
 // This file finds the stage of a request. Clients come by one of these addresses:
@@ -241,10 +240,11 @@ func (s *stages) domainName(r *http.Request, at host) string {
 }
 
 // serveConnections serves a call of @connections. The page of another origin must not make
-// one.
+// one. A path without an API is not the default endpoint of any: no API disables it.
 func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
 	target := s.connectionsTarget(r, at, path)
-	if target == nil || target.endpointDisabled && at.kind != custom || !origin.Patterns(nil).Allowed(r) {
+	defaultEndpoint := at.kind == executeAPI || at.kind == ours && len(path) > 3 // {API ID}/{stage}/@connections/{ID}
+	if target == nil || target.endpointDisabled && defaultEndpoint || !sameOrigin(r) {
 		forbid(w, "Forbidden")
 		return
 	}

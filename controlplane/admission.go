@@ -3,7 +3,9 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"sync"
 
 	"example.com/gateway"
 	"example.com/gateway/lambda"
@@ -81,9 +83,17 @@ func (f *failing) Invoke(_ context.Context, req *gateway.Request) (*gateway.Resp
 }
 
 // noAPIKeys is the usage store of a stage for which the program has given none.
-type noAPIKeys struct{}
+type noAPIKeys struct {
+	log  *slog.Logger // nil: nothing is logged
+	once sync.Once
+}
 
 // FindAPIKey implements [gateway.UsageStore].
-func (noAPIKeys) FindAPIKey(context.Context, string) (gateway.APIKey, error) {
-	return gateway.APIKey{}, fmt.Errorf("%w: there are no API keys: add gateway.WithUsageStore to Config.Gateway", gateway.ErrForbidden)
+func (n *noAPIKeys) FindAPIKey(ctx context.Context, _ string) (gateway.APIKey, error) {
+	if n.log != nil {
+		n.once.Do(func() {
+			n.log.WarnContext(ctx, "no client can connect, because $connect requires an API key and there are none", "fix", "add gateway.WithUsageStore to Config.Gateway")
+		})
+	}
+	return gateway.APIKey{}, fmt.Errorf("%w: there are no API keys", gateway.ErrForbidden)
 }

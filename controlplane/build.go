@@ -22,8 +22,10 @@ import (
 // What cannot run here becomes an integration, or an authorizer, that fails as the
 // service's does, and a warning that says what to configure. An error means that the
 // deployment has failed. build changes nothing, and asks nobody but the resolver.
-func build(cfg *Config, s *snapshot, stage document) (d gateway.Deployment, warnings []string, err error) {
-	b := builder{cfg: cfg, snapshot: s, stage: stage, variables: textsOf(stage, "stageVariables")}
+//
+// later runs the functions that are invoked asynchronously.
+func build(cfg *Config, s *snapshot, stage document, later background) (d gateway.Deployment, warnings []string, err error) {
+	b := builder{cfg: cfg, snapshot: s, stage: stage, variables: textsOf(stage, "stageVariables"), later: later}
 	if err := b.compileModels(); err != nil {
 		return gateway.Deployment{}, nil, err
 	}
@@ -32,6 +34,9 @@ func build(cfg *Config, s *snapshot, stage document) (d gateway.Deployment, warn
 		APIKeySelectionExpression: cmp.Or(textOf(s.API, "apiKeySelectionExpression"), apiKeyHeader),
 		StageVariables:            b.variables,
 		DefaultThrottle:           b.throttle("defaultRouteSettings", objectOf(stage, "defaultRouteSettings")),
+	}
+	if textOf(stage, "clientCertificateId") != "" {
+		b.warn("clientCertificateId has no effect: endpoints get no client certificate")
 	}
 	settings := objectOf(stage, "routeSettings")
 	for _, doc := range s.Routes {
@@ -55,7 +60,7 @@ const (
 // checkSnapshot returns what [build] says to a deployment that no stage has yet. It tries
 // the deployment out on a gateway of its own.
 func checkSnapshot(cfg *Config, s *snapshot) (warnings []string, err error) {
-	d, warnings, err := build(cfg, s, nil)
+	d, warnings, err := build(cfg, s, nil, nil)
 	if err != nil {
 		return warnings, err
 	}
@@ -73,6 +78,7 @@ type builder struct {
 	stage     document // nil: unknown
 	variables map[string]string
 	models    map[string]gateway.Model
+	later     background
 	warnings  []string
 }
 
@@ -239,15 +245,16 @@ func (b *builder) integration(id string, doc document) gateway.Integration {
 		if other := otherService(uri); other != "" {
 			return b.unavailable(where, fmt.Sprintf("AWS_PROXY calls functions only, and integrationUri names %s", other))
 		}
-		b.ignoredByFunctions(where, doc)
+		if len(objectOf(doc, "requestParameters")) > 0 {
+			b.warn("%s: requestParameters has no effect: a function gets no headers and no query", where)
+		}
 		return lambda.NewIntegration(b.function(where, uri, timeoutOf(doc)))
 	case "AWS":
 		if other := otherService(uri); other != "" {
 			return b.unavailable(where, fmt.Sprintf("%s does not run here: let the integration name a function instead", other))
 		}
-		b.ignoredByFunctions(where, doc)
 		return &gateway.CustomIntegration{
-			Backend: lambda.NewBackend(b.function(where, uri, timeoutOf(doc))), SelectByErrorMessage: true, Transform: b.transform(id, doc),
+			Backend: lambda.NewBackend(b.invoker(where, uri, doc)), SelectByErrorMessage: true, Transform: b.transform(id, doc),
 		}
 	default:
 		return b.unavailable(where, fmt.Sprintf("integrationType %q: use AWS, AWS_PROXY, HTTP, HTTP_PROXY or MOCK", kind))
@@ -264,11 +271,21 @@ func otherService(uri string) string {
 	return ""
 }
 
-// ignoredByFunctions warns of settings that do nothing for a function.
-func (b *builder) ignoredByFunctions(where string, doc document) {
-	if len(objectOf(doc, "requestParameters")) > 0 {
-		b.warn("%s: requestParameters has no effect: a function gets no headers and no query", where)
+// invoker returns the function of an integration of the type AWS. A mapped header makes its
+// invocation asynchronous.
+func (b *builder) invoker(where, uri string, doc document) lambda.Invoker {
+	asynchronous := false
+	for target, source := range textsOf(doc, "requestParameters") {
+		if strings.EqualFold(target, "integration.request.header.X-Amz-Invocation-Type") {
+			asynchronous = source == "'Event'"
+			continue
+		}
+		b.warn("%s: requestParameters[%q] has no effect: a function gets no headers and no query", where, target)
 	}
+	if asynchronous {
+		return &asyncFunction{b.function(where, uri, 0), b.later}
+	}
+	return b.function(where, uri, timeoutOf(doc))
 }
 
 // function returns the function of a URI, and warns if it is unknown today.
@@ -299,6 +316,9 @@ func (b *builder) http(id string, doc document) gateway.Integration {
 			return b.unavailable(where, fmt.Sprintf("nothing is behind the VPC link %q: add its base URL to Config.VPCLinks", link))
 		}
 		uri = rebase(uri, base)
+	}
+	if len(objectOf(doc, "tlsConfig")) > 0 {
+		b.warn("%s: tlsConfig has no effect: only HTTP APIs have it", where)
 	}
 	i := &gateway.HTTPIntegration{
 		URI: uri, Method: cmp.Or(textOf(doc, "integrationMethod"), http.MethodPost), Timeout: timeoutOf(doc),

@@ -120,3 +120,26 @@ func (f *function) resolve() (lambda.Invoker, error) {
 	}
 	return i, nil
 }
+
+// background runs f, which outlives the event whose context is ctx. It gives f a context
+// of its own, and logs its error.
+type background func(ctx context.Context, f func(context.Context) error)
+
+// asyncFunction is a function whose answer nobody waits for.
+type asyncFunction struct {
+	*function
+	later background
+}
+
+// InvokeFunction implements [lambda.Invoker]. As the Invoke API does, it only finds out
+// whether there is the function.
+func (f *asyncFunction) InvokeFunction(ctx context.Context, payload []byte) ([]byte, error) {
+	if _, err := f.resolve(); err != nil {
+		return f.function.InvokeFunction(ctx, payload) // which says so
+	}
+	f.later(ctx, func(ctx context.Context) error {
+		_, err := f.function.InvokeFunction(ctx, payload)
+		return err
+	})
+	return nil, nil
+}

@@ -30,9 +30,10 @@ type stages struct {
 	byAPI   map[string]map[string]*stage
 	byTag   map[uint32][]*stage // by the node tag in the IDs of their connections
 	domains map[string]map[string]mapping
-	closed  bool
+	closed  bool // no stage comes
+	ended   bool // no asynchronous function starts
 
-	closing sync.WaitGroup  // stages that were removed and still close their connections
+	running sync.WaitGroup  // stages that were removed and still close their connections, and asynchronous functions
 	cut     context.Context //nolint:containedctx // ends when these have to break off
 	cutOff  context.CancelFunc
 }
@@ -58,7 +59,7 @@ type served struct {
 
 func newStages(cfg *Config, log *slog.Logger) *stages {
 	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}}
-	s.cut, s.cutOff = context.WithCancel(context.Background())
+	s.cut, s.cutOff = context.WithCancel(context.Background()) //nolint:forbidigo // removed stages outlive the request that removes them
 	for _, name := range cfg.Hosts {
 		s.hosts[strings.ToLower(name)] = true
 	}
@@ -85,7 +86,7 @@ func (s *stages) sync(api, doc document, snap *snapshot) error {
 		st.served.Store(nil)
 		return nil
 	}
-	d, warnings, err := build(s.cfg, snap, doc)
+	d, warnings, err := build(s.cfg, snap, doc, s.background)
 	if err != nil {
 		return err
 	}
@@ -154,9 +155,12 @@ func (s *stages) observer(st *stage) *gateway.Observer {
 // throttle are not among them: Deploy would take them where a deployment has none, so that
 // they could not be removed.
 func stageOptions(cfg *Config, apiID, name string, log *slog.Logger, more ...gateway.Option) []gateway.Option {
-	opts := []gateway.Option{gateway.WithUsageStore(noAPIKeys{})}
+	keys := &noAPIKeys{}
+	opts := []gateway.Option{gateway.WithUsageStore(keys)}
 	if log != nil {
-		opts = append(opts, gateway.WithLogger(log.With("api_id", apiID)))
+		log = log.With("api_id", apiID) // the Gateway adds the stage
+		keys.log = log.With("stage", name)
+		opts = append(opts, gateway.WithLogger(log))
 	}
 	opts = append(opts, cfg.Gateway...)
 	if log == nil {
@@ -203,7 +207,7 @@ func (s *stages) remove(apiID, stageName string) {
 			s.byTag[tag] = tagged
 		}
 	}
-	s.closing.Go(func() {
+	s.running.Go(func() {
 		ctx, cancel := context.WithTimeout(s.cut, closeWait)
 		defer cancel()
 		if err := st.close(ctx); err != nil {
@@ -224,8 +228,25 @@ func (st *stage) close(ctx context.Context) error {
 	return gw.Shutdown(ctx)
 }
 
+// background runs an asynchronous function until shutdown ends its context.
+func (s *stages) background(ctx context.Context, f func(context.Context) error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.ended {
+		return
+	}
+	s.running.Go(func() {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(s.cut, cancel)()
+		if err := f(ctx); err != nil {
+			s.log.ErrorContext(ctx, "an asynchronous function failed", "error", err)
+		}
+	})
+}
+
 // shutdown closes all stages, as [gateway.Gateway.Shutdown] does, at the same time. It
-// waits for those that were removed before, too.
+// waits for those that were removed before, and for asynchronous functions, too.
 func (s *stages) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -246,7 +267,10 @@ func (s *stages) shutdown(ctx context.Context) error {
 		})
 	}
 	group.Wait()
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	defer context.AfterFunc(ctx, s.cutOff)()
-	s.closing.Wait()
+	s.running.Wait()
 	return errors.Join(failed...)
 }

@@ -1,17 +1,13 @@
 package arn_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/internal/arn"
-	"example.com/gateway/internal/testutil"
 )
-
-func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) }
 
 func TestParseFunction(t *testing.T) {
 	t.Parallel()

@@ -1,16 +1,12 @@
 package domain_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/internal/domain"
-	"example.com/gateway/internal/testutil"
 )
-
-func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) }
 
 func TestName(t *testing.T) {
 	t.Parallel()
