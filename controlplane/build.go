@@ -86,14 +86,29 @@ func (b *builder) warn(format string, args ...any) {
 	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
 }
 
-// throttle returns the throttle of route settings. where says whose they are.
+// The throttle of an account, which holds where a setting is absent, and a rate at which
+// nothing is added in the life of a stage.
+const (
+	accountRate = 10_000
+	never       = 1e-9
+)
+
+// throttle returns the throttle of route settings. where says whose they are. A limit of 0
+// is not an absent one: it lets nothing through.
 func (b *builder) throttle(where string, settings document) gateway.Throttle {
-	t := gateway.Throttle{RateLimit: numberOf(settings, "throttlingRateLimit"), BurstLimit: int(numberOf(settings, "throttlingBurstLimit"))}
-	if t.RateLimit == 0 && t.BurstLimit != 0 {
-		b.warn("%s: throttlingBurstLimit has no effect without throttlingRateLimit: set both", where)
-		t.BurstLimit = 0
+	const rateLimit, burstLimit = "throttlingRateLimit", "throttlingBurstLimit"
+	rate, burst := numberOf(settings, rateLimit), int(numberOf(settings, burstLimit))
+	hasRate, hasBurst := settings[rateLimit] != nil, settings[burstLimit] != nil
+	switch {
+	case !hasRate && !hasBurst:
+		return gateway.Throttle{}
+	case hasRate && rate <= 0, hasBurst && burst <= 0:
+		b.warn("%s: a limit of 0 refuses nearly everything with Too Many Requests: leave %s and %s out for no throttle", where, rateLimit, burstLimit)
+		return gateway.Throttle{RateLimit: never, BurstLimit: max(1, burst)}
+	case !hasRate:
+		rate = accountRate
 	}
-	return t
+	return gateway.Throttle{RateLimit: rate, BurstLimit: burst}
 }
 
 // compileModels compiles the models of the API.

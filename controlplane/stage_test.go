@@ -100,9 +100,15 @@ func TestStage_Throttles(t *testing.T) {
 		require.Equal(t, 5, count(`{"action":"send"}`))
 		l.serve(s, `"defaultRouteSettings":{"throttlingRateLimit":0.001,"throttlingBurstLimit":3}`, `"stageVariables":{"a":"b"}`)
 		require.Equal(t, 0, count("x"), "a throttle that does not change keeps its tokens")
-		l.serve(s, `"defaultRouteSettings":{"throttlingBurstLimit":3}`)
+		l.serve(s)
 		require.Equal(t, 10, count("x"), "removed")
-		require.Contains(t, l.log.String(), "set both")
+		l.serve(s, `"defaultRouteSettings":{"throttlingBurstLimit":4}`)
+		require.GreaterOrEqual(t, count("x"), 4, "the rate is that of an account")
+		require.NotContains(t, l.log.String(), "limit of 0")
+		l.serve(s, `"defaultRouteSettings":{"throttlingBurstLimit":0,"throttlingRateLimit":0}`, `"routeSettings":{"send":{"throttlingRateLimit":0,"throttlingBurstLimit":2}}`)
+		require.Equal(t, 1, count("x"))
+		require.Equal(t, 2, count(`{"action":"send"}`))
+		require.Contains(t, l.log.String(), "limit of 0")
 	})
 }
 
