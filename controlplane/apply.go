@@ -41,6 +41,7 @@ func (s *Server) Apply(ctx context.Context, calls []Call) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var touched *effects
+	//nolint:contextcheck // a removed stage closes after Apply has returned
 	err := s.updateLocked(func(w Writer, e *effects) error {
 		touched = e
 		return s.apply(w, e, calls)
@@ -53,7 +54,7 @@ func (s *Server) Apply(ctx context.Context, calls []Call) error {
 			if timer.Stop() {
 				s.running.Done()
 			}
-			s.deployNow(apiID)
+			s.deployNow(apiID) //nolint:contextcheck // a deployment is made whole or not at all
 		}
 	}
 	return nil
@@ -184,11 +185,28 @@ func (a *applied) put() (err error) {
 	a.setDate(a.doc, "lastUpdatedDate")
 	for n := range a.res.fields {
 		f := &a.res.fields[n]
-		if old, there := a.before[f.name]; there && (f.readOnly || f.name == "deploymentId" && boolOf(a.doc, "autoDeploy")) {
+		if old, there := a.before[f.name]; there && f.readOnly {
 			a.doc[f.name] = old
 		}
 	}
+	if err := a.keepDeployment(); err != nil {
+		return err
+	}
 	return writeDocument(a.w, a.key, a.doc)
+}
+
+// keepDeployment keeps the deployment of a stage with autoDeploy, which no call names,
+// until the next one is made.
+func (a *applied) keepDeployment() error {
+	old, there := a.before["deploymentId"]
+	if a.res.name != "Stage" || !there || !boolOf(a.doc, "autoDeploy") {
+		return nil
+	}
+	known, err := a.exists("deployments", textOf(a.before, "deploymentId"))
+	if known {
+		a.doc["deploymentId"] = old
+	}
+	return err
 }
 
 // complete runs the rules, and stores the document if it differs from the one before.

@@ -2,9 +2,15 @@ package controlplane_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,7 +41,9 @@ func TestGuard(t *testing.T) {
 		{"a hostile page", func(r *http.Request) { r.Header.Set("Origin", "https://evil.example.com") }, 403},
 		{"a page on another port", func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:3000") }, 403},
 		{"a sandboxed page", func(r *http.Request) { r.Header.Set("Origin", "null") }, 403},
-		{"two origins", func(r *http.Request) { r.Header["Origin"] = []string{"http://127.0.0.1:4567", "https://evil.example.com"} }, 403},
+		{"two origins", func(r *http.Request) {
+			r.Header["Origin"] = []string{"http://127.0.0.1:4567", "https://evil.example.com"}
+		}, 403},
 		{"an image of a hostile page", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403},
 		{"a page of this server, without Origin", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }, 200},
 	} {
@@ -88,4 +96,54 @@ func TestGuard_Signature(t *testing.T) {
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDOTHER/20260101/us-east-1/apigateway/aws4_request, SignedHeaders=host;x-amz-date, Signature=00")
 	r.Header.Set("X-Amz-Date", "20260101T000000Z")
 	require.Equal(t, 403, c.send(r).status)
+}
+
+// A call that an SDK has signed is answered, whatever is escaped in its path.
+func TestGuard_Signed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{ControlAuth: &sigv4.Verifier{Service: "apigateway", Region: "us-east-1", Keys: sigv4.StaticKeys(map[string]sigv4.Key{"AKIDEXAMPLE": {SecretAccessKey: "secret"}})}})
+	for _, test := range []struct {
+		service, path string
+		status        int
+	}{
+		{"apigateway", "/v2/apis", 200},
+		{"apigateway", "/v2/tags/arn%3Aaws%3Aapigateway%3Aus-east-1%3A%3A%2Fapis%2Fabc", 404},
+		{"apigateway", "/v2/apis/a/stages/b/routesettings/%24connect", 404},
+		{"execute-api", "/v2/apis", 403},
+	} {
+		method := "GET"
+		if strings.Contains(test.path, "routesettings") {
+			method = "DELETE"
+		}
+		r := c.request(method, test.path, nil)
+		r.RemoteAddr = "192.0.2.1:5000"
+		signV4(r, test.service)
+		a := c.send(r)
+		require.Equal(t, test.status, a.status, "%s %s: %s", test.service, test.path, a.text)
+	}
+}
+
+// signV4 signs a request without a body as SDKs do, for the key of the test.
+func signV4(r *http.Request, service string) {
+	now := time.Now().UTC()
+	date := now.Format("20060102T150405Z")
+	r.Header.Set("X-Amz-Date", date)
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(sum[:])
+	}
+	mac := func(key []byte, text string) []byte {
+		h := hmac.New(sha256.New, key)
+		_, _ = h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	path := strings.ReplaceAll(r.URL.EscapedPath(), "%", "%25")
+	canonical := r.Method + "\n" + path + "\n\nhost:" + r.Host + "\nx-amz-date:" + date + "\n\nhost;x-amz-date\n" + hash("")
+	scope := now.Format("20060102") + "/us-east-1/" + service + "/aws4_request"
+	key := []byte("AWS4secret")
+	for part := range strings.SplitSeq(scope, "/") {
+		key = mac(key, part)
+	}
+	signature := mac(key, "AWS4-HMAC-SHA256\n"+date+"\n"+scope+"\n"+hash(canonical))
+	r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%s, SignedHeaders=host;x-amz-date, Signature=%x", scope, signature))
 }

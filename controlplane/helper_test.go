@@ -48,7 +48,9 @@ type response struct {
 
 // errorType returns the header with the name of the error, which has not the form of
 // net/http.
-func (a *response) errorType() []string { return a.header[errorTypeHeader] }
+func (a *response) errorType() []string {
+	return a.header[errorTypeHeader] //nolint:staticcheck // as the service writes it
+}
 
 const errorTypeHeader = "x-amzn-ErrorType"
 

@@ -39,7 +39,11 @@ var (
 func TestRecordings(t *testing.T) {
 	t.Parallel()
 	for _, run := range [][]string{
-		{"awscli1-life"}, {"awssdkgo2-life"}, {"awssdkjs3-life"}, {"boto3-life"}, {"boto3-seed"},
+		{"awscli1-life"},
+		{"awssdkgo2-life"},
+		{"awssdkjs3-life"},
+		{"boto3-life"},
+		{"boto3-seed"},
 		{"terraform-seed-1-apply", "terraform-seed-2-plan-empty", "terraform-seed-3-destroy"},
 		{
 			"terraform-full-1-apply", "terraform-full-2-plan-empty", "terraform-full-3-change",
@@ -158,4 +162,3 @@ func normalise(value any) {
 		}
 	}
 }
-

@@ -53,15 +53,20 @@ func TestPaths(t *testing.T) {
 		path   string
 		status int
 	}{
-		{"/apis", 200}, {"/apis/", 200}, {api, 200}, {api + "/", 200},
+		{"/apis", 200},
+		{"/apis/", 200},
+		{api, 200},
+		{api + "/", 200},
 		{"/apis/%" + fmt.Sprintf("%x", id[0]) + id[1:], 200},
 		{api + "/routes/" + route, 200},
 		{"/apis/" + id + "%2Froutes%2F" + route, 404},
 		{"/apis/" + id + "%2Froutes/" + route, 404},
 		{api + "/routes/..%2F..%2F" + id, 404},
 		{api + "/stages/%24default", 404},
-		{"/snapshots/" + id, 404}, {"/applied", 404},
-		{"/apis/%FF", 404}, {"/apis/%00", 404},
+		{"/snapshots/" + id, 404},
+		{"/applied", 404},
+		{"/apis/%FF", 404},
+		{"/apis/%00", 404},
 		{"//apis", 404},
 	} {
 		require.Equal(t, test.status, c.do("GET", test.path, nil).status, test.path)
