@@ -33,9 +33,11 @@ type stages struct {
 	closed  bool // no stage comes
 	ended   bool // no asynchronous function starts
 
-	running sync.WaitGroup  // stages that were removed and still close their connections, and asynchronous functions
-	cut     context.Context //nolint:containedctx // ends when these have to break off
-	cutOff  context.CancelFunc
+	running sync.WaitGroup // stages that were removed and still close their connections, and asynchronous functions
+	cutOff  func()         // makes them break off
+	// within returns a context that ends after d, or with cutOff. onCutOff runs f at cutOff.
+	within   func(d time.Duration) (context.Context, context.CancelFunc)
+	onCutOff func(f func()) (stop func() bool)
 }
 
 // stage is one stage of an API. It has a Gateway from its first deployment on.
@@ -59,7 +61,10 @@ type served struct {
 
 func newStages(cfg *Config, log *slog.Logger) *stages {
 	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}}
-	s.cut, s.cutOff = context.WithCancel(context.Background()) //nolint:forbidigo // removed stages outlive the request that removes them
+	cut, cutOff := context.WithCancel(context.Background()) //nolint:forbidigo // removed stages outlive the request that removes them
+	s.cutOff = cutOff
+	s.within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(cut, d) }
+	s.onCutOff = func(f func()) func() bool { return context.AfterFunc(cut, f) }
 	for _, name := range cfg.Hosts {
 		s.hosts[strings.ToLower(name)] = true
 	}
@@ -208,7 +213,7 @@ func (s *stages) remove(apiID, stageName string) {
 		}
 	}
 	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.cut, closeWait)
+		ctx, cancel := s.within(closeWait)
 		defer cancel()
 		if err := st.close(ctx); err != nil {
 			s.log.Warn("a removed stage did not close in time", "api_id", apiID, "stage", stageName, "error", err)
@@ -238,7 +243,7 @@ func (s *stages) background(ctx context.Context, f func(context.Context) error) 
 	s.running.Go(func() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
-		defer context.AfterFunc(s.cut, cancel)()
+		defer s.onCutOff(cancel)()
 		if err := f(ctx); err != nil {
 			s.log.ErrorContext(ctx, "an asynchronous function failed", "error", err)
 		}
@@ -270,6 +275,7 @@ func (s *stages) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
+	defer s.cutOff()
 	defer context.AfterFunc(ctx, s.cutOff)()
 	s.running.Wait()
 	return errors.Join(failed...)
