@@ -68,7 +68,7 @@ func start(tb testing.TB, c process.Config, all files) *fn {
 		c.Name = "chat"
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 20 * time.Second
+		c.Timeout = time.Minute
 	}
 	c.Logger = slog.New(slog.NewTextHandler(f.log, nil))
 	var err error
@@ -124,7 +124,7 @@ func requireGone(tb testing.TB, groups ...int) {
 	tb.Helper()
 	for _, group := range groups {
 		require.Greater(tb, group, 1)
-		require.Eventually(tb, func() bool { return len(running(tb, group)) == 0 }, 5*time.Second, 10*time.Millisecond, "group %d: %v", group, running(tb, group))
+		require.Eventually(tb, func() bool { return len(running(tb, group)) == 0 }, 30*time.Second, 10*time.Millisecond, "group %d: %v", group, running(tb, group))
 	}
 }
 

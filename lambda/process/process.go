@@ -38,7 +38,8 @@
 // any longer does not end the function: as in Lambda, it runs to its end.
 //
 // When a file under Dir changes, the next event starts on fresh processes, within about
-// half a second. Events that run end on the old ones. Folders that are named node_modules
+// half a second, or up to three seconds with very many files. Events that run end on the
+// old ones. Folders that are named node_modules
 // or __pycache__, or whose names begin with a dot, are not watched. A function that writes
 // files into its own Dir, which Lambda does not allow, restarts itself.
 //

@@ -99,7 +99,7 @@ func TestPython_Context(t *testing.T) {
 	f := start(t, process.Config{Runtime: "python", Handler: "app.handler", MemoryMB: 256}, files{"app.py": `
 def handler(event, c):
     return [c.function_name, c.function_version, c.memory_limit_in_mb, c.invoked_function_arn, c.log_group_name,
-            c.client_context, c.identity.cognito_identity_id, len(c.aws_request_id), 19000 < c.get_remaining_time_in_millis() <= 20000]
+            c.client_context, c.identity.cognito_identity_id, len(c.aws_request_id), 50000 < c.get_remaining_time_in_millis() <= 60000]
 `})
 	require.JSONEq(t, `["chat","$LATEST","256","arn:aws:lambda:us-east-1:123456789012:function:chat","/aws/lambda/chat",null,null,36,true]`, f.call(t, `{}`))
 }

@@ -12,17 +12,21 @@ import (
 
 const (
 	watchEvery = 250 * time.Millisecond
-	// share bounds the part of the time that looking may take: at most 1 of 20.
-	share = 20
+	// share bounds the part of the time that looking may take: about 1 of 20. But the
+	// next look is never later than watchLatest.
+	share       = 20
+	watchLatest = 3 * time.Second
 )
 
 // watch looks for changed files until Close.
 func (f *Function) watch(ctx context.Context) {
 	last, took := f.look()
+	before := took // on a busy machine one look may take long
 	timer := time.NewTimer(watchEvery)
 	defer timer.Stop()
 	for {
-		timer.Reset(max(watchEvery, took*share))
+		timer.Reset(min(max(watchEvery, min(took, before)*share), watchLatest))
+		before = took
 		select {
 		case <-f.stop:
 			return
