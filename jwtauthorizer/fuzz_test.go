@@ -66,7 +66,7 @@ func FuzzCookies(f *testing.F) {
 	a, token := edIssuer().authorizer(f), edToken(nil)
 	for _, seed := range []string{
 		"token=TOKEN", "a=b; token=TOKEN", "token=; token=TOKEN", "token=TOKEN;token=TOKEN", "TOKEN", "token = TOKEN ;",
-		`token="TOKEN"`, "token=TOKEN,token=x", "token=x; token=TOKEN", "Token=x; token=TOKEN", "token==TOKEN", ";;token=TOKEN;",
+		`token="TOKEN"`, "token=TOKEN,token=x", "token=x; token=TOKEN", "Token=x; token=TOKEN", "token==TOKEN", ";;token=TOKEN;", "token=\tTOKEN", "token=TOKEN\t; a=b",
 	} {
 		f.Add(seed)
 	}

@@ -107,8 +107,8 @@ func cookies(header http.Header, name string) (values []string, err error) {
 			return nil, refused("the cookies have more than %d bytes", maxCookiesBytes)
 		}
 		for pair := range strings.SplitSeq(line, ";") {
-			if found, value, _ := strings.Cut(pair, "="); strings.Trim(found, " \t") == name {
-				value = strings.Trim(value, " \t")
+			if found, value, _ := strings.Cut(strings.Trim(pair, " \t"), "="); strings.Trim(found, " \t") == name {
+				value = strings.Trim(value, " ") // no tab: net/http reads no such cookie
 				if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 					value = value[1 : len(value)-1]
 				}
