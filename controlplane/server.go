@@ -22,7 +22,6 @@ package controlplane
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -101,8 +100,8 @@ type Server struct {
 	running sync.WaitGroup         // of those
 }
 
-// errShutdown is the error of a change after Shutdown.
-var errShutdown = errors.New("controlplane: the server was shut down")
+// errShutdown is the error of a change after Shutdown. SDKs try again after a 503.
+var errShutdown error = &apiError{http.StatusServiceUnavailable, "ServiceUnavailableException", "The server is shutting down"}
 
 // New returns a Server that has built the stages of its store. A stage that cannot be
 // built is logged, and the others run. The error is one of the store.

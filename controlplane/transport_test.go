@@ -74,6 +74,8 @@ func TestPaths(t *testing.T) {
 	for _, method := range []string{"PATCH", "DELETE"} {
 		c.refused(404, "NotFoundException", "Invalid API identifier specified 123456789012:"+id+"/routes/"+route, method, "/apis/"+id+"%2Froutes%2F"+route, nil)
 	}
+	c.refused(404, "NotFoundException", "Invalid API identifier specified 123456789012:"+id+"/routes", "PATCH", "/apis/"+id+"%2Froutes/routes/"+route, nil)
+	c.refused(404, "NotFoundException", "Invalid route identifier specified", "DELETE", api+"/routes/..%2F..%2F"+id, nil)
 	c.must(200, "GET", api+"/routes/"+route, nil)
 }
 
