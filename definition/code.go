@@ -1,0 +1,139 @@
+package definition
+
+import (
+	"archive/zip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The quotas of Lambda for a deployment package, and a bound for the number of its files.
+const (
+	maxUnpacked = 262_144_000
+	maxFiles    = 50_000
+)
+
+// writeCode writes a program of one file into a folder that is named after its content, so
+// that a change of the text gives another folder.
+func writeCode(workDir, logicalID, name, text string) (string, error) {
+	sum := sha256.Sum256([]byte(name + "\x00" + text))
+	return fill(workDir, logicalID, sum[:], func(dir string) error {
+		return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+	})
+}
+
+// unpack unpacks an archive into a folder that is named after its content.
+func unpack(archive, workDir, logicalID string) (string, error) {
+	f, err := os.Open(archive) //nolint:gosec // the user's own template names it
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	size, err := io.Copy(hash, f)
+	if err != nil {
+		return "", err
+	}
+	return fill(workDir, logicalID, hash.Sum(nil), func(dir string) error {
+		z, err := zip.NewReader(f, size)
+		if err != nil {
+			return err
+		}
+		return extract(z, dir)
+	})
+}
+
+// fill makes a folder with the given content, whole or not at all. A folder that is there
+// already is used again.
+func fill(workDir, logicalID string, sum []byte, write func(dir string) error) (string, error) {
+	target := filepath.Join(workDir, safeName(logicalID)+"-"+hex.EncodeToString(sum[:8]))
+	if exists(target) {
+		return target, nil
+	}
+	if err := os.MkdirAll(workDir, 0o700); err != nil {
+		return "", err
+	}
+	temporary, err := os.MkdirTemp(workDir, ".new-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temporary)
+	if err := write(temporary); err != nil {
+		return "", err
+	}
+	if err := os.Rename(temporary, target); err != nil && !exists(target) {
+		return "", err
+	}
+	return target, nil
+}
+
+func safeName(logicalID string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, logicalID)
+}
+
+func extract(z *zip.Reader, dir string) error {
+	if len(z.File) > maxFiles {
+		return fmt.Errorf("it has more than %d files", maxFiles)
+	}
+	left := int64(maxUnpacked)
+	for _, entry := range z.File {
+		name := filepath.FromSlash(strings.TrimSuffix(entry.Name, "/"))
+		if name == "" || name == "." {
+			continue
+		}
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("the entry %q would lie outside of the folder", entry.Name)
+		}
+		target := filepath.Join(dir, name)
+		mode := entry.Mode()
+		switch {
+		case mode.IsDir():
+			if err := os.MkdirAll(target, 0o700); err != nil {
+				return err
+			}
+		case mode.IsRegular():
+			n, err := extractFile(entry, target, left)
+			if left -= n; err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("the entry %q is no file and no folder", entry.Name)
+		}
+	}
+	return nil
+}
+
+func extractFile(entry *zip.File, target string, left int64) (int64, error) {
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return 0, err
+	}
+	source, err := entry.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer source.Close()
+	mode := fs.FileMode(0o600)
+	if entry.Mode()&0o111 != 0 {
+		mode = 0o700
+	}
+	f, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode) //nolint:gosec // within dir, see filepath.IsLocal
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(f, io.LimitReader(source, left+1))
+	if n > left {
+		err = fmt.Errorf("it is larger than %d MB when unpacked", maxUnpacked>>20)
+	}
+	return n, errors.Join(err, f.Close())
+}

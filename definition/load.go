@@ -1,0 +1,221 @@
+package definition
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const awsSuffix = "amazonaws.com"
+
+// Options say what a file cannot: values of parameters, and the names of the surroundings.
+// The zero value reads a file with its defaults.
+type Options struct {
+	// StackName is the value of AWS::StackName, and part of generated names and IDs. The
+	// default is the name of the stack if the file tells it (CDK, Serverless), or "local".
+	StackName string
+
+	// Region and AccountID are the values of AWS::Region and AWS::AccountId. The defaults
+	// are the region of serverless.yml or "us-east-1", and "123456789012".
+	Region, AccountID string
+
+	// URLSuffix is the value of AWS::URLSuffix: the default is "amazonaws.com". With another
+	// one, environment variables that name the host of an API of the file get the host with
+	// this suffix, so that functions call this machine.
+	URLSuffix string
+
+	// Parameters has the values of parameters by name: of a template, and for
+	// "${param:NAME}" of serverless.yml.
+	Parameters map[string]string
+
+	// Stage and Options are the command line of the Serverless Framework: "--stage" and the
+	// others by name, for "${opt:NAME}".
+	Stage   string
+	Options map[string]string
+
+	// Values has the values that are kept elsewhere, by the text of the variable without
+	// its braces: "ssm:/chat/secret", "cf:other-stack.Output".
+	Values map[string]string
+
+	// Imports has the values of Fn::ImportValue by the name of the export.
+	Imports map[string]string
+
+	// Getenv looks up "${env:NAME}" of serverless.yml: the default is os.LookupEnv.
+	Getenv func(name string) (string, bool)
+
+	// WorkDir is the folder for code that has to be written or unpacked: ZipFile and
+	// archives. The default is a folder of its own for each file in the user's cache.
+	WorkDir string
+}
+
+// Load reads a CloudFormation template (as YAML or JSON, also what "cdk synth" and "sls
+// package" write), a SAM template or a serverless.yml. The path may be the folder of such a
+// file. It returns an *Error if the file has problems, and another error if it cannot be read.
+// It changes nothing but the folder WorkDir, and calls no service.
+func Load(path string, opts Options) (*Definition, error) {
+	path, err := find(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, content, opts)
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("definition: %w", err)
+	}
+	if info.Size() > maxBytes {
+		return nil, &Error{Problems: []Note{{File: path, Text: fmt.Sprintf("the file has %d bytes: it may have %d", info.Size(), maxBytes)}}}
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, fmt.Errorf("definition: %w", err)
+	}
+	return content, nil
+}
+
+// find returns the file of a path that may be a folder.
+func find(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("definition: %w", err)
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", fmt.Errorf("definition: %w", err)
+	}
+	if !info.IsDir() {
+		return abs, nil
+	}
+	names := []string{"template.yaml", "template.yml", "template.json", "serverless.yml", "serverless.yaml", "serverless.json"}
+	for _, name := range names {
+		if file := filepath.Join(abs, name); exists(file) {
+			return file, nil
+		}
+	}
+	stacks, _ := filepath.Glob(filepath.Join(abs, "*.template.json"))
+	if len(stacks) == 0 {
+		stacks, _ = filepath.Glob(filepath.Join(abs, "cdk.out", "*.template.json"))
+	}
+	switch {
+	case len(stacks) == 1:
+		return stacks[0], nil
+	case len(stacks) > 1:
+		for i := range stacks {
+			stacks[i] = filepath.Base(stacks[i])
+		}
+		return "", fmt.Errorf("definition: %s has several templates: name one of %s", abs, listed(stacks))
+	case exists(filepath.Join(abs, "serverless.ts")) || exists(filepath.Join(abs, "serverless.js")):
+		return "", fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.yml\" first", abs)
+	case exists(filepath.Join(abs, "cdk.json")):
+		return "", fmt.Errorf("definition: %s is a CDK project: run \"cdk synth\" first", abs)
+	}
+	return "", fmt.Errorf("definition: %s has none of %s: name the file", abs, listed(append(names, "cdk.out/*.template.json")))
+}
+
+// parse reads the content of a file. The path is absolute.
+func parse(path string, content []byte, opts Options) (*Definition, error) {
+	r := &report{}
+	root, p := readNode(path, content)
+	if p != nil {
+		r.fail("", p)
+		return nil, r.err()
+	}
+	opts = opts.withDefaults()
+	if opts.WorkDir == "" {
+		dir, err := defaultWorkDir(path)
+		if err != nil {
+			return nil, err
+		}
+		opts.WorkDir = dir
+	}
+	var t *template
+	switch {
+	case !root.isMap():
+		r.failf(root.at, "", "the file has to be a map with Resources, or with service, provider and functions")
+	case root.get("Resources") != nil:
+		opts.setStack(stackOf(path))
+		t = newTemplate(r, opts, filepath.Dir(path), root)
+	case root.get("provider") != nil || root.get("functions") != nil:
+		t = newServerless(r, opts, path, root)
+	default:
+		r.failf(root.at, "", "this is neither a template of CloudFormation or SAM, which has Resources, nor a serverless.yml, which has provider and functions")
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return t.definition()
+}
+
+// definition evaluates a template.
+func (t *template) definition() (*Definition, error) {
+	t.expandSAM()
+	if len(t.problems) == 0 {
+		t.checkReferences()
+	}
+	if err := t.err(); err != nil {
+		return nil, err
+	}
+	d := &Definition{}
+	d.APIs, d.Domains = t.gateways()
+	d.Functions = t.functions()
+	if len(d.APIs) == 0 {
+		t.notef(Warning, t.root.at, "", "the file has no WebSocket API")
+	}
+	t.noteOthers()
+	slices.SortStableFunc(t.notes, func(a, b Note) int { return a.Line - b.Line })
+	d.Notes = t.notes
+	if err := t.err(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// readNode reads YAML or JSON. JSON is YAML, too, but is read faster as what it is.
+func readNode(path string, content []byte) (*node, *problem) {
+	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+	trimmed := bytes.TrimLeft(content, " \t\r\n")
+	if strings.HasSuffix(path, ".json") || bytes.HasPrefix(trimmed, []byte("{\"")) || bytes.HasPrefix(trimmed, []byte("{\n")) {
+		return readJSON(path, content)
+	}
+	return readYAML(path, content)
+}
+
+func (o Options) withDefaults() Options {
+	if o.AccountID == "" {
+		o.AccountID = "123456789012"
+	}
+	if o.URLSuffix == "" {
+		o.URLSuffix = awsSuffix
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
+	}
+	return o
+}
+
+// setStack sets the names that the file tells, if the caller gives none.
+func (o *Options) setStack(stack string) {
+	if o.StackName == "" {
+		o.StackName = stack
+	}
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+}
+
+// stackOf returns the name of the stack of a file: CDK calls it NAME.template.json.
+func stackOf(path string) string {
+	if name, ok := strings.CutSuffix(filepath.Base(path), ".template.json"); ok && name != "" {
+		return name
+	}
+	return "local"
+}

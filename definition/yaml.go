@@ -1,0 +1,364 @@
+package definition
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+const (
+	maxBytes = 1 << 20 // of one file, as CloudFormation
+	maxDepth = 100     // of values in values
+)
+
+// yamlReader makes nodes of YAML.
+type yamlReader struct {
+	file    string
+	anchors map[string]*node
+}
+
+// readYAML reads the only document of a YAML file.
+func readYAML(file string, content []byte) (n *node, failed *problem) {
+	text := string(content)
+	if p := checkIndents(file, text); p != nil {
+		return nil, p
+	}
+	defer func() {
+		if v := recover(); v != nil { // the parser is not ours
+			n, failed = nil, problemAt(position{file, 1}, "this is no YAML that can be read: %v", v)
+		}
+	}()
+	tokens := lexer.Tokenize(text)
+	if p := checkNesting(file, tokens); p != nil {
+		return nil, p
+	}
+	parsed, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return nil, syntaxProblem(file, err)
+	}
+	var body ast.Node
+	for _, doc := range parsed.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if body != nil {
+			return nil, problemAt(position{file, lineOf(doc.Body)}, "a second document begins here: put each into a file of its own")
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		return nil, problemAt(position{file, 1}, "the file is empty")
+	}
+	r := &yamlReader{file: file, anchors: map[string]*node{}}
+	n, failed = r.read(body, 0)
+	if failed == nil && n.size > maxSize {
+		return nil, problemAt(position{file, 1}, "the file is too large once its anchors are expanded: it may have about %d values", maxSize)
+	}
+	return n, failed
+}
+
+func syntaxProblem(file string, err error) *problem {
+	at := position{file, 1}
+	var e yaml.Error
+	text := err.Error()
+	if errors.As(err, &e) {
+		text = e.GetMessage()
+		if t := e.GetToken(); t != nil && t.Position != nil {
+			at.line = t.Position.Line
+		}
+	}
+	return problemAt(at, "this is not YAML: %s", strings.TrimSpace(text))
+}
+
+// checkIndents refuses blocks in blocks that are too deep, before any other work.
+func checkIndents(file, text string) *problem {
+	var stack []int
+	line := 0
+	for l := range strings.Lines(text) {
+		line++
+		trimmed := strings.TrimLeft(l, " ")
+		if strings.TrimSpace(trimmed) == "" {
+			continue
+		}
+		indent := len(l) - len(trimmed)
+		for len(stack) > 0 && stack[len(stack)-1] >= indent {
+			stack = stack[:len(stack)-1]
+		}
+		if stack = append(stack, indent); len(stack) > maxDepth {
+			return tooDeep(position{file, line})
+		}
+	}
+	return nil
+}
+
+// checkNesting refuses lists, maps, tags and anchors that are nested too deep in one line.
+func checkNesting(file string, tokens token.Tokens) *problem {
+	depth, run := 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType, token.MappingValueType:
+			run++
+			if run > 2*maxDepth {
+				return tooDeep(position{file, t.Position.Line})
+			}
+			continue
+		case token.StringType, token.CommentType, token.AliasType, token.NullType, token.ImplicitNullType:
+			if t.PreviousType() == token.AnchorType {
+				continue // the anchor's name
+			}
+		default:
+		}
+		if t.Type != token.CommentType {
+			run = 0
+		}
+		if depth > maxDepth {
+			return tooDeep(position{file, t.Position.Line})
+		}
+	}
+	return nil
+}
+
+func tooDeep(at position) *problem {
+	return problemAt(at, "values are nested more than %d deep: no template needs this", maxDepth)
+}
+
+func lineOf(n ast.Node) int {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			return lineOf(n.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return lineOf(n.Key)
+	default:
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line
+	}
+	return 1
+}
+
+func (r *yamlReader) at(n ast.Node) position { return position{r.file, lineOf(n)} }
+
+func (r *yamlReader) read(n ast.Node, depth int) (*node, *problem) {
+	if depth > maxDepth {
+		return nil, tooDeep(r.at(n))
+	}
+	at := r.at(n)
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return &node{kind: nullKind, at: at, size: 1}, nil
+	case *ast.StringNode:
+		return textNode(at, n.Value), nil
+	case *ast.LiteralNode:
+		return textNode(at, n.Value.Value), nil
+	case *ast.BoolNode:
+		return &node{kind: boolKind, text: strconv.FormatBool(n.Value), at: at, size: 1}, nil
+	case *ast.IntegerNode:
+		return &node{kind: numberKind, text: integerText(n.Token.Value), at: at, size: 1}, nil
+	case *ast.FloatNode:
+		return &node{kind: numberKind, text: floatText(n.Token.Value, n.Value), at: at, size: 1}, nil
+	case *ast.MappingNode:
+		return r.readMap(at, n.Values, depth)
+	case *ast.MappingValueNode:
+		return r.readMap(at, []*ast.MappingValueNode{n}, depth)
+	case *ast.SequenceNode:
+		return r.readList(at, n, depth)
+	case *ast.TagNode:
+		return r.readTag(n, depth)
+	case *ast.AnchorNode:
+		value, p := r.read(n.Value, depth+1)
+		if p == nil {
+			r.anchors[nameOf(n.Name)] = value
+		}
+		return value, p
+	case *ast.AliasNode:
+		if value := r.anchors[nameOf(n.Value)]; value != nil {
+			return value, nil
+		}
+		return nil, problemAt(at, "the alias *%s has no anchor &%s before it", nameOf(n.Value), nameOf(n.Value))
+	case nil:
+		return nil, problemAt(at, "a value is missing here")
+	default:
+		return nil, problemAt(at, "this value (%s) has no place in a template", n.GetToken().Value)
+	}
+}
+
+func nameOf(n ast.Node) string {
+	if n == nil || n.GetToken() == nil {
+		return ""
+	}
+	return n.GetToken().Value
+}
+
+// integerText returns an integer as JSON writes it. An integer with a zero in front stays as
+// it is in the file, because account numbers are written so.
+func integerText(written string) string {
+	if v, ok := new(big.Int).SetString(strings.ReplaceAll(written, "_", ""), 0); ok && len(written) <= 40 {
+		return v.String()
+	}
+	return "0"
+}
+
+func floatText(written string, value float64) string {
+	if _, err := strconv.ParseFloat(written, 64); err == nil && strings.Trim(written, "0123456789.") == "" &&
+		!strings.HasPrefix(written, ".") && !strings.HasSuffix(written, ".") {
+		return written
+	}
+	return strconv.FormatFloat(value, 'g', -1, 64)
+}
+
+func (r *yamlReader) readList(at position, n *ast.SequenceNode, depth int) (*node, *problem) {
+	list := &node{kind: listKind, at: at}
+	for _, v := range n.Values {
+		item, p := r.read(v, depth+1)
+		if p != nil {
+			return nil, p
+		}
+		list.items = append(list.items, item)
+	}
+	list.weigh()
+	return list, nil
+}
+
+func (r *yamlReader) readMap(at position, values []*ast.MappingValueNode, depth int) (*node, *problem) {
+	m := &node{kind: mapKind, at: at}
+	seen := make(map[string]bool, len(values))
+	for _, v := range values {
+		value, p := r.read(v.Value, depth+1)
+		if p != nil {
+			return nil, p
+		}
+		keyAt := r.at(v.Key)
+		if v.Key.IsMergeKey() {
+			if p := merge(m, value, seen, keyAt); p != nil {
+				return nil, p
+			}
+			continue
+		}
+		key, p := r.key(v.Key)
+		if p != nil {
+			return nil, p
+		}
+		if seen[key] {
+			m.set(key, keyAt, value) // it came from a merge before, which the map's own keys override
+			continue
+		}
+		seen[key] = true
+		m.keys, m.keyAt, m.items = append(m.keys, key), append(m.keyAt, keyAt), append(m.items, value)
+	}
+	m.weigh()
+	return m, nil
+}
+
+func (r *yamlReader) key(k ast.MapKeyNode) (string, *problem) {
+	var n ast.Node = k
+	if explicit, ok := k.(*ast.MappingKeyNode); ok {
+		n = explicit.Value
+	}
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.IntegerNode, *ast.BoolNode, *ast.FloatNode, *ast.NullNode:
+		return n.GetToken().Value, nil
+	default:
+		return "", problemAt(r.at(k), "a key has to be a text")
+	}
+}
+
+// merge adds the keys of one map, or of a list of maps, for the merge key "<<" of YAML.
+func merge(m, value *node, seen map[string]bool, at position) *problem {
+	if value.kind == listKind {
+		for _, item := range value.items {
+			if p := merge(m, item, seen, at); p != nil {
+				return p
+			}
+		}
+		return nil
+	}
+	if value.kind != mapKind {
+		return problemAt(at, "<< needs a map, but has %s", value.kind)
+	}
+	for i, key := range value.keys {
+		if !seen[key] {
+			seen[key] = true
+			m.keys, m.keyAt, m.items = append(m.keys, key), append(m.keyAt, value.keyAt[i]), append(m.items, value.items[i])
+		}
+	}
+	return nil
+}
+
+// readTag turns a short form of CloudFormation into its long form: "!Ref X" into {Ref: X}.
+func (r *yamlReader) readTag(n *ast.TagNode, depth int) (*node, *problem) {
+	at := position{r.file, n.Start.Position.Line}
+	tag := n.Start.Value
+	if n.Value == nil || !belongs(n) {
+		return nil, problemAt(at, "%s has no value: write it behind the tag", tag)
+	}
+	value, p := r.read(n.Value, depth+1)
+	if p != nil {
+		return nil, p
+	}
+	name, short := strings.CutPrefix(tag, "!")
+	switch {
+	case strings.HasPrefix(name, "!"):
+		if s, ok := value.scalar(); ok && name == "!str" {
+			return textNode(at, s), nil
+		}
+		return value, nil
+	case !short || name == "":
+		return nil, problemAt(at, "the tag %s has no meaning in a template", tag)
+	case name == "Ref" || name == "Condition":
+		return mapNode(at, name, value), nil
+	case name == "GetAtt":
+		if text, ok := value.scalar(); ok {
+			logicalID, attribute, _ := strings.Cut(text, ".")
+			value = listNode(at, textNode(at, logicalID), textNode(at, attribute))
+		}
+	}
+	for _, known := range functionNames() {
+		if known == "Fn::"+name {
+			return mapNode(at, known, value), nil
+		}
+	}
+	return nil, problemAt(at, "%s is not a function of CloudFormation%s", tag, didYouMean("Fn::"+name, functionNames()))
+}
+
+// belongs reports whether the value of a tag stands behind or below the tag. The parser also
+// takes the next key of the map around it for the value of a tag that has none.
+func belongs(n *ast.TagNode) bool {
+	m, ok := n.Value.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) == 0 {
+		return true
+	}
+	key := m.Values[0].Key.GetToken().Position
+	if key.Line == n.Start.Position.Line {
+		return true
+	}
+	for before := n.Start.Prev; before != nil && before.Position.Line == n.Start.Position.Line; before = before.Prev {
+		if before.Type != token.MappingValueType || before.Prev == nil {
+			continue
+		}
+		return key.Column > before.Prev.Position.Column
+	}
+	return true
+}
+
+var errTrailing = errors.New("something follows the end of the value")
+
+// describe returns a short text for an error of a reader.
+func describe(err error) string { return strings.TrimSpace(fmt.Sprint(err)) }
