@@ -204,7 +204,9 @@ func renameDeployments(api *API) {
 	if len(api.Deployments) == 0 {
 		return
 	}
-	content, err := json.Marshal([]any{api.Document.Fields, api.Routes, api.Integrations, api.Authorizers, api.Models})
+	deployed := *api
+	deployed.Deployments, deployed.Stages = nil, nil
+	content, err := json.Marshal(deployed.calls())
 	if err != nil {
 		return // texts, numbers, maps and lists always have a JSON form
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,7 @@ func readYAML(file string, content []byte) (n *node, failed *problem) {
 			n, failed = nil, problemAt(position{file, 1}, "this is no YAML that can be read: %v", v)
 		}
 	}()
-	tokens := lexer.Tokenize(text)
+	tokens := lexer.Tokenize(quoteFunctions(text))
 	if p := checkNesting(file, tokens); p != nil {
 		return nil, p
 	}
@@ -63,6 +64,44 @@ func readYAML(file string, content []byte) (n *node, failed *problem) {
 		return nil, problemAt(position{file, 1}, "the file is too large once its anchors are expanded: it may have about %d values", maxSize)
 	}
 	return n, failed
+}
+
+var (
+	flowFunction = regexp.MustCompile(`([{,]\s*)(Fn::[A-Za-z]+)(:\s)`)
+	blockScalar  = regexp.MustCompile(`[:\-\w]\s+[|>][+-]?[0-9]?[+-]?\s*(#.*)?$`)
+)
+
+// quoteFunctions puts quotes around the functions that are keys of a map in braces, as in
+// {Fn::GetAtt: [Table, Arn]}: the parser takes the first colon for the end of the key.
+func quoteFunctions(text string) string {
+	if !flowFunction.MatchString(text) {
+		return text
+	}
+	var b strings.Builder
+	literal := -1 // the indent of the key whose text block the lines belong to
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimLeft(line, " ")
+		indent := len(line) - len(trimmed)
+		if literal >= 0 && (indent > literal || strings.TrimSpace(line) == "") {
+			b.WriteString(line)
+			continue
+		}
+		literal = -1
+		if blockScalar.MatchString(strings.TrimRight(line, "\r\n")) {
+			literal = indent
+		}
+		begin := 0
+		for _, m := range flowFunction.FindAllStringSubmatchIndex(line, -1) {
+			before := line[:m[0]]
+			if strings.Count(before, `"`)%2 == 1 || strings.Count(before, `'`)%2 == 1 {
+				continue // within a text
+			}
+			b.WriteString(line[begin:m[4]] + `"` + line[m[4]:m[5]] + `"`)
+			begin = m[5]
+		}
+		b.WriteString(line[begin:])
+	}
+	return b.String()
 }
 
 func syntaxProblem(file string, err error) *problem {
@@ -315,6 +354,8 @@ func (r *yamlReader) readTag(n *ast.TagNode, depth int) (*node, *problem) {
 	}
 	name, short := strings.CutPrefix(tag, "!")
 	switch {
+	case value.kind == nullKind:
+		return nil, problemAt(at, "%s has no value: write it behind the tag", tag)
 	case strings.HasPrefix(name, "!"):
 		if s, ok := value.scalar(); ok && name == "!str" {
 			return textNode(at, s), nil

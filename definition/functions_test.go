@@ -1,0 +1,157 @@
+package definition_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/definition"
+)
+
+func archive(tb testing.TB, entries map[string]string) string {
+	tb.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, content := range entries {
+		w, err := z.Create(name)
+		require.NoError(tb, err)
+		_, err = w.Write([]byte(content))
+		require.NoError(tb, err)
+	}
+	require.NoError(tb, z.Close())
+	return b.String()
+}
+
+// loadFiles reads the first of the files, with a WorkDir of its own.
+func loadFiles(tb testing.TB, name string, contents map[string]string) (*definition.Definition, string, error) {
+	tb.Helper()
+	dir := files(tb, contents)
+	d, err := definition.Load(filepath.Join(dir, filepath.FromSlash(name)), definition.Options{WorkDir: filepath.Join(dir, "work")})
+	return d, dir, err
+}
+
+func TestFunction(t *testing.T) {
+	t.Parallel()
+	d := mustLoad(t, `Resources:
+  Given:
+    Type: AWS::Lambda::Function
+    Properties: {FunctionName: given, Code: code, Handler: app.handler, Runtime: nodejs22.x, Timeout: 10, MemorySize: 512,
+      Environment: {Variables: {A: 1, B: true}}}
+  Defaults:
+    Type: AWS::Lambda::Function
+    Properties: {Code: ./code/, Handler: app.handler, Runtime: nodejs22.x}
+`, definition.Options{StackName: "chat"})
+	require.Len(t, d.Functions, 2)
+	f := d.Functions[0]
+	require.Equal(t, "code", filepath.Base(f.Dir))
+	require.True(t, filepath.IsAbs(f.Dir))
+	dir := f.Dir
+	require.Equal(t, definition.Function{
+		LogicalID: "Given", Name: "given", ARN: "arn:aws:lambda:us-east-1:123456789012:function:given", Dir: dir,
+		Handler: "app.handler", Runtime: "nodejs22.x", Env: map[string]string{"A": "1", "B": "true"}, Timeout: 10 * time.Second, MemoryMB: 512,
+	}, f)
+	require.Equal(t, definition.Function{
+		LogicalID: "Defaults", Name: "chat-Defaults", ARN: "arn:aws:lambda:us-east-1:123456789012:function:chat-Defaults", Dir: dir,
+		Handler: "app.handler", Runtime: "nodejs22.x", Env: map[string]string{}, Timeout: 3 * time.Second, MemoryMB: 128,
+	}, d.Functions[1])
+}
+
+func function(properties string) string {
+	return "Resources:\n  F:\n    Type: AWS::Lambda::Function\n    Properties: {Runtime: nodejs22.x, Handler: index.handler, " + properties + "}\n"
+}
+
+// Code is found in a folder, an archive, the text of the template, an asset of CDK, and
+// what "sls package" leaves beside its template.
+func TestFunction_code(t *testing.T) {
+	t.Parallel()
+	const program = "exports.handler = async () => 1"
+	zipped := archive(t, map[string]string{"index.js": program, "lib/a.js": "a"})
+	asset := `{"Resources":{"F":{"Type":"AWS::Lambda::Function","Metadata":{"aws:asset:path":"asset.abc"},
+		"Properties":{"Runtime":"nodejs22.x","Handler":"index.handler","Code":{"S3Bucket":{"Fn::Sub":"cdk-assets-${AWS::AccountId}"},"S3Key":"abc.zip"}}}}}`
+	for name, c := range map[string]struct {
+		file  string
+		files map[string]string
+	}{
+		"folder":             {"template.yaml", map[string]string{"template.yaml": function("Code: src"), "src/index.js": program}},
+		"folder above":       {"a/template.yaml", map[string]string{"a/template.yaml": function("Code: ../src"), "src/index.js": program}},
+		"archive":            {"template.yaml", map[string]string{"template.yaml": function("Code: f.zip"), "f.zip": zipped}},
+		"text":               {"template.yaml", map[string]string{"template.yaml": function("Code: {ZipFile: '" + program + "'}")}},
+		"text of a Join":     {"template.yaml", map[string]string{"template.yaml": function("Code: {ZipFile: !Join ['', ['" + program[:9] + "', '" + program[9:] + "']]}")}},
+		"asset of CDK":       {"cdk.out/S.template.json", map[string]string{"cdk.out/S.template.json": asset, "cdk.out/asset.abc/index.js": program}},
+		"archive of CDK":     {"S.template.json", map[string]string{"S.template.json": strings.Replace(asset, "asset.abc", "asset.abc.zip", 1), "asset.abc.zip": zipped}},
+		"beside the file":    {"t.json", map[string]string{"t.json": `{"Resources":{"F":{"Type":"AWS::Lambda::Function","Properties":{"Runtime":"nodejs22.x","Handler":"index.handler","Code":{"S3Bucket":{"Ref":"B"},"S3Key":"serverless/x/f.zip"}}},"B":{"Type":"AWS::S3::Bucket"}}}`, "f.zip": zipped}},
+		"folder of template": {".", map[string]string{"template.yaml": function("Code: src"), "src/index.js": program}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _, err := loadFiles(t, c.file, c.files)
+			require.NoError(t, err)
+			require.Len(t, d.Functions, 1)
+			content, err := os.ReadFile(filepath.Join(d.Functions[0].Dir, "index.js"))
+			require.NoError(t, err)
+			require.Equal(t, program, string(content))
+			require.NotContains(t, toJSON(t, d.Notes), "handler")
+		})
+	}
+}
+
+func TestFunction_codeRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ properties, want string }{
+		"missing folder": {"Code: nowhere", "the code of the function is not at DIR/nowhere: build it first, or correct the path"},
+		"no archive":     {"Code: template.yaml", "DIR/template.yaml is no folder and no zip file: give the folder of the code"},
+		"broken archive": {"Code: broken.zip", "DIR/broken.zip cannot be unpacked: zip: not a valid zip file"},
+		"outside":        {"Code: outside.zip", `DIR/outside.zip cannot be unpacked: the entry "../../evil" would lie outside of the folder`},
+		"none":           {"", "the function has no code: give the path of its folder"},
+		"timeout":        {"Code: ., Timeout: 901", "Timeout has to be a whole number from 1 to 900"},
+		"environment":    {"Code: ., Environment: {Variables: [a]}", "Environment.Variables has to be a map, but is a list"},
+		"text for Go":    {"Code: {ZipFile: x}, Runtime: provided.al2023", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			template := function(c.properties)
+			if c.want == "" {
+				template = strings.Replace(function("Code: {ZipFile: x}"), "nodejs22.x", "provided.al2023", 1)
+				c.want = `the text of a program is for Node.js and Python only, but Runtime is "provided.al2023": put the code into a folder`
+			}
+			_, dir, err := loadFiles(t, "template.yaml", map[string]string{
+				"template.yaml": template, "broken.zip": "no", "outside.zip": archive(t, map[string]string{"../../evil": "x"}),
+			})
+			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "DIR", dir))
+			require.NoFileExists(t, filepath.Join(filepath.Dir(dir), "evil"))
+		})
+	}
+}
+
+func TestFunction_notes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		properties string
+		kind       definition.NoteKind
+		want       string
+		runs       bool
+	}{
+		"image":      {"PackageType: Image, Code: {ImageUri: x}", definition.NotRun, "the function is a container image: run it yourself, and name its URL for arn:aws:lambda:us-east-1:123456789012:function:local-F", false},
+		"S3":         {"Code: {S3Bucket: b, S3Key: a/f.zip}", definition.NotRun, "the code is in S3 (a/f.zip), and not beside this file: give the template as it was before packaging, or put f.zip beside it", false},
+		"layers":     {"Code: src, Layers: [x]", definition.Warning, "layers are not unpacked here: put what they have into the folder of the code", true},
+		"TypeScript": {"Code: ts", definition.Warning, `it is TypeScript, so build it first and use the output, as ".aws-sam/build/template.yaml" of "sam build"`, true},
+		"no handler": {"Code: empty", definition.Warning, `empty: correct Handler`, true},
+		"secret":     {"Code: src, Environment: {Variables: {A: '{{resolve:ssm:/a}}'}}", definition.Warning, "the environment variable A is resolved only on AWS: set it yourself", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _, err := loadFiles(t, "template.yaml", map[string]string{
+				"template.yaml": function(c.properties), "src/index.js": "", "ts/index.ts": "", "empty/x": "",
+			})
+			require.NoError(t, err)
+			require.Contains(t, strings.Join(notes(d, c.kind), "\n"), c.want)
+			require.Equal(t, c.runs, len(d.Functions) == 1)
+		})
+	}
+}
