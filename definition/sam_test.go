@@ -121,7 +121,7 @@ func TestSAM_refused(t *testing.T) {
 	t.Parallel()
 	const routes = "Routes: {$connect: {FunctionArn: !GetAtt F.Arn}}"
 	for name, c := range map[string]struct{ property, want string }{
-		"no routes":                   {"Name: a", "8: Api: the API needs at least one route: Routes is a map of route keys"},
+		"no routes":                   {"Name: a", "11: Api: the API needs at least one route: Routes is a map of route keys"},
 		"routes as properties":        {routes + "\n      sendmessage: {FunctionArn: x}", `13: Api: AWS::Serverless::WebSocketApi has no property "sendmessage": route keys stand in Routes`},
 		"route key":                   {"Routes: {send-message: {FunctionArn: x}}", `12: Api: SAM refuses the route key "send-message": it may have letters and digits, or be $connect, $disconnect or $default`},
 		"no function":                 {"Routes: {a: {}}", "12: Api: the route a needs FunctionArn, as in FunctionArn: !GetAtt Function.Arn"},

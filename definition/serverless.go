@@ -97,7 +97,7 @@ func (s *serverless) readSurroundings() {
 		s.service = s.textAt("service", "service", "name")
 	}
 	s.opts.setStack(s.textAt(s.service+"-"+stage, "provider", "stackName"))
-	s.opts.Parameters = nil // they are the values of ${param:…}, not parameters of the template
+	s.params, s.opts.Parameters = s.opts.Parameters, nil // not parameters of the template
 }
 
 // entries returns the entries of a section that is a map, or a list of maps.

@@ -34,7 +34,7 @@ provider:
   environment: {TABLE: "${self:service}-${sls:stage}", BOTH: provider}
   websocketsApiName: my-${self:custom.name}
   websocketsApiRouteSelectionExpression: $request.body.type
-custom: {name: chat-${opt:stage, self:provider.stage}}
+custom: {name: "chat-${opt:stage, self:provider.stage}"}
 plugins: [serverless-offline]
 functions:
   on-connect:
@@ -153,7 +153,12 @@ useDotenv: true
 provider: {name: aws, runtime: nodejs22.x}
 params: {dev: {host: dev.example}, default: {host: x, port: 80}}
 custom: {a: 1, chain: "${self:custom.link}", link: "${self:custom.a}", list: [first, second], stages: {dev: {name: development}}}
-functions: {f: {handler: src/app.f, environment: {X: `+c.variable+`}, events: [{websocket: $default}]}}
+functions:
+  f:
+    handler: src/app.f
+    events: [{websocket: $default}]
+    environment:
+      X: `+c.variable+`
 resources: {Resources: {Table: {Type: AWS::DynamoDB::Table}}}
 `, map[string]string{"values.yml": "table: {name: 't-${sls:stage}'}", "values.json": `{"a":"j"}`, ".env": "# comment\nFROM_FILE='it is'\n"},
 				definition.Options{

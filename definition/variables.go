@@ -16,6 +16,7 @@ type variables struct {
 	dir      string
 	stage    string
 	dotenv   map[string]string
+	params   map[string]string // values of ${param:…} that the caller gave
 	files    map[string]*node
 	resolved map[*node]*node // nil while the resolution is under way
 	produced int
@@ -304,7 +305,7 @@ func (v *variables) named(at position, source, name string) *node {
 			value, ok = v.dotenv[name]
 		}
 	case "param":
-		if value, ok = v.opts.Parameters[name]; !ok {
+		if value, ok = v.params[name]; !ok {
 			return v.param(name)
 		}
 	}
