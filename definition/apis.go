@@ -64,14 +64,18 @@ func (t *template) gateways() ([]API, []Domain) {
 		to  func(r *resource, doc Document, path map[string]*node, api *API)
 	}{
 		{typeModel, func(_ *resource, doc Document, _ map[string]*node, api *API) { api.Models = append(api.Models, doc) }},
-		{typeAuthorizer, func(_ *resource, doc Document, _ map[string]*node, api *API) { api.Authorizers = append(api.Authorizers, doc) }},
+		{typeAuthorizer, func(_ *resource, doc Document, _ map[string]*node, api *API) {
+			api.Authorizers = append(api.Authorizers, doc)
+		}},
 		{typeIntegration, func(_ *resource, doc Document, _ map[string]*node, api *API) {
 			api.Integrations = append(api.Integrations, Integration{Document: doc})
 		}},
 		{typeIntResponse, t.addIntegrationResponse},
 		{typeRoute, t.addRoute},
 		{typeResponse, t.addRouteResponse},
-		{typeDeployment, func(_ *resource, doc Document, _ map[string]*node, api *API) { api.Deployments = append(api.Deployments, doc) }},
+		{typeDeployment, func(_ *resource, doc Document, _ map[string]*node, api *API) {
+			api.Deployments = append(api.Deployments, doc)
+		}},
 		{typeStage, t.addStage},
 	} {
 		for _, r := range t.ofType(add.typ) {

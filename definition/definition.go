@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ type Function struct {
 }
 
 // Call is one create call of the REST API. Its path ends in the ID that the new resource
-// gets: "/v2/apis/{apiId}/routes/{routeId}". The service itself would choose that ID.
+// gets, escaped as in a URL: "/v2/apis/{apiId}/routes/{routeId}". The service itself would choose that ID.
 type Call struct {
 	Method, Path string
 	Body         map[string]any
@@ -172,7 +173,7 @@ func (d *Definition) Calls() []Call {
 		calls = append(calls, d.APIs[i].calls()...)
 	}
 	for _, domain := range d.Domains {
-		path := "/v2/domainnames/" + domain.ID
+		path := "/v2/domainnames/" + url.PathEscape(domain.ID)
 		calls = append(calls, domain.call(path))
 		for _, m := range domain.Mappings {
 			calls = append(calls, m.call(path+"/apimappings/"+m.ID))
@@ -186,7 +187,7 @@ func (a *API) calls() []Call {
 	calls := []Call{a.call(base)}
 	add := func(collection string, documents []Document) {
 		for _, d := range documents {
-			calls = append(calls, d.call(base+"/"+collection+"/"+d.ID))
+			calls = append(calls, d.call(base+"/"+collection+"/"+url.PathEscape(d.ID)))
 		}
 	}
 	add("models", a.Models)

@@ -42,11 +42,11 @@ func Example() {
 		fmt.Println(call.Method, call.Path, call.LogicalID)
 	}
 	for _, note := range d.Notes {
-		fmt.Println(note.Kind+":", note.Text)
+		fmt.Println(note.Text)
 	}
 	// Output:
-	// POST /v2/apis/e3nzfbbr4s Chat
-	// POST /v2/apis/e3nzfbbr4s/routes/ytqb0gr Connect
-	// POST /v2/apis/e3nzfbbr4s/stages/prod Prod
-	// not run here: AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB
+	// POST /v2/apis/r0vdckolru Chat
+	// POST /v2/apis/r0vdckolru/routes/qzp04v4 Connect
+	// POST /v2/apis/r0vdckolru/stages/prod Prod
+	// AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB
 }

@@ -63,8 +63,7 @@ func TestLimits(t *testing.T) {
 		"JSON that ends":      {"{\"a\":\n", "this is not JSON: it ends too early"},
 		"JSON key twice":      {"{\"a\": 1,\n\"a\": 2}", `the key "a" is here twice: remove one`},
 		"YAML key twice":      {"a: 1\na: 2\n", "this is not YAML"},
-		"unknown anchor":      {"a: *b\n", "this is not YAML"},
-		
+		"unknown anchor":      {"a: *b\n", "the alias *b has no anchor &b before it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,13 +122,16 @@ Resources:
             d
           QUOTED: "a {Fn::Sub: b}"
           FLOW: {Fn::Join: ["", [{Fn::Sub: "${AWS::Region}"}, {Ref: AWS::Region}]]}
+          LIST: !Join ['', [!Ref AWS::Region, '/', !Sub arn:aws:x, "!Ref a:b, "]]
+          MAP: {"Fn::Join": ['', [!Ref AWS::Region, {Ref: AWS::Region}]]}
           HEX: 0x10
           FLOAT: 1.50
           NOTHING:
 `, definition.Options{})
 	require.Equal(t, "app.handler", d.Functions[0].Handler)
 	require.Equal(t, map[string]string{
-		"BLOCK": "{Fn::Sub: a}\nb\n", "FOLDED": "c d", "QUOTED": "a {Fn::Sub: b}", "FLOW": "us-east-1us-east-1", "HEX": "16", "FLOAT": "1.50", "NOTHING": "",
+		"BLOCK": "{Fn::Sub: a}\nb\n", "FOLDED": "c d", "QUOTED": "a {Fn::Sub: b}", "FLOW": "us-east-1us-east-1", "HEX": "16",
+		"LIST": "us-east-1/arn:aws:x!Ref a:b, ", "MAP": "us-east-1us-east-1", "FLOAT": "1.50", "NOTHING": "",
 	}, d.Functions[0].Env)
 }
 

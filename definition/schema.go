@@ -4,22 +4,22 @@ package definition
 type fieldType int
 
 const (
-	textField     fieldType = iota
-	integerField            // a number without a fraction, or its text
-	numberField             //
-	boolField               //
-	textsField              // a list of texts
-	textMapField            // a map of texts
-	schemaField             // JSON, or its text; the field is text
-	settingsField           // a map with known keys: see settingsOf
-	settingsMapField        // a map of such maps: {"$connect": {…}}
-	settingsListField       // a list of such maps
-	parameterMapField       // {"route.request.header.X": {Required: true}}
-	tagsField               // a map of texts, or a list of Key and Value
-	jsonField               // anything, as it is
-	pathField               // part of the path of the call, not of its body
-	ignoredField            // harmless: a note says so
-	refusedField            // only for HTTP APIs
+	textField         fieldType = iota
+	integerField                // a number without a fraction, or its text
+	numberField                 //
+	boolField                   //
+	textsField                  // a list of texts
+	textMapField                // a map of texts
+	schemaField                 // JSON, or its text; the field is text
+	settingsField               // a map with known keys: see settingsOf
+	settingsMapField            // a map of such maps: {"$connect": {…}}
+	settingsListField           // a list of such maps
+	parameterMapField           // {"route.request.header.X": {Required: true}}
+	tagsField                   // a map of texts, or a list of Key and Value
+	jsonField                   // anything, as it is
+	pathField                   // part of the path of the call, not of its body
+	ignoredField                // harmless: a note says so
+	refusedField                // only for HTTP APIs
 )
 
 // property is a property of a type of CloudFormation.
@@ -36,7 +36,6 @@ func required(p property) property { p.required = true; return p }
 
 func texts(names ...string) []property  { return ofType(textField, names...) }
 func bools(names ...string) []property  { return ofType(boolField, names...) }
-func paths(names ...string) []property  { return ofType(pathField, names...) }
 func others(names ...string) []property { return ofType(ignoredField, names...) }
 
 func ofType(typ fieldType, names ...string) []property {

@@ -12,7 +12,6 @@ type serverless struct {
 	*variables
 	path           string
 	service        string
-	provider       *node
 	resources      *node // under construction
 	template       map[string]*node
 	events         map[string]bool

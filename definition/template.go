@@ -76,15 +76,15 @@ func (t *template) readResources() {
 }
 
 // addResource takes one entry of Resources.
-func (t *template) addResource(logicalID string, at position, body *node) *resource {
+func (t *template) addResource(logicalID string, at position, body *node) {
 	typ, ok := body.get("Type").scalar()
 	if !ok {
 		t.failf(at, logicalID, "the resource has no Type")
-		return nil
+		return
 	}
 	if before := t.resources[logicalID]; before != nil {
 		t.failf(at, logicalID, "there is another resource with this logical ID in line %d: give one of them another name", before.at.line)
-		return nil
+		return
 	}
 	r := &resource{logicalID: logicalID, typ: typ, at: at, body: body, props: body.get("Properties"), active: true}
 	if r.props.absent() {
@@ -103,7 +103,6 @@ func (t *template) addResource(logicalID string, at position, body *node) *resou
 	}
 	t.resources[logicalID] = r
 	t.order = append(t.order, logicalID)
-	return r
 }
 
 // imply adds a resource that SAM or the Serverless Framework would make, unless the file

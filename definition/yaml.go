@@ -37,7 +37,7 @@ func readYAML(file string, content []byte) (n *node, failed *problem) {
 			n, failed = nil, problemAt(position{file, 1}, "this is no YAML that can be read: %v", v)
 		}
 	}()
-	tokens := lexer.Tokenize(quoteFunctions(text))
+	tokens := lexer.Tokenize(quoteColons(text))
 	if p := checkNesting(file, tokens); p != nil {
 		return nil, p
 	}
@@ -67,21 +67,22 @@ func readYAML(file string, content []byte) (n *node, failed *problem) {
 }
 
 var (
-	flowFunction = regexp.MustCompile(`([{,]\s*)(Fn::[A-Za-z]+)(:\s)`)
+	flowFunction = regexp.MustCompile(`[{,]\s*(Fn::[A-Za-z]+):\s`)
+	flowTagged   = regexp.MustCompile(`![A-Za-z]+\s+([A-Za-z0-9_$][^\s,\[\]{}'"#]*:[^\s,\[\]{}'"#]*)\s*[,\]}]`)
 	blockScalar  = regexp.MustCompile(`[:\-\w]\s+[|>][+-]?[0-9]?[+-]?\s*(#.*)?$`)
 )
 
-// quoteFunctions puts quotes around the functions that are keys of a map in braces, as in
-// {Fn::GetAtt: [Table, Arn]}: the parser takes the first colon for the end of the key.
-func quoteFunctions(text string) string {
-	if !flowFunction.MatchString(text) {
+// quoteColons puts quotes around texts with colons within braces and brackets, which the
+// parser misunderstands: the key of {Fn::GetAtt: [Table, Arn]} and the value of
+// {Name: !Ref AWS::StackName}.
+func quoteColons(text string) string {
+	if !flowFunction.MatchString(text) && !flowTagged.MatchString(text) {
 		return text
 	}
 	var b strings.Builder
 	literal := -1 // the indent of the key whose text block the lines belong to
 	for line := range strings.Lines(text) {
-		trimmed := strings.TrimLeft(line, " ")
-		indent := len(line) - len(trimmed)
+		indent := len(line) - len(strings.TrimLeft(line, " "))
 		if literal >= 0 && (indent > literal || strings.TrimSpace(line) == "") {
 			b.WriteString(line)
 			continue
@@ -90,17 +91,24 @@ func quoteFunctions(text string) string {
 		if blockScalar.MatchString(strings.TrimRight(line, "\r\n")) {
 			literal = indent
 		}
-		begin := 0
-		for _, m := range flowFunction.FindAllStringSubmatchIndex(line, -1) {
-			before := line[:m[0]]
-			if strings.Count(before, `"`)%2 == 1 || strings.Count(before, `'`)%2 == 1 {
-				continue // within a text
-			}
-			b.WriteString(line[begin:m[4]] + `"` + line[m[4]:m[5]] + `"`)
-			begin = m[5]
-		}
-		b.WriteString(line[begin:])
+		b.WriteString(quoteMatches(quoteMatches(line, flowFunction), flowTagged))
 	}
+	return b.String()
+}
+
+// quoteMatches puts quotes around the first group of each match that is not within quotes.
+func quoteMatches(line string, pattern *regexp.Regexp) string {
+	var b strings.Builder
+	begin := 0
+	for _, m := range pattern.FindAllStringSubmatchIndex(line, -1) {
+		before := line[:m[0]]
+		if strings.Count(before, `"`)%2 == 1 || strings.Count(before, `'`)%2 == 1 {
+			continue // within a text
+		}
+		b.WriteString(line[begin:m[2]] + `"` + line[m[2]:m[3]] + `"`)
+		begin = m[3]
+	}
+	b.WriteString(line[begin:])
 	return b.String()
 }
 
