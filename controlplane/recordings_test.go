@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,12 +53,14 @@ func TestRecordings(t *testing.T) {
 	} {
 		t.Run(run[0], func(t *testing.T) {
 			t.Parallel()
-			r := &replay{newClient(t, controlplane.Config{}), map[string]string{}, map[string]string{}}
-			for _, name := range run {
-				for n, x := range readRecording(t, name) {
-					r.play(x, name, n+1)
+			synctest.Test(t, func(t *testing.T) { // time stands still, so that no automatic deployment comes between two calls
+				r := &replay{newClient(t, controlplane.Config{}), map[string]string{}, map[string]string{}}
+				for _, name := range run {
+					for n, x := range readRecording(t, name) {
+						r.play(x, name, n+1)
+					}
 				}
-			}
+			})
 		})
 	}
 	files, err := filepath.Glob("testdata/recordings/*.jsonl")
