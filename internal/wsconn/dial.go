@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,17 +18,18 @@ type DialOptions struct {
 	Header       http.Header // of the upgrade request, besides the fields of the handshake
 	Subprotocols []string    // offered in this order
 	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLS          *tls.Config // of a wss URL; nil: trust what the system trusts
 }
 
 // Client is the client's end of a connection, implemented by nhooyr.io/websocket. One
 // goroutine may read while others write.
 type Client struct{ ws *websocket.Conn }
 
-// Dial connects to a ws URL. It returns a response whenever the server answered, also
+// Dial connects to a ws or wss URL. It returns a response whenever the server answered, also
 // if the server refused or redirected the request. Dial does not follow redirects.
 // The caller can read up to 1 KiB of the response's body.
 func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Response, error) {
-	transport := &http.Transport{DialContext: opts.DialContext, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: opts.DialContext, TLSClientConfig: opts.TLS, DisableKeepAlives: true}
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
