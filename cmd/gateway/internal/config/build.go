@@ -326,25 +326,20 @@ func (r *reader) routes(built *Built, integrations map[string]gateway.Integratio
 		r.report("throttle", "%s", plain(err))
 		one.DefaultThrottle = gateway.Throttle{}
 	}
-	refused, used := map[string]bool{}, map[string]bool{}
+	deploy := func(route gateway.Route) error {
+		one.Routes, notes.texts = []gateway.Route{route}, nil
+		return trial.Deploy(one)
+	}
+	r.checkIntegrations(integrations, deploy)
+	used := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(r.Routes)) {
 		at := under("routes", key)
 		used[r.Routes[key].Integration], used["authorizer "+r.Routes[key].Authorizer] = true, true
-		route, ok := r.route(at, key, integrations, authorizers)
-		if !ok || refused[r.Routes[key].Integration] {
-			continue
+		route := r.route(at, key, integrations, authorizers)
+		if route.Integration == nil { // it has been reported
+			route.Integration = &gateway.MockIntegration{}
 		}
-		one.Routes = []gateway.Route{{RouteKey: key, Integration: route.Integration}}
-		bare := trial.Deploy(one)
-		one.Routes = []gateway.Route{{RouteKey: key, Integration: &gateway.MockIntegration{}}}
-		if err := trial.Deploy(one); bare != nil && err == nil {
-			r.report(under("integrations", r.Routes[key].Integration), "%s", plain(bare))
-			refused[r.Routes[key].Integration] = true
-			continue
-		}
-		one.Routes = []gateway.Route{route}
-		notes.texts = nil
-		if err := trial.Deploy(one); err != nil {
+		if err := deploy(route); err != nil {
 			r.report(at, "%s", plain(err))
 		}
 		for _, text := range notes.texts {
@@ -353,6 +348,24 @@ func (r *reader) routes(built *Built, integrations map[string]gateway.Integratio
 		built.Deployment.Routes = append(built.Deployment.Routes, route)
 	}
 	r.unused(used)
+}
+
+// checkIntegrations deploys each integration alone, to a route that names it, so that what is
+// said against it gets the line of the integration. It removes the bad ones.
+func (r *reader) checkIntegrations(integrations map[string]gateway.Integration, deploy func(gateway.Route) error) {
+	for name, i := range integrations {
+		key := gateway.RouteKeyDefault
+		for _, k := range slices.Sorted(maps.Keys(r.Routes)) {
+			if r.Routes[k].Integration == name && deploy(gateway.Route{RouteKey: k, Integration: &gateway.MockIntegration{}}) == nil {
+				key = k
+				break
+			}
+		}
+		if err := deploy(gateway.Route{RouteKey: key, Integration: i}); err != nil {
+			r.report(under("integrations", name), "%s", plain(err))
+			delete(integrations, name)
+		}
+	}
 }
 
 // unused warns of what no route uses.
@@ -374,13 +387,12 @@ func (r *reader) unused(used map[string]bool) {
 	}
 }
 
-func (r *reader) route(at, key string, integrations map[string]gateway.Integration, authorizers map[string]gateway.Authorizer) (gateway.Route, bool) {
+func (r *reader) route(at, key string, integrations map[string]gateway.Integration, authorizers map[string]gateway.Authorizer) gateway.Route {
 	of := r.Routes[key]
 	route := gateway.Route{
 		RouteKey: key, RouteResponse: of.RouteResponse, APIKeyRequired: of.APIKeyRequired, Throttle: of.Throttle.throttle(),
 		RequestParameters: of.RequestParameters, ModelSelectionExpression: of.ModelSelectionExpression,
 	}
-	before := len(r.problems)
 	route.Integration = named(r, at, "integration", of.Integration, r.Integrations, integrations)
 	if of.Authorizer != "" {
 		route.Authorizer = named(r, at, "authorizer", of.Authorizer, r.Authorizers, authorizers)
@@ -407,7 +419,10 @@ func (r *reader) route(at, key string, integrations map[string]gateway.Integrati
 			route.RequestModels[name] = m
 		}
 	}
-	return route, len(r.problems) == before && route.Integration != nil && (of.Authorizer == "" || route.Authorizer != nil)
+	if len(route.RequestModels) < len(files) { // one has been reported
+		route.RequestModels, route.ModelSelectionExpression = nil, ""
+	}
+	return route
 }
 
 // named finds what a route names. Of one that was refused, it has been reported already.

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/gateway/cmd/gateway/internal/client"
+	"example.com/gateway/cmd/gateway/internal/config"
+	"example.com/gateway/cmd/gateway/internal/server"
+)
+
+const exitCodes = `
+
+Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 the configuration is wrong.`
+
+func newServe() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve CONFIG",
+		Short: "Serve the API that a configuration describes",
+		Long: `Serve the API that a configuration describes.
+
+The whole configuration is checked before a port opens: each mistake is printed
+with its file, its line and what to do. docs/serve.md describes all keys.
+
+  SIGTERM, SIGINT  stop: refuse new connections, close the open ones with 1001,
+                   wait for $disconnect. A second signal stops at once.
+  SIGHUP           read the configuration and the certificates again. Open
+                   connections stay open. What needs a restart is logged.` + exitCodes,
+		Example: "  gateway serve /etc/gateway/gateway.yaml",
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return failed(server.Run(cmd.Context(), args[0], cmd.ErrOrStderr()))
+		},
+	}
+}
+
+func newValidate() *cobra.Command {
+	var options config.Options
+	cmd := &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a configuration without serving it",
+		Long: `Check a configuration without serving it.
+
+Each mistake is printed with its file, its line and what to do. Warnings are
+about what is allowed but probably a mistake; they do not change the exit code.` + exitCodes,
+		Example: "  gateway validate gateway.yaml\n  gateway validate --without-secrets gateway.yaml   # in CI",
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			built, warnings, err := config.Load(args[0], options, &config.Builder{})
+			for _, w := range warnings {
+				cmd.PrintErrln(w.String() + " (a warning)")
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: stage %s, %d routes\n", args[0], built.Stage, len(built.Deployment.Routes))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets")
+	return cmd
+}
+
+// oneFile wants one argument, and completes it with the name of a YAML file.
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s: name one file, as in \"%s\"", cmd.CommandPath(), cmd.UseLine())
+	}
+	return nil
+}
+
+func newSend() *cobra.Command {
+	o := client.Options{}
+	cmd := &cobra.Command{
+		Use:   "send URL [MESSAGE]...",
+		Short: "Connect as a client, send messages, print what comes",
+		Long: `Connect as a client, send messages, and print what comes, one line each.
+
+A MESSAGE of - stands for the lines of the standard input. What happens to the
+connection is printed to the standard error.
+
+The exit code is 0 if the connection was accepted and then closed by this
+command or with 1000; it is 1 if it was refused, if it broke off, or if fewer
+messages than --count came.`,
+		Example: `  gateway send ws://localhost:8080/prod '{"action":"echo","text":"hello"}'
+  gateway send --count 1 --wait 5s -H 'Authorization: Bearer …' wss://api.example.com/prod '{"action":"ping"}'
+  tail -f events.jsonl | gateway send ws://localhost:8080/prod -`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("%s: name the URL, as in \"gateway send ws://localhost:8080/prod\"", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.URL, o.Messages = args[0], args[1:]
+			o.In, o.Out, o.Log = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			err := client.Run(cmd.Context(), o)
+			if errors.Is(err, client.ErrUsage) {
+				return err
+			}
+			return failed(err)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&o.Header, "header", "H", nil, "add a header to the upgrade, as \"Name: value\"; may be repeated")
+	flags.StringVar(&o.Origin, "origin", "", "connect as a page of this `origin`, such as https://app.example.com")
+	flags.StringArrayVar(&o.Subprotocol, "subprotocol", nil, "offer a subprotocol; may be repeated")
+	flags.DurationVar(&o.Wait, "wait", 2*time.Second, "how long to wait for messages after the last one was sent")
+	flags.IntVar(&o.Count, "count", 0, "end after this many messages; fewer are a failure (default: all that come within --wait)")
+	flags.DurationVar(&o.Connect, "connect-timeout", 10*time.Second, "how long connecting may take")
+	flags.StringVar(&o.CA, "ca", "", "trust the certificates in this PEM `file`, too")
+	flags.BoolVar(&o.Insecure, "insecure", false, "trust any certificate: only for tests")
+	return cmd
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, revision := "(devel)", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = ", commit " + s.Value
+					}
+				}
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "gateway %s%s, %s, %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// failed marks an error as no mistake in the command line.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}

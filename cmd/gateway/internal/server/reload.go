@@ -1,0 +1,84 @@
+package server
+
+import (
+	"errors"
+	"reflect"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"example.com/gateway/cmd/gateway/internal/config"
+)
+
+// reload reads the file again. If anything in it is wrong, nothing changes.
+func (s *server) reload() {
+	s.notify(reloading())
+	defer s.notify(daemon.SdNotifyReady)
+	earlier := *s.builder
+	built, warnings, err := config.Load(s.file, config.Options{}, s.builder)
+	if err != nil {
+		*s.builder = earlier
+		var problems config.Error
+		if !errors.As(err, &problems) {
+			problems = config.Error{{File: s.file, Text: err.Error()}}
+		}
+		for _, p := range problems {
+			s.log.Error("not reloaded: the configuration is not valid", "problem", p.String())
+		}
+		return
+	}
+	for _, w := range warnings {
+		s.log.Warn("the configuration may have a mistake", "problem", w.String())
+	}
+	for _, d := range s.doors { // also if the names of the files are the same
+		if err := d.reload(); err != nil {
+			s.log.Error("the certificate was not reloaded", "error", err)
+		}
+	}
+	before := s.now.Config
+	for _, key := range fixed(before, built.Config) {
+		s.log.Warn("a change needs a restart", "key", key)
+	}
+	if err := s.deploy(built); err != nil {
+		s.log.Error("not reloaded", "error", err)
+		return
+	}
+	keep(built.Config, before) // so that the next reload finds the same changes
+	s.log.Info("reloaded", "file", s.file, "routes", len(built.Deployment.Routes), "connections", s.gateway.Len())
+}
+
+// reloading is the message that begins a reload, for a unit of Type=notify-reload.
+func reloading() string { return daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec() }
+
+// parts are the parts of a configuration that only a restart can change.
+func parts(c *config.Config) map[string]any {
+	var listen *config.Listener
+	if c.Management != nil {
+		listen = c.Management.Listen
+	}
+	return map[string]any{
+		"stage": &c.Stage, "api": &c.API, "path": &c.Path, "listen": &c.Listen, "health": &c.Health, "log.format": &c.Log.Format,
+		"origins": &c.Origins, "proxies": &c.Proxies, "quotas": &c.Quotas, "management.listen": &listen,
+	}
+}
+
+// fixed returns the keys of what has changed but needs a restart.
+func fixed(before, now *config.Config) (keys []string) {
+	a, b := parts(before), parts(now)
+	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "quotas", "management.listen"} {
+		if !reflect.DeepEqual(a[key], b[key]) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// keep writes what only a restart can change back into c.
+func keep(c, before *config.Config) {
+	a, b := parts(before), parts(c)
+	for key := range a {
+		reflect.ValueOf(b[key]).Elem().Set(reflect.ValueOf(a[key]).Elem())
+	}
+	if c.Management != nil && before.Management != nil {
+		c.Management.Listen = before.Management.Listen
+	}
+}
