@@ -33,6 +33,8 @@ with its file, its line and what to do. docs/serve.md describes all keys.
                    connections stay open. What needs a restart is logged.` + exitCodes,
 		Example: "  gateway serve /etc/gateway/gateway.yaml",
 		Args:    oneFile,
+
+		ValidArgsFunction: completeYAML,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return failed(server.Run(cmd.Context(), args[0], cmd.ErrOrStderr()))
 		},
@@ -50,28 +52,35 @@ Each mistake is printed with its file, its line and what to do. Warnings are
 about what is allowed but probably a mistake; they do not change the exit code.` + exitCodes,
 		Example: "  gateway validate gateway.yaml\n  gateway validate --without-secrets gateway.yaml   # in CI",
 		Args:    oneFile,
+
+		ValidArgsFunction: completeYAML,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			built, warnings, err := config.Load(args[0], options, &config.Builder{})
-			for _, w := range warnings {
-				cmd.PrintErrln(w.String() + " (a warning)")
-			}
 			if err != nil {
 				return err
+			}
+			for _, w := range warnings {
+				cmd.PrintErrln(w.String() + " (a warning)")
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: stage %s, %d routes\n", args[0], built.Stage, len(built.Deployment.Routes))
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets")
+	cmd.Flags().BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets and certificates")
 	return cmd
 }
 
-// oneFile wants one argument, and completes it with the name of a YAML file.
+// oneFile wants one argument.
 func oneFile(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("%s: name one file, as in \"%s\"", cmd.CommandPath(), cmd.UseLine())
 	}
 	return nil
+}
+
+// completeYAML completes the argument with the names of YAML files.
+func completeYAML(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 func newSend() *cobra.Command {

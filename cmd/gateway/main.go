@@ -67,8 +67,6 @@ func newRoot() *cobra.Command {
   gateway send ws://localhost:8080/prod '{"action":"echo"}' try it`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newServe(), newValidate(), newSend(), newVersion())
 	return root

@@ -455,8 +455,8 @@ func (r *reader) model(path, file string) gateway.Model {
 type notes struct{ texts []string }
 
 func (n *notes) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-func (n *notes) WithAttrs([]slog.Attr) slog.Handler                { return n }
-func (n *notes) WithGroup(string) slog.Handler                     { return n }
+func (n *notes) WithAttrs([]slog.Attr) slog.Handler               { return n }
+func (n *notes) WithGroup(string) slog.Handler                    { return n }
 func (n *notes) Handle(_ context.Context, record slog.Record) error {
 	text := record.Message
 	record.Attrs(func(a slog.Attr) bool {

@@ -74,7 +74,7 @@ func (d *decoder) report(path, format string, args ...any) {
 	if path != "" {
 		p.Text = path + ": " + p.Text
 	}
-	for at := path; ; {
+	for at := path; at != ""; {
 		if place, ok := d.places[at]; ok {
 			p.Line, p.Column = place.Line, place.Column
 			break

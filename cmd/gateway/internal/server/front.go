@@ -99,7 +99,9 @@ func (f *front) health() http.Handler {
 }
 
 // access decides who may call @connections. The decision can be replaced.
-type access struct{ auth atomic.Pointer[gateway.ManagementAuth] }
+type access struct {
+	auth atomic.Pointer[gateway.ManagementAuth]
+}
 
 func (a *access) set(auth gateway.ManagementAuth) { a.auth.Store(&auth) }
 
