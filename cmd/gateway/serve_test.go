@@ -136,10 +136,11 @@ func TestServe_Reload(t *testing.T) {
 	changed := strings.Replace(withRoutes("routes: {$default: {integration: one, routeResponse: true}}\nquotas: {messageBytes: 65536}"), "stage: prod", "stage: other", 1)
 	p.reload(changed, "reloaded", 2)
 	require.Equal(t, "stage", p.await("a change needs a restart", 1)["key"])
-	require.Equal(t, "quotas", p.await("a change needs a restart", 2)["key"])
+	require.Equal(t, "path", p.await("a change needs a restart", 2)["key"], "it follows the stage")
+	require.Equal(t, "quotas", p.await("a change needs a restart", 3)["key"])
 	exchange("one")
 	p.reload(changed, "reloaded", 3)
-	require.Equal(t, "quotas", p.await("a change needs a restart", 4)["key"], "it is said each time")
+	require.Equal(t, "quotas", p.await("a change needs a restart", 6)["key"], "it is said each time")
 
 	// The level of the log, the throttle and @connections can change.
 	p.reload(withRoutes("routes: {$default: {integration: one, routeResponse: true}}\nthrottle: {rate: 0.001, burst: 1}\nmanagement: {access: open}\nlog: {format: json, level: debug}"), "reloaded", 4)

@@ -97,7 +97,7 @@ func under(path, name string) string {
 
 // resolve returns the node that an anchor marks or an alias names.
 func (d *decoder) resolve(node ast.Node) ast.Node {
-	for {
+	for range 100 { // an alias may name itself
 		switch n := node.(type) {
 		case *ast.AnchorNode:
 			if d.anchors == nil {
@@ -117,6 +117,7 @@ func (d *decoder) resolve(node ast.Node) ast.Node {
 			return node
 		}
 	}
+	return node
 }
 
 func (d *decoder) value(node ast.Node, into reflect.Value, path string) {
