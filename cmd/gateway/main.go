@@ -28,7 +28,7 @@ func main() {
 
 // run runs one command and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // each command has the context of ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

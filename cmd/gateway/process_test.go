@@ -154,17 +154,14 @@ type peer struct {
 	c *wsconn.Client
 }
 
-func dial(t *testing.T, url string, o wsconn.DialOptions) (*peer, *http.Response) {
+func dial(t *testing.T, url string, o wsconn.DialOptions) *peer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, resp, err := wsconn.Dial(ctx, url, o)
-	if err != nil {
-		require.NotNil(t, resp, "%v", err)
-		return nil, resp
-	}
+	c, _, err := wsconn.Dial(ctx, url, o) //nolint:bodyclose // a 101 has no body
+	require.NoError(t, err)
 	t.Cleanup(c.CloseNow)
-	return &peer{t, c}, resp
+	return &peer{t, c}
 }
 
 func (p *peer) send(text string) {

@@ -79,7 +79,7 @@ routes:
 shutdown: {delay: 700ms, timeout: 15s}
 `))
 	url, health := "ws://"+p.address("clients", 1)+"/prod", "http://"+p.address("health", 1)
-	c, _ := dial(t, url, wsconn.DialOptions{})
+	c := dial(t, url, wsconn.DialOptions{})
 	c.send(`{"action":"slow"}`)
 	<-arrived
 	p.signal(syscall.SIGTERM)
@@ -90,7 +90,7 @@ shutdown: {delay: 700ms, timeout: 15s}
 	}, patience, 5*time.Millisecond)
 	status, _ := get(t, health+"/healthz")
 	require.Equal(t, http.StatusOK, status)
-	late, _ := dial(t, url, wsconn.DialOptions{})
+	late := dial(t, url, wsconn.DialOptions{})
 	late.send("x")
 	require.Equal(t, "one", late.receive())
 	close(answer)
@@ -98,7 +98,8 @@ shutdown: {delay: 700ms, timeout: 15s}
 	require.Equal(t, wsconn.CloseGoingAway, c.closed())
 	require.Equal(t, wsconn.CloseGoingAway, late.closed())
 	require.Equal(t, 0, p.exit())
-	require.NotEqual(t, <-left, <-left)
+	first, second := <-left, <-left
+	require.NotEqual(t, first, second)
 	p.await("stopped", 1)
 }
 
@@ -119,7 +120,7 @@ func TestServe_DrainTwice(t *testing.T) {
 func TestServe_Reload(t *testing.T) {
 	t.Parallel()
 	p := serve(t, withRoutes("routes: {$default: {integration: one, routeResponse: true}}"))
-	c, _ := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
 	exchange := func(want string) {
 		t.Helper()
 		c.send(`{"action":"x"}`)
@@ -188,7 +189,7 @@ func TestServe_Management(t *testing.T) {
 			t.Parallel()
 			ids, yaml := backend(t)
 			p := serve(t, withRoutes(yaml+tc.management), "S=secret")
-			c, _ := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+			c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
 			status, _ := post(p, tc.purpose, <-ids)
 			require.Equal(t, tc.status, status)
 			if status == http.StatusOK {
@@ -243,7 +244,7 @@ func TestServe_TLS(t *testing.T) {
 	exchange := func(trusted *x509.CertPool) error {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		c, _, err := wsconn.Dial(ctx, "wss://"+address+"/prod", wsconn.DialOptions{TLS: &tls.Config{RootCAs: trusted}})
+		c, _, err := wsconn.Dial(ctx, "wss://"+address+"/prod", wsconn.DialOptions{TLS: &tls.Config{RootCAs: trusted}}) //nolint:bodyclose // a 101 has no body
 		if err != nil {
 			return err
 		}

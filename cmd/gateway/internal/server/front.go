@@ -72,9 +72,9 @@ func (f *front) fromProxy(r *http.Request) *http.Request {
 			return r // nobody of ours wrote that
 		}
 		if !f.ours(a) {
-			r = r.Clone(r.Context())
-			r.RemoteAddr = netip.AddrPortFrom(a.Unmap(), 0).String()
-			return r
+			from := *r
+			from.RemoteAddr = netip.AddrPortFrom(a.Unmap(), 0).String()
+			return &from
 		}
 	}
 	return r
