@@ -68,6 +68,17 @@ func TestStore_Closed(t *testing.T) {
 	require.ErrorIs(t, s.View(func(Reader) error { return nil }), ErrClosed)
 	require.ErrorIs(t, s.Update(put("apis/a", "1")), ErrClosed)
 	require.ErrorIs(t, s.Backup(&bytes.Buffer{}), ErrClosed)
+	require.NoError(t, s.Close(), "again")
+}
+
+func TestStore_Refused(t *testing.T) {
+	t.Parallel()
+	s := open(t, newFile(t))
+	require.NoError(t, s.Update(put("apis/a", "1")))
+	require.ErrorContains(t, s.Update(put("", "x")), "key required")
+	require.ErrorContains(t, s.Update(put("apis/a", "")), "delete the key instead")
+	require.ErrorContains(t, s.Update(func(w Writer) error { return w.Delete("") }), "would delete everything")
+	require.Equal(t, "1", get(t, s, "apis/a"))
 }
 
 func TestStore_Backup(t *testing.T) {

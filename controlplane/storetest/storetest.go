@@ -24,9 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a view is a snapshot":        snapshot,
 		"an update sees itself":       ownChanges,
 		"values are copied":           copies,
-		"what is refused":             refused,
 		"concurrent use":              concurrent,
-		"after close":                 closed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,19 +205,6 @@ func copies(t *testing.T, s Store) {
 	holds(t, s, "apis/a", "new")
 }
 
-func refused(t *testing.T, s Store) {
-	for name, change := range map[string]func(Writer) error{
-		"no key":         func(w Writer) error { return w.Put("", []byte("x")) },
-		"no value":       func(w Writer) error { return w.Put("apis/a", nil) },
-		"delete nothing": func(w Writer) error { return w.Delete("") },
-	} {
-		if err := s.Update(change); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-	holds(t, s)
-}
-
 // Each update moves one unit between two keys, so that every state has the same sum.
 func concurrent(t *testing.T, s Store) {
 	put(t, s, "apis/a", string(rune(50)), "apis/b", string(rune(50)))
@@ -262,17 +247,6 @@ func concurrent(t *testing.T, s Store) {
 	}
 	all.Wait()
 	holds(t, s, "apis/a", string(rune(10)), "apis/b", string(rune(90)))
-}
-
-func closed(t *testing.T, s Store) {
-	ok(t, s.Close())
-	if err := s.View(func(Reader) error { return nil }); err == nil {
-		t.Error("View of a closed store: no error")
-	}
-	if err := s.Update(func(Writer) error { return nil }); err == nil {
-		t.Error("Update of a closed store: no error")
-	}
-	ok(t, s.Close())
 }
 
 // view and update fail the test if the store fails.
