@@ -26,6 +26,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"example.com/gateway/controlplane"
 )
 
 // Errors to compare with errors.Is. The text of an error that wraps one names the file and
@@ -53,7 +55,9 @@ var (
 	keyFormat       = []byte("format")    //nolint:gochecknoglobals // constants
 )
 
-// Store is an open file. It is safe for concurrent use.
+var _ controlplane.Store = (*Store)(nil)
+
+// Store is an open file. It is a [controlplane.Store], and safe for concurrent use.
 type Store struct {
 	file string
 	db   *bbolt.DB

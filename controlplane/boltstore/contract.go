@@ -1,11 +1,11 @@
 package boltstore
 
-import "example.com/gateway/controlplane/storetest"
+import "example.com/gateway/controlplane"
 
-// The three interfaces of a store: see package storetest.
+// The contract of a store: see package controlplane.
 type (
 	// Reader reads one state of the store.
-	Reader = storetest.Reader
+	Reader = controlplane.Reader
 	// Writer reads and changes the state of one Update.
-	Writer = storetest.Writer
+	Writer = controlplane.Writer
 )
