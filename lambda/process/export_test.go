@@ -28,3 +28,9 @@ var Fingerprint = fingerprint
 
 // SetStartup sets how long a process may take to start. Call it before the first event.
 func SetStartup(f *Function, d time.Duration) { f.startup = d }
+
+// Look returns what stands for the present state of the files under Dir.
+func Look(f *Function) uint64 {
+	state, _ := f.look()
+	return state
+}

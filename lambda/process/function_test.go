@@ -327,10 +327,11 @@ func TestFunction_ReloadAfterAMistake(t *testing.T) {
 		return err == nil && string(answer) == `1`
 	}, 30*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return countLines(f.log.String(), "function code changed") >= 2 }, 30*time.Second, 10*time.Millisecond)
+	before := process.Look(f.Function)
 	write(t, f.dir, files{"node_modules/x/index.js": "", ".git/HEAD": "", "__pycache__/app.pyc": ""})
-	before := countLines(f.log.String(), "function code changed")
-	time.Sleep(700 * time.Millisecond) //nolint:forbidigo // nothing tells that the files were looked at
-	require.Equal(t, before, countLines(f.log.String(), "function code changed"), "these folders are not watched")
+	require.Equal(t, before, process.Look(f.Function), "these folders are not watched")
+	write(t, f.dir, files{"other.py": ""})
+	require.NotEqual(t, before, process.Look(f.Function), "this file is")
 }
 
 // An idle process ends, and the next event starts another one.
