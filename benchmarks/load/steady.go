@@ -79,11 +79,30 @@ func (m *meter) measure(ctx context.Context, p *server.Process, plan Plan) (Figu
 	if err := wait(ctx, plan.WarmUp); err != nil {
 		return nil, err
 	}
-	before, after, err := m.between(p, plan, func() error { return wait(ctx, plan.Duration) })
+	before, after, err := m.between(p, plan, func() error { return m.work(ctx, plan.Duration) })
 	if err != nil {
 		return nil, err
 	}
 	return rates(before, after)
+}
+
+// work lets the workers work for d. If they have counted nothing in this time, as on a
+// busy machine with a short d, it waits for the first, but not for ever.
+func (m *meter) work(ctx context.Context, d time.Duration) error {
+	const (
+		longest = 30 * time.Second
+		look    = 10 * time.Millisecond
+	)
+	began, count := time.Now(), m.count.Load()
+	if err := wait(ctx, d); err != nil {
+		return err
+	}
+	for m.count.Load() == count && time.Since(began) < d+longest {
+		if err := wait(ctx, look); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errNothing = errors.New("nothing happened while it was measured")
