@@ -40,12 +40,17 @@ var update = flag.Bool("update", false, "write the golden files anew")
 //     events of other types, resources
 //   - serverless-secure: damoresa/aws-secure-websockets: variables with several sources, functions of
 //     CloudFormation around variables, a user pool, names of functions, outputs
-func TestShapes(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{
+func shapes() []string {
+	return []string{
 		"sam-chat.yaml", "sam-globals.yml", "sam-queue.yaml", "sam-template-authorizer.yaml", "sam-websocketapi.yaml",
 		"cdk", "cdk-mock", "conditions.json", "serverless-authorizer", "serverless-resources", "serverless-secure",
-	} {
+	}
+}
+
+// Each shape gives the calls, functions and notes of its golden file.
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	for _, name := range shapes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, err := filepath.Abs("testdata/shapes")
