@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"example.com/gateway/internal/caller"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/domain"
 )
@@ -63,7 +63,7 @@ func (s *stages) syncDomains(domains []document, mappings map[string][]document)
 
 // hostOf reads the Host header of a request.
 func (s *stages) hostOf(r *http.Request) host {
-	name := hostname(r.Host)
+	name := caller.Hostname(r.Host)
 	if s.isOurs(name) {
 		return host{kind: ours, name: name}
 	}
@@ -92,22 +92,7 @@ func (s *stages) hostOf(r *http.Request) host {
 // isOurs reports whether name is a name of the server. Any other name could be one that a
 // hostile page has made point to this machine.
 func (s *stages) isOurs(name string) bool {
-	return name == "localhost" || isLoopback(name) || s.hosts[name]
-}
-
-func isLoopback(name string) bool {
-	address, err := netip.ParseAddr(name)
-	return err == nil && address.Unmap().IsLoopback()
-}
-
-// hostname returns a host without its port and its brackets, in lower case.
-func hostname(hostport string) string {
-	name := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		name = h
-	}
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
-	return strings.ToLower(strings.TrimSuffix(name, "."))
+	return caller.IsLocalName(name) || s.hosts[name]
 }
 
 // owns reports whether a request is for the data plane: an upgrade, a call of @connections,
@@ -230,7 +215,7 @@ func (s *stages) domainName(r *http.Request, at host) string {
 		return ""
 	}
 	name := at.name
-	if isLoopback(name) {
+	if caller.IsLocalName(name) {
 		name = "localhost" // which every certificate for this machine has
 	}
 	if s.cfg.TLSPort == 443 && !strings.Contains(name, ":") {
@@ -244,7 +229,7 @@ func (s *stages) domainName(r *http.Request, at host) string {
 func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
 	target := s.connectionsTarget(r, at, path)
 	defaultEndpoint := at.kind == executeAPI || at.kind == ours && len(path) > 3 // {API ID}/{stage}/@connections/{ID}
-	if target == nil || target.endpointDisabled && defaultEndpoint || !sameOrigin(r) {
+	if target == nil || target.endpointDisabled && defaultEndpoint || !caller.SameOrigin(r) {
 		forbid(w, "Forbidden")
 		return
 	}

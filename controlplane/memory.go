@@ -14,6 +14,9 @@ type memory struct {
 	values map[string][]byte
 }
 
+// NewMemory returns a Store in memory. Its state ends with the process.
+func NewMemory() Store { return newMemory() }
+
 func newMemory() *memory { return &memory{values: map[string][]byte{}} }
 
 func (m *memory) View(f func(Reader) error) error {

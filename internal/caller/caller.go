@@ -1,0 +1,74 @@
+// Package caller looks at who sends a request to one of the local APIs: from which
+// machine, by which name of the server, and whether a page of another origin does. All
+// local APIs decide by it whom they answer.
+package caller
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Hostname returns a host without its port and its brackets, in lower case.
+func Hostname(hostport string) string {
+	name := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		name = h
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(name, "."))
+}
+
+// IsLocalName reports whether a name from [Hostname] always means this machine: localhost
+// and a loopback address. Any other name could be one that a hostile page has made point
+// to this machine.
+func IsLocalName(name string) bool {
+	if name == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(name)
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+// IsHere reports whether a request comes from this machine.
+func IsHere(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
+}
+
+// SameOrigin reports whether no page, or a page of this host, sends the request. Browsers
+// send Origin with everything that can change something, and Sec-Fetch-Site with the
+// rest.
+func SameOrigin(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+	default:
+		return false
+	}
+	for _, value := range r.Header["Origin"] {
+		origin, err := url.Parse(value)
+		if err != nil || origin.Host == "" || !strings.EqualFold(origin.Host, r.Host) {
+			return false
+		}
+	}
+	return true
+}
+
+// Refusal returns what a caller gets for an error of a ManagementAuth: the code and the
+// message that the error has for it, if it has some. Whatever else it wraps, the call is
+// forbidden. unauthorized is the error that makes it a 401.
+func Refusal(err, unauthorized error) (status int, name, message string) {
+	var public interface{ PublicError() (code, message string) }
+	if !errors.As(err, &public) {
+		return http.StatusForbidden, "AccessDeniedException", "User is not authorized to perform this action"
+	}
+	status = http.StatusForbidden
+	if errors.Is(err, unauthorized) {
+		status = http.StatusUnauthorized
+	}
+	name, message = public.PublicError()
+	return status, name, message
+}

