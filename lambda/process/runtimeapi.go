@@ -20,6 +20,10 @@ import (
 
 // runtimeAPI is Lambda's runtime API, version 2018-06-01, on loopback. Each process has
 // paths of its own, which begin with a secret.
+//
+// One thing is our own: a process that adds "?next" to the path of a response or of an
+// error gets the next event as the answer. So our bootstraps need one exchange for an
+// event in the place of two.
 type runtimeAPI struct {
 	fn      *Function
 	address string
@@ -163,17 +167,22 @@ func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request, p *process
 		return // the process has ended in between
 	}
 	id := r.PathValue("id")
+	known := false
 	switch kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); {
 	case len(body) > maxAnswer:
 		_ = a.finish(p, id, nil, f.sandboxError("", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes)."))
+		if wantsNext(r) {
+			break
+		}
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes).")
 		return
 	case kind != "": // a stream that failed in the middle
 		report, _ := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
-		a.accept(w, a.finish(p, id, nil, f.raised(report, kind)))
+		known = a.finish(p, id, nil, f.raised(report, kind))
 	default:
-		a.accept(w, a.finish(p, id, body, nil))
+		known = a.finish(p, id, body, nil)
 	}
+	a.accept(w, r, p, known)
 }
 
 // failed takes the error of a function.
@@ -189,7 +198,7 @@ func (a *runtimeAPI) failed(w http.ResponseWriter, r *http.Request, p *process) 
 		a.fn.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "function raised an error", slog.String("request_id", id),
 			slog.String("error_type", raised.Type), slog.String("error_message", clip(raised.Message)), slog.String("trace", clip(strings.Join(raised.Trace, "\n"))))
 	}
-	a.accept(w, known)
+	a.accept(w, r, p, known)
 }
 
 // initFailed takes the error of a function that does not start. The process ends after
@@ -205,7 +214,7 @@ func (a *runtimeAPI) initFailed(w http.ResponseWriter, r *http.Request, p *proce
 		p.failure = a.fn.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	}
 	a.fn.mu.Unlock()
-	a.accept(w, true)
+	a.accept(w, r, p, true)
 }
 
 func (f *Function) raised(report []byte, kind string) *lambda.FunctionError {
@@ -232,8 +241,15 @@ func (a *runtimeAPI) finish(p *process, id string, answer []byte, raised *lambda
 	return true
 }
 
+// wantsNext reports whether a process wants the next event as the answer.
+func wantsNext(r *http.Request) bool { return r.URL.RawQuery == "next" }
+
 // accept answers a runtime that has sent the outcome of an event.
-func (a *runtimeAPI) accept(w http.ResponseWriter, known bool) {
+func (a *runtimeAPI) accept(w http.ResponseWriter, r *http.Request, p *process, known bool) {
+	if wantsNext(r) {
+		a.next(w, r, p)
+		return
+	}
 	if !known {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return

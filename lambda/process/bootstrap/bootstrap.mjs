@@ -3,37 +3,64 @@
 // it ("Define Lambda function handler in Node.js"). This program arrives on the standard
 // input, so that a handler that reads it finds its end.
 import fs from "node:fs";
-import http from "node:http";
 import { createRequire } from "node:module";
+import net from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const env = process.env;
 const [, host, port, secret] = /^(.*?):(\d+)(.*)$/.exec(env.AWS_LAMBDA_RUNTIME_API);
-const agent = new http.Agent({ keepAlive: true });
 let loaded = false;
 let current; // the request ID of the running event
 
-// call asks the runtime API. Its connection does not keep the event loop alive while the
-// handler runs.
-function call(method, target, body, headers = {}) {
-  return new Promise((resolve, reject) => {
-    if (body !== undefined) headers["Content-Length"] = Buffer.byteLength(body);
-    headers["User-Agent"] = `node/${process.versions.node}`;
-    const options = { agent, host, port, method, path: `${secret}/2018-06-01/runtime/${target}`, headers };
-    const request = http.request(options, (response) => {
-      const chunks = [];
-      response.on("data", (chunk) => chunks.push(chunk));
-      response.on("end", () => resolve({ headers: response.headers, status: response.statusCode, body: Buffer.concat(chunks) }));
-      response.on("error", reject);
-    });
-    request.on("error", reject);
-    request.end(body);
-  });
-}
+// The connection to the runtime API. HTTP is written and read here by hand: node:http takes
+// as long for it as the rest of an event does.
+const socket = net.connect(port, host).setNoDelay(true);
+const waiting = []; // who waits for an answer, in the order of the requests
+let chunks = []; // of an answer
+let size = 0; // of the chunks
+let want = 0; // how many bytes the answer has, or may have
 
 // gone ends the process when the runtime API does not answer any more.
 const gone = () => process.exit(0);
+
+socket.on("error", () => {}); // close follows
+socket.on("close", () => waiting.length > 0 && gone());
+socket.on("data", (chunk) => {
+  chunks.push(chunk);
+  size += chunk.length;
+  if (size >= want) takeAnswer(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+});
+
+// takeAnswer reads an answer, or says in want how many bytes there must be to try again.
+function takeAnswer(bytes) {
+  chunks = [bytes];
+  const end = bytes.indexOf("\r\n\r\n") + 4;
+  want = size + 1;
+  if (end < 4) return;
+  const head = bytes.toString("latin1", 0, end);
+  const headers = {};
+  for (const [, name, value] of head.matchAll(/^([^:\r\n]+): *(.*)\r$/gm)) headers[name.toLowerCase()] = value;
+  want = end + Number(headers["content-length"] ?? 0);
+  if (size < want) return;
+  chunks = [];
+  size = want = 0;
+  const taken = waiting.shift();
+  if (waiting.length === 0) socket.unref();
+  taken({ headers, status: Number(head.slice(9, 12)), body: bytes.toString("utf8", end) });
+}
+
+// call asks the runtime API. While the handler runs, nothing is asked, and the connection
+// does not keep the event loop alive.
+function call(method, target, body = "", headers = "") {
+  if (socket.destroyed) gone();
+  socket.ref();
+  socket.write(
+    `${method} ${secret}/2018-06-01/runtime/${target} HTTP/1.1\r\nHost: ${host}:${port}\r\nUser-Agent: node/${process.versions.node}\r\n` +
+      `Content-Type: application/json\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  return new Promise((resolve) => waiting.push(resolve));
+}
 
 function named(name, message) {
   const error = new Error(message);
@@ -50,7 +77,7 @@ function report(error) {
 
 function sendError(target, error) {
   const r = report(error);
-  return call("POST", target, JSON.stringify(r), { "Content-Type": "application/json", "Lambda-Runtime-Function-Error-Type": encodeURI(r.errorType) });
+  return call("POST", target, JSON.stringify(r), `Lambda-Runtime-Function-Error-Type: ${encodeURI(r.errorType)}\r\n`);
 }
 
 // crash reports an error that nothing caught, and ends the process.
@@ -126,8 +153,8 @@ function contextOf(headers) {
   };
 }
 
-// run gives an event to the handler, and returns when its answer is sent. The answer is
-// what its promise has, or what it gave to the callback: an error at once, a value when
+// run gives an event to the handler, sends its answer, and returns the next event, which is
+// what the runtime API answers. The answer of the handler is what its promise has, or what it gave to the callback: an error at once, a value when
 // the event loop is empty, or also at once without context.callbackWaitsForEmptyEventLoop.
 // If the event loop is empty and there is no answer, that of an async function is an
 // error, and that of any other null.
@@ -141,9 +168,10 @@ function run(handler, event) {
       if (answered) return;
       answered = true;
       process.off("beforeExit", whenEmpty);
-      send().then(done, gone);
+      done(send());
+      current = undefined;
     };
-    const fail = (error) => answer(() => sendError(`invocation/${current}/error`, error));
+    const fail = (error) => answer(() => sendError(`invocation/${current}/error?next`, error));
     const succeed = (value) => {
       let body;
       try {
@@ -152,7 +180,7 @@ function run(handler, event) {
         fail(new Error("Unable to stringify response body"));
         return;
       }
-      answer(() => call("POST", `invocation/${current}/response`, body, { "Content-Type": "application/json" }));
+      answer(() => call("POST", `invocation/${current}/response?next`, body));
     };
     const whenEmpty = () => {
       if (settle) settle();
@@ -172,7 +200,7 @@ function run(handler, event) {
     context.fail = (error) => context.done(error ?? "handled");
     process.on("beforeExit", whenEmpty);
     try {
-      const result = handler(JSON.parse(event.body.toString("utf8")), context, callback);
+      const result = handler(JSON.parse(event.body), context, callback);
       if (typeof result?.then === "function") result.then(context.succeed, context.fail);
     } catch (error) {
       callback(error);
@@ -191,18 +219,15 @@ async function main() {
   try {
     handler = await load(env.LAMBDA_TASK_ROOT, env._HANDLER);
   } catch (error) {
-    await sendError("init/error", error).catch(gone);
+    await sendError("init/error", error);
     process.exit(1);
   }
   loaded = true;
-  for (;;) {
-    const event = await call("GET", "invocation/next").catch(gone);
-    if (event.status !== 200) gone();
+  for (let event = await call("GET", "invocation/next"); event.status === 200; event = await run(handler, event)) {
     current = event.headers["lambda-runtime-aws-request-id"];
     env._X_AMZN_TRACE_ID = event.headers["lambda-runtime-trace-id"];
-    await run(handler, event);
-    current = undefined;
   }
+  gone();
 }
 
 main();

@@ -149,15 +149,13 @@ def main():
     except Exception as error:
         call("POST", "init/error", json.dumps(report(error)).encode())
         sys.exit(1)
-    while True:
-        response, event = call("GET", "invocation/next")
-        if response.status != 200:
-            sys.exit(0)
+    response, event = call("GET", "invocation/next")
+    while response.status == 200:
         os.environ["_X_AMZN_TRACE_ID"] = response.headers.get("Lambda-Runtime-Trace-Id", "")
         logs.request_id = response.headers["Lambda-Runtime-Aws-Request-Id"]
         outcome, body = answer(handler, event, response.headers)
         sys.stdout.flush()
-        call("POST", "invocation/%s/%s" % (logs.request_id, outcome), body)
+        response, event = call("POST", "invocation/%s/%s?next" % (logs.request_id, outcome), body)
 
 
 main()
