@@ -46,7 +46,7 @@ func (f *Function) spawn(ctx context.Context, code *code, command []string) (*pr
 		return nil, err
 	}
 	defer write.Close()
-	p.output = newOutput(f.cfg.Logger, read)
+	p.output = newOutput(f.cfg, read)
 	p.cmd = exec.Command(command[0], command[1:]...) //nolint:noctx // it outlives every context: retire ends it
 	p.cmd.Dir = f.cfg.Dir
 	p.cmd.Env = environment(f.cfg, f.api.address+"/"+p.secret, p.secret, time.Now())

@@ -23,6 +23,8 @@ const (
 	// patience is how long an event waits for a process that has answered, and will ask
 	// for the next event soon, before another process is started.
 	patience = 20 * time.Millisecond
+	// drainEvery is how often Shutdown looks whether events still run.
+	drainEvery = 20 * time.Millisecond
 )
 
 // Function is a function that runs in processes of this machine. Make it with [New], and
@@ -37,8 +39,10 @@ type Function struct {
 
 	mu     sync.Mutex // guards the fields below, and the state of each process
 	closed bool
-	api    *runtimeAPI // nil: no process was started yet
-	code   *code
+	// draining is set by Shutdown: there are no new events.
+	draining bool
+	api      *runtimeAPI // nil: no process was started yet
+	code     *code
 	// processes is how many processes there are, with those that are being started.
 	processes int
 	starting  int        // of these have not asked for an event yet
@@ -99,6 +103,12 @@ type outcome struct {
 // are a *[lambda.FunctionError] with the type and the message that Lambda has for it. An
 // *[lambda.InvokeError] says that the function did not run.
 func (f *Function) InvokeFunction(ctx context.Context, payload []byte) ([]byte, error) {
+	return f.Invoke(ctx, newUUID(), payload)
+}
+
+// Invoke is InvokeFunction with a request ID that the caller has chosen: a UUID as those
+// of Lambda, which no other event has.
+func (f *Function) Invoke(ctx context.Context, requestID string, payload []byte) ([]byte, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
@@ -108,7 +118,7 @@ func (f *Function) InvokeFunction(ctx context.Context, payload []byte) ([]byte, 
 			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", maxRequest),
 		}
 	}
-	inv := &invocation{id: newUUID(), payload: payload, done: make(chan outcome, 1)}
+	inv := &invocation{id: requestID, payload: payload, done: make(chan outcome, 1)}
 	if err := f.submit(lifetime(), inv); err != nil { //nolint:contextcheck // see lifetime
 		return nil, err
 	}
@@ -131,7 +141,7 @@ func lifetime() context.Context {
 func (f *Function) submit(ctx context.Context, inv *invocation) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if f.closed || f.draining {
 		return f.notRun(errClosed)
 	}
 	if f.api == nil {
@@ -346,6 +356,46 @@ func (f *Function) removeUnused(old *code) {
 		<-p.gone
 	}
 	old.remove()
+}
+
+// Shutdown takes no more events, waits until those that run or wait have ended, and then
+// closes the function. When ctx ends, it waits no longer: the error is that of ctx, and the
+// events that are left fail, as after Close.
+func (f *Function) Shutdown(ctx context.Context) error {
+	if f == nil || f.stop == nil {
+		return nil
+	}
+	f.mu.Lock()
+	f.draining = true
+	f.mu.Unlock()
+	look := time.NewTicker(drainEvery)
+	defer look.Stop()
+	for f.busy() && ctx.Err() == nil {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
+	}
+	err := ctx.Err()
+	if !f.busy() {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
+
+// busy reports whether an event runs or waits.
+func (f *Function) busy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	for p := range f.all {
+		if p.current != nil && !p.current.answered {
+			return true
+		}
+	}
+	return len(f.queue) > 0
 }
 
 // Close kills all processes and their children, and returns when they have ended. Events

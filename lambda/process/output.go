@@ -26,6 +26,7 @@ const (
 // output makes lines of the log from what a process prints.
 type output struct {
 	log  *slog.Logger
+	also func(requestID, line string)
 	pipe *os.File // the end to read from
 	done chan struct{}
 
@@ -39,8 +40,12 @@ type output struct {
 	tail      []string
 }
 
-func newOutput(log *slog.Logger, pipe *os.File) *output {
-	return &output{log: log, pipe: pipe, done: make(chan struct{}), buffer: make([]byte, 32<<10)}
+func newOutput(c Config, pipe *os.File) *output {
+	also := c.Output
+	if also == nil {
+		also = func(string, string) {}
+	}
+	return &output{log: c.Logger, also: also, pipe: pipe, done: make(chan struct{}), buffer: make([]byte, 32<<10)}
 }
 
 // read reads until the last writer has closed the pipe.
@@ -77,6 +82,16 @@ func (o *output) readOnce(ctx context.Context, fd uintptr) (n int, again bool, e
 // begin says which event the following output belongs to: "" means none. What was
 // printed until now belongs to the one before.
 func (o *output) begin(ctx context.Context, requestID string) {
+	o.catchUp(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.endLine(ctx)
+	o.tellDropped(ctx)
+	o.requestID, o.logged = requestID, 0
+}
+
+// catchUp reads what the process has printed until now.
+func (o *output) catchUp(ctx context.Context) {
 	if conn, err := o.pipe.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) {
 			for total := 0; total < atOnce; {
@@ -88,11 +103,6 @@ func (o *output) begin(ctx context.Context, requestID string) {
 			}
 		})
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.endLine(ctx)
-	o.tellDropped(ctx)
-	o.requestID, o.logged = requestID, 0
 }
 
 // finish waits for the rest of the output of a process that has ended, and returns its
@@ -147,6 +157,7 @@ func (o *output) endLine(ctx context.Context) {
 	}
 	o.logged += size
 	o.log.LogAttrs(ctx, slog.LevelInfo, "function output", o.attrs(slog.String("line", text))...)
+	o.also(o.requestID, text)
 }
 
 // tellDropped logs how much of the output of an event was dropped. The caller holds the

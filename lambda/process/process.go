@@ -100,4 +100,8 @@ type Config struct {
 	// Logger gets the output of the function, and what happens to its processes. nil
 	// discards it.
 	Logger *slog.Logger
+	// Output gets each line that the Logger gets as output of the function, with the
+	// request ID of the event, which is "" between two events. It is called by several
+	// processes at the same time, and the process waits for it.
+	Output func(requestID, line string)
 }

@@ -193,7 +193,7 @@ func (a *runtimeAPI) failed(w http.ResponseWriter, r *http.Request, p *process) 
 	}
 	raised := a.fn.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	id := r.PathValue("id")
-	known := a.finish(p, id, nil, raised)
+	known := a.finish(p, id, nil, raised) //nolint:contextcheck // see lifetime
 	if known {
 		a.fn.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "function raised an error", slog.String("request_id", id),
 			slog.String("error_type", raised.Type), slog.String("error_message", clip(raised.Message)), slog.String("trace", clip(strings.Join(raised.Trace, "\n"))))
@@ -226,7 +226,9 @@ func (f *Function) raised(report []byte, kind string) *lambda.FunctionError {
 }
 
 // finish ends the event of a process, and reports whether it is the event with this ID.
+// What the function has printed is in the log before its caller has the answer.
 func (a *runtimeAPI) finish(p *process, id string, answer []byte, raised *lambda.FunctionError) bool {
+	p.output.catchUp(lifetime())
 	a.fn.mu.Lock()
 	defer a.fn.mu.Unlock()
 	inv := p.current
