@@ -81,17 +81,18 @@ func (a *applied) failed(err error) error {
 func (s *Server) apply(w Writer, e *effects, calls []Call) error {
 	all := make([]*applied, len(calls))
 	keys := make([]string, len(calls))
+	made := make(map[string]bool, len(calls))
 	for n := range calls {
 		a := &applied{call: &calls[n], change: &change{s: s, w: w, at: time.Now(), applying: true, effects: e}}
 		if err := a.read(); err != nil {
 			return a.failed(err)
 		}
-		if slices.Contains(keys[:n], a.key) {
+		if made[a.key] {
 			return a.failed(errors.New("another call makes the same resource"))
 		}
-		all[n], keys[n] = a, a.key
+		all[n], keys[n], made[a.key] = a, a.key, true
 	}
-	if err := s.discardFormer(w, e, keys); err != nil {
+	if err := s.discardFormer(w, e, made); err != nil {
 		return err
 	}
 	// First all documents are there, then each is checked against the others, and last
@@ -143,7 +144,7 @@ func (a *applied) read() error {
 }
 
 // discardFormer deletes what a former Apply made and this one lacks.
-func (s *Server) discardFormer(w Writer, e *effects, keys []string) error {
+func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) error {
 	value, err := w.Get(appliedKey)
 	if err != nil || value == nil {
 		return err
@@ -153,7 +154,7 @@ func (s *Server) discardFormer(w Writer, e *effects, keys []string) error {
 		return fmt.Errorf("controlplane: the store holds no list at %s: %w", appliedKey, err)
 	}
 	for _, key := range former {
-		if slices.Contains(keys, key) {
+		if made[key] {
 			continue
 		}
 		c := &change{s: s, w: w, key: key, at: time.Now(), applying: true, effects: e}

@@ -113,9 +113,10 @@ func (e *entry) id() string { return e.key[strings.LastIndexByte(e.key, '/')+1:]
 // whose ID comes after the ID "after", in the order of their IDs, and nothing of what is
 // below them. A limit of 0 means no limit.
 func listDocuments(r Reader, collection, after string, limit int) ([]entry, error) {
-	const batch = 100
+	const most = 128
 	prefix := collection + "/"
 	var entries []entry
+	batch := 2 // a document and what is below it, perhaps; more if nothing is below
 	for position := prefix + after; ; {
 		keys, values, err := r.List(prefix, position, batch)
 		if err != nil {
@@ -127,7 +128,7 @@ func listDocuments(r Reader, collection, after string, limit int) ([]entry, erro
 			id, _, below := strings.Cut(key[len(prefix):], "/")
 			if below {
 				// Jump over everything below this document.
-				position, full = prefix+id+"/\xff", true
+				position, full, batch = prefix+id+"/\xff", true, 1
 				break
 			}
 			d, err := decodeDocument(key, values[n])
@@ -141,5 +142,6 @@ func listDocuments(r Reader, collection, after string, limit int) ([]entry, erro
 		if !full {
 			return entries, nil
 		}
+		batch = min(2*batch, most)
 	}
 }

@@ -93,6 +93,49 @@ func TestListDocuments(t *testing.T) {
 	}))
 }
 
+// counting counts what List returns.
+type counting struct {
+	Reader
+	listed int
+}
+
+func (c *counting) List(prefix, after string, limit int) ([]string, [][]byte, error) {
+	keys, values, err := c.Reader.List(prefix, after, limit)
+	c.listed += len(keys)
+	return keys, values, err
+}
+
+// A list reads little of what is below its documents, and many documents at once if there
+// is nothing below them.
+func TestListDocuments_ReadsLittle(t *testing.T) {
+	t.Parallel()
+	const documents = 100
+	for below, most := range map[int]int{0: documents + 200, 50: 2 * documents} {
+		s := newMemory()
+		require.NoError(t, s.Update(func(w Writer) error {
+			for n := range documents {
+				id := fmt.Sprintf("x/%03d", n)
+				if err := w.Put(id, []byte("{}")); err != nil {
+					return err
+				}
+				for m := range below {
+					if err := w.Put(fmt.Sprintf("%s/below/%d", id, m), []byte("{}")); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}))
+		require.NoError(t, s.View(func(r Reader) error {
+			c := &counting{Reader: r}
+			all, err := listDocuments(c, "x", "", 0)
+			require.Len(t, all, documents)
+			require.LessOrEqual(t, c.listed, most, "%d below each", below)
+			return err
+		}))
+	}
+}
+
 // broken is a Store whose calls fail from some moment on.
 type broken struct {
 	*memory
