@@ -63,11 +63,17 @@ func awsEnvironment(t *testing.T, more ...string) []string {
 
 func startBoto3(t *testing.T) awsClient {
 	t.Helper()
+	return startDriver(t, exec.CommandContext(t.Context(), findBoto3(t), "connections.py"))
+}
+
+// findBoto3 returns the Python that has boto3.
+func findBoto3(t *testing.T) string {
+	t.Helper()
 	python := findTool(t, "apt-get install python3", "/usr/bin/python3", "python3")
 	if err := exec.CommandContext(t.Context(), python, "-c", "import boto3").Run(); err != nil {
 		missing(t, "boto3", "apt-get install python3-boto3")
 	}
-	return startDriver(t, exec.CommandContext(t.Context(), python, "connections.py"))
+	return python
 }
 
 func startSDKForJS(t *testing.T) awsClient {
@@ -78,12 +84,7 @@ func startSDKForJS(t *testing.T) awsClient {
 
 func startSDKForGo(t *testing.T) awsClient {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "awsclient")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	build.Dir = "../../awsclient" // a module of its own
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return startDriver(t, exec.CommandContext(t.Context(), binary))
+	return startDriver(t, exec.CommandContext(t.Context(), buildAWSClient(t, ".")))
 }
 
 // startDriver starts a program that reads one call from each line and writes one outcome for
@@ -106,8 +107,8 @@ func startDriver(t *testing.T, cmd *exec.Cmd) awsClient {
 // cliError matches the AWS CLI's output for an error of a service.
 var cliError = regexp.MustCompile(`An error occurred \(([^)]+)\) when calling the \w+ operation(?: \(reached max retries: \d+\))?: ?(?s)(.*)`)
 
-// startCLI returns the AWS CLI, which is started for each call.
-func startCLI(t *testing.T) awsClient {
+// findCLI returns the AWS CLI.
+func findCLI(t *testing.T) string {
 	t.Helper()
 	const install = "apt-get install awscli (version 2)"
 	aws := findTool(t, install, "/usr/bin/aws", "aws")
@@ -118,6 +119,13 @@ func startCLI(t *testing.T) awsClient {
 	if !strings.HasPrefix(string(out), "aws-cli/2.") {
 		missing(t, "AWS CLI version 2", install)
 	}
+	return aws
+}
+
+// startCLI returns the AWS CLI, which is started for each call.
+func startCLI(t *testing.T) awsClient {
+	t.Helper()
+	aws := findCLI(t)
 	return func(t *testing.T, c awsCall) (o awsOutcome) {
 		t.Helper()
 		operation := map[string]string{"post": "post-to-connection", "get": "get-connection", "delete": "delete-connection"}[c.Operation]

@@ -3,139 +3,239 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/controlplane"
-	"example.com/gateway/internal/wsconn"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
+	"example.com/gateway/sigv4"
 )
 
-// script is controlplane.py, which calls a server.
-type script struct {
-	t     *testing.T
-	p     *process
-	stdin io.Writer
-	read  int
-	url   string
-}
-
+// arguments are those of a call of the control plane, or its answer, with the names of the
+// SDKs.
 type arguments = map[string]any
 
-// call calls an operation and returns the answer. path is that of the endpoint.
-func (s *script) call(client, path, operation string, args arguments) (status int, answer arguments) {
-	s.t.Helper()
-	line, err := json.Marshal(arguments{"client": client, "endpoint": s.url + path, "operation": operation, "arguments": args})
-	require.NoError(s.t, err)
-	_, err = s.stdin.Write(append(line, '\n'))
-	require.NoError(s.t, err)
-	var outcome struct {
-		Status int
-		Answer arguments
-	}
-	require.NoError(s.t, json.Unmarshal([]byte(s.p.next(s.t, &s.read)), &outcome))
-	return outcome.Status, outcome.Answer
+// controlCall is one call of the control plane or of @connections, for any of the clients.
+type controlCall struct {
+	Service   string    `json:"service"` // apigatewayv2 or apigatewaymanagementapi
+	Endpoint  string    `json:"endpoint"`
+	Operation string    `json:"operation"` // CreateApi
+	Arguments arguments `json:"arguments"`
 }
 
-// control calls the control plane, which has to answer with a status of 2xx. It returns a
-// member of the answer.
-func (s *script) control(operation, member string, args arguments) string {
-	s.t.Helper()
-	status, answer := s.call("apigatewayv2", "", operation, args)
-	require.Equal(s.t, 2, status/100, "%s: %v", operation, answer)
-	return fmt.Sprint(answer[member])
+// controlOutcome is what the caller sees.
+type controlOutcome struct {
+	Status  int       `json:"status"` // 0: the client does not report it
+	Answer  arguments `json:"answer"`
+	Class   string    `json:"class"` // of the error, in the client's language; "": it has only a name
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
 }
 
-// A whole API by boto3: it is created and deployed, a client connects, a backend posts to
-// it, an edit has no effect before it is deployed, and then the open connection follows.
-func TestControlPlane_boto3(t *testing.T) {
-	outside(t)
-	python := findTool(t, "apt-get install python3", "/usr/bin/python3", "python3")
-	if err := exec.CommandContext(t.Context(), python, "-c", "import boto3").Run(); err != nil {
-		missing(t, "boto3", "apt-get install python3-boto3")
+// controlClient calls one of the published clients, unmodified.
+type controlClient func(t *testing.T, c controlCall) controlOutcome
+
+// controlClients returns how to start each of them.
+func controlClients() map[string]func(t *testing.T) controlClient {
+	return map[string]func(t *testing.T) controlClient{
+		"AWS CLI": startControlCLI,
+		"boto3": func(t *testing.T) controlClient {
+			t.Helper()
+			return startControlDriver(t, exec.CommandContext(t.Context(), findBoto3(t), "controlplane.py"))
+		},
+		"AWS SDK for Go": func(t *testing.T) controlClient {
+			t.Helper()
+			return startControlDriver(t, exec.CommandContext(t.Context(), buildAWSClient(t, "./controlplane")))
+		},
+		"AWS SDK for JS, v3": func(t *testing.T) controlClient {
+			t.Helper()
+			findModule(t, "@aws-sdk/client-apigatewayv2/package.json")
+			return startControlDriver(t, exec.CommandContext(t.Context(), findTool(t, "install Node.js 20 or newer", "node"), "controlplane.mjs"))
+		},
 	}
-	srv := httptest.NewUnstartedServer(nil)
-	server, err := controlplane.New(controlplane.Config{
-		Endpoint: "ws://" + srv.Listener.Addr().String(),
-		Functions: controlplane.Functions{"chat": lambda.NewInvoker(func(req lambda.WebsocketRequest) (lambda.Response, error) {
-			return lambda.Response{StatusCode: 200, Body: strings.Join([]string{req.RequestContext.ConnectionID, req.StageVariables["color"], req.Body}, " ")}, nil
-		})},
-	})
-	require.NoError(t, err)
-	srv.Config.Handler = server
-	srv.Start()
-	t.Cleanup(srv.Close)
-	t.Cleanup(func() { require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context()))) })
-	cmd := exec.CommandContext(t.Context(), python, "controlplane.py")
-	cmd.Env = awsEnvironment(t)
+}
+
+// keyEnvironment has the access key that every server of these tests knows.
+func keyEnvironment(t *testing.T) []string {
+	t.Helper()
+	return awsEnvironment(t, "AWS_ACCESS_KEY_ID="+allowed, "AWS_SECRET_ACCESS_KEY="+awsSecret)
+}
+
+// startControlDriver starts a program that reads one call from each line and writes one
+// outcome for each.
+func startControlDriver(t *testing.T, cmd *exec.Cmd) controlClient {
+	t.Helper()
+	cmd.Env = keyEnvironment(t)
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	cmd.Cancel = stdin.Close
-	s := &script{t: t, p: start(t, cmd), stdin: stdin, url: srv.URL}
-
-	status, api := s.call("apigatewayv2", "", "create_api", arguments{"Name": "chat", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"})
-	require.Equal(t, 201, status)
-	id := fmt.Sprint(api["ApiId"])
-	integration := s.control("create_integration", "IntegrationId", arguments{
-		"ApiId": id, "IntegrationType": "AWS_PROXY", "IntegrationMethod": "POST", "PayloadFormatVersion": "2.0", "IntegrationUri": "arn:aws:lambda:us-east-1:123456789012:function:chat",
-	})
-	route := func(key, integration string) {
+	p, outcomes := start(t, cmd), 0
+	return func(t *testing.T, c controlCall) (o controlOutcome) {
 		t.Helper()
-		routeID := s.control("create_route", "RouteId", arguments{"ApiId": id, "RouteKey": key, "Target": "integrations/" + integration})
-		if key != "$connect" && key != "$disconnect" {
-			s.control("create_route_response", "RouteResponseId", arguments{"ApiId": id, "RouteId": routeID, "RouteResponseKey": "$default"})
+		require.NoError(t, json.NewEncoder(stdin).Encode(c))
+		require.NoError(t, json.Unmarshal([]byte(p.next(t, &outcomes)), &o))
+		return o
+	}
+}
+
+// startControlCLI returns the AWS CLI, which is started for each call.
+func startControlCLI(t *testing.T) controlClient {
+	t.Helper()
+	aws := findCLI(t)
+	return func(t *testing.T, c controlCall) (o controlOutcome) {
+		t.Helper()
+		args := []string{c.Service, kebab(c.Operation), "--endpoint-url", c.Endpoint, "--output", "json", "--cli-binary-format", "raw-in-base64-out"}
+		for name, value := range c.Arguments {
+			args = append(args, cliOption(t, name, value))
 		}
+		cmd := exec.CommandContext(t.Context(), aws, args...)
+		cmd.Env = keyEnvironment(t)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err == nil {
+			if stdout.Len() > 0 {
+				require.NoError(t, json.Unmarshal(stdout.Bytes(), &o.Answer), stdout.String())
+			}
+			return o
+		}
+		said := cliError.FindStringSubmatch(stderr.String())
+		require.NotNil(t, said, stderr.String())
+		o.Code, o.Message = said[1], strings.TrimSpace(said[2])
+		return o
 	}
-	for _, key := range []string{"$connect", "$disconnect", "$default"} {
-		route(key, integration)
-	}
-	deployment := s.control("create_deployment", "DeploymentId", arguments{"ApiId": id})
-	s.control("create_stage", "StageName", arguments{"ApiId": id, "StageName": "prod", "DeploymentId": deployment, "StageVariables": arguments{"color": "red"}})
+}
 
-	ws, _, err := wsconn.Dial(t.Context(), fmt.Sprint(api["ApiEndpoint"])+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
+var capital = regexp.MustCompile(`(.)([A-Z])`)
+
+// kebab returns the name of an operation or an argument as the AWS CLI has it: "create-api".
+func kebab(name string) string {
+	return strings.ToLower(capital.ReplaceAllString(name, "$1-$2"))
+}
+
+// cliOption returns an argument as an option: a text as it is, anything else as JSON.
+func cliOption(t *testing.T, name string, value any) string {
+	t.Helper()
+	switch value := value.(type) {
+	case bool:
+		if !value {
+			return "--no-" + kebab(name)
+		}
+		return "--" + kebab(name)
+	case string:
+		return "--" + kebab(name) + "=" + value
+	}
+	text, err := json.Marshal(value)
 	require.NoError(t, err)
-	defer ws.CloseNow()
-	receive := func() string {
-		t.Helper()
-		text, _, err := ws.Read(t.Context())
-		require.NoError(t, err)
-		return string(text)
-	}
-	say := func(message string) string {
-		t.Helper()
-		require.NoError(t, ws.Write(t.Context(), []byte(message), true))
-		return receive()
-	}
-	connection, rest, _ := strings.Cut(say("hello"), " ")
-	require.Equal(t, "red hello", rest)
-	for _, path := range []string{"/prod", "/" + id + "/prod", ""} {
-		status, _ = s.call("apigatewaymanagementapi", path, "post_to_connection", arguments{"ConnectionId": connection, "Data": "from " + path})
-		require.Equal(t, 200, status, path)
-		require.Equal(t, "from "+path, receive())
-	}
+	return "--" + kebab(name) + "=" + string(text)
+}
 
-	mock := s.control("create_integration", "IntegrationId", arguments{"ApiId": id, "IntegrationType": "MOCK", "TemplateSelectionExpression": "200", "RequestTemplates": arguments{"200": `{"statusCode":200}`}})
-	s.control("create_integration_response", "IntegrationResponseId", arguments{
-		"ApiId": id, "IntegrationId": mock, "IntegrationResponseKey": "$default", "TemplateSelectionExpression": `\$default`, "ResponseTemplates": arguments{"$default": "mock on $context.stage"},
+// controlServer is a control plane on a port of its own. It lets in whoever signs with the
+// key of keyEnvironment.
+type controlServer struct {
+	url string
+	log *testutil.LockedBuffer
+
+	mu     sync.Mutex // guards the field below
+	status int        // of the last answer of the REST API
+}
+
+// The function chat answers "{connection} {color} {body}", and the authorizer auth lets in
+// who has the token "open".
+func controlFunctions() controlplane.Functions {
+	return controlplane.Functions{
+		"chat": lambda.NewInvoker(func(req lambda.WebsocketRequest) (lambda.Response, error) {
+			return lambda.Response{StatusCode: http.StatusOK, Body: strings.Join([]string{req.RequestContext.ConnectionID, req.StageVariables["color"], req.Body}, " ")}, nil
+		}),
+		"auth": lambda.NewInvoker(func(req lambda.AuthorizerRequest) (lambda.AuthorizerResponse, error) {
+			effect := "Deny"
+			if req.QueryStringParameters["token"] == "open" {
+				effect = "Allow"
+			}
+			return lambda.AuthorizerResponse{PrincipalID: "ann", PolicyDocument: lambda.PolicyFor(effect, req.MethodARN)}, nil
+		}),
+	}
+}
+
+func startControlPlane(t *testing.T, cfg controlplane.Config) *controlServer {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	s := &controlServer{log: &testutil.LockedBuffer{}}
+	verifier := func(service string) *sigv4.Verifier {
+		return &sigv4.Verifier{Service: service, Region: "us-east-1", Keys: sigv4.StaticKeys(map[string]sigv4.Key{allowed: {SecretAccessKey: awsSecret}})}
+	}
+	cfg.Endpoint = "ws://" + srv.Listener.Addr().String()
+	cfg.ControlAuth, cfg.Auth = verifier("apigateway"), verifier("execute-api")
+	cfg.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	server, err := controlplane.New(cfg)
+	require.NoError(t, err)
+	srv.Config.Handler = s.watch(server)
+	srv.Start()
+	s.url = srv.URL
+	t.Cleanup(srv.Close)
+	t.Cleanup(func() { require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context()))) })
+	return s
+}
+
+// watch notes the statuses of the REST API, which not every client reports.
+func (s *controlServer) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		if strings.HasPrefix(r.URL.Path, "/v2/") {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.status = answer.status
+		}
 	})
-	route("mock", mock)
-	require.Equal(t, connection+` red {"action":"mock"}`, say(`{"action":"mock"}`), "inert before a deployment")
-	s.control("update_stage", "StageName", arguments{"ApiId": id, "StageName": "prod", "StageVariables": arguments{"color": "blue"}})
-	require.Equal(t, connection+" blue hello", say("hello"), "a stage variable acts at once")
-	s.control("create_deployment", "DeploymentId", arguments{"ApiId": id, "StageName": "prod"})
-	require.Equal(t, "mock on prod", say(`{"action":"mock"}`))
+}
 
-	s.control("delete_api", "", arguments{"ApiId": id})
-	_, _, err = ws.Read(t.Context())
-	require.ErrorContains(t, err, "Going away")
-	status, _ = s.call("apigatewaymanagementapi", "/prod", "post_to_connection", arguments{"ConnectionId": connection, "Data": "x"})
-	require.NotEqual(t, 200, status)
+func (s *controlServer) lastStatus() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// text returns a member of an answer that is a text.
+func text(t *testing.T, answer arguments, name string) string {
+	t.Helper()
+	value, ok := answer[name].(string)
+	require.True(t, ok, "%s in %v", name, answer)
+	return value
+}
+
+// items returns a member of each entry of a list.
+func items(t *testing.T, answer arguments, name string) (values []string) {
+	t.Helper()
+	entries, _ := answer["Items"].([]any)
+	for _, entry := range entries {
+		document, ok := entry.(arguments)
+		require.True(t, ok, entry)
+		values = append(values, fmt.Sprint(document[name]))
+	}
+	return values
+}
+
+// buildAWSClient builds a program of the module with the AWS SDK for Go.
+func buildAWSClient(t *testing.T, pkg string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "client")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, pkg)
+	build.Dir = "../../awsclient" // a module of its own
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return binary
 }

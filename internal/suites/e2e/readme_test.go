@@ -90,10 +90,7 @@ func getRetrying(t *testing.T, url string) string {
 // so the test makes its server the client's proxy.
 func TestREADME_Python(t *testing.T) {
 	outside(t)
-	python := findTool(t, "apt-get install python3", "/usr/bin/python3", "python3")
-	if err := exec.CommandContext(t.Context(), python, "-c", "import boto3").Run(); err != nil {
-		missing(t, "boto3", "apt-get install python3-boto3")
-	}
+	python := findBoto3(t)
 	gw, err := gateway.New(gateway.WithManagementAuth(&sigv4.Verifier{
 		Service: "execute-api", Region: "us-east-1",
 		Keys: sigv4.StaticKeys(map[string]sigv4.Key{allowed: {SecretAccessKey: awsSecret}}),

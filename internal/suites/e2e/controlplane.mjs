@@ -1,0 +1,40 @@
+// Calls the control plane and @connections with the AWS SDK for JavaScript v3. Calls and
+// outcomes are those of controlplane.py.
+
+import { createInterface } from "node:readline";
+import * as apigatewayv2 from "@aws-sdk/client-apigatewayv2";
+import * as apigatewaymanagementapi from "@aws-sdk/client-apigatewaymanagementapi";
+
+const services = {
+  apigatewayv2: [apigatewayv2, apigatewayv2.ApiGatewayV2Client],
+  apigatewaymanagementapi: [apigatewaymanagementapi, apigatewaymanagementapi.ApiGatewayManagementApiClient],
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const call = JSON.parse(line);
+  const [commands, Client] = services[call.service];
+  const client = new Client({
+    endpoint: call.endpoint,
+    region: process.env.AWS_REGION,
+    credentials: {
+      accessKeyId: process.env.AWS_ACCESS_KEY_ID,
+      secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY,
+    },
+  });
+  const input = call.arguments;
+  if (input.Data !== undefined) input.Data = Buffer.from(input.Data);
+  let outcome;
+  try {
+    const { $metadata, ...answer } = await client.send(new commands[call.operation + "Command"](input));
+    outcome = { status: $metadata.httpStatusCode, answer };
+  } catch (error) {
+    outcome = {
+      status: error.$metadata?.httpStatusCode,
+      class: error.constructor.name,
+      code: error.name,
+      message: error.message,
+    };
+  }
+  client.destroy();
+  console.log(JSON.stringify(outcome));
+}
