@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// ErrConfig is in every error of [New].
+// ErrConfig is in every error of [New]. [exec.ErrNotFound] is as well if a program is
+// missing: the interpreter, or that of Config.Command.
 var ErrConfig = errors.New("process: invalid configuration")
 
 const (
@@ -111,14 +112,23 @@ func interpreted(c Config, r runtime, program string, args []string, names ...st
 			return r, nil
 		}
 	}
-	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH: install it, or set Command", c.Name, c.Runtime, program)
+	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFound{})
 }
+
+// notFound is exec.ErrNotFound without a text.
+type notFound struct{}
+
+// Error implements error.
+func (notFound) Error() string { return "" }
+
+// Unwrap returns what it is.
+func (notFound) Unwrap() error { return exec.ErrNotFound }
 
 // isExecutable checks that a program is there, on the PATH or relative to a folder.
 func isExecutable(dir, program string) error {
 	if !strings.ContainsRune(program, filepath.Separator) {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%s is not on the PATH", program)
+			return fmt.Errorf("%s is not on the PATH%w", program, notFound{})
 		}
 		return nil
 	}

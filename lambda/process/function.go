@@ -35,14 +35,17 @@ type Function struct {
 	idle    time.Duration // idleAfter, but in tests
 	startup time.Duration // how long a process may take until it asks for its first event
 	stop    chan struct{} // closed by Close
+	left    chan struct{} // closed by Retire
 	running sync.WaitGroup
 
 	mu     sync.Mutex // guards the fields below, and the state of each process
 	closed bool
 	// draining is set by Shutdown: there are no new events.
 	draining bool
-	api      *runtimeAPI // nil: no process was started yet
-	code     *code
+	// retired is set by Retire: no process waits for an event.
+	retired bool
+	api     *runtimeAPI // nil: no process was started yet
+	code    *code
 	// processes is how many processes there are, with those that are being started.
 	processes int
 	starting  int        // of these have not asked for an event yet
@@ -62,7 +65,7 @@ func New(c Config) (*Function, error) {
 		return nil, err
 	}
 	c.Logger = c.Logger.With(slog.String("function", c.Name))
-	f := &Function{cfg: c, runtime: r, idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), all: map[*process]struct{}{}}
+	f := &Function{cfg: c, runtime: r, idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), left: make(chan struct{}), all: map[*process]struct{}{}}
 	f.code = f.newCode()
 	return f, nil
 }
@@ -323,21 +326,29 @@ func (f *Function) release(ctx context.Context, p *process) {
 	p.freeUntil = time.Now().Add(f.idle)
 	f.free = append(f.free, p)
 	f.advance(ctx)
+	if f.retired && len(f.free) > 0 {
+		f.retireFree()
+	}
+}
+
+// retireFree ends the processes that have no event. The caller holds the lock.
+func (f *Function) retireFree() {
+	for _, p := range f.free {
+		p.retire()
+	}
+	f.free = nil
 }
 
 // reload makes the next events start on fresh processes.
 func (f *Function) reload(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if f.closed || f.retired {
 		return
 	}
 	old := f.code
 	f.code = f.newCode()
-	for _, p := range f.free {
-		p.retire()
-	}
-	f.free = nil
+	f.retireFree()
 	f.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "function code changed: the next event starts new processes")
 	f.running.Go(func() { f.removeUnused(old) })
 }
@@ -396,6 +407,19 @@ func (f *Function) busy() bool {
 		}
 	}
 	return len(f.queue) > 0
+}
+
+// Retire makes each process end as soon as it has no event, those without one at once.
+// Events are still served, but changed files are not seen any more. Call it when no more
+// events should come, and Close some time later.
+func (f *Function) Retire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.retired {
+		f.retired = true
+		close(f.left)
+	}
+	f.retireFree()
 }
 
 // Close kills all processes and their children, and returns when they have ended. Events

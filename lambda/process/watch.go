@@ -18,7 +18,7 @@ const (
 	watchLatest = 3 * time.Second
 )
 
-// watch looks for changed files until Close.
+// watch looks for changed files until Close or Retire.
 func (f *Function) watch(ctx context.Context) {
 	last, took := f.look()
 	before := took // on a busy machine one look may take long
@@ -29,6 +29,8 @@ func (f *Function) watch(ctx context.Context) {
 		before = took
 		select {
 		case <-f.stop:
+			return
+		case <-f.left:
 			return
 		case <-timer.C:
 		}

@@ -17,6 +17,7 @@ import (
 	"example.com/gateway/internal/nearest"
 	"example.com/gateway/jwtauthorizer"
 	"example.com/gateway/lambda"
+	"example.com/gateway/lambda/process"
 	"example.com/gateway/models"
 	"example.com/gateway/sigv4"
 	"example.com/gateway/usageplan"
@@ -45,9 +46,11 @@ type Built struct {
 type Builder struct {
 	// Logger is for what is built; nil means that nothing is logged.
 	Logger *slog.Logger
+	// NewLogger makes the Logger as the first configuration wants it. It may be nil.
+	NewLogger func(l Log, level slog.Level) *slog.Logger
 
 	tokens    map[string]kept[JWT, *jwtauthorizer.Authorizer]
-	functions map[string]kept[Lambda, *lambda.Function]
+	functions functions
 }
 
 // kept is a thing with the configuration that it was built of.
@@ -70,6 +73,9 @@ func (r *reader) build(b *Builder) *Built {
 	c := r.Config
 	built := &Built{Config: c}
 	_ = built.Level.UnmarshalText([]byte(c.Log.Level)) // it is one of four
+	if b.Logger == nil && b.NewLogger != nil {
+		b.Logger = b.NewLogger(c.Log, built.Level)
+	}
 	for _, p := range c.Proxies {
 		network, _ := prefix(p)
 		built.Networks = append(built.Networks, network)
@@ -87,8 +93,7 @@ func (r *reader) build(b *Builder) *Built {
 		built.Auth = gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return nil })
 	}
 	built.Plans = r.plans()
-	functions, integrations := r.integrations(b)
-	b.functions = functions
+	integrations := r.integrations(b)
 	authorizers := r.authorizers(b)
 	variables := maps.Clone(c.StageVariables)
 	if variables == nil {
@@ -188,12 +193,13 @@ func (r *reader) plans() (plans []usageplan.Plan) {
 	return plans
 }
 
-// integrations makes the integrations by their names, and the functions among them.
-func (r *reader) integrations(b *Builder) (map[string]kept[Lambda, *lambda.Function], map[string]gateway.Integration) {
-	functions, made := map[string]kept[Lambda, *lambda.Function]{}, map[string]gateway.Integration{}
+// integrations makes the integrations by their names, and keeps the functions among them.
+func (r *reader) integrations(b *Builder) map[string]gateway.Integration {
+	made := map[string]gateway.Integration{}
+	called := functions{remote: map[string]kept[Lambda, *lambda.Function]{}, local: map[string]kept[Process, *process.Function]{}}
 	for name, i := range r.Integrations {
-		if n := count(i.HTTP != nil, i.Lambda != nil, i.Mock != nil); n != 1 {
-			r.report(under("integrations", name), "write one of http, lambda and mock")
+		if n := count(i.HTTP != nil, i.Lambda != nil, i.Process != nil, i.Mock != nil); n != 1 {
+			r.report(under("integrations", name), "write one of http, lambda, process and mock")
 			continue
 		}
 		switch {
@@ -204,23 +210,35 @@ func (r *reader) integrations(b *Builder) (map[string]kept[Lambda, *lambda.Funct
 			}
 		case i.Mock != nil:
 			made[name] = &gateway.MockIntegration{StatusCode: i.Mock.StatusCode, Body: []byte(i.Mock.Body), Transform: i.Mock.Transform.transform()}
-		default:
-			l := *i.Lambda
-			functions[name], _ = again(b.functions, name, l, func() (*lambda.Function, error) {
-				return &lambda.Function{URL: l.URL, Name: l.Name, Qualifier: l.Qualifier, Timeout: l.Timeout, Concurrency: l.Concurrency}, nil
-			})
-			function := functions[name].thing
-			made[name] = function
-			if l.Transform != nil {
-				made[name] = &gateway.CustomIntegration{Transform: l.Transform.transform(), Backend: function.Backend, SelectByErrorMessage: true}
+		case i.Process != nil:
+			if integration := r.process(b, called, name, *i.Process); integration != nil {
+				made[name] = integration
 			}
-			if err := function.Validate(); err != nil {
-				r.report(under("integrations", name), "%s", plain(err))
-				delete(made, name)
+		default:
+			if integration := r.lambda(b, called, name, *i.Lambda); integration != nil {
+				made[name] = integration
 			}
 		}
 	}
-	return functions, made
+	b.functions = called
+	return made
+}
+
+// lambda makes the integration of a function that an endpoint runs. It returns nil after a
+// report.
+func (r *reader) lambda(b *Builder, called functions, name string, l Lambda) gateway.Integration {
+	called.remote[name], _ = again(b.functions.remote, name, l, func() (*lambda.Function, error) {
+		return &lambda.Function{URL: l.URL, Name: l.Name, Qualifier: l.Qualifier, Timeout: l.Timeout, Concurrency: l.Concurrency}, nil
+	})
+	function := called.remote[name].thing
+	if err := function.Validate(); err != nil {
+		r.report(under("integrations", name), "%s", plain(err))
+		return nil
+	}
+	if l.Transform != nil {
+		return &gateway.CustomIntegration{Transform: l.Transform.transform(), Backend: function.Backend, SelectByErrorMessage: true}
+	}
+	return function
 }
 
 func (t *Transform) transform() *gateway.Transform {
@@ -271,13 +289,19 @@ func (r *reader) authorizers(b *Builder) map[string]gateway.Authorizer {
 }
 
 func (r *reader) lambdaAuthorizer(path string, a *LambdaAuthorizer, b *Builder) gateway.Authorizer {
-	f, ok := b.functions[a.Integration]
-	if !ok {
-		r.report(path, "integration has to name a lambda integration, and %q is none%s",
-			a.Integration, nearest.Question(nearest.To(a.Integration, slices.Sorted(maps.Keys(b.functions)))))
+	var authorizer *lambda.Authorizer
+	if f, ok := b.functions.remote[a.Integration]; ok {
+		authorizer = f.thing.Authorizer()
+	} else if f, ok := b.functions.local[a.Integration]; ok {
+		authorizer = lambda.NewAuthorizer(f.thing)
+	} else {
+		if i, ok := r.Integrations[a.Integration]; ok && (i.Lambda != nil || i.Process != nil) {
+			return nil // it has been reported
+		}
+		r.report(path, "integration has to name a lambda or process integration, and %q is none%s",
+			a.Integration, nearest.Question(nearest.To(a.Integration, b.functions.names())))
 		return nil
 	}
-	authorizer := f.thing.Authorizer()
 	authorizer.Region, authorizer.AccountID = a.Region, a.AccountID
 	if len(a.IdentitySource) == 0 {
 		return authorizer

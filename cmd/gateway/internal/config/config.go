@@ -121,11 +121,12 @@ type Quotas struct {
 	URLBytes               Limit     `yaml:"urlBytes"`
 }
 
-// Integration is one of three kinds.
+// Integration is one of four kinds.
 type Integration struct {
-	HTTP   *HTTP   `yaml:"http"`
-	Lambda *Lambda `yaml:"lambda"`
-	Mock   *Mock   `yaml:"mock"`
+	HTTP    *HTTP    `yaml:"http"`
+	Lambda  *Lambda  `yaml:"lambda"`
+	Process *Process `yaml:"process"`
+	Mock    *Mock    `yaml:"mock"`
 }
 
 // HTTP calls an HTTP endpoint.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/lambda/process"
 )
 
 // base is a configuration without mistakes, to which a test adds one line.
@@ -72,12 +74,20 @@ func TestLoad_Mistakes(t *testing.T) {
 		"throttle":             {base + "throttle: {burst: 5}", ":5:1: throttle: "},
 		"no routes":            {"stage: a\nlisten: [{address: \":1\"}]", ": routes is missing: write at least one route"},
 		"no integration":       {strings.Replace(base, "{integration: ok}", "{}", 1), ":4:10: routes.$default: integration is missing: name one of integrations"},
-		"unknown integration":  {base + "# x\n" + "apiKeySource: header\nauthorizers: {a: {lambda: {integration: okay}}}", `authorizers.a.lambda: integration has to name a lambda integration, and "okay" is none`},
+		"unknown integration":  {base + "# x\n" + "apiKeySource: header\nauthorizers: {a: {lambda: {integration: okay}}}", `authorizers.a.lambda: integration has to name a lambda or process integration, and "okay" is none`},
 		"misspelt integration": {strings.Replace(strings.Replace(base, "{ok:", "{backend:", 1), "integration: ok", "integration: bakend", 1), `:4:21: routes.$default.integration: there is no integration "bakend": did you mean "backend"?`},
-		"two kinds":            {strings.Replace(base, "{mock: {}}", "{mock: {}, http: {uri: http://x}}", 1), ":3:16: integrations.ok: write one of http, lambda and mock"},
+		"two kinds":            {strings.Replace(base, "{mock: {}}", "{mock: {}, http: {uri: http://x}}", 1), ":3:16: integrations.ok: write one of http, lambda, process and mock"},
 		"bad URI":              {strings.Replace(base, "{mock: {}}", "{http: {uri: ftp://x}}", 1), ":3:16: integrations.ok: "},
 		"bad template":         {strings.Replace(base, "{mock: {}}", "{mock: {transform: {requestTemplates: {$default: '#if'}}}}", 1), ":3:16: integrations.ok: "},
 		"bad function":         {strings.Replace(base, "{mock: {}}", "{lambda: {url: x}}", 1), ":3:16: integrations.ok: "},
+		"process without dir":  {strings.Replace(base, "{mock: {}}", "{process: {runtime: provided}}", 1), ":3:21: integrations.ok.process: dir is missing: write the folder with the function's code"},
+		"process elsewhere":    {strings.Replace(base, "{mock: {}}", "{process: {dir: nowhere, runtime: provided}}", 1), "nowhere is not a folder: set it to the folder with the function's code"},
+		"process of what":      {strings.Replace(base, "{mock: {}}", "{process: {dir: .}}", 1), "integrations.ok.process: runtime is missing: write one, such as nodejs22.x, python3.12 or provided.al2023, or a command"},
+		"unknown runtime":      {strings.Replace(base, "{mock: {}}", "{process: {dir: ., runtime: cobol}}", 1), `integrations.ok.process: there is no bootstrap for the runtime "cobol"`},
+		"no such program":      {strings.Replace(base, "{mock: {}}", "{process: {dir: ., command: [no-such-program]}}", 1), "integrations.ok.process: Command: no-such-program is not on the PATH"},
+		"variable of a list":   {strings.Replace(base, "{mock: {}}", "{process: {dir: ., runtime: provided, env: {A: [x]}}}", 1), "integrations.ok.process.env.A: write an object"},
+		"variable of two":      {strings.Replace(base, "{mock: {}}", "{process: {dir: ., runtime: provided, env: {A: {file: a, environment: b}}}}", 1), "integrations.ok.process.env.A: write either environment or file: where the secret is"},
+		"authorizer, function": {strings.Replace(base, "{mock: {}}", "{process: {dir: .}}", 1) + "authorizers: {a: {lambda: {integration: ok}}}", "integrations.ok.process: runtime is missing: write one, such as nodejs22.x, python3.12 or provided.al2023, or a command"},
 		"reserved key":         {strings.Replace(base, "$default", "$other", 1), `:4:10: routes.$other: route key "$other": only $connect, $disconnect and $default begin with $`},
 		"authorizer elsewhere": {base + "authorizers: {a: {jwt: {issuer: 'https://x.example', anyAudience: true}}}\n# x", "WARNING"},
 		"unknown authorizer":   {strings.Replace(base, "{integration: ok}", "{integration: ok, authorizer: a}", 1), `routes.$default.authorizer: there is no authorizer "a"`},
@@ -151,13 +161,47 @@ func TestBuilder_Again(t *testing.T) {
 		require.NoError(t, err)
 	}
 	read(text)
-	function, tokens := b.functions["ok"].thing, b.tokens["a"].thing
+	function, tokens := b.functions.remote["ok"].thing, b.tokens["a"].thing
 	read(text + "throttle: {rate: 1}\n")
-	require.Same(t, function, b.functions["ok"].thing)
+	require.Same(t, function, b.functions.remote["ok"].thing)
 	require.Same(t, tokens, b.tokens["a"].thing)
 	read(strings.Replace(text, "concurrency: 1", "concurrency: 2", 1))
-	require.NotSame(t, function, b.functions["ok"].thing)
+	require.NotSame(t, function, b.functions.remote["ok"].thing)
 	require.Same(t, tokens, b.tokens["a"].thing)
+}
+
+// A function that runs as a process gets its variables, with secrets from files. It stays
+// while nothing about it changes.
+func TestBuilder_Process(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("run", "#!/bin/sh\nread -r event <<END\nx\nEND\n")
+	require.NoError(t, os.Chmod(filepath.Join(dir, "run"), 0o700))
+	write("key", "first\n")
+	b := &Builder{}
+	read := func(text string) *Builder {
+		earlier := *b
+		write("gateway.yaml", text)
+		_, _, err := Load(filepath.Join(dir, "gateway.yaml"), Options{}, b)
+		require.NoError(t, err)
+		return &earlier
+	}
+	text := strings.Replace(base, "{mock: {}}", "{process: {dir: ., command: [./run], env: {TABLE: 007, KEY: {file: key}}}}", 1) +
+		"authorizers: {a: {lambda: {integration: ok}}}\n"
+	read(text)
+	first := b.functions.local["ok"].thing
+	require.Equal(t, "ok", first.FunctionName())
+	require.Equal(t, map[string]Variable{"TABLE": {Text: "007"}, "KEY": {Secret: Secret{File: "key", value: "first"}}}, b.functions.local["ok"].of.Env)
+	require.Empty(t, b.Removed(read(text+"throttle: {rate: 1}\n")))
+	require.Same(t, first, b.functions.local["ok"].thing)
+	write("key", "second\n")
+	require.Equal(t, []*process.Function{first}, b.Removed(read(text)), "its secret has changed")
+	second := b.functions.local["ok"].thing
+	require.Equal(t, []*process.Function{second}, b.Removed(read(base)))
+	require.NoError(t, b.Close())
 }
 
 const examples = "../../testdata/examples/"

@@ -133,6 +133,13 @@ func (d *decoder) value(node ast.Node, into reflect.Value, path string) {
 		into.Set(reflect.New(into.Type().Elem()))
 		into = into.Elem()
 	}
+	if v, ok := into.Addr().Interface().(*Variable); ok {
+		if _, isText := node.(ast.ScalarNode); isText {
+			d.scalar(node, reflect.ValueOf(&v.Text).Elem(), path)
+			return
+		}
+		into = reflect.ValueOf(&v.Secret).Elem()
+	}
 	switch into.Kind() {
 	case reflect.Struct:
 		d.object(node, into, path)

@@ -39,9 +39,11 @@ func (s *server) reload() {
 		s.log.Warn("a change needs a restart", "key", key)
 	}
 	if err := s.deploy(built); err != nil {
+		*s.builder = earlier
 		s.log.Error("not reloaded", "error", err)
 		return
 	}
+	s.remove(s.builder.Removed(&earlier))
 	keep(built.Config, before) // so that the next reload finds the same changes
 	s.log.Info("reloaded", "file", s.file, "routes", len(built.Deployment.Routes), "connections", s.gateway.Len())
 }

@@ -30,11 +30,12 @@ func Run(ctx context.Context, file string, out io.Writer) error {
 	defer signal.Stop(signals)
 
 	s := &server{file: file, builder: &config.Builder{}}
+	s.builder.NewLogger = func(l config.Log, level slog.Level) *slog.Logger { return s.logger(l, level, out) }
 	built, warnings, err := config.Load(file, config.Options{}, s.builder)
 	if err != nil {
 		return err
 	}
-	s.logger(built, out)
+	defer s.closeFunctions()
 	for _, w := range warnings {
 		s.log.Warn("the configuration may have a mistake", "problem", w.String())
 	}
@@ -57,18 +58,19 @@ type server struct {
 	front   front
 	doors   []*door
 	failed  chan error
+	removed []removed // functions, by reloads
 }
 
 // logger makes the log. Its level can change, its format cannot.
-func (s *server) logger(built *config.Built, out io.Writer) {
-	s.level.Set(built.Level)
+func (s *server) logger(l config.Log, level slog.Level, out io.Writer) *slog.Logger {
+	s.level.Set(level)
 	options := &slog.HandlerOptions{Level: &s.level}
-	if built.Log.Format == "json" {
+	if l.Format == "json" {
 		s.log = slog.New(slog.NewJSONHandler(out, options))
 	} else {
 		s.log = slog.New(slog.NewTextHandler(out, options))
 	}
-	s.builder.Logger = s.log
+	return s.log
 }
 
 // start opens all ports, and then says that it is ready.
