@@ -112,23 +112,23 @@ func interpreted(c Config, r runtime, program string, args []string, names ...st
 			return r, nil
 		}
 	}
-	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFound{})
+	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFoundError{})
 }
 
-// notFound is exec.ErrNotFound without a text.
-type notFound struct{}
+// notFoundError is exec.ErrNotFound without a text.
+type notFoundError struct{}
 
 // Error implements error.
-func (notFound) Error() string { return "" }
+func (notFoundError) Error() string { return "" }
 
 // Unwrap returns what it is.
-func (notFound) Unwrap() error { return exec.ErrNotFound }
+func (notFoundError) Unwrap() error { return exec.ErrNotFound }
 
 // isExecutable checks that a program is there, on the PATH or relative to a folder.
 func isExecutable(dir, program string) error {
 	if !strings.ContainsRune(program, filepath.Separator) {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%s is not on the PATH%w", program, notFound{})
+			return fmt.Errorf("%s is not on the PATH%w", program, notFoundError{})
 		}
 		return nil
 	}

@@ -403,6 +403,29 @@ func TestFunction_Version(t *testing.T) {
 	require.NotContains(t, same.log.String(), "another version")
 }
 
+// After Retire processes end when they have no event, and events are still served.
+func TestFunction_Retire(t *testing.T) {
+	t.Parallel()
+	f := start(t, process.Config{Runtime: "nodejs", Handler: "index.handler"}, files{
+		"index.js": `exports.handler = async (e) => { console.log("begun"); await new Promise((r) => setTimeout(r, e)); return process.pid }`,
+	})
+	idle := f.number(t, `0`)
+	running := make(chan string, 1)
+	go func() {
+		answer, _ := f.InvokeFunction(t.Context(), []byte(`300`))
+		running <- string(answer)
+	}()
+	require.Eventually(t, func() bool { return countLines(f.log.String(), "line=begun") == 2 }, 30*time.Second, time.Millisecond)
+	f.Retire()
+	f.Retire()
+	require.Equal(t, fmt.Sprint(idle), <-running)
+	requireGone(t, idle)
+	late := f.number(t, `0`)
+	require.NotEqual(t, idle, late)
+	requireGone(t, late)
+	require.NotContains(t, f.log.String(), "level=WARN")
+}
+
 // After Close nothing of the function runs, whatever it was doing, and events fail.
 func TestFunction_Close(t *testing.T) {
 	t.Parallel()
@@ -533,6 +556,7 @@ func TestNew_NoInterpreter(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for runtime, program := range map[string]string{"nodejs20.x": "node", "python3.12": "python3"} {
 		_, err := process.New(process.Config{Name: "chat", Dir: t.TempDir(), Runtime: runtime, Handler: "a.b"})
+		require.ErrorIs(t, err, exec.ErrNotFound)
 		require.EqualError(t, err, `process: invalid configuration: function "chat": the runtime `+runtime+` needs `+program+`, which is not on the PATH: install it, or set Command`)
 	}
 }

@@ -104,4 +104,3 @@ func (b *Builder) Close() error {
 	}
 	return err
 }
-
