@@ -295,3 +295,27 @@ func TestURLSuffix(t *testing.T) {
 	d := mustLoad(t, withEnv("", "!Sub 'https://${Api}.execute-api.${AWS::Region}.amazonaws.com/prod https://sqs.us-east-1.amazonaws.com'"), opts)
 	require.Equal(t, "https://"+d.APIs[0].ID+".execute-api.us-east-1.localhost/prod https://sqs.us-east-1.amazonaws.com", d.Functions[0].Env["X"])
 }
+
+// A program that watches a definition learns which files it consists of, also those that are
+// missing.
+func TestLoad_OnFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("serverless.yml", `service: chat
+useDotenv: true
+provider: {name: aws, runtime: nodejs20.x, environment: "${file(env.yml), null}", stage: "${file(stage.json):name, 'dev'}"}
+functions: {f: {handler: app.handler, events: [{websocket: $connect}]}}
+`)
+	write("env.yml", "A: b\n")
+	var files []string
+	_, err := definition.Load(dir, definition.Options{OnFile: func(path string) {
+		rel, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		files = append(files, rel)
+	}})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"serverless.yml", "env.yml", "stage.json", ".env", ".env.dev"}, files)
+}

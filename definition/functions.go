@@ -183,6 +183,9 @@ func (t *template) codeAt(r *resource, f *Function, at position, rel string) (st
 // folder returns a folder as it is, and the folder into which an archive is unpacked.
 func (t *template) folder(r *resource, at position, path string) (string, bool) {
 	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		t.opts.onFile(path)
+	}
 	switch {
 	case err != nil:
 		t.failf(at, r.logicalID, "the code of the function is not at %s: build it first, or correct the path", path)

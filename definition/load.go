@@ -49,6 +49,11 @@ type Options struct {
 	// WorkDir is the folder for code that has to be written or unpacked: ZipFile and
 	// archives. The default is a folder of its own for each file in the user's cache.
 	WorkDir string
+
+	// OnFile is called with the absolute path of each file that Load reads, or would read if
+	// it were there: when one of them changes, load the definition again. Folders of code are
+	// not among them, unless they are missing.
+	OnFile func(path string)
 }
 
 // Load reads a CloudFormation template (as YAML or JSON, also what "cdk synth" and "sls
@@ -60,6 +65,7 @@ func Load(path string, opts Options) (*Definition, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.onFile(path)
 	content, err := readFile(path)
 	if err != nil {
 		return nil, err
@@ -200,6 +206,12 @@ func (o Options) withDefaults() Options {
 		o.Getenv = os.LookupEnv
 	}
 	return o
+}
+
+func (o *Options) onFile(path string) {
+	if o.OnFile != nil {
+		o.OnFile(path)
+	}
 }
 
 // setStack sets the names that the file tells, if the caller gives none.

@@ -83,7 +83,7 @@ func (s *serverless) readSurroundings() {
 	}
 	s.stage = stage
 	if s.root.get("useDotenv").str() == "true" {
-		s.dotenv = readDotenv(s.dir, stage)
+		s.dotenv = s.opts.readDotenv(s.dir, stage)
 	}
 	clear(s.resolved) // what was resolved without the stage
 	if s.opts.Region == "" {

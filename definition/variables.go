@@ -345,6 +345,7 @@ func (v *variables) file(at position, path, address string) (*node, *problem) {
 		default:
 			return nil, problemAt(at, "file(%s): only YAML and JSON files are read here: write its result into one", path)
 		}
+		v.opts.onFile(full)
 		if !exists(full) {
 			return nil, nil //nolint:nilnil // no value: the next source counts
 		}
@@ -375,9 +376,10 @@ func (v *variables) elsewhere(at position, text string, last bool) (*node, *prob
 }
 
 // readDotenv reads the files that "useDotenv: true" names.
-func readDotenv(dir, stage string) map[string]string {
+func (o *Options) readDotenv(dir, stage string) map[string]string {
 	values := map[string]string{}
 	for _, name := range []string{".env", ".env." + stage} {
+		o.onFile(filepath.Join(dir, name))
 		content, err := readFile(filepath.Join(dir, name))
 		if err != nil {
 			continue // these files are optional

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/gateway/cmd/gateway/internal/config"
+	"example.com/gateway/cmd/gateway/internal/dev"
 )
 
 // The exit codes.
@@ -35,12 +36,16 @@ func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) i
 	root.SetErr(log)
 	err := root.ExecuteContext(ctx)
 	var problems config.Error
+	var file *dev.FileError
 	var failed failure
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems):
 		_, _ = fmt.Fprintln(log, problems)
+		return exitConfiguration
+	case errors.As(err, &file):
+		_, _ = fmt.Fprintln(log, file)
 		return exitConfiguration
 	case errors.As(err, &failed):
 		_, _ = fmt.Fprintln(log, "gateway:", failed.error)
@@ -62,12 +67,13 @@ func newRoot() *cobra.Command {
 		Short: "Serve WebSocket APIs as Amazon API Gateway does",
 		Long: `Serve WebSocket APIs as Amazon API Gateway does.
 
+  gateway dev template.yaml                                 run the API and the functions of a definition here
   gateway serve gateway.yaml                                serve an API
   gateway validate gateway.yaml                             check its configuration
   gateway send ws://localhost:8080/prod '{"action":"echo"}' try it`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(), newValidate(), newSend(), newVersion())
+	root.AddCommand(newDev(), newServe(), newValidate(), newSend(), newVersion())
 	return root
 }

@@ -16,7 +16,13 @@ import (
 // binary is the program, built once for all tests, as a release builds it.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(functionVariable) != "" {
+		runFunction()
+		os.Exit(1)
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "gateway-command-")

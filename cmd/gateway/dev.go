@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"example.com/gateway/cmd/gateway/internal/dev"
+)
+
+func newDev() *cobra.Command {
+	var o dev.Options
+	var parameters, values, imports, options []string
+	cmd := &cobra.Command{
+		Use:   "dev [FILE]",
+		Short: "Run a local API Gateway, with the APIs and functions of a definition",
+		Long: `Run a local API Gateway, with the APIs and functions of a definition.
+
+FILE is a CloudFormation or SAM template, a serverless.yml, the output of
+"cdk synth" or "sls package", or the folder of one of these. Its APIs are made,
+and its functions run as processes of this machine: Node.js, Python, Go, and
+other programs that speak the Lambda runtime API. When FILE changes, it is read
+again, and when code changes, the next event gets the new code. Clients stay
+connected.
+
+Without FILE there is no API yet. Make it with an AWS SDK, the AWS CLI or
+Terraform: what is printed at the start says how these reach this program.
+
+Control plane, stages and @connections share one port. The second port serves
+the same with TLS, for handlers that call https://{domainName}/{stage}: local
+functions trust its certificate.
+
+Only this machine can connect, unless --listen says otherwise. Then the calls of
+the control plane and of @connections must be signed, as with
+--verify-signatures: with the key pair in the environment variables
+GATEWAY_ACCESS_KEY_ID and GATEWAY_SECRET_ACCESS_KEY, or else with one that is
+made and printed at the start.
+
+  SIGINT, SIGTERM  stop: close the connections with 1001, run $disconnect, end
+                   the functions. A second signal ends it at once.
+
+Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is wrong.`,
+		Example: `  gateway dev                                  # an empty API Gateway for boto3, the CLI, Terraform
+  gateway dev template.yaml                    # SAM or CloudFormation
+  gateway dev cdk.out/ChatStack.template.json  # after "cdk synth"
+  gateway dev serverless.yml --stage dev --env TABLE=local
+  gateway dev . --state .gateway --parameter LogLevel=debug`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%s: name one file, as in \"gateway dev template.yaml\"", cmd.CommandPath())
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.File = args[0]
+			}
+			flags := cmd.Flags()
+			o.FixedPort, o.FixedTLSPort = flags.Changed("port") && o.Port != 0, flags.Changed("tls-port") && o.TLSPort != 0
+			for _, list := range []struct {
+				flag string
+				from []string
+				to   *map[string]string
+			}{
+				{"parameter", parameters, &o.Definition.Parameters},
+				{"value", values, &o.Definition.Values},
+				{"import", imports, &o.Definition.Imports},
+				{"option", options, &o.Definition.Options},
+			} {
+				m, err := pairs(list.flag, list.from)
+				if err != nil {
+					return err
+				}
+				*list.to = m
+			}
+			if _, err := pairs("env", o.Env); err != nil {
+				return err
+			}
+			o.Out = cmd.OutOrStdout()
+			o.Color = isTerminal(o.Out)
+			err := dev.Run(cmd.Context(), o)
+			var file *dev.FileError
+			if errors.Is(err, dev.ErrUsage) || errors.As(err, &file) {
+				return err
+			}
+			return failed(err)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.IntVar(&o.Port, "port", dev.DefaultPort, "the `port` for everything; 0 for any free one. If the default is in use, another one is taken")
+	flags.IntVar(&o.TLSPort, "tls-port", dev.DefaultTLSPort, "the `port` with TLS")
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1", "listen on this `address`, too; with one that others reach, calls must be signed")
+	flags.StringArrayVar(&o.Hosts, "host", nil, "a further `name` of this server, which a Host header may have; may be repeated")
+	flags.StringVar(&o.State, "state", "", "keep APIs, certificate and code in this `folder` (default: in memory until the end)")
+	flags.StringArrayVar(&o.Env, "env", nil, "set `NAME=value` in the environment of all functions, over what FILE says; may be repeated")
+	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions this variable of your environment, such as AWS_PROFILE; may be repeated")
+	flags.StringArrayVar(&parameters, "parameter", nil, "a parameter of FILE, as `Name=value`; may be repeated")
+	flags.StringVar(&o.Definition.Stage, "stage", "", "the `stage` of a serverless.yml")
+	flags.StringArrayVar(&options, "option", nil, "a value for ${opt:name} of a serverless.yml, as `name=value`; may be repeated")
+	flags.StringVar(&o.Definition.StackName, "stack-name", "", "the `name` of the stack, AWS::StackName")
+	flags.StringArrayVar(&values, "value", nil, "a value that is kept elsewhere, as `ssm:/path=value`; may be repeated")
+	flags.StringArrayVar(&imports, "import", nil, "a value for Fn::ImportValue, as `Export=value`; may be repeated")
+	flags.StringVar(&o.Region, "region", "", "the `region` (default: that of FILE, or us-east-1)")
+	flags.StringVar(&o.AccountID, "account-id", "", "the `account` in ARNs (default: 123456789012)")
+	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
+	flags.BoolVar(&o.Strict, "strict", false, "refuse what AWS refuses, although published examples have it")
+	flags.BoolVar(&o.NoQuotas, "no-quotas", false, "lift the quotas of routes, stages and other resources")
+	flags.BoolVar(&o.ShowBodies, "show-bodies", false, "print messages and answers, too: they may have secrets")
+	flags.BoolVar(&o.Debug, "debug", false, "print what else happens inside")
+	return cmd
+}
+
+// pairs reads NAME=value. The last "=" of a name that has one itself cannot be told: the
+// first counts.
+func pairs(flag string, list []string) (map[string]string, error) {
+	m := make(map[string]string, len(list))
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--%s: %q has no value: write it as NAME=value", flag, name)
+		}
+		m[name] = value
+	}
+	return m, nil
+}
+
+// isTerminal reports whether w is a terminal that wants colors: see no-color.org.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,115 @@
+// Package dev is a local API Gateway for development: control plane, stages and @connections
+// on one port, with the APIs and functions of a definition.
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"example.com/gateway/definition"
+)
+
+// Options say what to run. Those of the flags are described there.
+type Options struct {
+	File       string             // a definition or its folder; "": no APIs yet
+	Definition definition.Options // how to read it
+
+	Listen        string // an address of this machine, without a port
+	Port, TLSPort int    // 0: any free one
+	// FixedPort and FixedTLSPort say that no other port may take the place of one that is in
+	// use.
+	FixedPort, FixedTLSPort bool
+	Hosts                   []string // further names of this server
+
+	State             string   // a folder; "": in memory
+	Region, AccountID string   // "": us-east-1, 123456789012
+	Env               []string // of all functions, as NAME=value
+	PassEnv           []string // variables of this program that all functions get
+	VerifySignatures  bool
+	Strict, NoQuotas  bool
+	ShowBodies, Debug bool
+
+	Out   io.Writer // what happens
+	Color bool      // Out is a terminal
+}
+
+// FileError is an error of the definition: what is wrong, where, and what to do.
+type FileError struct{ Text string }
+
+// Error implements error.
+func (e *FileError) Error() string { return e.Text }
+
+// ErrUsage marks an error in the options.
+var ErrUsage = errors.New("usage")
+
+// stopWithin is how long open connections and their integrations have when a signal ends
+// the program.
+const stopWithin = 15 * time.Second
+
+// Run serves until a signal comes: SIGINT or SIGTERM. It returns when all connections are
+// closed and all functions have ended. A second signal ends it at once, which is an error.
+func Run(ctx context.Context, o Options) error {
+	began := time.Now()
+	signals := make(chan os.Signal, 4) // before anything else, so that none is lost
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	s, err := newServer(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.close(ctx)
+	s.serve()
+	s.welcome(time.Since(began))
+
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.watch(watching)
+	select {
+	case err := <-s.failed:
+		return err
+	case <-ctx.Done():
+	case sig := <-signals:
+		s.print.note("%s: closing the connections. Press Ctrl-C again to end at once.", sig)
+	}
+	stop()
+	return s.stop(context.WithoutCancel(ctx), signals)
+}
+
+// stop ends everything in order: the stages with their connections first, because an
+// http.Server does not know of them, then the ports, then the functions, which $disconnect
+// has needed until now.
+func (s *server) stop(ctx context.Context, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	over := make(chan struct{})
+	defer close(over)
+	again := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			close(again)
+			cancel()
+		case <-over:
+		}
+	}()
+	err := s.plane.Shutdown(ctx)
+	for _, d := range s.doors {
+		err = errors.Join(err, d.shutdown(ctx))
+	}
+	select {
+	case <-again:
+		return errors.New("ended at once by a second signal")
+	default:
+	}
+	if err != nil {
+		return fmt.Errorf("not everything has ended within %v: %w", stopWithin, err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// printer writes lines for a person. It is safe for concurrent use.
+type printer struct {
+	color bool
+
+	mu  sync.Mutex // held while a line is written
+	out io.Writer
+}
+
+func newPrinter(out io.Writer, color bool) *printer { return &printer{out: out, color: color} }
+
+// style is how a part of a line looks on a terminal.
+type style string
+
+const (
+	plain  style = ""
+	faint  style = "2"
+	bold   style = "1"
+	red    style = "31"
+	green  style = "32"
+	yellow style = "33"
+	cyan   style = "36"
+)
+
+// paint gives a text a style.
+func (p *printer) paint(s style, text string) string {
+	if !p.color || s == plain || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+// subjectWidth is the width of the second column: a short connection ID.
+const subjectWidth = 8
+
+// line writes one line: the time, what it is about, and the text.
+func (p *printer) line(subject string, s style, text string) {
+	var b strings.Builder
+	b.WriteString(p.paint(faint, time.Now().Format("15:04:05.000")))
+	b.WriteString("  ")
+	b.WriteString(p.paint(s, fmt.Sprintf("%-*s", subjectWidth, subject)))
+	b.WriteString("  ")
+	b.WriteString(text)
+	b.WriteByte('\n')
+	p.write(b.String())
+}
+
+// note writes a line about the program itself.
+func (p *printer) note(format string, args ...any) {
+	p.line("gateway", cyan, fmt.Sprintf(format, args...))
+}
+
+// failure writes a line, or several, about what went wrong in the program itself.
+func (p *printer) failure(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.line("gateway", red, p.paint(red, strings.ReplaceAll(text, "\n", "\n    ")))
+}
+
+func (p *printer) write(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = io.WriteString(p.out, text)
+}
+
+// visible makes control characters of a text from outside visible, so that it cannot take
+// over a terminal. A tab stays.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '\u00b7'
+		}
+		return r
+	}, text)
+}
+
+// clip shortens a text to a number of bytes.
+func clip(text string, to int) string {
+	if len(text) <= to {
+		return text
+	}
+	return strings.ToValidUTF8(text[:to], "") + "…"
+}
+
+// handler prints the log of the packages. What the lines of the observer say already is left
+// out.
+type handler struct {
+	print *printer
+	level slog.Level
+	attrs []slog.Attr
+}
+
+// Enabled implements [slog.Handler].
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+// told are the messages of the log that the observer prints in its own words.
+func told(message string) bool {
+	switch message {
+	case "integration failed", "authorizer failed", "upgrade rejected", "message rejected", "connection opened", "connection closed",
+		"deployed", "shutting down", "function raised an error", "function ended":
+		return true
+	}
+	return false
+}
+
+// Handle implements [slog.Handler].
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
+	if h.level > slog.LevelDebug && told(r.Message) {
+		return nil
+	}
+	attrs := append([]slog.Attr(nil), h.attrs...)
+	r.Attrs(func(a slog.Attr) bool { attrs = append(attrs, a); return true })
+	subject, subjectStyle, text := "gateway", cyan, r.Message
+	var rest strings.Builder
+	for _, a := range attrs {
+		value := a.Value.Resolve().String()
+		switch {
+		case a.Key == "function":
+			subject, subjectStyle = value, yellow
+		case a.Key == "line" && r.Message == "function output":
+			h.print.line(subject, subjectStyle, visible(value))
+			return nil
+		case a.Key == "request_id" || a.Key == "stack" && h.level > slog.LevelDebug:
+		default:
+			fmt.Fprintf(&rest, " %s=%s", a.Key, clip(visible(value), 2000))
+		}
+	}
+	s := plain
+	switch {
+	case r.Level >= slog.LevelError:
+		s = red
+	case r.Level >= slog.LevelWarn:
+		s = yellow
+	}
+	h.print.line(subject, subjectStyle, h.print.paint(s, text)+h.print.paint(faint, rest.String()))
+	return nil
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.attrs = append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	return &next
+}
+
+// WithGroup implements [slog.Handler]. Nothing here needs groups.
+func (h *handler) WithGroup(string) slog.Handler { return h }

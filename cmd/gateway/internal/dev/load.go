@@ -1,0 +1,112 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"example.com/gateway/controlplane"
+	"example.com/gateway/definition"
+)
+
+// load reads the definition, and brings APIs and functions up to date. After an error all is
+// as it was.
+func (s *server) load(ctx context.Context) error {
+	if s.o.File == "" {
+		return nil
+	}
+	d, err := s.read()
+	if err != nil {
+		return err
+	}
+	p := s.functions.prepare(d)
+	p.merged()
+	calls := d.Calls()
+	converted := make([]controlplane.Call, len(calls))
+	for n, c := range calls {
+		converted[n] = controlplane.Call(c)
+	}
+	if err := s.plane.Apply(ctx, converted); err != nil {
+		p.discard()
+		return &FileError{located(d, s.o.File, err)}
+	}
+	p.commit()
+	s.now = d
+	return nil
+}
+
+// read reads the definition, and notes which files it consists of.
+func (s *server) read() (*definition.Definition, error) {
+	options := s.o.Definition
+	options.Region, options.AccountID = s.o.Region, s.o.AccountID
+	options.WorkDir = filepath.Join(s.dir, "code")
+	s.files = watched{}
+	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
+	d, err := definition.Load(s.o.File, options)
+	var problems *definition.Error
+	switch {
+	case err == nil:
+		return d, nil
+	case errors.As(err, &problems):
+		lines := make([]string, len(problems.Problems))
+		for n, p := range problems.Problems {
+			p.File = shortPath(p.File)
+			lines[n] = p.String()
+		}
+		return nil, &FileError{strings.Join(lines, "\n")}
+	}
+	return nil, &FileError{strings.TrimPrefix(err.Error(), "definition: ")}
+}
+
+// located is the text of an error of Apply, with the place of the resource.
+func located(d *definition.Definition, file string, err error) string {
+	text := strings.TrimPrefix(err.Error(), "controlplane: ")
+	logicalID, _, _ := strings.Cut(text, ":")
+	for doc := range documents(d) {
+		if doc.LogicalID == logicalID {
+			return fmt.Sprintf("%s:%d: %s", shortPath(doc.File), doc.Line, text)
+		}
+	}
+	return shortPath(file) + ": " + text
+}
+
+// documents are all resources of a definition.
+func documents(d *definition.Definition) func(yield func(definition.Document) bool) {
+	var all []definition.Document
+	for _, api := range d.APIs {
+		all = append(all, api.Document)
+		for _, r := range api.Routes {
+			all = append(append(all, r.Document), r.Responses...)
+		}
+		for _, i := range api.Integrations {
+			all = append(append(all, i.Document), i.Responses...)
+		}
+		for _, list := range [][]definition.Document{api.Authorizers, api.Models, api.Deployments, api.Stages} {
+			all = append(all, list...)
+		}
+	}
+	for _, domain := range d.Domains {
+		all = append(append(all, domain.Document), domain.Mappings...)
+	}
+	return func(yield func(definition.Document) bool) {
+		for _, doc := range all {
+			if !yield(doc) {
+				return
+			}
+		}
+	}
+}
+
+// shortPath is a path as a person writes it: relative, if it is below the working directory.
+func shortPath(path string) string {
+	wd, err := filepath.Abs(".")
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}

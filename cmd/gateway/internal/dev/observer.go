@@ -1,0 +1,132 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/gateway"
+)
+
+// shownBytes is how much of a body a line has.
+const shownBytes = 1000
+
+// short is a part of a connection ID that tells it from others. Its beginning is the same
+// for all connections of a stage.
+func short(id string) string {
+	if len(id) < 14 {
+		return id
+	}
+	return id[6:14]
+}
+
+// observer prints a line for each event of a stage.
+func (s *server) observer() *gateway.Observer {
+	o := &gateway.Observer{
+		UpgradeRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
+			s.event(req, status, -1, "refused", reason(err))
+		},
+		ConnectionOpened: func(_ context.Context, c gateway.Connection) {
+			s.print.line(short(c.ID), cyan, s.print.paint(bold, "connected")+s.print.paint(faint, "  "+c.ID+" from "+c.Identity.SourceIP))
+		},
+		ConnectionClosed: func(_ context.Context, c gateway.Connection, code int, text string) {
+			s.print.line(short(c.ID), cyan, s.print.paint(bold, "closed")+fmt.Sprintf("  %d %s", code, clip(visible(text), 123)))
+		},
+		IntegrationDone: s.integrationDone,
+		MessageRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
+			s.event(req, status, -1, why(req), reason(err)+fixFor(req))
+		},
+		PostFailed: func(_ context.Context, id string, bytes int, err error) {
+			s.print.line(short(id), cyan, s.print.paint(red, fmt.Sprintf("not sent, %d bytes: %s", bytes, reason(err))))
+		},
+		MessageSent: func(_ context.Context, id string, bytes int) {
+			s.print.line(short(id), cyan, s.print.paint(faint, fmt.Sprintf("sent  %d bytes", bytes)))
+		},
+	}
+	return o
+}
+
+func (s *server) integrationDone(_ context.Context, req *gateway.Request, resp *gateway.Response, took time.Duration, err error) {
+	status := http.StatusOK
+	if resp != nil && resp.StatusCode != 0 {
+		status = resp.StatusCode
+	}
+	var failed *gateway.IntegrationError
+	if errors.As(err, &failed) {
+		status = failed.StatusCode
+		err = failed.Err
+	}
+	s.event(req, status, took, why(req), reason(err))
+	if s.o.ShowBodies {
+		s.body(req.ConnectionID, "in ", req.Body)
+		if resp != nil {
+			s.body(req.ConnectionID, "out", resp.Body)
+		}
+	}
+}
+
+func (s *server) body(connectionID, direction string, body []byte) {
+	if len(body) > 0 {
+		s.print.line(short(connectionID), cyan, s.print.paint(faint, direction+" "+visible(clip(string(body), shownBytes))))
+	}
+}
+
+// event prints one event: the route, the status, the time, and why the route was chosen.
+func (s *server) event(req *gateway.Request, status int, took time.Duration, why, problem string) {
+	key := req.RouteKey
+	if key == "" {
+		key = "no route"
+	}
+	statusStyle := green
+	if status >= http.StatusBadRequest || problem != "" {
+		statusStyle = red
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s", s.print.paint(bold, fmt.Sprintf("%-16s", clip(visible(key), 64))), s.print.paint(statusStyle, strconv.Itoa(status)))
+	if took >= 0 {
+		fmt.Fprintf(&b, "  %7.1f ms", float64(took.Microseconds())/1000)
+	}
+	if why != "" {
+		b.WriteString(s.print.paint(faint, "  "+why))
+	}
+	if problem != "" {
+		b.WriteString(s.print.paint(red, "  "+problem))
+	}
+	s.print.line(short(req.ConnectionID), cyan, b.String())
+}
+
+// why says why a message went to its route.
+func why(req *gateway.Request) string {
+	value, ok := req.SelectionValue()
+	switch {
+	case req.EventType == gateway.EventConnect:
+		return "a client connects"
+	case req.EventType == gateway.EventDisconnect:
+		return "the connection has closed"
+	case ok && value == req.RouteKey:
+		return fmt.Sprintf("the message selects %q", clip(value, 64))
+	case ok:
+		return fmt.Sprintf("no route has the key %q", clip(value, 64))
+	}
+	return "the message has no value that selects a route"
+}
+
+// fixFor says what to do about a message that no route takes.
+func fixFor(req *gateway.Request) string {
+	if req.RouteKey != "" {
+		return ""
+	}
+	return ": add a route with this key, or $default"
+}
+
+// reason is an error in one line, without what the line says already.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return clip(visible(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "gateway: "), "\n", " ")), 2000)
+}

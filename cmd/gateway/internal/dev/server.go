@@ -1,0 +1,165 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"example.com/gateway"
+	"example.com/gateway/controlplane"
+	"example.com/gateway/controlplane/boltstore"
+	"example.com/gateway/definition"
+)
+
+// server is everything that runs.
+type server struct {
+	o         Options
+	print     *printer
+	log       *slog.Logger
+	dir       string // state, or a temporary folder
+	store     *boltstore.Store
+	keys      keys
+	ports     ports
+	plane     *controlplane.Server
+	functions *functions
+	doors     []*door
+	failed    chan error
+
+	now   *definition.Definition // what was applied last; nil without a file
+	files watched                // the files that it was read from
+}
+
+// newServer makes everything, and opens the ports. Nobody is served before serve.
+func newServer(ctx context.Context, o Options) (_ *server, err error) {
+	s := &server{o: o, print: newPrinter(o.Out, o.Color), failed: make(chan error, 4)}
+	s.log = slog.New(&handler{print: s.print, level: s.level()})
+	defer func() {
+		if err != nil {
+			s.close(ctx)
+		}
+	}()
+	if err := s.openState(); err != nil {
+		return nil, err
+	}
+	if s.ports, err = listen(ctx, o); err != nil {
+		return nil, err
+	}
+	if s.keys, err = newKeys(s.o.VerifySignatures); err != nil {
+		return nil, err
+	}
+	c, err := newCertificates(filepath.Join(s.dir, "tls"), s.region())
+	if err != nil {
+		return nil, fmt.Errorf("the certificate for TLS: %w", err)
+	}
+	s.functions = &functions{
+		log: s.log, env: s.environment(c), more: o.Env, pass: o.PassEnv,
+		address: "localhost:" + strconv.Itoa(s.ports.tlsPort),
+	}
+	if s.plane, err = controlplane.New(s.config()); err != nil {
+		return nil, err
+	}
+	if err := s.load(ctx); err != nil {
+		return nil, err
+	}
+	for _, l := range s.ports.plain {
+		s.doors = append(s.doors, newDoor(l, s.handler(), nil, s.log))
+	}
+	for _, l := range s.ports.tls {
+		s.doors = append(s.doors, newDoor(l, s.handler(), c, s.log))
+	}
+	return s, nil
+}
+
+func (s *server) level() slog.Level {
+	if s.o.Debug {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+func (s *server) region() string {
+	if s.o.Region != "" {
+		return s.o.Region
+	}
+	return "us-east-1"
+}
+
+// openState opens the folder of the state, or makes a temporary one.
+func (s *server) openState() error {
+	if s.o.State == "" {
+		dir, err := os.MkdirTemp("", "gateway-dev-")
+		s.dir = dir
+		return err
+	}
+	dir, err := filepath.Abs(s.o.State)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("--state: %w", err)
+	}
+	s.dir = dir
+	s.store, err = boltstore.Open(filepath.Join(dir, "gateway.db"))
+	return err
+}
+
+func (s *server) config() controlplane.Config {
+	c := controlplane.Config{
+		Functions: resolvers{s.functions},
+		Region:    s.o.Region, AccountID: s.o.AccountID,
+		Endpoint: "ws://" + s.address(),
+		Hosts:    s.ports.names(s.o.Hosts),
+		TLSPort:  s.ports.tlsPort,
+		Strict:   s.o.Strict, NoQuotas: s.o.NoQuotas,
+		Auth: s.keys.access(s.o.VerifySignatures), ControlAuth: s.keys.control(s.o.VerifySignatures),
+		Gateway: []gateway.Option{gateway.WithObserver(s.observer())},
+		Logger:  s.log,
+	}
+	if s.store != nil {
+		c.Store = s.store
+	}
+	return c
+}
+
+// address is where the clients of this machine reach the plain port.
+func (s *server) address() string { return "127.0.0.1:" + strconv.Itoa(s.ports.port) }
+
+// handler serves every request of both ports.
+func (s *server) handler() http.Handler { return s.calls(s.plane) }
+
+func (s *server) serve() {
+	for _, d := range s.doors {
+		go func() {
+			if err := d.serve(); !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- fmt.Errorf("serving %s: %w", d.listener.Addr(), err)
+			}
+		}()
+	}
+}
+
+// close ends at once what still runs, and removes what was only for this run.
+func (s *server) close(ctx context.Context) {
+	if s.plane != nil {
+		cut, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel() // nothing may wait here
+		_ = s.plane.Shutdown(cut)
+	}
+	for _, d := range s.doors {
+		_ = d.server.Close()
+	}
+	s.ports.close()
+	if s.functions != nil {
+		s.functions.close()
+	}
+	if s.store != nil {
+		_ = s.store.Close()
+	}
+	if s.o.State == "" && s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}

@@ -1,0 +1,79 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"time"
+)
+
+// watchEvery is how often the files of the definition are looked at.
+const watchEvery = 250 * time.Millisecond
+
+// watched are the files of a definition, and how each was when it was seen last.
+type watched map[string]stamp
+
+// stamp changes when a file does. The zero value is that of a file that is not there.
+type stamp struct {
+	size    int64
+	written time.Time
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.Size(), info.ModTime()}
+}
+
+// look returns the files as they are now.
+func (w watched) look() watched {
+	now := make(watched, len(w))
+	for path := range w {
+		now[path] = stampOf(path)
+	}
+	return now
+}
+
+// watch loads the definition again when one of its files has changed, until ctx ends. A file
+// that is still being written is left alone: it has to look the same twice.
+func (s *server) watch(ctx context.Context) {
+	if s.o.File == "" {
+		return
+	}
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	loaded := s.files
+	before := loaded
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := loaded.look()
+		if !maps.Equal(now, loaded) && maps.Equal(now, before) {
+			s.reload(ctx)
+			now = s.files
+			loaded = now
+		}
+		before = now
+	}
+}
+
+// reload loads the definition again. A broken one changes nothing.
+func (s *server) reload(ctx context.Context) {
+	before := s.now
+	err := s.load(ctx)
+	var broken *FileError
+	switch {
+	case errors.As(err, &broken):
+		s.print.failure("not reloaded, what ran before still runs:\n%s", broken.Text)
+	case err != nil:
+		s.print.failure("not reloaded, what ran before still runs: %v", err)
+	default:
+		s.reloaded(before)
+	}
+}

@@ -1,0 +1,160 @@
+package dev
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/gateway/controlplane"
+	"example.com/gateway/definition"
+)
+
+// environment returns the variables that every function has before its own. A handler that
+// makes a client of @connections, with https://{domainName}/{stage} or without an endpoint,
+// reaches this server with them.
+func (s *server) environment(c *certificates) []string {
+	return []string{
+		"AWS_ACCESS_KEY_ID=" + s.keys.functions.id,
+		"AWS_SECRET_ACCESS_KEY=" + s.keys.functions.secret,
+		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://" + s.address(),
+		"AWS_ENDPOINT_URL_APIGATEWAYV2=http://" + s.address(),
+		"NODE_EXTRA_CA_CERTS=" + c.authority,
+		"AWS_CA_BUNDLE=" + c.bundle,
+		"REQUESTS_CA_BUNDLE=" + c.bundle,
+		"SSL_CERT_FILE=" + c.bundle,
+	}
+}
+
+// welcome says what there is, and what to do with it.
+func (s *server) welcome(took time.Duration) {
+	var b strings.Builder
+	for _, remark := range s.ports.remarks {
+		fmt.Fprintf(&b, "%s\n", s.print.paint(yellow, remark))
+	}
+	stages, _ := s.plane.Stages() // what the store cannot read was an error before
+	s.describe(&b, stages)
+	if s.now != nil {
+		s.describeFunctions(&b)
+		s.describeNotes(&b, s.now.Notes)
+	}
+	s.describeClients(&b)
+	state := "state in memory"
+	if s.o.State != "" {
+		state = "state in " + shortPath(s.dir)
+	}
+	fmt.Fprintf(&b, "\n%s  http://%s, https://localhost:%d, %s\n\n",
+		s.print.paint(bold, fmt.Sprintf("ready in %d ms", took.Milliseconds())), s.address(), s.ports.tlsPort, state)
+	s.print.write(b.String())
+}
+
+// describe lists the stages, and says how to connect to the first.
+func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
+	if len(stages) == 0 {
+		b.WriteString("There is no API yet: make one with an AWS SDK, the AWS CLI or Terraform, or name a definition, as in \"gateway dev template.yaml\".\n")
+		return
+	}
+	api := ""
+	for _, st := range stages {
+		if st.APIID != api {
+			api = st.APIID
+			fmt.Fprintf(b, "%s  %s\n", s.print.paint(bold, st.APIName), s.print.paint(faint, st.APIID+"  "+strings.Join(st.RouteKeys, ", ")))
+		}
+		fmt.Fprintf(b, "  %-10s %s%s\n", st.Name, s.print.paint(cyan, st.URL), undeployed(st))
+	}
+	url := stages[0].URL
+	fmt.Fprintf(b, "\nConnect:\n  gateway send %s '%s'\n  npx wscat -c %s\n  in a browser: ws = new WebSocket(\"%s\"); ws.onmessage = e => console.log(e.data)\n",
+		url, exampleMessage(stages[0].RouteKeys), url, url)
+}
+
+func undeployed(st controlplane.Stage) string {
+	if st.Deployed {
+		return ""
+	}
+	return "  (no deployment yet: clients get 403)"
+}
+
+// exampleMessage is a message for a route with a key of its own, if there is one.
+func exampleMessage(keys []string) string {
+	n := slices.IndexFunc(keys, func(key string) bool { return !strings.HasPrefix(key, "$") && !strings.ContainsAny(key, "'\"\\ ") })
+	if n < 0 {
+		return "hello"
+	}
+	return `{"action":"` + keys[n] + `"}`
+}
+
+func (s *server) describeFunctions(b *strings.Builder) {
+	if len(s.now.Functions) == 0 {
+		return
+	}
+	b.WriteString("\nFunctions:\n")
+	for _, f := range s.now.Functions {
+		how := f.Runtime + " " + f.Handler
+		if len(f.Command) > 0 {
+			how = strings.Join(f.Command, " ")
+		}
+		fmt.Fprintf(b, "  %s  %s\n", s.print.paint(yellow, f.Name), s.print.paint(faint, strings.TrimSpace(how)+" in "+shortPath(f.Dir)))
+	}
+}
+
+// describeNotes lists what the definition has that does not run here.
+func (s *server) describeNotes(b *strings.Builder, notes []definition.Note) {
+	if len(notes) == 0 {
+		return
+	}
+	b.WriteString("\nNotes:\n")
+	for _, n := range notes {
+		style := faint
+		if n.Kind == definition.Warning {
+			style = yellow
+		}
+		n.File = shortPath(n.File)
+		fmt.Fprintf(b, "  %s\n", s.print.paint(style, string(cmp.Or(n.Kind, "note"))+": "+n.String()))
+	}
+}
+
+// describeClients prints what SDKs, the CLI and Terraform need.
+func (s *server) describeClients(b *strings.Builder) {
+	secret := s.keys.user.secret
+	if s.o.VerifySignatures && !s.keys.generated {
+		secret = "$" + secretVariable
+	}
+	fmt.Fprintf(b, `
+AWS SDKs and CLI:
+  export AWS_ENDPOINT_URL_APIGATEWAYV2=http://%[1]s AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://%[1]s
+  export AWS_REGION=%[2]s AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
+`, s.address(), s.region(), s.keys.user.id, secret)
+	fmt.Fprintf(b, `
+Terraform:
+  provider "aws" {
+    region                      = "%[2]s"
+    access_key                  = "%[3]s"
+    secret_key                  = "%[4]s"
+    skip_credentials_validation = true
+    skip_metadata_api_check     = true
+    skip_requesting_account_id  = true
+    endpoints {
+      apigatewayv2 = "http://%[1]s"
+    }
+  }
+`, s.address(), s.region(), s.keys.user.id, secret)
+}
+
+// reloaded says what a reload has changed.
+func (s *server) reloaded(before *definition.Definition) {
+	s.print.note("reloaded %s: %d functions", shortPath(s.o.File), len(s.now.Functions))
+	old := map[string]bool{}
+	for _, n := range before.Notes {
+		old[n.Text] = true
+	}
+	var fresh []definition.Note
+	for _, n := range s.now.Notes {
+		if !old[n.Text] {
+			fresh = append(fresh, n)
+		}
+	}
+	var b strings.Builder
+	s.describeNotes(&b, fresh)
+	s.print.write(strings.TrimPrefix(b.String(), "\n"))
+}

@@ -1,0 +1,41 @@
+package controlplane_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/controlplane"
+)
+
+func TestServer_Stages(t *testing.T) {
+	t.Parallel()
+	s, err := controlplane.New(controlplane.Config{Endpoint: "ws://127.0.0.1:4567"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
+	stages, err := s.Stages()
+	require.NoError(t, err)
+	require.Empty(t, stages)
+
+	call := func(path string, body map[string]any) controlplane.Call {
+		return controlplane.Call{Method: "POST", Path: "/v2/apis/" + path, Body: body}
+	}
+	require.NoError(t, s.Apply(t.Context(), []controlplane.Call{
+		call("a", map[string]any{"name": "Chat", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}),
+		call("a/integrations/i", map[string]any{"integrationType": "MOCK"}),
+		call("a/routes/r1", map[string]any{"routeKey": "$connect", "target": "integrations/i"}),
+		call("a/routes/r2", map[string]any{"routeKey": "send", "target": "integrations/i"}),
+		call("a/deployments/d", map[string]any{}),
+		call("a/stages/prod", map[string]any{"deploymentId": "d"}),
+		call("a/stages/test", map[string]any{}),
+		call("b", map[string]any{"name": "Empty", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}),
+	}))
+	stages, err = s.Stages()
+	require.NoError(t, err)
+	keys := []string{"$connect", "send"}
+	require.Equal(t, []controlplane.Stage{
+		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys},
+		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys},
+	}, stages)
+}
