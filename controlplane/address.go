@@ -44,21 +44,26 @@ type host struct {
 // mapping is an API mapping of a custom domain name.
 type mapping struct{ apiID, stageName string }
 
-// syncDomains replaces all custom domain names and their API mappings, which are given by
-// domain name.
-func (s *stages) syncDomains(domains []document, mappings map[string][]document) {
-	all := make(map[string]map[string]mapping, len(domains))
-	for _, doc := range domains {
-		name := textOf(doc, "domainName")
-		byKey := make(map[string]mapping, len(mappings[name]))
-		for _, m := range mappings[name] {
-			byKey[textOf(m, "apiMappingKey")] = mapping{textOf(m, "apiId"), textOf(m, "stage")}
-		}
-		all[strings.ToLower(name)] = byKey
-	}
+// syncDomains replaces the API mappings of custom domain names, and makes names that are
+// new. A name whose mappings are nil is removed.
+func (s *stages) syncDomains(mappings map[string][]document) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.domains = all
+	for name, all := range mappings {
+		if all == nil {
+			delete(s.domains, strings.ToLower(name))
+		}
+	}
+	for name, all := range mappings { // which may be one of those, in other letters
+		if all == nil {
+			continue
+		}
+		byKey := make(map[string]mapping, len(all))
+		for _, m := range all {
+			byKey[textOf(m, "apiMappingKey")] = mapping{textOf(m, "apiId"), textOf(m, "stage")}
+		}
+		s.domains[strings.ToLower(name)] = byKey
+	}
 }
 
 // hostOf reads the Host header of a request.

@@ -25,18 +25,15 @@ func town(t *testing.T, cfg *Config) *lab {
 			require.NoError(t, l.sync(s.API, document{"stageName": stage}, s))
 		}
 	}
-	l.syncDomains(
-		[]document{{"domainName": "chat.example.com"}, {"domainName": "Keyed.example.com"}, {"domainName": "*.wild.example.com"}},
-		map[string][]document{
-			"chat.example.com": {
-				{"apiId": "aaaaaaaaaa", "stage": "prod"},
-				{"apiId": "bbbbbbbbbb", "stage": "beta", "apiMappingKey": "v2"},
-				{"apiId": "bbbbbbbbbb", "stage": "prod", "apiMappingKey": "v2/deep"},
-			},
-			"Keyed.example.com":  {{"apiId": "aaaaaaaaaa", "stage": "beta", "apiMappingKey": "k"}, {"apiId": "aaaaaaaaaa", "stage": "gone", "apiMappingKey": "lost"}},
-			"*.wild.example.com": {{"apiId": "bbbbbbbbbb", "stage": "prod", "apiMappingKey": ""}},
+	l.syncDomains(map[string][]document{
+		"chat.example.com": {
+			{"apiId": "aaaaaaaaaa", "stage": "prod"},
+			{"apiId": "bbbbbbbbbb", "stage": "beta", "apiMappingKey": "v2"},
+			{"apiId": "bbbbbbbbbb", "stage": "prod", "apiMappingKey": "v2/deep"},
 		},
-	)
+		"Keyed.example.com":  {{"apiId": "aaaaaaaaaa", "stage": "beta", "apiMappingKey": "k"}, {"apiId": "aaaaaaaaaa", "stage": "gone", "apiMappingKey": "lost"}},
+		"*.wild.example.com": {{"apiId": "bbbbbbbbbb", "stage": "prod", "apiMappingKey": ""}},
+	})
 	return l
 }
 

@@ -10,7 +10,7 @@ import (
 // An Update writes in place and keeps what it needs to undo it.
 type memory struct {
 	mu     sync.RWMutex
-	keys   []string // in order
+	keys   keySet
 	values map[string][]byte
 }
 
@@ -47,28 +47,28 @@ func (m *memory) Close() error { return nil }
 func (m *memory) Get(key string) ([]byte, error) { return m.values[key], nil }
 
 func (m *memory) List(prefix, after string, limit int) (keys []string, values [][]byte, err error) {
-	n, found := slices.BinarySearch(m.keys, max(prefix, after))
-	if found && m.keys[n] == after {
-		n++
-	}
-	for ; n < len(m.keys) && strings.HasPrefix(m.keys[n], prefix); n++ {
-		if limit > 0 && len(keys) == limit {
-			break
+	m.keys.from(max(prefix, after), func(key string) bool {
+		switch {
+		case key == after:
+			return true
+		case !strings.HasPrefix(key, prefix) || limit > 0 && len(keys) == limit:
+			return false
 		}
-		keys = append(keys, m.keys[n])
-		values = append(values, m.values[m.keys[n]])
-	}
+		keys = append(keys, key)
+		values = append(values, m.values[key])
+		return true
+	})
 	return keys, values, nil
 }
 
 // set changes the value of a key, or removes the key if the value is nil.
 func (m *memory) set(key string, value []byte) {
-	n, found := slices.BinarySearch(m.keys, key)
+	_, found := m.values[key]
 	switch {
 	case value == nil && found:
-		m.keys = slices.Delete(m.keys, n, n+1)
+		m.keys.remove(key)
 	case value != nil && !found:
-		m.keys = slices.Insert(m.keys, n, key)
+		m.keys.add(key)
 	}
 	if value == nil {
 		delete(m.values, key)
@@ -111,4 +111,64 @@ func (w *memoryWriter) Delete(prefix string) error {
 		w.change(key, nil)
 	}
 	return nil
+}
+
+// keySet is a set of keys in their order. It has them in short pieces, so that a key is
+// added or removed in about the same time however many there are.
+type keySet struct {
+	pieces [][]string // none is empty
+}
+
+const longestPiece = 512
+
+// piece returns the piece that has a key, or would have it. There is at least one piece.
+func (k *keySet) piece(key string) int {
+	n, found := slices.BinarySearchFunc(k.pieces, key, func(piece []string, key string) int { return strings.Compare(piece[0], key) })
+	if !found {
+		n--
+	}
+	return max(0, n)
+}
+
+func (k *keySet) add(key string) {
+	if len(k.pieces) == 0 {
+		k.pieces = [][]string{{key}}
+		return
+	}
+	at := k.piece(key)
+	n, _ := slices.BinarySearch(k.pieces[at], key)
+	piece := slices.Insert(k.pieces[at], n, key)
+	if len(piece) > longestPiece {
+		half := len(piece) / 2
+		k.pieces = slices.Insert(k.pieces, at+1, slices.Clone(piece[half:]))
+		clear(piece[half:])
+		piece = piece[:half]
+	}
+	k.pieces[at] = piece
+}
+
+// remove removes a key that is in the set.
+func (k *keySet) remove(key string) {
+	at := k.piece(key)
+	n, _ := slices.BinarySearch(k.pieces[at], key)
+	if k.pieces[at] = slices.Delete(k.pieces[at], n, n+1); len(k.pieces[at]) == 0 {
+		k.pieces = slices.Delete(k.pieces, at, at+1)
+	}
+}
+
+// from calls f with each key from start on, until f returns false.
+func (k *keySet) from(start string, f func(key string) bool) {
+	if len(k.pieces) == 0 {
+		return
+	}
+	at := k.piece(start)
+	n, _ := slices.BinarySearch(k.pieces[at], start)
+	for ; at < len(k.pieces); at++ {
+		for _, key := range k.pieces[at][n:] {
+			if !f(key) {
+				return
+			}
+		}
+		n = 0
+	}
 }

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,10 +15,16 @@ func (c *change) siblings(collection string) ([]entry, error) {
 	return listDocuments(c.w, "apis/"+c.ids["apiId"]+"/"+collection, "", 0)
 }
 
-// others returns the documents of the same collection without this one.
-func (c *change) others() ([]entry, error) {
-	entries, err := listDocuments(c.w, c.res.collection(c.ids), "", 0)
-	return slices.DeleteFunc(entries, func(e entry) bool { return e.key == c.key }), err
+// isTaken tells whether another document of the same collection has the same text as
+// member.
+func (c *change) isTaken(d document, member string) (bool, error) {
+	entries, err := findDocuments(c.w, c.res.collection(c.ids), member, textOf(d, member))
+	return slices.ContainsFunc(entries, func(e entry) bool { return e.key != c.key }), err
+}
+
+// users returns the documents of a collection of the same API whose member is this text.
+func (c *change) users(collection, member, value string) ([]entry, error) {
+	return findDocuments(c.w, "apis/"+c.ids["apiId"]+"/"+collection, member, value)
 }
 
 // exists tells whether an API has a document.
@@ -86,30 +93,31 @@ func apiIsMapped(c *change, _ document) error {
 
 // mappings tells whether there is an API mapping of this kind on any domain name.
 func (c *change) mappings(is func(document) bool) (bool, error) {
-	domains, err := listDocuments(c.w, "domainnames", "", 0)
-	if err != nil {
-		return false, err
-	}
-	for _, domain := range domains {
-		mappings, err := listDocuments(c.w, domain.key+"/apimappings", "", 0)
+	const batch = 100
+	for position := ""; ; {
+		keys, values, err := c.w.List("domainnames/", position, batch)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("controlplane: listing domainnames: %w", err)
 		}
-		for _, mapping := range mappings {
-			if is(mapping.doc) {
-				return true, nil
+		for n, key := range keys {
+			position = key
+			if !strings.Contains(key, "/apimappings/") {
+				continue
+			}
+			if mapping, err := decodeDocument(key, values[n]); err != nil || is(mapping) {
+				return err == nil, err
 			}
 		}
+		if len(keys) < batch {
+			return false, nil
+		}
 	}
-	return false, nil
 }
 
 func routeIsUnique(c *change, d document) error {
-	routes, err := c.others()
-	for _, route := range routes {
-		if textOf(route.doc, "routeKey") == textOf(d, "routeKey") {
-			return conflict("Route with key %s already exists for this API", textOf(d, "routeKey"))
-		}
+	taken, err := c.isTaken(d, "routeKey")
+	if err == nil && taken {
+		err = conflict("Route with key %s already exists for this API", textOf(d, "routeKey"))
 	}
 	return err
 }
@@ -189,17 +197,15 @@ func payloadIsOne(c *change, d document) error {
 }
 
 func integrationIsUsed(c *change, _ document) error {
-	routes, err := c.siblings("routes")
-	var users []string
-	for _, route := range routes {
-		if textOf(route.doc, "target") == "integrations/"+c.ids["integrationId"] {
-			users = append(users, route.id())
-		}
+	routes, err := c.users("routes", "target", "integrations/"+c.ids["integrationId"])
+	if err != nil || len(routes) == 0 {
+		return err
 	}
-	if err == nil && users != nil {
-		err = conflict("Cannot delete Integration because it is referenced by the following Routes with Ids: [%s]", strings.Join(users, ", "))
+	ids := make([]string, len(routes))
+	for n, route := range routes {
+		ids[n] = route.id()
 	}
-	return err
+	return conflict("Cannot delete Integration because it is referenced by the following Routes with Ids: [%s]", strings.Join(ids, ", "))
 }
 
 func expressionCompiles(_ *change, d document) error {
@@ -211,9 +217,9 @@ func expressionCompiles(_ *change, d document) error {
 }
 
 func authorizerIsUsed(c *change, d document) error {
-	routes, err := c.siblings("routes")
+	routes, err := c.users("routes", "authorizerId", c.ids["authorizerId"])
 	for _, route := range routes {
-		if textOf(route.doc, "authorizationType") == "CUSTOM" && textOf(route.doc, "authorizerId") == c.ids["authorizerId"] {
+		if textOf(route.doc, "authorizationType") == "CUSTOM" {
 			return conflict("Cannot delete authorizer '%s', is referenced in route: %s", textOf(d, "name"), textOf(route.doc, "routeKey"))
 		}
 	}
@@ -221,21 +227,17 @@ func authorizerIsUsed(c *change, d document) error {
 }
 
 func modelIsUnique(c *change, d document) error {
-	models, err := c.others()
-	for _, model := range models {
-		if textOf(model.doc, "name") == textOf(d, "name") {
-			return conflict("Model with name %s already exists for this API", textOf(d, "name"))
-		}
+	taken, err := c.isTaken(d, "name")
+	if err == nil && taken {
+		err = conflict("Model with name %s already exists for this API", textOf(d, "name"))
 	}
 	return err
 }
 
 func deploymentIsUsed(c *change, _ document) error {
-	stages, err := c.siblings("stages")
-	for _, stage := range stages {
-		if textOf(stage.doc, "deploymentId") == c.ids["deploymentId"] {
-			return badRequest("Active stages pointing to this deployment must be moved or deleted")
-		}
+	stages, err := c.users("stages", "deploymentId", c.ids["deploymentId"])
+	if err == nil && len(stages) > 0 {
+		err = badRequest("Active stages pointing to this deployment must be moved or deleted")
 	}
 	return err
 }
@@ -294,13 +296,12 @@ func stageIsMapped(c *change, _ document) error {
 
 // domainIsUnique compares as DNS does: capitals do not matter.
 func domainIsUnique(c *change, d document) error {
-	domains, err := c.others()
-	for _, domain := range domains {
-		if strings.EqualFold(domain.id(), textOf(d, "domainName")) {
-			return conflict("%s", c.res.exists)
+	return eachValue(c.w, "domainnames", "", func(key string, _ []byte) (bool, error) {
+		if key != c.key && strings.EqualFold(key, "domainnames/"+textOf(d, "domainName")) {
+			return false, conflict("%s", c.res.exists)
 		}
-	}
-	return err
+		return true, nil
+	})
 }
 
 // domainHasAddress fills in what the service would say of a domain name. A client that
@@ -359,9 +360,9 @@ func firstError(err, otherwise error) error {
 }
 
 func mappingIsUnique(c *change, d document) error {
-	mappings, err := c.others()
+	mappings, err := listDocuments(c.w, c.res.collection(c.ids), "", 0)
 	for _, mapping := range mappings {
-		if textOf(mapping.doc, "apiMappingKey") == textOf(d, "apiMappingKey") {
+		if mapping.key != c.key && textOf(mapping.doc, "apiMappingKey") == textOf(d, "apiMappingKey") {
 			return conflict("An API mapping with the key '%s' already exists for this domain name", textOf(d, "apiMappingKey"))
 		}
 	}

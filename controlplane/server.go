@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,8 +125,15 @@ func New(c Config) (*Server, error) {
 	}
 	s.plane = newStages(&s.cfg, s.log)
 	all := newEffects()
-	all.domains = true
-	err := s.store.View(func(r Reader) error { return everyStage(r, all) })
+	err := s.store.View(func(r Reader) error {
+		if err := everyStage(r, all); err != nil {
+			return err
+		}
+		return eachValue(r, "domainnames", "", func(key string, _ []byte) (bool, error) {
+			all.domains[strings.TrimPrefix(key, "domainnames/")] = true
+			return true, nil
+		})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("controlplane: reading the store: %w", err)
 	}
@@ -210,10 +218,8 @@ func (s *Server) settle(e *effects) {
 				"api_id", key.apiID, "stage", key.name, "error", err)
 		}
 	}
-	if e.domains {
-		if err := s.settleDomains(); err != nil {
-			s.log.Error("the custom domain names could not be brought up to date", "error", err)
-		}
+	if err := s.settleDomains(e.domains); err != nil {
+		s.log.Error("the custom domain names could not be brought up to date", "error", err)
 	}
 	for apiID := range e.drafts {
 		s.deployLater(apiID)
@@ -241,27 +247,31 @@ func (s *Server) settleStage(key stageKey) error {
 	return s.plane.sync(api, doc, snap)
 }
 
-func (s *Server) settleDomains() error {
-	var domains []document
-	mappings := map[string][]document{}
+func (s *Server) settleDomains(changed map[string]bool) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	mappings := make(map[string][]document, len(changed)) // nil: the domain name is gone
 	err := s.store.View(func(r Reader) error {
-		entries, err := listDocuments(r, "domainnames", "", 0)
-		for _, domain := range entries {
-			domains = append(domains, domain.doc)
-			below, err := listDocuments(r, domain.key+"/apimappings", "", 0)
+		for name := range changed {
+			key := "domainnames/" + name
+			value, err := r.Get(key)
 			if err != nil {
 				return err
 			}
-			name := textOf(domain.doc, "domainName")
-			for _, mapping := range below {
-				mappings[name] = append(mappings[name], mapping.doc)
+			if mappings[name] = nil; value == nil {
+				continue
 			}
+			entries, err := listDocuments(r, key+"/apimappings", "", 0)
+			if err != nil {
+				return err
+			}
+			mappings[name] = documentsOf(entries)
 		}
-		return err
+		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.plane.syncDomains(mappings)
 	}
-	s.plane.syncDomains(domains, mappings)
-	return nil
+	return err
 }

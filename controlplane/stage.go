@@ -60,7 +60,7 @@ type served struct {
 }
 
 func newStages(cfg *Config, log *slog.Logger) *stages {
-	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}}
+	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}, domains: map[string]map[string]mapping{}}
 	cut, cutOff := context.WithCancel(context.Background()) //nolint:forbidigo // removed stages outlive the request that removes them
 	s.cutOff = cutOff
 	s.within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(cut, d) }

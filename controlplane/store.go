@@ -112,35 +112,63 @@ func (e *entry) id() string { return e.key[strings.LastIndexByte(e.key, '/')+1:]
 // listDocuments returns the documents of a collection, such as "apis/a1b2c3d4e5/routes",
 // whose ID comes after the ID "after", in the order of their IDs, and nothing of what is
 // below them. A limit of 0 means no limit.
-func listDocuments(r Reader, collection, after string, limit int) ([]entry, error) {
+func listDocuments(r Reader, collection, after string, limit int) (entries []entry, err error) {
+	err = eachValue(r, collection, after, func(key string, value []byte) (more bool, err error) {
+		d, err := decodeDocument(key, value)
+		entries = append(entries, entry{key, d})
+		return len(entries) != limit, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// findDocuments returns the documents of a collection whose member is a text with this
+// value.
+func findDocuments(r Reader, collection, member, value string) (entries []entry, err error) {
+	text, err := encodeJSON(document{member: value})
+	if err != nil {
+		return nil, err
+	}
+	part := text[1 : len(text)-1] // as it stands in a document that writeDocument has stored
+	err = eachValue(r, collection, "", func(key string, stored []byte) (bool, error) {
+		if !bytes.Contains(stored, part) {
+			return true, nil
+		}
+		d, err := decodeDocument(key, stored)
+		if err == nil && textOf(d, member) == value {
+			entries = append(entries, entry{key, d})
+		}
+		return true, err
+	})
+	return entries, err
+}
+
+// eachValue calls f with the key and the value of each document of a collection, until f
+// returns false or an error.
+func eachValue(r Reader, collection, after string, f func(key string, value []byte) (more bool, err error)) error {
 	const most = 128
-	prefix := collection + "/"
-	var entries []entry
-	batch := 2 // a document and what is below it, perhaps; more if nothing is below
+	prefix, batch := collection+"/", 2 // a document and what is below it, perhaps; more if nothing is below
 	for position := prefix + after; ; {
 		keys, values, err := r.List(prefix, position, batch)
 		if err != nil {
-			return nil, fmt.Errorf("controlplane: listing %s: %w", collection, err)
+			return fmt.Errorf("controlplane: listing %s: %w", collection, err)
 		}
 		full := len(keys) == batch
 		for n, key := range keys {
 			position = key
-			id, _, below := strings.Cut(key[len(prefix):], "/")
-			if below {
+			if id, _, below := strings.Cut(key[len(prefix):], "/"); below {
 				// Jump over everything below this document.
 				position, full, batch = prefix+id+"/\xff", true, 1
 				break
 			}
-			d, err := decodeDocument(key, values[n])
-			if err != nil {
-				return nil, err
-			}
-			if entries = append(entries, entry{key, d}); len(entries) == limit {
-				return entries, nil
+			if more, err := f(key, values[n]); err != nil || !more {
+				return err
 			}
 		}
 		if !full {
-			return entries, nil
+			return nil
 		}
 		batch = min(2*batch, most)
 	}

@@ -279,3 +279,78 @@ func TestServer_Concurrent(t *testing.T) {
 	}
 	require.Len(t, keysIn(t, s.store, "domainnames/ws.example.com/apimappings/"), 8)
 }
+
+// metered is a Store that counts what is read from it.
+type metered struct {
+	*memory
+	read int
+}
+
+func (c *metered) View(f func(Reader) error) error {
+	return c.memory.View(func(r Reader) error { return f(&meteredReader{r, nil, &c.read}) })
+}
+
+func (c *metered) Update(f func(Writer) error) error {
+	return c.memory.Update(func(w Writer) error { return f(&meteredReader{w, w, &c.read}) })
+}
+
+type meteredReader struct {
+	Reader
+	w    Writer
+	read *int
+}
+
+func (c *meteredReader) Get(key string) ([]byte, error) {
+	*c.read++
+	return c.Reader.Get(key)
+}
+
+func (c *meteredReader) List(prefix, after string, limit int) (keys []string, values [][]byte, err error) {
+	keys, values, err = c.Reader.List(prefix, after, limit)
+	*c.read += 1 + len(keys)
+	return keys, values, err
+}
+
+func (c *meteredReader) Put(key string, value []byte) error { return c.w.Put(key, value) }
+func (c *meteredReader) Delete(prefix string) error         { return c.w.Delete(prefix) }
+
+// What a change costs does not grow with the number of APIs, and a list reads little more
+// than it answers.
+func TestServer_ManyAPIs(t *testing.T) {
+	t.Parallel()
+	store := &metered{memory: newMemory()}
+	s, err := New(Config{Store: store})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
+	do := func(method, path, body string) document {
+		status, text := serve(t, s, method, path, body)
+		require.Less(t, status, 300, text)
+		if text == "" {
+			return nil
+		}
+		return parse[document](t, text)
+	}
+	// life makes an API with ten routes and a stage, and deletes it unless it is to stay.
+	life := func(stay bool) (read int) {
+		before := store.read
+		api := "/apis/" + textOf(do("POST", "/apis", `{"name":"n","protocolType":"WEBSOCKET","routeSelectionExpression":"$request.body.action"}`), "apiId")
+		integration := textOf(do("POST", api+"/integrations", `{"integrationType":"MOCK"}`), "integrationId")
+		for n := range 10 {
+			do("POST", api+"/routes", fmt.Sprintf(`{"routeKey":"%d","target":"integrations/%s"}`, n, integration))
+		}
+		do("POST", api+"/stages", `{"stageName":"prod"}`)
+		do("POST", api+"/deployments", `{"stageName":"prod"}`)
+		if !stay {
+			do("DELETE", api, "")
+		}
+		return store.read - before
+	}
+	few := life(false)
+	for range 200 {
+		life(true)
+	}
+	require.Equal(t, few, life(false))
+	before := store.read
+	require.Len(t, do("GET", "/apis", "")["items"], 200)
+	require.Less(t, store.read-before, 200*5)
+}

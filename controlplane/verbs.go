@@ -31,14 +31,14 @@ type change struct {
 type effects struct {
 	drafts  map[string]bool   // APIs whose draft has changed
 	stages  map[stageKey]bool // stages to bring up to date; false: the stage is gone
-	domains bool
+	domains map[string]bool   // custom domain names that have changed, with their mappings
 }
 
 // stageKey names a stage.
 type stageKey struct{ apiID, name string }
 
 func newEffects() *effects {
-	return &effects{drafts: map[string]bool{}, stages: map[stageKey]bool{}}
+	return &effects{drafts: map[string]bool{}, stages: map[stageKey]bool{}, domains: map[string]bool{}}
 }
 
 // touch notes that the document has changed, or is gone.
@@ -53,7 +53,7 @@ func (c *change) touch(gone bool) {
 			c.drafts[c.ids["apiId"]] = true
 		}
 	case ofDomain:
-		c.domains = true
+		c.domains[c.ids["domainName"]] = true
 	}
 }
 
