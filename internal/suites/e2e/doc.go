@@ -6,6 +6,10 @@
 //
 // If the client of a test is missing, the test is skipped with a note on how to install
 // the client; with GATEWAY_E2E=1 in the environment, as `make e2e` sets it, the test fails.
+// Terraform is different: its test runs where Terraform and its AWS provider are on the
+// machine, and is skipped elsewhere, because CI cannot install them. It looks for the provider
+// in the folders that Terraform knows, and in that of GATEWAY_TERRAFORM_MIRROR.
+//
 // Screenshots go to the folder that GATEWAY_ARTIFACTS names, else to a new temporary folder,
 // whose path is in the log of the test.
 package e2e
