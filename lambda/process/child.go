@@ -89,8 +89,8 @@ func (p *process) wait() (state string, tail []string) {
 }
 
 // assign gives an event to a free process. The caller holds the lock.
-func (p *process) assign(inv *invocation) {
-	inv.deadline = time.Now().Add(p.fn.cfg.Timeout)
+func (p *process) assign(inv *invocation, now time.Time) {
+	inv.deadline = now.Add(p.fn.cfg.Timeout)
 	p.current = inv
 	p.timer.Reset(p.fn.cfg.Timeout)
 	p.events <- inv

@@ -20,9 +20,6 @@ const (
 	maxAnswer   = 6<<20 + 100 // bytes of an answer
 	idleAfter   = 5 * time.Minute
 	startWithin = 10 * time.Second // the init phase of Lambda
-	// patience is how long an event waits for a process that has answered, and will ask
-	// for the next event soon, before another process is started.
-	patience = 20 * time.Millisecond
 	// drainEvery is how often Shutdown looks whether events still run.
 	drainEvery = 20 * time.Millisecond
 )
@@ -51,7 +48,8 @@ type Function struct {
 	starting  int        // of these have not asked for an event yet
 	free      []*process // wait for an event; the last one is used first
 	queue     []*invocation
-	patient   bool // a timer looks at the queue again after patience
+	usual     time.Duration // how long an event takes, about
+	again     *time.Timer   // looks at the queue again
 	all       map[*process]struct{}
 }
 
@@ -90,6 +88,7 @@ func (f *Function) Validate() error {
 type invocation struct {
 	id        string
 	payload   []byte
+	arrived   time.Time
 	deadline  time.Time
 	delivered bool // the process has it
 	answered  bool
@@ -121,7 +120,7 @@ func (f *Function) Invoke(ctx context.Context, requestID string, payload []byte)
 			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", maxRequest),
 		}
 	}
-	inv := &invocation{id: requestID, payload: payload, done: make(chan outcome, 1)}
+	inv := &invocation{id: requestID, payload: payload, arrived: time.Now(), done: make(chan outcome, 1)}
 	if err := f.submit(lifetime(), inv); err != nil { //nolint:contextcheck // see lifetime
 		return nil, err
 	}
@@ -166,57 +165,6 @@ func (f *Function) abandon(inv *invocation) {
 	defer f.mu.Unlock()
 	if n := slices.Index(f.queue, inv); n >= 0 {
 		f.queue = slices.Delete(f.queue, n, n+1)
-	}
-}
-
-// advance gives events to free processes, and starts processes for the others. The
-// caller holds the lock.
-func (f *Function) advance(ctx context.Context) {
-	for len(f.queue) > 0 && len(f.free) > 0 {
-		last := len(f.free) - 1
-		p := f.free[last]
-		f.free = f.free[:last]
-		inv := f.queue[0]
-		f.queue = slices.Delete(f.queue, 0, 1)
-		p.assign(inv)
-	}
-	soon := f.freeSoon()
-	if soon > 0 && f.starting < len(f.queue) && !f.patient {
-		f.patient = true
-		time.AfterFunc(patience, func() { f.losePatience(ctx) })
-	}
-	f.startFor(ctx, len(f.queue)-soon)
-}
-
-// freeSoon returns how many processes have answered, but not yet asked for the next
-// event. The caller holds the lock.
-func (f *Function) freeSoon() int {
-	n := 0
-	if len(f.queue) > 0 {
-		for p := range f.all {
-			if p.code == f.code && p.current != nil && p.current.answered && !p.retired {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// losePatience starts processes for the events that still wait.
-func (f *Function) losePatience(ctx context.Context) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.patient = false
-	f.startFor(ctx, len(f.queue))
-}
-
-// startFor starts processes for a number of events. The caller holds the lock.
-func (f *Function) startFor(ctx context.Context, events int) {
-	for !f.closed && f.starting < events && f.processes < f.cfg.Concurrency {
-		f.starting++
-		f.processes++
-		code := f.code
-		f.running.Go(func() { f.start(ctx, code) })
 	}
 }
 
@@ -436,6 +384,9 @@ func (f *Function) Close() error {
 			inv.finish(nil, f.notRun(errClosed))
 		}
 		f.queue = nil
+		if f.again != nil {
+			f.again.Stop()
+		}
 		for p := range f.all {
 			p.failure = &lambda.FunctionError{Function: f.cfg.Name, Type: "Runtime.ExitError", Message: errClosed.Error()}
 			p.retire()

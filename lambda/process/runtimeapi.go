@@ -235,6 +235,7 @@ func (a *runtimeAPI) finish(p *process, id string, answer []byte, raised *lambda
 	if inv == nil || inv.id != id || inv.answered {
 		return false
 	}
+	a.fn.took(inv)
 	if raised != nil {
 		inv.finish(nil, raised)
 	} else {
