@@ -167,6 +167,9 @@ func forbid(w http.ResponseWriter, message string) {
 
 func (s *stages) serveUpgrade(w http.ResponseWriter, r *http.Request, at host, path []string) {
 	target := s.target(at, path).deployed()
+	if target == nil {
+		s.explain(at, path)
+	}
 	if target == nil || target.endpointDisabled && at.kind != custom {
 		forbid(w, "Forbidden")
 		return
@@ -175,6 +178,18 @@ func (s *stages) serveUpgrade(w http.ResponseWriter, r *http.Request, at host, p
 		r = r.WithContext(domain.NewContext(r.Context(), name))
 	}
 	target.upgrades.ServeHTTP(w, r)
+}
+
+// explain tells the log about a client whose address has no stage that serves.
+func (s *stages) explain(at host, path []string) {
+	apiID := at.apiID
+	if at.kind == ours && len(path) > 0 {
+		apiID, path = path[0], path[1:]
+	}
+	if s.advise == nil || at.kind == custom || len(path) > 1 {
+		return
+	}
+	s.advise(apiID, strings.Join(path, ""))
 }
 
 // target returns the stage that an upgrade is for, or nil.

@@ -92,6 +92,7 @@ type Server struct {
 	tokens pageTokens
 	ids    sequence
 	plane  *stages
+	advice advice
 
 	// mu is held while a change is made and the stages learn of it, so that they learn
 	// of changes in their order. Reads do not take it.
@@ -124,6 +125,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("controlplane: making a key for page tokens: %w", err)
 	}
 	s.plane = newStages(&s.cfg, s.log)
+	s.plane.advise = s.adviseAbout
 	all := newEffects()
 	err := s.store.View(func(r Reader) error {
 		if err := everyStage(r, all); err != nil {
@@ -208,6 +210,7 @@ func (s *Server) updateLocked(f func(Writer, *effects) error) error {
 
 // settle brings the stages up to date after a commit. The caller holds s.mu.
 func (s *Server) settle(e *effects) {
+	s.advice.forget()
 	for key, there := range e.stages {
 		if !there {
 			s.plane.remove(key.apiID, key.name)

@@ -25,6 +25,8 @@ type stages struct {
 	cfg   *Config
 	log   *slog.Logger
 	hosts map[string]bool // names of the server, in lower case; without those of every machine
+	// advise says in the log why a client cannot connect to a stage. It may be nil.
+	advise func(apiID, stageName string)
 
 	mu      sync.RWMutex // guards the fields below
 	byAPI   map[string]map[string]*stage
