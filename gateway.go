@@ -129,6 +129,9 @@ func New(opts ...Option) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNotConstant(c.selection, table.selection); err != nil {
+		return nil, err
+	}
 	g.throttles.newConnections = limit.NewBucket(c.quotas.NewConnections.rate())
 	g.throttles.warnings, g.throttles.callWarnings = limit.NewBucket(warnings()), limit.NewBucket(warnings())
 	g.throttles.failures = limit.NewBucket(failures())

@@ -195,6 +195,12 @@ func (g *Gateway) logDoubt(routeKey, doubt string) {
 		slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("error", doubt))
 }
 
+// logConstantSelection logs that all JSON messages have the same route key.
+func (g *Gateway) logConstantSelection(expression string) {
+	g.log.LogAttrs(g.root, slog.LevelWarn, "the route selection expression has no variable, so that all JSON messages go to the same route",
+		slog.String("expression", expression), slog.String("stage", g.stage))
+}
+
 // logKeyDoubt logs that a route key is probably not what was meant.
 func (g *Gateway) logKeyDoubt(routeKey, doubt string) {
 	g.log.LogAttrs(g.root, slog.LevelWarn, "the route key is probably a mistake",

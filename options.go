@@ -27,7 +27,8 @@ func (f optionFunc) apply(c *config) error { return f(c) }
 // message. The default is $request.body.action.
 //
 // The expression consists of variables and literal text. A variable is written
-// $request.body.<JSONPath> or ${request.body.<JSONPath>}, and at least one is required.
+// $request.body.<JSONPath> or ${request.body.<JSONPath>}, and at least one is required here:
+// only [Gateway.Deploy] takes an expression without one, and logs a warning.
 // A literal dollar sign is written \$. A string has its own value, an array of a and b
 // the value [a, b], any other value its JSON text, and a path that is not in the message
 // the empty string. A message that is not JSON goes to $default. (API Gateway:

@@ -183,6 +183,9 @@ func (g *Gateway) Deploy(d Deployment) error {
 		return err
 	}
 	g.logDeployed(len(d.Routes)) // without the lock: a log may block
+	if t.selection.Constant() {
+		g.logConstantSelection(d.RouteSelectionExpression)
+	}
 	g.logDoubts(t, t.all()...)
 	return nil
 }
@@ -271,23 +274,22 @@ type route struct {
 //nolint:gochecknoglobals // never changes
 var unrouted = &route{}
 
-// compileRouteSelection compiles a route selection expression. One without a variable
-// would give every message the same key.
-func compileRouteSelection(text string) (*selection.Expression, error) {
-	e, err := compileSelection(selection.Route, text)
-	if err == nil && e.Constant() {
-		return nil, &SelectionExpressionError{
-			Expression: text, Position: len(text),
-			Reason: "there is no variable, so that every message would have the same route key: write one, like $request.body.action",
-		}
+// checkNotConstant refuses a route selection expression without a variable, which would
+// give every message the same key.
+func checkNotConstant(text string, e *selection.Expression) error {
+	if !e.Constant() {
+		return nil
 	}
-	return e, err
+	return invalid("RouteSelectionExpression", &SelectionExpressionError{
+		Expression: text, Position: len(text),
+		Reason: "there is no variable, so that every message would have the same route key: write one, like $request.body.action",
+	})
 }
 
 // newRouteTable checks and compiles a deployment. A throttle that stays the same keeps
 // its bucket from the present table, if there is one.
 func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
-	expression, err := compileRouteSelection(d.RouteSelectionExpression)
+	expression, err := compileSelection(selection.Route, d.RouteSelectionExpression)
 	if err != nil {
 		return nil, invalid("RouteSelectionExpression", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/usageplan"
 )
 
@@ -297,13 +298,31 @@ func TestGateway_DeploymentIsACopy(t *testing.T) {
 	require.Len(t, srv.Deployment().Routes[3].RequestModels, 1)
 }
 
+// An expression without a variable gives every JSON message the same route. The log says
+// so, because it is rarely meant.
+func TestGateway_DeployConstantSelection(t *testing.T) {
+	t.Parallel()
+	var log testutil.LockedBuffer
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	routes := []gateway.Route{{RouteKey: "action", Integration: answer("action"), RouteResponse: true}, {RouteKey: "$default", Integration: answer("$default"), RouteResponse: true}}
+	for expression, want := range map[string]string{"action": "action", `\$default`: "$default", "other": "$default"} {
+		require.NoError(t, srv.Deploy(gateway.Deployment{RouteSelectionExpression: expression, Routes: routes}))
+		c := srv.Dial(t)
+		c.Send(`{"action":"x"}`)
+		require.Equal(t, want, c.Receive(), expression)
+		c.Send("no JSON")
+		require.Equal(t, "$default", c.Receive(), expression)
+		require.Contains(t, log.String(), "has no variable")
+	}
+}
+
 // A deployment that is refused changes nothing.
 func TestGateway_RefusedDeployment(t *testing.T) {
 	t.Parallel()
 	srv := deployed(t)
 	before := srv.Deployment()
 	for name, bad := range map[string]gateway.Deployment{
-		"route selection": {RouteSelectionExpression: "x"}, "API key selection": {APIKeySelectionExpression: "x"},
+		"route selection": {RouteSelectionExpression: "$request.body."}, "API key selection": {APIKeySelectionExpression: "x"},
 		"throttle": {DefaultThrottle: gateway.Throttle{RateLimit: -1}}, "route": {Routes: []gateway.Route{{}}},
 		"a route twice": {Routes: append(srv.Deployment().Routes, before.Routes[0])},
 	} {

@@ -17,6 +17,9 @@ type Throttle struct {
 	BurstLimit int
 }
 
+// RefuseAll returns a Throttle that refuses every request.
+func RefuseAll() Throttle { return Throttle{BurstLimit: limit.None} }
+
 // check returns what is wrong with t. The error names where it was set.
 func (t Throttle) check(where string) error {
 	if err := t.rate().Check(); err != nil {

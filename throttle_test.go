@@ -154,3 +154,27 @@ func TestThrottle_ManagementApartFromClients(t *testing.T) {
 		require.Equal(t, 2, served(t, c, "m", 20), "the backend's bucket is empty")
 	})
 }
+
+// A throttle that refuses all lets no connection and no message in, and a route may have
+// another one.
+func TestThrottle_RefuseAll(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	open := gateway.Deployment{Routes: []gateway.Route{
+		{RouteKey: "a", Integration: gateway.IntegrationFunc(serve), RouteResponse: true},
+		{RouteKey: "own", Integration: gateway.IntegrationFunc(serve), RouteResponse: true, Throttle: gateway.Throttle{RateLimit: 1000}},
+	}}
+	require.NoError(t, srv.Deploy(open))
+	c := srv.Dial(t)
+	closed := open
+	closed.DefaultThrottle = gateway.RefuseAll()
+	require.NoError(t, srv.Deploy(closed))
+	require.Equal(t, 0, served(t, c, "a", 5))
+	require.Equal(t, 5, served(t, c, "own", 5))
+	_, refused := srv.TryDial(t)
+	require.NotNil(t, refused)
+	require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
+	require.Equal(t, gateway.RefuseAll(), srv.Deployment().DefaultThrottle)
+	require.NoError(t, srv.Deploy(open))
+	require.Equal(t, 5, served(t, c, "a", 5))
+}

@@ -95,9 +95,9 @@ func (s *Server) apply(w Writer, e *effects, calls []Call) error {
 	if err := s.discardFormer(w, e, made); err != nil {
 		return err
 	}
-	// First all documents are there, then each is checked against the others, and last
-	// the deployments are made.
-	for _, step := range []func(*applied) error{(*applied).put, (*applied).complete, (*applied).deploy} {
+	// First all documents are there, then each is checked against the others, then the
+	// deployments are made, and last those that will be are tried out.
+	for _, step := range []func(*applied) error{(*applied).put, (*applied).complete, (*applied).deploy, (*applied).tryOut} {
 		for _, a := range all {
 			if err := step(a); err != nil {
 				return a.failed(err)
@@ -257,5 +257,18 @@ func (a *applied) deploy() error {
 			a.stages[stageKey{a.ids["apiId"], stage.id()}] = true
 		}
 	}
+	return err
+}
+
+// tryOut checks the automatic deployment that a stage will get.
+func (a *applied) tryOut() error {
+	if a.res.name != "Stage" || !boolOf(a.doc, "autoDeploy") {
+		return nil
+	}
+	draft, err := newSnapshot(a.w, a.ids["apiId"])
+	if err != nil || len(draft.Routes) == 0 {
+		return err
+	}
+	_, err = checkSnapshot(&a.s.cfg, draft, true)
 	return err
 }

@@ -58,17 +58,56 @@ const (
 )
 
 // checkSnapshot returns what [build] says to a deployment that no stage has yet. It tries
-// the deployment out on a gateway of its own.
-func checkSnapshot(cfg *Config, s *snapshot) (warnings []string, err error) {
+// the deployment out on a gateway of its own. whole says that every route has to work;
+// otherwise one that cannot is a warning, as in [deployTo].
+func checkSnapshot(cfg *Config, s *snapshot, whole bool) (warnings []string, err error) {
 	d, warnings, err := build(cfg, s, nil, nil)
 	if err != nil {
 		return warnings, err
 	}
-	gw, err := gateway.New(stageOptions(cfg, "check", "check", nil)...)
+	gw, err := newChecker(cfg)
 	if err != nil {
 		return warnings, err
 	}
-	return warnings, gw.Deploy(d) // the gateway has started nothing that has to be closed
+	if whole {
+		return warnings, gw.Deploy(d)
+	}
+	refused, err := deployTo(gw, cfg, d)
+	return append(warnings, refused...), err
+}
+
+// newChecker returns a gateway that deployments are tried out on. It has started nothing
+// that has to be closed.
+func newChecker(cfg *Config) (*gateway.Gateway, error) {
+	return gateway.New(stageOptions(cfg, "check", "check", nil)...)
+}
+
+// deployTo deploys d. A route that the gateway refuses does not stop the others: each of
+// its events fails, as in the service, and a warning says why. The error is one of the
+// deployment as a whole.
+func deployTo(gw *gateway.Gateway, cfg *Config, d gateway.Deployment) (warnings []string, err error) {
+	whole := gw.Deploy(d)
+	if whole == nil {
+		return nil, nil
+	}
+	checker, err := newChecker(cfg)
+	if err != nil {
+		return nil, err
+	}
+	alone, routes := d, slices.Clone(d.Routes)
+	alone.Routes = nil
+	if checker.Deploy(alone) != nil {
+		return nil, whole // it is not because of a route
+	}
+	for n, route := range routes {
+		alone.Routes = routes[n : n+1]
+		if err := checker.Deploy(alone); err != nil {
+			warnings = append(warnings, fmt.Sprintf("every event fails with Internal server error: %v", err))
+			routes[n] = gateway.Route{RouteKey: route.RouteKey, Integration: &failing{err}}
+		}
+	}
+	d.Routes = routes
+	return warnings, gw.Deploy(d)
 }
 
 // builder makes one deployment.
@@ -94,7 +133,7 @@ const (
 )
 
 // throttle returns the throttle of route settings. where says whose they are. A limit of 0
-// is not an absent one: it lets nothing through.
+// is not an absent one: it adds nothing, or holds nothing.
 func (b *builder) throttle(where string, settings document) gateway.Throttle {
 	const rateLimit, burstLimit = "throttlingRateLimit", "throttlingBurstLimit"
 	rate, burst := numberOf(settings, rateLimit), int(numberOf(settings, burstLimit))
@@ -103,8 +142,11 @@ func (b *builder) throttle(where string, settings document) gateway.Throttle {
 	case !hasRate && !hasBurst:
 		return gateway.Throttle{}
 	case hasRate && rate <= 0, hasBurst && burst <= 0:
-		b.warn("%s: a limit of 0 refuses nearly everything with Too Many Requests: leave %s and %s out for no throttle", where, rateLimit, burstLimit)
-		return gateway.Throttle{RateLimit: never, BurstLimit: max(1, burst)}
+		b.warn("%s: a limit of 0 refuses everything with Too Many Requests: leave %s and %s out for no throttle", where, rateLimit, burstLimit)
+		if burst > 0 {
+			return gateway.Throttle{RateLimit: never, BurstLimit: burst}
+		}
+		return gateway.RefuseAll()
 	case !hasRate:
 		rate = accountRate
 	}
@@ -153,11 +195,7 @@ func (m badModel) Validate([]byte) error { return m.err }
 // route makes a route. Its key is set even if there is an error.
 func (b *builder) route(doc document) (gateway.Route, error) {
 	key := textOf(doc, "routeKey")
-	r := gateway.Route{RouteKey: key, RouteResponse: b.hasRouteResponse(textOf(doc, "routeId"))}
-	var err error
-	if r.Integration, err = b.target(doc); err != nil {
-		return r, err
-	}
+	r := gateway.Route{RouteKey: key, Integration: b.target(doc), RouteResponse: b.hasRouteResponse(textOf(doc, "routeId"))}
 	if key == gateway.RouteKeyConnect {
 		b.admission(&r, doc)
 	} else {
@@ -219,25 +257,25 @@ func (b *builder) ignoredOf(key string, doc document) {
 }
 
 // target makes the integration that a route names.
-func (b *builder) target(doc document) (gateway.Integration, error) {
+func (b *builder) target(doc document) gateway.Integration {
 	key := textOf(doc, "routeKey")
 	target := textOf(doc, "target")
 	if target == "" {
 		if key == gateway.RouteKeyConnect || key == gateway.RouteKeyDisconnect {
-			return &gateway.MockIntegration{}, nil // as in the service, nothing is invoked
+			return &gateway.MockIntegration{} // as in the service, nothing is invoked
 		}
-		return b.unavailable("route "+key, "it has no target: set it to integrations/{integrationId}"), nil
+		return b.unavailable("route "+key, "it has no target: set it to integrations/{integrationId}")
 	}
 	id, ok := strings.CutPrefix(target, "integrations/")
 	if !ok {
-		return nil, fmt.Errorf("target %q: write integrations/{integrationId}", target)
+		return b.unavailable("route "+key, fmt.Sprintf("target %q: write integrations/{integrationId}", target))
 	}
 	for _, integration := range b.snapshot.Integrations {
 		if textOf(integration, "integrationId") == id {
-			return b.integration(id, integration), nil
+			return b.integration(id, integration)
 		}
 	}
-	return nil, fmt.Errorf("target %q: there is no such integration", target)
+	return b.unavailable("route "+key, fmt.Sprintf("target %q: there is no such integration", target))
 }
 
 // unavailable returns an integration that fails as one that the service may not call, and

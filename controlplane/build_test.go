@@ -284,7 +284,7 @@ func TestBuild_WhatCannotRun(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, &Config{Functions: Functions{}})
 			s := twoWay(t, tt.integration, `{"integrationResponseKey":"$default"}`)
-			_, err := checkSnapshot(l.cfg, s)
+			_, err := checkSnapshot(l.cfg, s, false)
 			require.NoError(t, err)
 			path := l.serve(s)
 			require.Equal(t, 1, strings.Count(l.log.String(), "does not work here"), l.log)
@@ -346,45 +346,103 @@ func TestBuild_Models(t *testing.T) {
 	}
 }
 
-// A deployment that cannot be built fails, and the error says where.
+// A deployment fails for what concerns the API as a whole, and the error says where.
 func TestCheckSnapshot(t *testing.T) {
 	t.Parallel()
-	const mock = `"integrationType":"MOCK","requestTemplates":{"$default":"{\"statusCode\":200}"}`
 	for name, tt := range map[string]struct {
-		change func(t *testing.T, s *snapshot)
+		change func(s *snapshot)
 		want   string
 	}{
-		"template": {func(t *testing.T, s *snapshot) {
-			s.Integrations[0]["requestTemplates"] = document{"$default": "#if("}
-		}, "$default"},
-		"response template": {func(t *testing.T, s *snapshot) {
-			s.IntegrationResponses["i1"] = parse[[]document](t, `[{"integrationResponseKey":"$default","responseTemplates":{"$default":"#end"}}]`)
-		}, "$default"},
-		"response key": {func(t *testing.T, s *snapshot) {
-			s.IntegrationResponses["i1"] = []document{{"integrationResponseKey": "200"}}
-		}, "200"},
-		"selection expression": {func(_ *testing.T, s *snapshot) { s.API["routeSelectionExpression"] = "$request.body." }, "RouteSelectionExpression"},
-		"target":               {func(_ *testing.T, s *snapshot) { s.Routes[0]["target"] = "integrations/gone" }, "there is no such integration"},
-		"form of a target":     {func(_ *testing.T, s *snapshot) { s.Routes[0]["target"] = "i1" }, "write integrations/"},
-		"schema":               {func(_ *testing.T, s *snapshot) { s.Models = []document{{"name": "M", "schema": "{"}} }, "models"},
-		"unknown model": {func(_ *testing.T, s *snapshot) {
+		"selection expression": {func(s *snapshot) { s.API["routeSelectionExpression"] = "$request.body." }, "RouteSelectionExpression"},
+		"schema":               {func(s *snapshot) { s.Models = []document{{"name": "M", "schema": "{"}} }, "models"},
+		"unknown model": {func(s *snapshot) {
 			s.Routes[0]["modelSelectionExpression"], s.Routes[0]["requestModels"] = `\$default`, document{"$default": "M"}
 		}, `there is no model "M"`},
-		"URI": {func(_ *testing.T, s *snapshot) {
-			s.Integrations[0] = document{"integrationId": "i1", "integrationType": "HTTP_PROXY", "integrationUri": "https://example.com/{gone}"}
-		}, "nothing fills {gone}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := twoWay(t, mock)
-			warnings, err := checkSnapshot(&Config{}, s)
+			s := twoWay(t, `"integrationType":"MOCK"`)
+			warnings, err := checkSnapshot(&Config{}, s, true)
 			require.NoError(t, err)
 			require.Empty(t, warnings)
-			tt.change(t, s)
-			_, err = checkSnapshot(&Config{}, s)
-			require.ErrorContains(t, err, tt.want)
+			tt.change(s)
+			for _, whole := range []bool{false, true} {
+				_, err = checkSnapshot(&Config{}, s, whole)
+				require.ErrorContains(t, err, tt.want)
+			}
 		})
 	}
+}
+
+// A route that cannot work fails alone, as in the service: the other routes of its
+// deployment work, and the log says why it does not. A definition is refused instead.
+func TestBuild_RouteThatCannotWork(t *testing.T) {
+	t.Parallel()
+	const mock = `"integrationType":"MOCK","requestTemplates":{"$default":"{\"statusCode\":200}"}`
+	for name, tt := range map[string]struct {
+		change   func(t *testing.T, s *snapshot)
+		want     string
+		accepted bool // by a definition
+	}{
+		"template": {func(_ *testing.T, s *snapshot) { s.Integrations[0]["requestTemplates"] = document{"$default": "#if("} }, "$default", false},
+		"response template": {func(t *testing.T, s *snapshot) {
+			s.IntegrationResponses["i1"] = parse[[]document](t, `[{"integrationResponseKey":"$default","responseTemplates":{"$default":"#end"}}]`)
+		}, "$default", false},
+		"response key": {func(_ *testing.T, s *snapshot) {
+			s.IntegrationResponses["i1"] = []document{{"integrationResponseKey": "200"}}
+		}, "200", false},
+		"template selection": {func(_ *testing.T, s *snapshot) {
+			s.Integrations[0]["templateSelectionExpression"] = "$request.header.x"
+		}, "TemplateSelectionExpression", false},
+		"model selection": {func(_ *testing.T, s *snapshot) { s.Routes[0]["modelSelectionExpression"] = "$request.body." }, "ModelSelectionExpression", false},
+		"URI": {func(_ *testing.T, s *snapshot) {
+			s.Integrations[0] = document{"integrationId": "i1", "integrationType": "HTTP_PROXY", "integrationUri": "https://example.com/{gone}"}
+		}, "nothing fills {gone}", false},
+		"parameter": {func(_ *testing.T, s *snapshot) {
+			s.Integrations[0] = document{"integrationId": "i1", "integrationType": "HTTP_PROXY", "integrationUri": "https://example.com/", "requestParameters": document{"integration.request.header.a": "x"}}
+		}, "integration.request.header.a", false},
+		"target":           {func(_ *testing.T, s *snapshot) { s.Routes[0]["target"] = "integrations/gone" }, "there is no such integration", true},
+		"form of a target": {func(_ *testing.T, s *snapshot) { s.Routes[0]["target"] = "i1" }, "write integrations/", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, &Config{Functions: Functions{"echo": answering("ok")}})
+			s := twoWay(t, mock)
+			s.Routes = append(s.Routes, document{"routeId": "r1", "routeKey": "good", "target": "integrations/i2"})
+			s.Integrations = append(s.Integrations, document{"integrationId": "i2", "integrationType": "AWS_PROXY", "integrationUri": "echo"})
+			tt.change(t, s)
+			warnings, err := checkSnapshot(l.cfg, s, false)
+			require.NoError(t, err)
+			require.Len(t, warnings, 1)
+			require.Contains(t, warnings[0], tt.want)
+			if _, err := checkSnapshot(l.cfg, s, true); !tt.accepted {
+				require.ErrorContains(t, err, tt.want)
+			}
+			path := l.serve(s)
+			require.Equal(t, internalServerError, frame(t, l.ask(path, "x")))
+			require.Equal(t, "ok", l.ask(path, `{"action":"good"}`))
+			require.Contains(t, l.log.String(), "every event fails with Internal server error")
+
+			if name == "model selection" {
+				return // $connect has no model
+			}
+			s.Routes[0]["routeKey"] = "$connect"
+			l.serve(s)
+			_, refused := l.TryDial(t, gatewaytest.Path(path))
+			require.NotNil(t, refused)
+			require.Equal(t, http.StatusInternalServerError, refused.StatusCode)
+		})
+	}
+}
+
+// An API whose route selection expression has no variable works: all messages have the
+// same route.
+func TestBuild_ConstantSelection(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, &Config{Functions: Functions{"echo": answering("%v", "requestContext.routeKey")}})
+	s := twoWay(t, `"integrationType":"AWS_PROXY","integrationUri":"echo"`)
+	s.API["routeSelectionExpression"], s.Routes[0]["routeKey"] = "all", "all"
+	require.Equal(t, "all", l.ask(l.serve(s), `{"action":"x"}`))
 }
 
 // disableSchemaValidation lets a deployment with a bad model through. No message fits it.
@@ -411,7 +469,7 @@ func TestBuild_IgnoredSettings(t *testing.T) {
 		 "requestParameters":{"route.request.header.a":{"required":true}},"requestModels":{"$default":"M"}},
 		{"routeId":"2","routeKey":"$connect","target":"integrations/i1","modelSelectionExpression":"\\$default"}]`,
 		`"integrations":[{"integrationId":"i1","integrationType":"AWS_PROXY","integrationUri":"f","requestParameters":{"integration.request.header.a":"'b'"}}]`)
-	warnings, err := checkSnapshot(&Config{Functions: Functions{"f": answering("")}}, s)
+	warnings, err := checkSnapshot(&Config{Functions: Functions{"f": answering("")}}, s, false)
 	require.NoError(t, err)
 	require.Len(t, warnings, 6, "%q", warnings)
 	for n, name := range []string{"requestParameters", "modelSelectionExpression", "apiKeyRequired", "authorizationType", "requestModels", "requestParameters"} {

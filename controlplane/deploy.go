@@ -138,7 +138,7 @@ func (c *change) freezeDraft(d document) error {
 	d["deploymentStatus"] = "DEPLOYED"
 	d["autoDeployed"] = boolOf(d, "autoDeployed")
 	delete(d, "deploymentStatusMessage")
-	warnings, err := checkSnapshot(&c.s.cfg, snap)
+	warnings, err := checkSnapshot(&c.s.cfg, snap, c.applying)
 	for _, warning := range warnings {
 		c.s.log.Warn("a part of the deployment does not work here", "api_id", apiID, "deployment_id", textOf(d, "deploymentId"), "reason", warning)
 	}

@@ -59,10 +59,10 @@ func (c *client) says(api, text string) string {
 	return id
 }
 
-// twoWay makes a route that answers with a text, and returns its ID.
-func (c *client) twoWay(api, key, text string) string {
+// twoWay makes the route $default, which answers with a text, and returns its ID.
+func (c *client) twoWay(api, text string) string {
 	c.t.Helper()
-	id := textOf(c.must(201, "POST", api+"/routes", document{"routeKey": key, "target": "integrations/" + c.says(api, text), "routeResponseSelectionExpression": "$default"}), "routeId")
+	id := textOf(c.must(201, "POST", api+"/routes", document{"routeKey": "$default", "target": "integrations/" + c.says(api, text), "routeResponseSelectionExpression": "$default"}), "routeId")
 	c.must(201, "POST", api+"/routes/"+id+"/routeresponses", document{"routeResponseKey": "$default"})
 	return id
 }
@@ -74,7 +74,7 @@ func TestDeployment_Life(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, controlplane.Config{})
 	api := l.api()
-	route := l.twoWay(api, "$default", "one")
+	route := l.twoWay(api, "one")
 	first := l.deployment(api)
 	l.must(201, "POST", api+"/stages", document{"stageName": "prod", "deploymentId": first})
 	ws := l.dial(strings.TrimPrefix(api, "/apis") + "/prod")
@@ -88,7 +88,7 @@ func TestDeployment_Life(t *testing.T) {
 	l.must(204, "DELETE", api+"/routes/"+route, nil)
 	l.must(200, "PATCH", api+"/stages/prod", document{"deploymentId": first})
 	require.Equal(t, "one", l.ask(ws))
-	l.twoWay(api, "$default", "three")
+	l.twoWay(api, "three")
 	third := l.must(201, "POST", api+"/deployments", document{"stageName": "prod", "description": "d"})
 	require.NotContains(t, third, "stageName")
 	require.Equal(t, third["deploymentId"], l.must(200, "GET", api+"/stages/prod", nil)["deploymentId"])
@@ -104,7 +104,7 @@ func TestDeployment_DomainName(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, controlplane.Config{})
 	api := l.api()
-	l.twoWay(api, "$default", "one")
+	l.twoWay(api, "one")
 	l.must(201, "POST", api+"/stages", document{"stageName": "prod", "deploymentId": l.deployment(api)})
 	dial := func() (*wsconn.Client, error) {
 		ws, _, err := wsconn.Dial(t.Context(), l.url+"/chat", wsconn.DialOptions{Host: "ws.example.com"}) //nolint:bodyclose // Dial says that it needs no closing
@@ -130,14 +130,20 @@ func TestDeployment_Fails(t *testing.T) {
 	api := c.api()
 	c.refused(400, "BadRequestException", "At least one route is required before deploying the Api", "POST", api+"/deployments", document{})
 	c.must(201, "POST", api+"/stages", document{"stageName": "prod"})
-	route := c.twoWay(api, "$default", "#if(")
+	route := c.twoWay(api, "one")
+	model := textOf(c.must(201, "POST", api+"/models", document{"name": "m", "schema": "{"}), "modelId")
 	failed := c.must(201, "POST", api+"/deployments", document{"stageName": "prod"})
 	require.Equal(t, "FAILED", failed["deploymentStatus"])
 	require.NotEmpty(t, failed["deploymentStatusMessage"])
 	require.NotContains(t, c.must(200, "GET", api+"/stages/prod", nil), "deploymentId")
 	c.refused(400, "BadRequestException", fmt.Sprintf("The deployment %s has failed, so no stage can use it: %s", failed["deploymentId"], failed["deploymentStatusMessage"]),
 		"PATCH", api+"/stages/prod", document{"deploymentId": failed["deploymentId"]})
-	c.must(204, "DELETE", api+"/routes/"+route, nil)
+	c.must(204, "DELETE", api+"/models/"+model, nil)
+
+	c.must(200, "PATCH", api+"/routes/"+route, document{"target": "integrations/" + c.says(api, "#if(")})
+	deployed := c.must(201, "POST", api+"/deployments", document{"stageName": "prod"})
+	require.Equal(t, "DEPLOYED", deployed["deploymentStatus"], "only the route does not work")
+	require.Equal(t, deployed["deploymentId"], c.must(200, "GET", api+"/stages/prod", nil)["deploymentId"])
 }
 
 // A stage with autoDeploy gets a deployment 50 ms after a change, and one for all changes
@@ -157,7 +163,7 @@ func TestAutoDeploy(t *testing.T) {
 		require.Equal(t, true, c.must(201, "POST", api+"/stages", document{"stageName": "prod", "autoDeploy": true})["autoDeploy"])
 		wait()
 		require.Empty(t, c.must(200, "GET", api+"/deployments", nil)["items"], "no route yet")
-		route := c.twoWay(api, "$default", "one")
+		route := c.twoWay(api, "one")
 		c.route(api, "a")
 		require.Empty(t, c.must(200, "GET", api+"/deployments", nil)["items"])
 		wait()
@@ -177,12 +183,12 @@ func TestAutoDeploy(t *testing.T) {
 		wait()
 		require.Equal(t, made["deploymentId"], c.must(200, "GET", api+"/stages/prod", nil)["deploymentId"], "the draft is what the stage has")
 
-		broken := c.twoWay(api, "b", "#if(")
+		broken := textOf(c.must(201, "POST", api+"/models", document{"name": "m", "schema": "{"}), "modelId")
 		wait()
 		stage = c.must(200, "GET", api+"/stages/prod", nil)
 		require.Equal(t, made["deploymentId"], stage["deploymentId"])
 		require.Contains(t, stage["lastDeploymentStatusMessage"], "Failed to deploy stage with deployment ID '")
-		c.must(204, "DELETE", api+"/routes/"+broken, nil)
+		c.must(204, "DELETE", api+"/models/"+broken, nil)
 		for n := range 30 {
 			c.must(200, "PATCH", api+"/routes/"+route, document{"operationName": fmt.Sprint(n)})
 			wait()
@@ -324,6 +330,10 @@ func TestApply_Fails(t *testing.T) {
 		require.Equal(t, before, state())
 	}
 	require.ErrorContains(t, c.server.Apply(t.Context(), definition("#if(")), "controlplane: Deployment: ")
+	require.Equal(t, before, state())
+	automatic := definition("#if(")
+	automatic = append(automatic[:5], controlplane.Call{Method: "POST", Path: "/v2/apis/chat/stages/auto", LogicalID: "Auto", Body: document{"autoDeploy": true}})
+	require.ErrorContains(t, c.server.Apply(t.Context(), automatic), `controlplane: Auto: gateway: invalid option: route "$default"`)
 	require.Equal(t, before, state())
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -102,14 +102,15 @@ func (s *stages) sync(api, doc document, snap *snapshot) error {
 			return err
 		}
 	}
-	if err := st.gw.Deploy(d); err != nil {
+	refused, err := deployTo(st.gw, s.cfg, d)
+	if err != nil {
 		return err
 	}
 	st.served.Store(&served{
 		upgrades: st.gw.Handler(), management: st.gw.ManagementHandler(), gw: st.gw,
 		endpointDisabled: boolOf(snap.API, "disableExecuteApiEndpoint"),
 	})
-	s.warn(st, warnings)
+	s.warn(st, append(warnings, refused...))
 	return nil
 }
 

@@ -55,7 +55,8 @@ func TestStage_OpenConnectionFollows(t *testing.T) {
 	l.serve(one) // a rollback
 	require.Equal(t, "one <nil>", say("x"))
 
-	bad := twoWay(t, `"integrationType":"MOCK","requestTemplates":{"$default":"#if("}`)
+	bad := twoWay(t, `"integrationType":"MOCK"`)
+	bad.Models = []document{{"name": "M", "schema": "{"}}
 	require.Error(t, l.deploy(bad))
 	require.Equal(t, "one <nil>", say("x"), "after an error the stage is as it was")
 }
@@ -106,9 +107,16 @@ func TestStage_Throttles(t *testing.T) {
 		require.GreaterOrEqual(t, count("x"), 4, "the rate is that of an account")
 		require.NotContains(t, l.log.String(), "limit of 0")
 		l.serve(s, `"defaultRouteSettings":{"throttlingBurstLimit":0,"throttlingRateLimit":0}`, `"routeSettings":{"send":{"throttlingRateLimit":0,"throttlingBurstLimit":2}}`)
-		require.Equal(t, 1, count("x"))
-		require.Equal(t, 2, count(`{"action":"send"}`))
+		require.Equal(t, 0, count("x"))
+		require.Equal(t, 2, count(`{"action":"send"}`), "what the bucket holds, and no more")
 		require.Contains(t, l.log.String(), "limit of 0")
+		_, refused := l.TryDial(t, gatewaytest.Path("/"+apiID+"/prod"))
+		require.NotNil(t, refused)
+		require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
+		for _, settings := range []string{`"throttlingBurstLimit":0`, `"throttlingRateLimit":0`, `"throttlingBurstLimit":0,"throttlingRateLimit":5`} {
+			l.serve(s, `"defaultRouteSettings":{`+settings+`}`)
+			require.Equal(t, 0, count("x"), settings)
+		}
 	})
 }
 
@@ -193,6 +201,6 @@ func TestStage_Options(t *testing.T) {
 
 	broken := newLab(t, &Config{Gateway: []gateway.Option{gateway.WithQuotas(gateway.Quotas{MessageBytes: 1, FrameBytes: 2})}})
 	require.ErrorIs(t, broken.deploy(twoWay(t, `"integrationType":"MOCK"`)), gateway.ErrInvalidOption)
-	_, err := checkSnapshot(broken.cfg, twoWay(t, `"integrationType":"MOCK"`))
+	_, err := checkSnapshot(broken.cfg, twoWay(t, `"integrationType":"MOCK"`), false)
 	require.ErrorIs(t, err, gateway.ErrInvalidOption)
 }

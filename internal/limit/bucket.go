@@ -15,8 +15,11 @@ import (
 // Rate is how fast a [Bucket] fills and how many tokens it holds.
 type Rate struct {
 	PerSecond float64 // zero, negative or infinite: no limit
-	Burst     int     // zero: the tokens of one second, but at least one
+	Burst     int     // zero: the tokens of one second, but at least one; None: no token
 }
+
+// None is the Burst of a bucket that never has a token, whatever its rate.
+const None = math.MinInt
 
 // maxBurst is the largest burst that the service's API can express.
 const maxBurst = math.MaxInt32
@@ -24,6 +27,8 @@ const maxBurst = math.MaxInt32
 // Check returns what is wrong with a rate that a user has set, and how to correct it.
 func (r Rate) Check() error {
 	switch {
+	case r.Burst == None:
+		return nil
 	case math.IsNaN(r.PerSecond):
 		return errors.New("RateLimit is not a number: set it to requests a second, or leave it 0 for no limit")
 	case r.PerSecond < 0:
@@ -50,6 +55,9 @@ type Bucket struct {
 
 // NewBucket returns a full bucket, or nil if r means no limit.
 func NewBucket(r Rate) *Bucket {
+	if r.Burst == None {
+		return &Bucket{rate: r, tokens: rate.NewLimiter(0, 0)}
+	}
 	if !(r.PerSecond > 0) || math.IsInf(r.PerSecond, 1) { // written so that NaN counts as no limit
 		return nil
 	}

@@ -32,6 +32,8 @@ func TestBucket_Rates(t *testing.T) {
 		{limit.Rate{PerSecond: 1e300, Burst: 2}, 100, 100}, // more than one token a nanosecond
 		{limit.Rate{PerSecond: 1e300}, 100, 100},
 		{limit.Rate{PerSecond: 1, Burst: math.MaxInt}, 100, 100},
+		{limit.Rate{PerSecond: 1, Burst: limit.None}, 0, 0},
+		{limit.Rate{Burst: limit.None}, 0, 0},
 	} {
 		b := limit.NewBucket(tt.rate)
 		require.True(t, b.Full(at), "%+v", tt.rate)
