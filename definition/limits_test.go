@@ -53,7 +53,10 @@ func TestLimits(t *testing.T) {
 		"anchors":             {laughs(60) + "Resources: {}\n", "the file is too large once its anchors are expanded"},
 		"names":               {names(60), "the functions of this template make more than 16 MB of text"},
 		"variables":           {variables + "functions: {f: {handler: a.b, environment: {X: '${self:custom.v59}'}}}\n", "make more than 16 MB of text"},
-		"size":                {"# " + strings.Repeat("x", 1<<20), "the file has 1048578 bytes: it may have 1048576"},
+		"size":                {"# " + strings.Repeat("x", 16<<20), "the file has 16777218 bytes: it may have 16777216"},
+		"keys of one map":     {manyKeys(100_000), "a map has more than 20000 keys"},
+		"lines":               {strings.Repeat("- a\n", 1<<20+1), "the file has more than 1048576 lines and commas"},
+		"an error late":       {strings.Repeat("{}", 1<<20), "this is not YAML"},
 		"two documents":       {"Resources: {}\n---\nResources: {}\n", "a second document begins here"},
 		"empty":               {"# nothing\n", "the file is empty"},
 		"no map":              {"- a\n", "the file has to be a map"},
@@ -72,6 +75,37 @@ func TestLimits(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 			require.Less(t, time.Since(start), 20*time.Second)
 			require.Less(t, len(err.Error()), 4000)
+		})
+	}
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	b.WriteString("Resources:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  R%d: 1\n", i)
+	}
+	return b.String()
+}
+
+// A template of 10 MiB is read, as JSON and as YAML.
+func TestLoad_large(t *testing.T) {
+	t.Parallel()
+	comment := strings.Repeat("x", 20<<10)
+	for name, form := range map[string][3]string{
+		"YAML": {"Resources:\n", "  T%d: {Type: AWS::DynamoDB::Table, Metadata: {Comment: %s}}\n", ""},
+		"JSON": {"{\"Resources\":{", "\"T%d\":{\"Type\":\"AWS::DynamoDB::Table\",\"Metadata\":{\"Comment\":\"%s\"}},\n", "\"L\":{\"Type\":\"AWS::DynamoDB::Table\"}}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			b.WriteString(form[0])
+			for i := 0; b.Len() < 10<<20; i++ {
+				fmt.Fprintf(&b, form[1], i, comment)
+			}
+			b.WriteString(form[2])
+			d := mustLoad(t, b.String(), definition.Options{})
+			require.Len(t, notes(d, definition.NotRun), 1)
 		})
 	}
 }

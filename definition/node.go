@@ -82,7 +82,7 @@ func (n *node) set(key string, at position, value *node) {
 }
 
 const (
-	maxSize      = 500_000 // units of an expanded file
+	maxSize      = 4_000_000 // units of an expanded file
 	bytesPerUnit = 16
 )
 

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	maxBytes = 1 << 20 // of one file, as CloudFormation
-	maxDepth = 100     // of values in values
+	maxBytes   = 16 << 20 // of one file
+	maxDepth   = 100      // of values in values
+	maxPieces  = 1 << 20  // lines and commas of a YAML file, before the parser takes memory for them
+	maxEntries = 20_000   // keys of one map of YAML: the time of the parser grows with their square
 )
 
 // yamlReader makes nodes of YAML.
@@ -29,6 +31,9 @@ type yamlReader struct {
 // readYAML reads the only document of a YAML file.
 func readYAML(file string, content []byte) (n *node, failed *problem) {
 	text := string(content)
+	if strings.Count(text, "\n")+strings.Count(text, ",") > maxPieces {
+		return nil, problemAt(position{file, 1}, "the file has more than %d lines and commas: split it, or write it as JSON", maxPieces)
+	}
 	if p := checkIndents(file, text); p != nil {
 		return nil, p
 	}
@@ -39,6 +44,9 @@ func readYAML(file string, content []byte) (n *node, failed *problem) {
 	}()
 	tokens := lexer.Tokenize(quoteColons(text))
 	if p := checkNesting(file, tokens); p != nil {
+		return nil, p
+	}
+	if p := checkEntries(file, tokens); p != nil {
 		return nil, p
 	}
 	parsed, err := parser.Parse(tokens, 0)
@@ -99,10 +107,12 @@ func quoteColons(text string) string {
 // quoteMatches puts quotes around the first group of each match that is not within quotes.
 func quoteMatches(line string, pattern *regexp.Regexp) string {
 	var b strings.Builder
-	begin := 0
+	begin, counted, double, single := 0, 0, 0, 0
 	for _, m := range pattern.FindAllStringSubmatchIndex(line, -1) {
-		before := line[:m[0]]
-		if strings.Count(before, `"`)%2 == 1 || strings.Count(before, `'`)%2 == 1 {
+		double += strings.Count(line[counted:m[0]], `"`)
+		single += strings.Count(line[counted:m[0]], `'`)
+		counted = m[0]
+		if double%2 == 1 || single%2 == 1 {
 			continue // within a text
 		}
 		b.WriteString(line[begin:m[2]] + `"` + line[m[2]:m[3]] + `"`)
@@ -115,12 +125,14 @@ func quoteMatches(line string, pattern *regexp.Regexp) string {
 func syntaxProblem(file string, err error) *problem {
 	at := position{file, 1}
 	var e yaml.Error
-	text := err.Error()
+	text := ""
 	if errors.As(err, &e) {
-		text = e.GetMessage()
+		text = e.GetMessage() // Error would print the source, which takes long in a large file
 		if t := e.GetToken(); t != nil && t.Position != nil {
 			at.line = t.Position.Line
 		}
+	} else {
+		text = err.Error()
 	}
 	return problemAt(at, "this is not YAML: %s", strings.TrimSpace(text))
 }
@@ -172,6 +184,41 @@ func checkNesting(file string, tokens token.Tokens) *problem {
 		}
 		if depth > maxDepth {
 			return tooDeep(position{file, t.Position.Line})
+		}
+	}
+	return nil
+}
+
+// checkEntries refuses blocks with very many keys.
+func checkEntries(file string, tokens token.Tokens) *problem {
+	type block struct{ column, keys int }
+	var open []block
+	flow := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType:
+			for len(open) > 0 && open[len(open)-1].column > t.Position.Column {
+				open = open[:len(open)-1]
+			}
+		case token.MappingValueType:
+			if flow > 0 || t.Prev == nil {
+				continue
+			}
+			column := t.Prev.Position.Column
+			for len(open) > 0 && open[len(open)-1].column > column {
+				open = open[:len(open)-1]
+			}
+			if len(open) == 0 || open[len(open)-1].column < column {
+				open = append(open, block{column: column})
+			}
+			if open[len(open)-1].keys++; open[len(open)-1].keys > maxEntries {
+				return problemAt(position{file, t.Position.Line}, "a map has more than %d keys: split it, or write the file as JSON", maxEntries)
+			}
+		default:
 		}
 	}
 	return nil
