@@ -8,23 +8,25 @@ import (
 
 // isGateway reports whether a resource is part of a WebSocket API here.
 func (t *template) isGateway(r *resource) bool {
-	if schemaOf(r.typ) == nil {
+	switch {
+	case schemaOf(r.typ) == nil:
 		return false
-	}
-	if r.typ == typeDomain || r.typ == typeMapping {
+	case r.typ == typeDomain || r.typ == typeMapping:
 		return !t.onlyHTTP()
+	case r.typ == typeAPI:
+		return !t.isHTTP(r)
+	default:
+		return !t.ofHTTP(r)
 	}
-	api := r
-	if r.typ != typeAPI {
-		api = t.apiOf(r)
-	}
-	return api == nil || !t.isHTTP(api)
 }
 
-// onlyHTTP reports whether the template has APIs, but none for WebSocket.
-func (t *template) onlyHTTP() bool {
-	apis := t.ofType(typeAPI)
-	return len(apis) > 0 && !slices.ContainsFunc(apis, func(r *resource) bool { return !t.isHTTP(r) })
+// onlyHTTP reports whether the templates have APIs, but none for WebSocket.
+func (s *stacks) onlyHTTP() bool {
+	known, only := false, true
+	s.ofType(typeAPI, func(t *template, api *resource) {
+		known, only = true, only && t.isHTTP(api)
+	})
+	return known && only
 }
 
 func (t *template) isHTTP(api *resource) bool {
@@ -32,67 +34,70 @@ func (t *template) isHTTP(api *resource) bool {
 	return p == nil && strings.EqualFold(value.str(), "HTTP")
 }
 
-// apiOf returns the API that a resource belongs to by its ApiId, or nil.
-func (t *template) apiOf(r *resource) *resource {
+// ofHTTP reports whether a resource belongs to an HTTP API by its ApiId.
+func (t *template) ofHTTP(r *resource) bool {
 	value, p := t.property(r, "ApiId")
 	if p != nil || value == nil {
-		return nil
+		return false
 	}
-	for _, api := range t.ofType(typeAPI) {
-		if t.id(api) == value.str() {
-			return api
-		}
-	}
-	return nil
+	found := false
+	t.stacks.ofType(typeAPI, func(other *template, api *resource) {
+		found = found || other.id(api) == value.str() && other.isHTTP(api)
+	})
+	return found
 }
 
 // gateways evaluates the APIs and domain names.
-func (t *template) gateways() ([]API, []Domain) {
+func (s *stacks) gateways() ([]API, []Domain) {
 	var apis []API
-	for _, r := range t.ofType(typeAPI) {
+	s.ofType(typeAPI, func(t *template, r *resource) {
 		if t.isHTTP(r) {
-			continue
+			return
 		}
 		doc, _ := t.document(r)
 		if protocol, ok := doc.Fields["protocolType"].(string); ok && protocol != "WEBSOCKET" {
 			t.failf(r.props.lineOf("ProtocolType"), r.logicalID, "ProtocolType is %q: it has to be WEBSOCKET", protocol)
 		}
 		apis = append(apis, API{Document: doc})
-	}
-	for _, add := range []struct {
-		typ string
-		to  func(r *resource, doc Document, path map[string]*node, api *API)
-	}{
-		{typeModel, func(_ *resource, doc Document, _ map[string]*node, api *API) { api.Models = append(api.Models, doc) }},
-		{typeAuthorizer, func(_ *resource, doc Document, _ map[string]*node, api *API) {
-			api.Authorizers = append(api.Authorizers, doc)
-		}},
-		{typeIntegration, func(_ *resource, doc Document, _ map[string]*node, api *API) {
-			api.Integrations = append(api.Integrations, Integration{Document: doc})
-		}},
-		{typeIntResponse, t.addIntegrationResponse},
-		{typeRoute, t.addRoute},
-		{typeResponse, t.addRouteResponse},
-		{typeDeployment, func(_ *resource, doc Document, _ map[string]*node, api *API) {
-			api.Deployments = append(api.Deployments, doc)
-		}},
-		{typeStage, t.addStage},
-	} {
-		for _, r := range t.ofType(add.typ) {
-			if owner := t.apiOf(r); owner != nil && t.isHTTP(owner) {
-				continue
+	})
+	for _, typ := range []string{typeModel, typeAuthorizer, typeIntegration, typeIntResponse, typeRoute, typeResponse, typeDeployment, typeStage} {
+		s.ofType(typ, func(t *template, r *resource) {
+			if t.ofHTTP(r) {
+				return
 			}
 			doc, path := t.document(r)
 			if api := t.ownerOf(apis, r, path); api != nil {
-				add.to(r, doc, path, api)
+				t.addTo(api, r, doc, path)
 			}
-		}
+		})
 	}
 	for i := range apis {
-		t.checkAPI(&apis[i])
+		s.checkAPI(&apis[i])
 		renameDeployments(&apis[i])
 	}
-	return apis, t.domains(apis)
+	return apis, s.domains(apis)
+}
+
+// addTo adds a resource to its API.
+func (t *template) addTo(api *API, r *resource, doc Document, path map[string]*node) {
+	switch r.typ {
+	case typeModel:
+		api.Models = append(api.Models, doc)
+	case typeAuthorizer:
+		api.Authorizers = append(api.Authorizers, doc)
+	case typeIntegration:
+		api.Integrations = append(api.Integrations, Integration{Document: doc})
+	case typeIntResponse:
+		t.addIntegrationResponse(r, doc, path, api)
+	case typeRoute:
+		t.addRoute(r, doc, api)
+	case typeResponse:
+		t.addRouteResponse(r, doc, path, api)
+	case typeDeployment:
+		api.Deployments = append(api.Deployments, doc)
+	case typeStage:
+		t.addStage(r, doc, api)
+	}
 }
 
 // ownerOf returns the API that a resource names, and records a problem if it is none.
@@ -139,7 +144,7 @@ func (t *template) addRouteResponse(r *resource, doc Document, path map[string]*
 	}
 }
 
-func (t *template) addRoute(r *resource, doc Document, _ map[string]*node, api *API) {
+func (t *template) addRoute(r *resource, doc Document, api *API) {
 	for _, other := range api.Routes {
 		if other.Fields["routeKey"] == doc.Fields["routeKey"] {
 			t.failf(r.props.lineOf("RouteKey"), r.logicalID, "the API %s has the route key %q twice: %s has it, too", api.LogicalID, doc.Fields["routeKey"], other.LogicalID)
@@ -160,7 +165,7 @@ func (t *template) addRoute(r *resource, doc Document, _ map[string]*node, api *
 	api.Routes = append(api.Routes, Route{Document: doc})
 }
 
-func (t *template) addStage(r *resource, doc Document, _ map[string]*node, api *API) {
+func (t *template) addStage(r *resource, doc Document, api *API) {
 	name, ok := doc.Fields["stageName"].(string)
 	if !ok {
 		return
@@ -186,18 +191,18 @@ func (t *template) addStage(r *resource, doc Document, _ map[string]*node, api *
 }
 
 // checkAPI notes what would make an API useless.
-func (t *template) checkAPI(api *API) {
+func (s *stacks) checkAPI(api *API) {
 	at := position{api.File, api.Line}
 	switch {
 	case len(api.Stages) == 0:
-		t.notef(Warning, at, api.LogicalID, "the API has no stage, so no client can connect: add an AWS::ApiGatewayV2::Stage")
+		s.notef(Warning, at, api.LogicalID, "the API has no stage, so no client can connect: add an AWS::ApiGatewayV2::Stage")
 	case len(api.Routes) == 0 && len(api.Deployments) > 0:
-		t.failf(at, api.LogicalID, "the API has a deployment, but no route: a deployment needs at least one route")
+		s.failf(at, api.LogicalID, "the API has a deployment, but no route: a deployment needs at least one route")
 	}
-	for _, s := range api.Stages {
-		named := slices.ContainsFunc(api.Deployments, func(d Document) bool { return d.Fields["stageName"] == s.ID })
-		if s.Fields["deploymentId"] == nil && s.Fields["autoDeploy"] != true && !named {
-			t.notef(Warning, position{s.File, s.Line}, s.LogicalID, "the stage has no deployment, so no client can connect: set DeploymentId, or AutoDeploy to true")
+	for _, stage := range api.Stages {
+		named := slices.ContainsFunc(api.Deployments, func(d Document) bool { return d.Fields["stageName"] == stage.ID })
+		if stage.Fields["deploymentId"] == nil && stage.Fields["autoDeploy"] != true && !named {
+			s.notef(Warning, position{stage.File, stage.Line}, stage.LogicalID, "the stage has no deployment, so no client can connect: set DeploymentId, or AutoDeploy to true")
 		}
 	}
 }
@@ -226,17 +231,17 @@ func renameDeployments(api *API) {
 }
 
 // domains evaluates the domain names and their API mappings.
-func (t *template) domains(apis []API) []Domain {
-	var domains []Domain
-	if t.onlyHTTP() {
+func (s *stacks) domains(apis []API) []Domain {
+	if s.onlyHTTP() {
 		return nil
 	}
-	for _, r := range t.ofType(typeDomain) {
+	var domains []Domain
+	s.ofType(typeDomain, func(t *template, r *resource) {
 		doc, _ := t.document(r)
 		doc.ID, _ = doc.Fields["domainName"].(string)
 		domains = append(domains, Domain{Document: doc})
-	}
-	for _, r := range t.ofType(typeMapping) {
+	})
+	s.ofType(typeMapping, func(t *template, r *resource) {
 		doc, path := t.document(r)
 		index := slices.IndexFunc(domains, func(d Domain) bool { return d.ID == path["DomainName"].str() })
 		if index < 0 && path["DomainName"] != nil {
@@ -249,7 +254,7 @@ func (t *template) domains(apis []API) []Domain {
 		if index >= 0 {
 			domains[index].Mappings = append(domains[index].Mappings, doc)
 		}
-	}
+	})
 	return domains
 }
 

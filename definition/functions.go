@@ -4,19 +4,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // functions evaluates the Lambda functions.
-func (t *template) functions() []Function {
+func (s *stacks) functions() []Function {
 	var found []Function
-	for _, r := range t.ofType(typeFunction) {
-		if f, ok := t.function(r); ok {
-			found = append(found, f)
+	s.ofType(typeFunction, func(t *template, r *resource) {
+		f, ok := t.function(r)
+		if !ok {
+			return
 		}
-	}
+		if i := slices.IndexFunc(found, func(other Function) bool { return other.ARN == f.ARN }); i >= 0 {
+			t.failf(r.at, r.logicalID, "the function has the name %s, as %s has: give one of them another name", f.Name, found[i].LogicalID)
+		}
+		found = append(found, f)
+	})
 	return found
 }
 
@@ -110,10 +116,10 @@ func (t *template) localHost(text string) string {
 	if t.opts.URLSuffix == awsSuffix {
 		return text
 	}
-	for _, api := range t.ofType(typeAPI) {
-		host := t.id(api) + ".execute-api." + t.opts.Region + "."
+	t.stacks.ofType(typeAPI, func(other *template, api *resource) {
+		host := other.id(api) + ".execute-api." + t.opts.Region + "."
 		text = strings.ReplaceAll(text, host+awsSuffix, host+t.opts.URLSuffix)
-	}
+	})
 	return text
 }
 

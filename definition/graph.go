@@ -101,6 +101,10 @@ func (w *walk) node(n *node) {
 	for _, item := range n.items {
 		w.node(item)
 	}
+	if name == "Fn::ImportValue" && len(w.t.problems) == 0 {
+		// Another stack of a CDK app belongs to the definition if something is imported from it.
+		_, _ = w.t.eval(n)
+	}
 }
 
 func joinAttributes(items []*node) string {

@@ -2,6 +2,8 @@ package definition
 
 import (
 	"encoding/base64"
+	"errors"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,6 +104,8 @@ func (t *template) call(at position, name string, argument *node) (*node, *probl
 		return t.made(at, base64.StdEncoding.EncodeToString([]byte(text)))
 	case "Fn::GetAZs":
 		return t.callGetAZs(at, argument)
+	case "Fn::Cidr":
+		return t.callCidr(at, argument)
 	case "Fn::Length", "Fn::ToJsonString":
 		return t.callExtension(at, name, argument)
 	case "Condition", "Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not":
@@ -273,6 +277,7 @@ func (t *template) callFindInMap(at position, n *node) (*node, *problem) {
 	for _, key := range keys {
 		next := found.get(key)
 		if next == nil && len(args) == 4 && args[3].get("DefaultValue") != nil {
+			t.needsExtensions(at, "the DefaultValue of Fn::FindInMap")
 			return t.eval(args[3].get("DefaultValue"))
 		}
 		if next == nil {
@@ -292,11 +297,14 @@ func (t *template) callImportValue(at position, n *node) (*node, *problem) {
 	if p != nil {
 		return nil, p
 	}
-	value, ok := t.opts.Imports[name]
-	if !ok {
+	if value, ok := t.opts.Imports[name]; ok {
+		return t.made(at, value)
+	}
+	value, p := t.imported(at, name)
+	if value == nil && p == nil {
 		return nil, problemAt(at, "another stack exports %q, which is not known here: give its value in the file of imported values", name)
 	}
-	return t.made(at, value)
+	return value, p
 }
 
 func (t *template) callGetAZs(at position, n *node) (*node, *problem) {
@@ -310,8 +318,59 @@ func (t *template) callGetAZs(at position, n *node) (*node, *problem) {
 	return listNode(at, textNode(at, region+"a"), textNode(at, region+"b"), textNode(at, region+"c")), nil
 }
 
+// callCidr divides a block of addresses into smaller ones.
+func (t *template) callCidr(at position, n *node) (*node, *problem) {
+	args, p := argumentsOf(at, "Fn::Cidr", "[block, count, bits]", n, 2, 3)
+	if p != nil {
+		return nil, p
+	}
+	texts := []string{"", "", "8"}
+	for i, arg := range args {
+		if texts[i], p = t.textOf("Fn::Cidr", arg); p != nil {
+			return nil, p
+		}
+	}
+	block, err := netip.ParsePrefix(texts[0])
+	count, err2 := strconv.Atoi(texts[1])
+	bits, err3 := strconv.Atoi(texts[2])
+	if err := errors.Join(err, err2, err3); err != nil {
+		return nil, problemAt(at, "Fn::Cidr needs a block as 10.0.0.0/16, a count and a number of bits: %v", err)
+	}
+	address := block.Masked().Addr()
+	length := address.BitLen() - bits
+	free := length - block.Bits()
+	if count < 1 || count > 256 || bits < 1 || free < 0 || free < 8 && count > 1<<free {
+		return nil, problemAt(at, "Fn::Cidr cannot divide %s into %d blocks with %d bits each", texts[0], count, bits)
+	}
+	list := &node{kind: listKind, at: at}
+	for range count {
+		list.items = append(list.items, textNode(at, netip.PrefixFrom(address, length).String()))
+		address = after(address, bits)
+	}
+	list.weigh()
+	return list, t.spend(at, list.size*bytesPerUnit)
+}
+
+// after returns the address that is 2 to the power of bits behind another.
+func after(address netip.Addr, bits int) netip.Addr {
+	raw := address.AsSlice()
+	for i := len(raw) - 1 - bits/8; i >= 0; i-- {
+		step := byte(1)
+		if i == len(raw)-1-bits/8 {
+			step = 1 << (bits % 8)
+		}
+		before := raw[i]
+		if raw[i] += step; raw[i] >= before {
+			break
+		}
+	}
+	next, _ := netip.AddrFromSlice(raw) // the length is that of an address
+	return next
+}
+
 // callExtension evaluates the functions of the transform AWS::LanguageExtensions.
 func (t *template) callExtension(at position, name string, n *node) (*node, *problem) {
+	t.needsExtensions(at, name)
 	value, p := t.eval(n)
 	if p != nil {
 		return nil, p

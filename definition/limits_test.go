@@ -176,7 +176,7 @@ func TestLoad_folder(t *testing.T) {
 		want  string
 	}{
 		"nothing":         {map[string]string{"a.txt": ""}, "has none of template.yaml, template.yml"},
-		"several stacks":  {map[string]string{"cdk.out/A.template.json": "{}", "cdk.out/B.template.json": "{}"}, "has several templates: name one of A.template.json, B.template.json"},
+		"several stacks":  {map[string]string{"cdk.out/A.template.json": `{"Resources": {}}`, "cdk.out/B.template.json": `{"Resources": {}}`}, ""},
 		"a CDK project":   {map[string]string{"cdk.json": "{}"}, `is a CDK project: run "cdk synth" first`},
 		"a program":       {map[string]string{"serverless.ts": ""}, `run "serverless print --format yaml > serverless.yml" first`},
 		"a missing file":  {nil, "no such file"},

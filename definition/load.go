@@ -61,7 +61,7 @@ type Options struct {
 // file. It returns an *Error if the file has problems, and another error if it cannot be read.
 // It changes nothing but the folder WorkDir, and calls no service.
 func Load(path string, opts Options) (*Definition, error) {
-	path, err := find(path)
+	path, whole, err := find(path)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Load(path string, opts Options) (*Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, content, opts)
+	return parse(path, content, opts, whole)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -88,47 +88,45 @@ func readFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// find returns the file of a path that may be a folder.
-func find(path string) (string, error) {
+// find returns the file of a path that may be a folder. It reports whether that stands for
+// all the stacks of a CDK app.
+func find(path string) (file string, whole bool, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("definition: %w", err)
+		return "", false, fmt.Errorf("definition: %w", err)
 	}
 	info, err := os.Stat(abs)
 	if err != nil {
-		return "", fmt.Errorf("definition: %w", err)
+		return "", false, fmt.Errorf("definition: %w", err)
 	}
 	if !info.IsDir() {
-		return abs, nil
+		return abs, false, nil
 	}
 	names := []string{"template.yaml", "template.yml", "template.json", "serverless.yml", "serverless.yaml", "serverless.json"}
 	for _, name := range names {
 		if file := filepath.Join(abs, name); exists(file) {
-			return file, nil
+			return file, false, nil
 		}
 	}
-	stacks, _ := filepath.Glob(filepath.Join(abs, "*.template.json"))
-	if len(stacks) == 0 {
-		stacks, _ = filepath.Glob(filepath.Join(abs, "cdk.out", "*.template.json"))
+	for _, dir := range []string{abs, filepath.Join(abs, "cdk.out")} {
+		if found := cdkStacks(dir); len(found) > 0 {
+			return found[0], true, nil
+		}
 	}
 	switch {
-	case len(stacks) == 1:
-		return stacks[0], nil
-	case len(stacks) > 1:
-		for i := range stacks {
-			stacks[i] = filepath.Base(stacks[i])
-		}
-		return "", fmt.Errorf("definition: %s has several templates: name one of %s", abs, listed(stacks))
 	case exists(filepath.Join(abs, "serverless.ts")) || exists(filepath.Join(abs, "serverless.js")):
-		return "", fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.yml\" first", abs)
+		err = fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.yml\" first", abs)
 	case exists(filepath.Join(abs, "cdk.json")):
-		return "", fmt.Errorf("definition: %s is a CDK project: run \"cdk synth\" first", abs)
+		err = fmt.Errorf("definition: %s is a CDK project: run \"cdk synth\" first", abs)
+	default:
+		err = fmt.Errorf("definition: %s has none of %s: name the file", abs, listed(append(names, "cdk.out/*.template.json")))
 	}
-	return "", fmt.Errorf("definition: %s has none of %s: name the file", abs, listed(append(names, "cdk.out/*.template.json")))
+	return "", false, err
 }
 
-// parse reads the content of a file. The path is absolute.
-func parse(path string, content []byte, opts Options) (*Definition, error) {
+// parse reads the content of a file, and if it is one of the whole folder, the other stacks of
+// the CDK app, too. The path is absolute.
+func parse(path string, content []byte, opts Options, whole bool) (*Definition, error) {
 	r := &report{}
 	root, p := readNode(path, content)
 	if p != nil {
@@ -143,30 +141,36 @@ func parse(path string, content []byte, opts Options) (*Definition, error) {
 		}
 		opts.WorkDir = dir
 	}
+	all := newStacks(r)
 	var t *template
 	switch {
 	case !root.isMap():
 		r.failf(root.at, "", "the file has to be a map with Resources, or with service, provider and functions")
 	case root.get("Resources") != nil:
 		opts.setStack(stackOf(path))
-		t = newTemplate(r, opts, filepath.Dir(path), root)
+		all.findSiblings(path)
+		t = newTemplate(all, opts, path, root, nil)
 	case root.get("provider") != nil || root.get("functions") != nil:
-		t = newServerless(r, opts, path, root)
+		t = newServerless(all, opts, path, root)
 	default:
 		r.failf(root.at, "", "this is neither a template of CloudFormation or SAM, which has Resources, nor a serverless.yml, which has provider and functions")
 	}
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	return t.definition()
+	return t.definition(whole)
 }
 
-// definition evaluates a template.
-func (t *template) definition() (*Definition, error) {
-	t.expandSAM()
-	if len(t.problems) == 0 {
-		t.checkReferences()
+// definition evaluates a template, and all that it names.
+func (t *template) definition(whole bool) (*Definition, error) {
+	t.complete()
+	if whole {
+		t.openSiblings()
 	}
+	if err := t.err(); err != nil {
+		return nil, err
+	}
+	t.openAll()
 	if err := t.err(); err != nil {
 		return nil, err
 	}
@@ -177,7 +181,12 @@ func (t *template) definition() (*Definition, error) {
 		t.notef(Warning, t.root.at, "", "the file has no WebSocket API")
 	}
 	t.noteOthers()
-	slices.SortStableFunc(t.notes, func(a, b Note) int { return a.Line - b.Line })
+	slices.SortStableFunc(t.notes, func(a, b Note) int {
+		if a.File != b.File {
+			return 0
+		}
+		return a.Line - b.Line
+	})
 	d.Notes = t.notes
 	if err := t.err(); err != nil {
 		return nil, err
@@ -226,7 +235,7 @@ func (o *Options) setStack(stack string) {
 
 // stackOf returns the name of the stack of a file: CDK calls it NAME.template.json.
 func stackOf(path string) string {
-	if name, ok := strings.CutSuffix(filepath.Base(path), ".template.json"); ok && name != "" {
+	if name, ok := strings.CutSuffix(filepath.Base(path), cdkEnding); ok && name != "" {
 		return name
 	}
 	return "local"

@@ -173,18 +173,21 @@ func (t *template) otherAttribute(r *resource, attribute string) (string, *probl
 }
 
 // noteOthers tells once for each type what does not run here.
-func (t *template) noteOthers() {
+func (s *stacks) noteOthers() {
 	byType := map[string][]*resource{}
 	var types []string
-	for _, logicalID := range t.order {
-		r := t.resources[logicalID]
-		if !r.active || r.implied || r.typ == typeFunction || t.isGateway(r) {
-			continue
+	for _, t := range s.all {
+		for _, logicalID := range t.order {
+			r := t.resources[logicalID]
+			nested := t.children[logicalID]
+			if !r.active || r.implied || r.typ == typeFunction || t.isGateway(r) || nested != nil && nested.template != nil {
+				continue
+			}
+			if byType[r.typ] == nil {
+				types = append(types, r.typ)
+			}
+			byType[r.typ] = append(byType[r.typ], r)
 		}
-		if byType[r.typ] == nil {
-			types = append(types, r.typ)
-		}
-		byType[r.typ] = append(byType[r.typ], r)
 	}
 	for _, typ := range types {
 		var names []string
@@ -192,7 +195,7 @@ func (t *template) noteOthers() {
 			names = append(names, r.logicalID)
 		}
 		first := byType[typ][0]
-		t.notef(NotRun, first.at, "", "%s (%s): %s", typ, listed(names), adviceFor(typ))
+		s.notef(NotRun, first.at, "", "%s (%s): %s", typ, listed(names), adviceFor(typ))
 	}
 }
 
@@ -210,7 +213,7 @@ func adviceFor(typ string) string {
 	case typ == "AWS::Serverless::HttpApi", typ == "AWS::Serverless::Api", strings.HasPrefix(typ, "AWS::ApiGateway"):
 		return "not run here: only WebSocket APIs are"
 	case typ == "AWS::CloudFormation::Stack", typ == "AWS::Serverless::Application":
-		return "not run here: give the file of the nested stack itself"
+		return "not run here: its template is not on this machine. Give the path of the template"
 	default:
 		return "not run here; functions get plausible names"
 	}

@@ -221,6 +221,9 @@ func (t *template) getAtt(at position, logicalID, attribute string) (*node, *pro
 	if attribute == "" {
 		return nil, problemAt(at, "Fn::GetAtt needs an attribute of %s, as in %s.Arn", logicalID, logicalID)
 	}
+	if name, ok := strings.CutPrefix(attribute, "Outputs."); ok && (r.typ == typeStack || r.typ == samApplication) {
+		return t.output(at, r, name)
+	}
 	text, p := t.attribute(at, r, attribute)
 	if p != nil {
 		return nil, p

@@ -27,9 +27,9 @@ type webSocketEvent struct {
 }
 
 // newServerless reads a serverless.yml.
-func newServerless(r *report, opts Options, path string, root *node) *template {
+func newServerless(all *stacks, opts Options, path string, root *node) *template {
 	v := &variables{
-		report: r, opts: &opts, root: root, dir: filepath.Dir(path),
+		report: all.report, opts: &opts, root: root, dir: filepath.Dir(path),
 		files: map[string]*node{}, resolved: map[*node]*node{},
 	}
 	s := &serverless{
@@ -46,7 +46,7 @@ func newServerless(r *report, opts Options, path string, root *node) *template {
 	for _, name := range sortedKeys(s.template) {
 		sections = append(sections, name, s.template[name])
 	}
-	t := newTemplate(r, *v.opts, v.dir, mapNode(root.at, sections...))
+	t := newTemplate(all, *v.opts, path, mapNode(root.at, sections...), nil)
 	t.lambdaDefaults = lambdaDefaults{timeout: 6, memory: 1024}
 	s.implyResources(t)
 	return t

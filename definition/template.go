@@ -11,20 +11,23 @@ import (
 // template is a CloudFormation template under evaluation. The templates of SAM and of the
 // Serverless Framework are turned into one first.
 type template struct {
-	*report
-	opts Options
-	dir  string // of the file
-	root *node
+	*stacks
+	opts     Options
+	dir      string // of the file
+	root     *node
+	caller   *caller // nil for the template of the file
+	level    int     // how deep the stack is nested
+	children map[string]*nestedStack
+	outputs  map[string]*node // their values, once they are known
 
 	resources  map[string]*resource
+	byType     map[string][]*resource // the active ones, once they are asked for
 	order      []string
 	parameters map[string]*parameter
 	aliases    map[string]string // "MyApi.Stage" of SAM: the logical ID
 	conditions map[string]conditionState
 	names      map[string]*node // the value of Ref by logical ID
 	naming     map[string]bool  // the Refs whose evaluation has begun
-	produced   int
-	depth      int
 
 	lambdaDefaults lambdaDefaults
 }
@@ -49,13 +52,18 @@ type parameter struct {
 }
 
 // newTemplate checks the sections of a template and finds its resources.
-func newTemplate(r *report, opts Options, dir string, root *node) *template {
+func newTemplate(s *stacks, opts Options, path string, root *node, by *caller) *template {
 	t := &template{
-		report: r, opts: opts, dir: dir, root: root, resources: map[string]*resource{}, parameters: map[string]*parameter{},
+		stacks: s, opts: opts, dir: filepath.Dir(path), root: root, caller: by, children: map[string]*nestedStack{}, outputs: map[string]*node{},
+		resources: map[string]*resource{}, parameters: map[string]*parameter{},
 		aliases: map[string]string{}, conditions: map[string]conditionState{}, names: map[string]*node{}, naming: map[string]bool{},
 		lambdaDefaults: lambdaDefaults{timeout: 3, memory: 128},
 	}
+	if by != nil {
+		t.level = by.t.level + 1
+	}
 	t.readParameters()
+	t.repeat()
 	t.readResources()
 	return t
 }
@@ -68,7 +76,7 @@ func (t *template) readResources() {
 	}
 	for i, logicalID := range section.keys {
 		if strings.HasPrefix(logicalID, "Fn::") {
-			t.fail("", unsupported(section.keyAt[i], logicalID))
+			t.fail("", unsupported(section.keyAt[i], logicalID)) // Fn::ForEach is gone
 			continue
 		}
 		t.addResource(logicalID, section.keyAt[i], section.items[i])
@@ -102,7 +110,7 @@ func (t *template) addResource(logicalID string, at position, body *node) {
 		r.active = holds && p == nil
 	}
 	t.resources[logicalID] = r
-	t.order = append(t.order, logicalID)
+	t.order, t.byType = append(t.order, logicalID), nil
 }
 
 // imply adds a resource that SAM or the Serverless Framework would make, unless the file
@@ -116,7 +124,7 @@ func (t *template) imply(logicalID, typ string, of *resource, props *node) {
 	}
 	body := of.body
 	t.resources[logicalID] = &resource{logicalID: logicalID, typ: typ, at: of.at, body: body, props: props, active: of.active, implied: true}
-	t.order = append(t.order, logicalID)
+	t.order, t.byType = append(t.order, logicalID), nil
 }
 
 func (t *template) readParameters() {
@@ -130,7 +138,11 @@ func (t *template) readParameters() {
 	}
 	for _, name := range sortedKeys(t.opts.Parameters) {
 		if !slices.Contains(known, name) {
-			t.failf(position{t.root.at.file, 0}, "", "the template has no parameter %q, which was given a value%s", name, didYouMean(name, known))
+			at, logicalID := position{t.root.at.file, 0}, ""
+			if t.caller != nil {
+				at, logicalID = t.caller.r.props.lineOf("Parameters"), t.caller.r.logicalID
+			}
+			t.failf(at, logicalID, "the template has no parameter %q, which was given a value%s", name, didYouMean(name, known))
 		}
 	}
 }
@@ -145,7 +157,7 @@ func (t *template) readParameter(name string, at position, body *node) {
 	case given:
 		value = textNode(at, text)
 	case value == nil:
-		t.failf(at, name, "the parameter has no default: give it a value")
+		t.fail(name, t.caller.missing(name, at))
 		value = textNode(at, "")
 	case strings.HasPrefix(typ, "AWS::SSM::Parameter::Value<") && !strings.HasPrefix(name, "BootstrapVersion"):
 		t.notef(Warning, at, name, "the value is in the Parameter Store, which is not here: the name %q is used. Give the parameter a value", value.str())
@@ -256,13 +268,15 @@ func (t *template) textProperty(r *resource, path ...string) (string, bool) {
 
 // ofType returns the active resources of a type, in the order of the file.
 func (t *template) ofType(typ string) []*resource {
-	var found []*resource
-	for _, logicalID := range t.order {
-		if r := t.resources[logicalID]; r.typ == typ && r.active {
-			found = append(found, r)
+	if t.byType == nil {
+		t.byType = map[string][]*resource{}
+		for _, logicalID := range t.order {
+			if r := t.resources[logicalID]; r.active {
+				t.byType[r.typ] = append(t.byType[r.typ], r)
+			}
 		}
 	}
-	return found
+	return t.byType[typ]
 }
 
 // alias returns the logical ID that a name stands for.
