@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -13,8 +14,7 @@ type Stage struct {
 	URL string
 	// Deployed tells whether there is a deployment: without one, clients get 403.
 	Deployed bool
-	// RouteKeys are those of the API as it is now, in the order of their IDs. The deployment
-	// may have others.
+	// RouteKeys are those of the API as it is now, sorted. The deployment may have others.
 	RouteKeys []string
 }
 
@@ -53,5 +53,6 @@ func (s *Server) routeKeys(r Reader, api string) (keys []string, err error) {
 	for _, route := range routes {
 		keys = append(keys, textOf(route.doc, "routeKey"))
 	}
+	slices.Sort(keys)
 	return keys, err
 }

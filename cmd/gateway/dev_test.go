@@ -3,7 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -260,4 +265,182 @@ func TestDev_Reload(t *testing.T) {
 	p.awaitAfter(n, `reloaded .*template.yaml`)
 	require.Contains(t, ask(), `"Forbidden"`)
 	p.awaitAfter(n, `  no route +403  no route has the key "version"  .*: add a route with this key, or \$default$`)
+}
+
+// control calls the control plane. The call is signed if there is a key.
+func (p *program) control(method, path, body, id, secret string, header ...string) (status int, answer string) {
+	p.t.Helper()
+	r, err := http.NewRequest(method, p.await(`^ready in \d+ ms +(http://\S+),`)[1]+path, strings.NewReader(body))
+	require.NoError(p.t, err)
+	if id != "" {
+		sign(r, body, "apigateway", id, secret)
+	}
+	for n := 0; n < len(header); n += 2 {
+		r.Header.Set(header[n], header[n+1])
+		if header[n] == "Host" {
+			r.Host = header[n+1]
+		}
+	}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	http.DefaultClient.CloseIdleConnections()
+	return resp.StatusCode, string(text)
+}
+
+// make makes a resource, and returns its ID.
+func (p *program) make(path, body, id string) string {
+	p.t.Helper()
+	status, answer := p.control(http.MethodPost, path, body, "", "")
+	require.Equal(p.t, http.StatusCreated, status, answer)
+	var made map[string]any
+	require.NoError(p.t, json.Unmarshal([]byte(answer), &made))
+	return made[id].(string)
+}
+
+// Without a file the API is made by calls, and a line says what to dial. A store keeps it.
+func TestDev_State(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "state")
+	p := runDev(t, nil, "--state", dir)
+	p.await(`^There is no API yet`)
+	api := p.make("/v2/apis", `{"name":"Chat","protocolType":"WEBSOCKET","routeSelectionExpression":"$request.body.action"}`, "apiId")
+	integration := p.make("/v2/apis/"+api+"/integrations", `{"integrationType":"MOCK"}`, "integrationId")
+	p.make("/v2/apis/"+api+"/routes", `{"routeKey":"$default","target":"integrations/`+integration+`"}`, "routeId")
+	deployment := p.make("/v2/apis/"+api+"/deployments", `{}`, "deploymentId")
+	p.make("/v2/apis/"+api+"/stages", `{"stageName":"prod","deploymentId":"`+deployment+`"}`, "stageName")
+	p.await(`  control   POST /v2/apis/` + api + `/stages  201  `)
+	url := p.await(`  stage prod of Chat: (ws://\S+)$`)[1]
+	dial(t, url, wsconn.DialOptions{})
+	p.await(`connected  \S+== from 127.0.0.1$`)
+
+	second := startDev(t, nil, "--state", dir)
+	require.Equal(t, 1, second.exit())
+	second.await(`^gateway: .*gateway.db: in use`)
+
+	authority, err := os.ReadFile(filepath.Join(dir, "tls", "ca.pem"))
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 0, p.exit())
+
+	p = runDev(t, nil, "--state", dir)
+	require.True(t, strings.HasSuffix(p.url(), "/"+api+"/prod"), p.url())
+	dial(t, p.url(), wsconn.DialOptions{})
+	kept, err := os.ReadFile(filepath.Join(dir, "tls", "ca.pem"))
+	require.NoError(t, err)
+	require.Equal(t, authority, kept, "who trusted it before still does")
+	info, err := os.Stat(filepath.Join(dir, "tls", "ca-key.pem"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+// With signatures, nobody without a key has a say. Functions have a key of their own.
+func TestDev_Signatures(t *testing.T) {
+	t.Parallel()
+	const secret = "a-secret-of-the-user"
+	env := []string{"GATEWAY_ACCESS_KEY_ID=somebody", "GATEWAY_SECRET_ACCESS_KEY=" + secret}
+	p := runDev(t, env, "--verify-signatures", project(t, template()))
+	for _, test := range []struct {
+		id, secret string
+		status     int
+	}{{"", "", 403}, {"test", "test", 403}, {"somebody", "wrong", 403}, {"somebody", secret, 200}} {
+		status, answer := p.control(http.MethodGet, "/v2/apis", "", test.id, test.secret)
+		require.Equal(t, test.status, status, answer)
+	}
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	c.send(`{"action":"post"}`)
+	require.Equal(t, `{"action":"post"}`, c.receive())
+	c.send(`{"action":"environment"}`)
+	require.NotContains(t, c.receive(), secret)
+
+	address := p.await(`^ready in \d+ ms +(http://\S+),`)[1]
+	id := p.await(`connected  (\S+) from`)[1]
+	status, _ := get(t, address+"/prod/@connections/"+url.PathEscape(id))
+	require.Equal(t, http.StatusForbidden, status)
+	require.NotContains(t, p.text(), secret)
+	p.await(`AWS_ACCESS_KEY_ID=somebody AWS_SECRET_ACCESS_KEY=\$GATEWAY_SECRET_ACCESS_KEY$`)
+}
+
+// An address that others reach requires signatures. The key pair is printed if there is none.
+func TestDev_Listen(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, []string{"GATEWAY_ACCESS_KEY_ID=", "GATEWAY_SECRET_ACCESS_KEY="}, "--listen", "0.0.0.0", "--host", "devbox")
+	status, _ := p.control(http.MethodGet, "/v2/apis", "", "", "")
+	require.Equal(t, http.StatusForbidden, status)
+	key := p.await(`AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)$`)
+	status, answer := p.control(http.MethodGet, "/v2/apis", "", key[1], key[2])
+	require.Equal(t, http.StatusOK, status, answer)
+	for host, want := range map[string]string{"devbox": "Missing Authentication Token", "evil.example": "is not a name of this server"} {
+		status, answer := p.control(http.MethodGet, "/v2/apis", "", "", "", "Host", host)
+		require.Equal(t, http.StatusForbidden, status)
+		require.Contains(t, answer, want)
+	}
+}
+
+// A page of another origin, and a name that was made to point here, are refused.
+func TestDev_HostilePages(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, nil)
+	for name, header := range map[string][]string{
+		"rebinding": {"Host", "evil.example"}, "origin": {"Origin", "https://evil.example"}, "fetch": {"Sec-Fetch-Site", "cross-site"},
+	} {
+		status, answer := p.control(http.MethodPost, "/v2/apis", `{"name":"x"}`, "", "", header...)
+		require.Equal(t, http.StatusForbidden, status, name)
+		require.NotContains(t, answer, "apiId", name)
+	}
+}
+
+// What is printed has no body unless that is wanted, and no control characters of a client.
+func TestDev_Lines(t *testing.T) {
+	t.Parallel()
+	file := project(t, template())
+	p := runDev(t, nil, file, "--env", "VERSION=secret\x1b[2J")
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	c.send(`{"action":"version","token":"hidden"}`)
+	c.receive()
+	c.send(`{"action":"fail"}`)
+	require.Contains(t, c.receive(), "Internal server error")
+	c.send("\x1b[31mred")
+	require.Contains(t, c.receive(), "Forbidden")
+	p.await(`  version +200 +\d+\.\d ms  the message selects "version"$`)
+	p.await(`  fail +502 +\d+\.\d ms  the message selects "fail"  the function raised Failed: out of order$`)
+	p.await(`  no route +403  the message has no value that selects a route`)
+	require.NotContains(t, p.text(), "hidden")
+	require.NotContains(t, p.text(), "\x1b")
+
+	p = runDev(t, nil, file, "--env", "VERSION=shown\x1b[2J", "--show-bodies")
+	c = dial(t, p.url(), wsconn.DialOptions{})
+	c.send(`{"action":"version","token":"seen"}`)
+	c.receive()
+	p.await(`  in +\{"action":"version","token":"seen"\}$`)
+	p.await(`  out +shown·\[2J$`)
+}
+
+// A port that is taken is one clear line, or another port.
+func TestDev_PortInUse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	p := startDev(t, nil, "--port", port)
+	require.Equal(t, 1, p.exit())
+	p.await(`^gateway: port ` + port + ` is in use: end the program that uses it, or choose another one with --port$`)
+}
+
+// A definition with a function that has no interpreter here runs what it can.
+func TestDev_MissingInterpreter(t *testing.T) {
+	t.Parallel()
+	file := project(t, strings.Replace(template(), "Runtime: provided.al2023", "Runtime: ruby3.3\n      Handler: app.handler", 1))
+	p := runDev(t, nil, file)
+	p.await(`  local-Function  a function cannot run: .*ruby3.3`)
+	_, resp, err := wsconn.Dial(context.Background(), p.url(), wsconn.DialOptions{})
+	require.Error(t, err)
+	require.NotNil(t, resp)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	p.await(`  \$connect +5\d\d .*ruby3.3`)
 }

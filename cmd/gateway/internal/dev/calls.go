@@ -3,30 +3,32 @@ package dev
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"example.com/gateway/controlplane"
 )
 
-// calls prints a line for each call of the REST API, and serves all requests with h.
+// calls serves all requests with h, and prints a line for each call of an API of the service.
 func (s *server) calls(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/v2/") || r.Header.Get("Upgrade") != "" {
-			h.ServeHTTP(w, r) // upgrades need the ResponseWriter as it is
+		if r.Header.Get("Upgrade") != "" || strings.Contains(r.URL.Path, "/@connections/") {
+			h.ServeHTTP(w, r) // the observer tells of these
 			return
 		}
 		began := time.Now()
 		before := s.dialled()
 		c := &counted{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(c, r)
-		st := plain
-		if c.status >= http.StatusBadRequest {
-			st = red
+		look := plain
+		switch {
+		case c.status >= http.StatusBadRequest:
+			look = red
+		case r.Method == http.MethodGet:
+			look = faint // Terraform reads much
 		}
-		s.print.line("control", cyan, fmt.Sprintf("%s %s  %s  %.1f ms", r.Method, clip(visible(r.URL.EscapedPath()), 200),
-			s.print.paint(st, strconv.Itoa(c.status)), float64(time.Since(began).Microseconds())/1000))
+		s.print.line("control", cyan, s.print.paint(look, fmt.Sprintf("%s %s  %d  %.1f ms",
+			r.Method, clip(visible(r.URL.EscapedPath()), 200), c.status, float64(time.Since(began).Microseconds())/1000)))
 		if r.Method != http.MethodGet {
 			s.newStages(before)
 		}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -24,13 +25,22 @@ const (
 	overlap = 400 * 24 * time.Hour
 )
 
-// certificates are the certificate of the server, and what clients need to trust it. The
-// authority that signs it is kept, so that a client that trusts it does so after a restart,
-// too. It can only sign for the names of this machine.
+// certificates are the certificate of the server, and what clients need to trust it.
+//
+// There are two authorities. One is kept, so that a browser that trusts it does so after a
+// restart, too: it can sign only for loopback. The other one signs for all other names of the
+// server, such as custom domain names. It lasts until the end of the program, and only the
+// functions trust it.
 type certificates struct {
-	server    tls.Certificate
-	authority string // a PEM file with the certificate of the authority
-	bundle    string // a PEM file with the certificates of the system, too
+	authority string // a PEM file with the authority that is kept
+	functions string // a PEM file with both
+	bundle    string // a PEM file with both and the certificates of the system
+
+	server tls.Certificate
+	other  tls.Certificate // the authority for other names
+
+	mu    sync.Mutex // guards the field below
+	named map[string]*tls.Certificate
 }
 
 // newCertificates makes the certificate of the server. The authority is read from dir, or
@@ -39,7 +49,10 @@ func newCertificates(dir, region string) (*certificates, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &certificates{authority: filepath.Join(dir, "ca.pem"), bundle: filepath.Join(dir, "bundle.pem")}
+	c := &certificates{
+		authority: filepath.Join(dir, "ca.pem"), functions: filepath.Join(dir, "functions.pem"), bundle: filepath.Join(dir, "bundle.pem"),
+		named: map[string]*tls.Certificate{},
+	}
 	keyFile := filepath.Join(dir, "ca-key.pem")
 	authority, err := tls.LoadX509KeyPair(c.authority, keyFile)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -50,30 +63,90 @@ func newCertificates(dir, region string) (*certificates, error) {
 			return nil, err
 		}
 	}
-	if c.server, err = newServerCertificate(authority, region); err != nil {
+	names := []string{"localhost", "*.localhost", "*.execute-api." + region + ".localhost"}
+	if c.server, err = newServerCertificate(authority, names, net.IPv4(127, 0, 0, 1), net.IPv6loopback); err != nil {
 		return nil, err
 	}
-	bundle := systemRoots()
-	bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate[0]})...)
-	return c, os.WriteFile(c.bundle, bundle, 0o600)
+	if c.other, err = sign(authorityTemplate(), nil); err != nil {
+		return nil, err
+	}
+	both := append(pemOf(authority), pemOf(c.other)...)
+	if err := os.WriteFile(c.functions, both, 0o600); err != nil {
+		return nil, err
+	}
+	return c, os.WriteFile(c.bundle, append(systemRoots(), both...), 0o600)
 }
 
-// newAuthority makes an authority, and writes it into two files.
-func newAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
-	template := &x509.Certificate{
+// maxNamed bounds how many certificates for other names are kept.
+const maxNamed = 100
+
+// get returns the certificate for the name that a client wants, or for the address at which
+// it came. For other machines there is only the one for loopback: nobody there trusts the
+// second authority.
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := hello.ServerName
+	if name == "" {
+		name = addressOf(hello.Conn.LocalAddr()).String()
+	}
+	if c.server.Leaf.VerifyHostname(name) == nil || !addressOf(hello.Conn.RemoteAddr()).IsLoopback() && hello.ServerName != "" {
+		return &c.server, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.named[name]; known != nil {
+		return known, nil
+	}
+	var names []string
+	var addresses []net.IP
+	if ip := net.ParseIP(name); ip != nil {
+		addresses = append(addresses, ip)
+	} else {
+		names = append(names, name)
+	}
+	made, err := newServerCertificate(c.other, names, addresses...)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.named) == maxNamed {
+		clear(c.named)
+	}
+	c.named[name] = &made
+	return &made, nil
+}
+
+// addressOf is the IP address of an address of TCP.
+func addressOf(a net.Addr) net.IP {
+	if a, ok := a.(*net.TCPAddr); ok {
+		return a.IP
+	}
+	return nil
+}
+
+func pemOf(c tls.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+}
+
+// authorityTemplate is an authority that can sign for every name.
+func authorityTemplate() *x509.Certificate {
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "gateway dev on " + hostname()},
 		NotAfter:              time.Now().Add(authorityFor),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign,
-		// Whoever gets the key can pretend to be this machine, and nothing else.
-		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         []string{"localhost"},
-		PermittedIPRanges: []*net.IPNet{
-			{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
-			{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
-		},
+	}
+}
+
+// newAuthority makes an authority, and writes it into two files.
+func newAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
+	template := authorityTemplate()
+	// Whoever gets the key can pretend to be a server on this machine, and nothing else.
+	template.PermittedDNSDomainsCritical = true
+	template.PermittedDNSDomains = []string{"localhost"}
+	template.PermittedIPRanges = []*net.IPNet{
+		{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)},
+		{IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)},
 	}
 	c, err := sign(template, nil)
 	if err != nil {
@@ -86,19 +159,19 @@ func newAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
 	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
 		return c, err
 	}
-	return c, os.WriteFile(certificateFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}), 0o600)
+	return c, os.WriteFile(certificateFile, pemOf(c), 0o600)
 }
 
-// newServerCertificate makes the certificate of the server. It is not kept.
-func newServerCertificate(authority tls.Certificate, region string) (tls.Certificate, error) {
+// newServerCertificate makes a certificate of the server. It is not kept.
+func newServerCertificate(by tls.Certificate, names []string, addresses ...net.IP) (tls.Certificate, error) {
 	return sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: "localhost"},
+		Subject:     pkix.Name{CommonName: "gateway dev"},
 		NotAfter:    time.Now().Add(serverFor),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost", "*.localhost", "*.execute-api." + region + ".localhost"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}, &authority)
+		DNSNames:    names,
+		IPAddresses: addresses,
+	}, &by)
 }
 
 // sign makes a key and a certificate. by is nil for one that signs itself.

@@ -60,6 +60,7 @@ func Run(ctx context.Context, o Options) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
+	o.VerifySignatures = o.VerifySignatures || !IsLoopback(o.Listen)
 	s, err := newServer(ctx, o)
 	if err != nil {
 		return err
@@ -68,9 +69,8 @@ func Run(ctx context.Context, o Options) error {
 	s.serve()
 	s.welcome(time.Since(began))
 
-	watching, stop := context.WithCancel(ctx)
+	stop := s.watch(ctx)
 	defer stop()
-	go s.watch(watching)
 	select {
 	case err := <-s.failed:
 		return err

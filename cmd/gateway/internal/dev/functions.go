@@ -20,16 +20,19 @@ import (
 // resolvers are several places of functions. The first that knows a function counts.
 type resolvers []controlplane.FunctionResolver
 
-// ResolveFunction implements [controlplane.FunctionResolver].
+// ResolveFunction implements [controlplane.FunctionResolver]. The error for an unknown function
+// is no ErrUnknownFunction: the control plane would add what a Go program can do.
 func (all resolvers) ResolveFunction(uri string) (lambda.Invoker, error) {
-	err := controlplane.ErrUnknownFunction
 	for _, r := range all {
-		var i lambda.Invoker
-		if i, err = r.ResolveFunction(uri); !errors.Is(err, controlplane.ErrUnknownFunction) {
+		if i, err := r.ResolveFunction(uri); !errors.Is(err, controlplane.ErrUnknownFunction) {
 			return i, err
 		}
 	}
-	return nil, err
+	name, err := controlplane.ParseFunctionName(uri)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("there is no function %q: create it, or start \"gateway dev\" with a definition that has it", name.Name)
 }
 
 // functions are the functions of the definition, as processes. They are found by name, ARN

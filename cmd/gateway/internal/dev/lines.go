@@ -107,7 +107,7 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return lev
 func told(message string) bool {
 	switch message {
 	case "integration failed", "authorizer failed", "upgrade rejected", "message rejected", "connection opened", "connection closed",
-		"deployed", "shutting down", "function raised an error", "function ended":
+		"deployed", "shutting down", "function ended":
 		return true
 	}
 	return false
@@ -122,6 +122,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool { attrs = append(attrs, a); return true })
 	subject, subjectStyle, text := "gateway", cyan, r.Message
 	var rest strings.Builder
+	var below []string
 	for _, a := range attrs {
 		value := a.Value.Resolve().String()
 		switch {
@@ -131,6 +132,10 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 			h.print.line(subject, subjectStyle, visible(value))
 			return nil
 		case a.Key == "request_id" || a.Key == "stack" && h.level > slog.LevelDebug:
+		case a.Key == "trace" || a.Key == "last_lines":
+			below = append(below, blockOf(a.Value)...)
+		case a.Key == "error_type" || a.Key == "error_message" || a.Key == "reason" || a.Key == "error" || a.Key == "fix":
+			text += ": " + clip(visible(value), 2000)
 		default:
 			fmt.Fprintf(&rest, " %s=%s", a.Key, clip(visible(value), 2000))
 		}
@@ -142,8 +147,24 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	case r.Level >= slog.LevelWarn:
 		s = yellow
 	}
-	h.print.line(subject, subjectStyle, h.print.paint(s, text)+h.print.paint(faint, rest.String()))
+	text = h.print.paint(s, text) + h.print.paint(faint, rest.String())
+	for _, line := range below {
+		text += "\n    " + h.print.paint(faint, visible(line))
+	}
+	h.print.line(subject, subjectStyle, text)
 	return nil
+}
+
+// blockOf returns the lines of an attribute that has several.
+func blockOf(v slog.Value) []string {
+	if lines, ok := v.Any().([]string); ok {
+		return lines
+	}
+	text := strings.TrimRight(v.String(), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // WithAttrs implements [slog.Handler].

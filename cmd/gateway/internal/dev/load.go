@@ -11,15 +11,39 @@ import (
 	"example.com/gateway/definition"
 )
 
-// load reads the definition, and brings APIs and functions up to date. After an error all is
-// as it was.
-func (s *server) load(ctx context.Context) error {
+// read reads the definition, and notes which files it consists of.
+func (s *server) read() error {
 	if s.o.File == "" {
 		return nil
 	}
-	d, err := s.read()
-	if err != nil {
-		return err
+	options := s.o.Definition
+	options.Region, options.AccountID = s.o.Region, s.o.AccountID
+	options.WorkDir = filepath.Join(s.dir, "code")
+	s.files = watched{}
+	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
+	d, err := definition.Load(s.o.File, options)
+	var problems *definition.Error
+	switch {
+	case err == nil:
+		s.wanted = d
+		return nil
+	case errors.As(err, &problems):
+		lines := make([]string, len(problems.Problems))
+		for n, p := range problems.Problems {
+			p.File = shortPath(p.File)
+			lines[n] = p.String()
+		}
+		return &FileError{strings.Join(lines, "\n")}
+	}
+	return &FileError{strings.TrimPrefix(err.Error(), "definition: ")}
+}
+
+// apply brings APIs and functions up to date with what was read. After an error all is as it
+// was.
+func (s *server) apply(ctx context.Context) error {
+	d := s.wanted
+	if d == nil {
+		return nil
 	}
 	p := s.functions.prepare(d)
 	p.merged()
@@ -35,29 +59,6 @@ func (s *server) load(ctx context.Context) error {
 	p.commit()
 	s.now = d
 	return nil
-}
-
-// read reads the definition, and notes which files it consists of.
-func (s *server) read() (*definition.Definition, error) {
-	options := s.o.Definition
-	options.Region, options.AccountID = s.o.Region, s.o.AccountID
-	options.WorkDir = filepath.Join(s.dir, "code")
-	s.files = watched{}
-	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
-	d, err := definition.Load(s.o.File, options)
-	var problems *definition.Error
-	switch {
-	case err == nil:
-		return d, nil
-	case errors.As(err, &problems):
-		lines := make([]string, len(problems.Problems))
-		for n, p := range problems.Problems {
-			p.File = shortPath(p.File)
-			lines[n] = p.String()
-		}
-		return nil, &FileError{strings.Join(lines, "\n")}
-	}
-	return nil, &FileError{strings.TrimPrefix(err.Error(), "definition: ")}
 }
 
 // located is the text of an error of Apply, with the place of the resource.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/lambda"
 )
 
 // shownBytes is how much of a body a line has.
@@ -60,7 +61,7 @@ func (s *server) integrationDone(_ context.Context, req *gateway.Request, resp *
 		status = failed.StatusCode
 		err = failed.Err
 	}
-	s.event(req, status, took, why(req), reason(err))
+	s.event(req, status, took, why(req), problemOf(err))
 	if s.o.ShowBodies {
 		s.body(req.ConnectionID, "in ", req.Body)
 		if resp != nil {
@@ -121,6 +122,16 @@ func fixFor(req *gateway.Request) string {
 		return ""
 	}
 	return ": add a route with this key, or $default"
+}
+
+// problemOf is the error of an integration in one line. What a function has raised is printed
+// in full with its name.
+func problemOf(err error) string {
+	var raised *lambda.FunctionError
+	if errors.As(err, &raised) {
+		return reason(fmt.Errorf("the function raised %s: %s", raised.Type, clip(raised.Message, 200)))
+	}
+	return strings.TrimPrefix(reason(err), "lambda: ")
 }
 
 // reason is an error in one line, without what the line says already.

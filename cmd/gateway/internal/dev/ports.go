@@ -68,10 +68,8 @@ func listenAddresses(address string) ([]string, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: --listen is %q: write an IP address of this machine, such as 127.0.0.1 or 0.0.0.0", ErrUsage, address)
-	case a.IsUnspecified() && a.Is4():
-		return []string{address, "::1"}, nil
-	case a.IsUnspecified():
-		return []string{address}, nil // on Linux and macOS that is IPv4, too
+	case a.IsUnspecified(): // for Go this is IPv4 and IPv6
+		return []string{address}, nil
 	}
 	return []string{"127.0.0.1", "::1", address}, nil
 }
@@ -155,9 +153,9 @@ func newDoor(l net.Listener, h http.Handler, c *certificates, log *slog.Logger) 
 	}}
 	if c != nil {
 		d.server.TLSConfig = &tls.Config{
-			MinVersion:   tls.VersionTLS12,
-			NextProtos:   []string{"http/1.1"}, // upgrades need it
-			Certificates: []tls.Certificate{c.server},
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"http/1.1"}, // upgrades need it
+			GetCertificate: c.get,
 		}
 	}
 	return d

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,9 @@ type server struct {
 	doors     []*door
 	failed    chan error
 
-	now   *definition.Definition // what was applied last; nil without a file
-	files watched                // the files that it was read from
+	wanted *definition.Definition // what was read last; nil without a file
+	now    *definition.Definition // what was applied last
+	files  watched                // the files that the definition was read from
 }
 
 // newServer makes everything, and opens the ports. Nobody is served before serve.
@@ -44,6 +46,9 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 		}
 	}()
 	if err := s.openState(); err != nil {
+		return nil, err
+	}
+	if err := s.read(); err != nil {
 		return nil, err
 	}
 	if s.ports, err = listen(ctx, o); err != nil {
@@ -63,7 +68,7 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if s.plane, err = controlplane.New(s.config()); err != nil {
 		return nil, err
 	}
-	if err := s.load(ctx); err != nil {
+	if err := s.apply(ctx); err != nil {
 		return nil, err
 	}
 	for _, l := range s.ports.plain {
@@ -82,11 +87,14 @@ func (s *server) level() slog.Level {
 	return slog.LevelInfo
 }
 
+// region is the one of the flag, or of the functions of the definition.
 func (s *server) region() string {
-	if s.o.Region != "" {
-		return s.o.Region
+	if s.o.Region == "" && s.wanted != nil && len(s.wanted.Functions) > 0 {
+		if name, err := controlplane.ParseFunctionName(s.wanted.Functions[0].ARN); err == nil {
+			return cmp.Or(name.Region, "us-east-1")
+		}
 	}
-	return "us-east-1"
+	return cmp.Or(s.o.Region, "us-east-1")
 }
 
 // openState opens the folder of the state, or makes a temporary one.
@@ -111,7 +119,7 @@ func (s *server) openState() error {
 func (s *server) config() controlplane.Config {
 	c := controlplane.Config{
 		Functions: resolvers{s.functions},
-		Region:    s.o.Region, AccountID: s.o.AccountID,
+		Region:    s.region(), AccountID: s.o.AccountID,
 		Endpoint: "ws://" + s.address(),
 		Hosts:    s.ports.names(s.o.Hosts),
 		TLSPort:  s.ports.tlsPort,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -37,12 +38,23 @@ func (w watched) look() watched {
 	return now
 }
 
-// watch loads the definition again when one of its files has changed, until ctx ends. A file
-// that is still being written is left alone: it has to look the same twice.
-func (s *server) watch(ctx context.Context) {
+// watch loads the definition again when one of its files has changed, until stop has been
+// called. stop waits for a reload that runs.
+func (s *server) watch(ctx context.Context) (stop func()) {
 	if s.o.File == "" {
-		return
+		return func() {}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watchFiles(ctx) })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+// watchFiles leaves a file alone that is still being written: it has to look the same twice.
+func (s *server) watchFiles(ctx context.Context) {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	loaded := s.files
@@ -65,8 +77,11 @@ func (s *server) watch(ctx context.Context) {
 
 // reload loads the definition again. A broken one changes nothing.
 func (s *server) reload(ctx context.Context) {
-	before := s.now
-	err := s.load(ctx)
+	before, stages := s.now, s.dialled()
+	err := s.read()
+	if err == nil {
+		err = s.apply(ctx)
+	}
 	var broken *FileError
 	switch {
 	case errors.As(err, &broken):
@@ -75,5 +90,6 @@ func (s *server) reload(ctx context.Context) {
 		s.print.failure("not reloaded, what ran before still runs: %v", err)
 	default:
 		s.reloaded(before)
+		s.newStages(stages)
 	}
 }

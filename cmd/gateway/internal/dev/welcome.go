@@ -1,7 +1,6 @@
 package dev
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func (s *server) environment(c *certificates) []string {
 		"AWS_SECRET_ACCESS_KEY=" + s.keys.functions.secret,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://" + s.address(),
 		"AWS_ENDPOINT_URL_APIGATEWAYV2=http://" + s.address(),
-		"NODE_EXTRA_CA_CERTS=" + c.authority,
+		"NODE_EXTRA_CA_CERTS=" + c.functions,
 		"AWS_CA_BUNDLE=" + c.bundle,
 		"REQUESTS_CA_BUNDLE=" + c.bundle,
 		"SSL_CERT_FILE=" + c.bundle,
@@ -105,12 +104,12 @@ func (s *server) describeNotes(b *strings.Builder, notes []definition.Note) {
 	}
 	b.WriteString("\nNotes:\n")
 	for _, n := range notes {
-		style := faint
-		if n.Kind == definition.Warning {
-			style = yellow
-		}
 		n.File = shortPath(n.File)
-		fmt.Fprintf(b, "  %s\n", s.print.paint(style, string(cmp.Or(n.Kind, "note"))+": "+n.String()))
+		text := s.print.paint(faint, n.String())
+		if n.Kind == definition.Warning {
+			text = s.print.paint(yellow, "warning: "+n.String())
+		}
+		fmt.Fprintf(b, "  %s\n", text)
 	}
 }
 
@@ -119,6 +118,9 @@ func (s *server) describeClients(b *strings.Builder) {
 	secret := s.keys.user.secret
 	if s.o.VerifySignatures && !s.keys.generated {
 		secret = "$" + secretVariable
+	}
+	if s.o.VerifySignatures {
+		b.WriteString("\nCalls have to be signed with this key pair.\n")
 	}
 	fmt.Fprintf(b, `
 AWS SDKs and CLI:
@@ -143,7 +145,7 @@ Terraform:
 
 // reloaded says what a reload has changed.
 func (s *server) reloaded(before *definition.Definition) {
-	s.print.note("reloaded %s: %d functions", shortPath(s.o.File), len(s.now.Functions))
+	s.print.note("reloaded %s", shortPath(s.o.File))
 	old := map[string]bool{}
 	for _, n := range before.Notes {
 		old[n.Text] = true
