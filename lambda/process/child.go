@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 type process struct {
 	fn     *Function
 	code   *code
-	secret string // the first part of its paths of the runtime API
+	api    *runtimeAPI
 	cmd    *exec.Cmd
 	output *output
 	events chan *invocation // of one
@@ -29,6 +30,9 @@ type process struct {
 	ended    bool        // its ID may be that of another process now
 	retired  bool        // it was killed because it is not needed any more
 	failure  *lambda.FunctionError
+	began    time.Time
+	// startTook is the time until it asked for its first event.
+	startTook time.Duration
 	// freeUntil is when it ends if it gets no event.
 	freeUntil time.Time
 	// timer bounds the start, then each event, and then the time without one.
@@ -38,19 +42,34 @@ type process struct {
 // spawn starts a process.
 func (f *Function) spawn(ctx context.Context, code *code, command []string) (*process, error) {
 	p := &process{
-		fn: f, code: code, secret: newSecret(), starting: true,
+		fn: f, code: code, starting: true, began: time.Now(),
 		events: make(chan *invocation, 1), gone: make(chan struct{}),
 	}
-	read, write, err := os.Pipe()
+	api, listener, err := listen(p)
 	if err != nil {
 		return nil, err
+	}
+	p.api = api
+	if err := p.run(ctx, listener, command); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// run starts the program of a process, and what serves it.
+func (p *process) run(ctx context.Context, listener net.Listener, command []string) error {
+	f := p.fn
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
 	}
 	defer write.Close()
 	p.output = newOutput(f.cfg, read)
 	p.cmd = exec.Command(command[0], command[1:]...) //nolint:noctx // it outlives every context: retire ends it
 	p.cmd.Dir = f.cfg.Dir
-	p.cmd.Env = environment(f.cfg, f.api.address+"/"+p.secret, p.secret, time.Now())
-	if script := code.runtime.script; len(script) > 0 {
+	p.cmd.Env = environment(f.cfg, p.api.address, p.began)
+	if script := p.code.runtime.script; len(script) > 0 {
 		p.cmd.Stdin = bytes.NewReader(script)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = write, write
@@ -59,17 +78,18 @@ func (f *Function) spawn(ctx context.Context, code *code, command []string) (*pr
 	defer f.mu.Unlock()
 	if f.closed {
 		_ = read.Close()
-		return nil, errClosed
+		return errClosed
 	}
 	if err := p.cmd.Start(); err != nil {
 		_ = read.Close()
-		return nil, startError(command[0], err)
+		return startError(command[0], err)
 	}
+	f.warden.watch(p.cmd.Process.Pid)
 	f.all[p] = struct{}{}
-	f.api.add(p)
 	p.timer = time.AfterFunc(f.startup, p.timeOut)
 	f.running.Go(func() { p.output.read(ctx) })
-	return p, nil
+	f.running.Go(func() { p.api.serve(listener) })
+	return nil
 }
 
 // startError says in one line why a program did not start.
@@ -85,6 +105,7 @@ func startError(program string, err error) error {
 func (p *process) wait() (state string, tail []string) {
 	_ = p.cmd.Wait() // the state says it all
 	_ = killGroup(p.cmd.Process.Pid)
+	p.fn.warden.forget(p.cmd.Process.Pid)
 	return p.cmd.ProcessState.String(), p.output.finish()
 }
 

@@ -12,8 +12,8 @@ import (
 // inherited are the variables that every function gets from this program.
 func inherited() []string { return []string{"PATH", "HOME", "LANG", "TMPDIR"} }
 
-// environment returns the variables of a process. id tells its log stream from others.
-func environment(c Config, api, id string, now time.Time) []string {
+// environment returns the variables of a process.
+func environment(c Config, api string, now time.Time) []string {
 	var env []string
 	for _, name := range append(inherited(), c.PassEnv...) {
 		if value, ok := os.LookupEnv(name); ok {
@@ -35,7 +35,7 @@ func environment(c Config, api, id string, now time.Time) []string {
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE="+strconv.Itoa(c.MemoryMB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/"+c.Name,
-		fmt.Sprintf("AWS_LAMBDA_LOG_STREAM_NAME=%s/[$LATEST]%s", now.UTC().Format("2006/01/02"), id),
+		fmt.Sprintf("AWS_LAMBDA_LOG_STREAM_NAME=%s/[$LATEST]%s", now.UTC().Format("2006/01/02"), strings.ReplaceAll(newUUID(), "-", "")),
 		"LAMBDA_TASK_ROOT="+c.Dir,
 		"_HANDLER="+cmp.Or(c.Handler, "bootstrap"),
 	)

@@ -16,11 +16,11 @@ func Processes(f *Function) int {
 // Reload does what a changed file does.
 var Reload = (*Function).reload
 
-// Address returns the address of the runtime API.
+// Address returns the address of the runtime API of the process that waits for an event.
 func Address(f *Function) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.api.address
+	return f.free[0].api.address
 }
 
 // Fingerprint is what the watch compares.

@@ -15,6 +15,9 @@ import (
 	"example.com/gateway/lambda"
 )
 
+// timedOut is the type of the error of a function that takes too long.
+const timedOut = "Sandbox.Timedout"
+
 const (
 	maxRequest  = 6 << 20     // bytes of an event
 	maxAnswer   = 6<<20 + 100 // bytes of an answer
@@ -41,7 +44,7 @@ type Function struct {
 	draining bool
 	// retired is set by Retire: no process waits for an event.
 	retired bool
-	api     *runtimeAPI // nil: no process was started yet
+	warden  *warden // nil: no process was started yet
 	code    *code
 	// processes is how many processes there are, with those that are being started.
 	processes int
@@ -91,6 +94,7 @@ type invocation struct {
 	arrived   time.Time
 	deadline  time.Time
 	delivered bool // the process has it
+	answering bool // the process has sent an answer
 	answered  bool
 	done      chan outcome // of one
 }
@@ -146,12 +150,8 @@ func (f *Function) submit(ctx context.Context, inv *invocation) error {
 	if f.closed || f.draining {
 		return f.notRun(errClosed)
 	}
-	if f.api == nil {
-		api, err := listen(f)
-		if err != nil {
-			return f.notRun(err)
-		}
-		f.api = api
+	if f.warden == nil {
+		f.warden = f.newWarden(ctx)
 		f.running.Go(func() { f.watch(ctx) })
 	}
 	f.queue = append(f.queue, inv)
@@ -231,7 +231,7 @@ func (f *Function) ended(ctx context.Context, p *process, state string, tail []s
 	p.ended = true
 	close(p.gone)
 	delete(f.all, p)
-	f.api.forget(p)
+	p.api.close()
 	if n := slices.Index(f.free, p); n >= 0 {
 		f.free = slices.Delete(f.free, n, n+1)
 	}
@@ -255,6 +255,7 @@ func (f *Function) ended(ctx context.Context, p *process, state string, tail []s
 		if err == nil {
 			err = f.exitError(inv.id, state)
 		}
+		p.reportEnd(ctx, inv, p.startTime(), err.Type)
 		f.cfg.Logger.LogAttrs(ctx, slog.LevelError, "function ended", slog.String("request_id", inv.id), slog.String("error", err.Message))
 		inv.finish(nil, err)
 	case p.failure == nil && !p.retired:
@@ -394,9 +395,7 @@ func (f *Function) Close() error {
 	}
 	f.mu.Unlock()
 	f.running.Wait()
-	if f.api != nil { // nothing changes it any more
-		f.api.close()
-	}
+	f.warden.close() // nothing changes it any more
 	f.code.remove()
 	return nil
 }
@@ -426,7 +425,7 @@ func (f *Function) sandboxError(requestID, kind, message string) *lambda.Functio
 }
 
 func (f *Function) timeoutError(requestID, what string, limit time.Duration) *lambda.FunctionError {
-	return f.sandboxError(requestID, "Sandbox.Timedout", what+" timed out after "+strconv.FormatFloat(limit.Seconds(), 'f', 2, 64)+" seconds")
+	return f.sandboxError(requestID, timedOut, what+" timed out after "+strconv.FormatFloat(limit.Seconds(), 'f', 2, 64)+" seconds")
 }
 
 // finish tells the caller what became of its event. Only the first call counts. The

@@ -72,7 +72,7 @@ func start(tb testing.TB, c process.Config, all files) *fn {
 	if c.Timeout == 0 {
 		c.Timeout = time.Minute
 	}
-	c.Logger = slog.New(slog.NewTextHandler(f.log, nil))
+	c.Logger = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	f.Function, err = process.New(c)
 	require.NoError(tb, err)
@@ -118,6 +118,25 @@ func (f *fn) number(tb testing.TB, event string) int {
 	n, err := strconv.Atoi(f.call(tb, event))
 	require.NoError(tb, err)
 	return n
+}
+
+// requireNoOrphans waits until no process runs that has this mark in its arguments.
+func requireNoOrphans(tb testing.TB, mark string) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return len(marked(tb, mark)) == 0 }, 30*time.Second, 10*time.Millisecond, "%v", marked(tb, mark))
+}
+
+// marked returns the processes that have a mark in their arguments.
+func marked(tb testing.TB, mark string) (found []string) {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), "ps", "-A", "-o", "pid=,state=,args=").Output()
+	require.NoError(tb, err)
+	for _, line := range strings.Split(string(out), "\n") {
+		if fields := strings.Fields(line); len(fields) > 2 && fields[1] != "Z" && strings.Contains(line, mark) {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // requireGone waits until no process of these process groups runs. One that has ended

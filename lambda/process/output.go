@@ -160,6 +160,14 @@ func (o *output) endLine(ctx context.Context) {
 	o.also(o.requestID, text)
 }
 
+// report writes a line of Lambda's own, after what was printed until now.
+func (o *output) report(ctx context.Context, line string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.endLine(ctx)
+	o.log.LogAttrs(ctx, slog.LevelDebug, "function report", o.attrs(slog.String("line", line))...)
+}
+
 // tellDropped logs how much of the output of an event was dropped. The caller holds the
 // lock.
 func (o *output) tellDropped(ctx context.Context) {

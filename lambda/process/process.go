@@ -22,7 +22,8 @@
 //   - provided.al2023 and others: the executable file bootstrap in Dir. go1.x: the
 //     executable file that Handler names. If there is none, but Dir has a Go program, it
 //     is built with the go command.
-//   - With Command any program that speaks the runtime API, in any language.
+//   - With Command any program that speaks the runtime API, in any language: also AWS's
+//     own clients of it, such as []string{"npx", "aws-lambda-ric", "index.handler"}.
 //
 // An interpreter of another version than the runtime's name says is a warning in the log.
 //
@@ -54,15 +55,17 @@
 // directory is Dir. Standard input is empty.
 //
 // Each line that it prints is a line of the log, with the function's name and the request
-// ID. Of a line 16 KiB are kept, and of one event 1 MiB.
+// ID. Of a line 16 KiB are kept, and of one event 1 MiB. At the level debug the log also has
+// Lambda's own lines about each event: START, END and REPORT.
 //
 // # Limits
 //
 // Linux and macOS only: elsewhere [New] returns an error. MemoryMB is told to the
 // function and not enforced. Layers and extensions are not supported. A child that makes
-// a process group of its own, as a daemon does, is not ended with the function. If this
-// program is killed with SIGKILL, processes without an event end at once, others after
-// their event.
+// a process group of its own, as a daemon does, is not ended with the function.
+//
+// If this program is killed with SIGKILL, all processes and their children are killed as
+// well: a small /bin/sh for each function waits for that.
 package process
 
 import (

@@ -3,97 +3,82 @@ package process
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"example.com/gateway/lambda"
 )
 
-// runtimeAPI is Lambda's runtime API, version 2018-06-01, on loopback. Each process has
-// paths of its own, which begin with a secret.
+// runtimeAPI is Lambda's runtime API, version 2018-06-01, for one process. It has a port
+// of its own on loopback: several of AWS's runtimes expect "host:port" as its address, and
+// nothing behind it (docs/adr/0032-port-for-each-process.md).
 //
 // One thing is our own: a process that adds "?next" to the path of a response or of an
 // error gets the next event as the answer. So our bootstraps need one exchange for an
 // event in the place of two.
 type runtimeAPI struct {
-	fn      *Function
+	process *process
 	address string
 	server  *http.Server
-	served  sync.WaitGroup
-
-	mu        sync.RWMutex // guards processes
-	processes map[string]*process
 }
 
-// listen starts the runtime API of a function.
-func listen(f *Function) (*runtimeAPI, error) {
+// listen opens the runtime API of a process. serve serves it.
+func listen(p *process) (*runtimeAPI, net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	api := &runtimeAPI{fn: f, address: l.Addr().String(), processes: map[string]*process{}}
-	const version = "/{secret}/2018-06-01/runtime"
+	a := &runtimeAPI{process: p, address: l.Addr().String()}
+	const version = "/2018-06-01/runtime"
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+version+"/invocation/next", api.known(api.next))
-	mux.HandleFunc("POST "+version+"/invocation/{id}/response", api.known(api.response))
-	mux.HandleFunc("POST "+version+"/invocation/{id}/error", api.known(api.failed))
-	mux.HandleFunc("POST "+version+"/init/error", api.known(api.initFailed))
-	api.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
-	api.served.Go(func() { _ = api.server.Serve(l) })
-	return api, nil
-}
-
-// close ends the server. All processes have ended.
-func (a *runtimeAPI) close() {
-	_ = a.server.Close()
-	a.served.Wait()
-}
-
-func newSecret() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-func (a *runtimeAPI) add(p *process) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.processes[p.secret] = p
-}
-
-func (a *runtimeAPI) forget(p *process) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.processes, p.secret)
-}
-
-// known finds the process of a request.
-func (a *runtimeAPI) known(serve func(http.ResponseWriter, *http.Request, *process)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		a.mu.RLock()
-		p := a.processes[r.PathValue("secret")]
-		a.mu.RUnlock()
-		if p == nil {
-			refuse(w, http.StatusForbidden, "Forbidden", "There is no such process")
-			return
-		}
-		serve(w, r, p)
+	mux.HandleFunc("GET "+version+"/invocation/next", a.next)
+	mux.HandleFunc("POST "+version+"/invocation/{id}/response", a.response)
+	mux.HandleFunc("POST "+version+"/invocation/{id}/error", a.failed)
+	mux.HandleFunc("POST "+version+"/init/error", a.initFailed)
+	a.server = &http.Server{
+		Handler: a.guard(mux), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, strangerKey{}, !sameUser(c.RemoteAddr(), c.LocalAddr()))
+		},
 	}
+	return a, l, nil
+}
+
+// serve serves the process until its end.
+func (a *runtimeAPI) serve(l net.Listener) { _ = a.server.Serve(l) }
+
+// close ends serve. The process has ended.
+func (a *runtimeAPI) close() { _ = a.server.Close() }
+
+// strangerKey is the key of a connection that another user of this machine has opened.
+type strangerKey struct{}
+
+// guard refuses who is not the process: other users of this machine, and pages in a
+// browser, which tells of itself and does not know the port as our Host.
+func (a *runtimeAPI) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stranger, _ := r.Context().Value(strangerKey{}).(bool)
+		switch {
+		case stranger:
+			refuse(w, http.StatusForbidden, "Forbidden", "The connection belongs to another user")
+		case r.Host != a.address, r.Header.Get("Origin") != "", r.Header.Get("Sec-Fetch-Site") != "":
+			refuse(w, http.StatusForbidden, "Forbidden", "The request is not one of a runtime")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // next answers with the next event of a process, which is free from now on.
-func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request, p *process) {
-	f := a.fn
-	ctx := lifetime()
+func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
+	p := a.process
+	f, ctx := p.fn, lifetime()
 	p.output.begin(ctx, "") //nolint:contextcheck // see lifetime
 	f.mu.Lock()
 	f.askedForEvent(ctx, p, r.UserAgent()) //nolint:contextcheck // see lifetime
@@ -105,6 +90,7 @@ func (a *runtimeAPI) next(w http.ResponseWriter, r *http.Request, p *process) {
 		return
 	case inv := <-p.events:
 		p.output.begin(ctx, inv.id) //nolint:contextcheck // see lifetime
+		p.reportStart(ctx, inv)     //nolint:contextcheck // see lifetime
 		f.mu.Lock()
 		inv.delivered = !p.ended
 		f.mu.Unlock()
@@ -133,6 +119,7 @@ func (f *Function) askedForEvent(ctx context.Context, p *process, userAgent stri
 	switch inv := p.current; {
 	case p.starting:
 		p.starting = false
+		p.startTook = time.Since(p.began)
 		f.starting--
 		p.timer.Stop()
 		f.compareVersion(ctx, p, userAgent)
@@ -160,61 +147,71 @@ func (f *Function) compareVersion(ctx context.Context, p *process, userAgent str
 }
 
 // response takes the answer of a function.
-func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request, p *process) {
-	f := a.fn
+func (a *runtimeAPI) response(w http.ResponseWriter, r *http.Request) {
+	body, err := readBody(r)
+	raised := a.process.fn.noAnswer(body, err, r.Trailer)
+	known := a.finish(r.PathValue("id"), body, raised) //nolint:contextcheck // see lifetime
+	switch {
+	case err != nil: // nobody waits for an answer
+	case known && len(body) > maxAnswer && !wantsNext(r):
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes).")
+	default:
+		a.accept(w, r, known)
+	}
+}
+
+// noAnswer returns what is wrong with an answer, or nil. The trailer tells of a stream that
+// failed in the middle.
+func (f *Function) noAnswer(body []byte, err error, trailer http.Header) *lambda.FunctionError {
+	kind := trailer.Get("Lambda-Runtime-Function-Error-Type")
+	switch {
+	case err != nil:
+		return f.sandboxError("", "Runtime.TruncatedResponse", "the runtime sent a part of its answer, and then closed the connection")
+	case len(body) > maxAnswer:
+		return f.sandboxError("", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes).")
+	case kind != "":
+		report, _ := base64.StdEncoding.DecodeString(trailer.Get("Lambda-Runtime-Function-Error-Body"))
+		return f.raised(report, kind)
+	}
+	return nil
+}
+
+// failed takes the error of a function.
+func (a *runtimeAPI) failed(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	if err != nil {
 		return // the process has ended in between
 	}
-	id := r.PathValue("id")
-	known := false
-	switch kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); {
-	case len(body) > maxAnswer:
-		_ = a.finish(p, id, nil, f.sandboxError("", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes)."))
-		if wantsNext(r) {
-			break
-		}
-		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size ("+strconv.Itoa(maxAnswer)+" bytes).")
-		return
-	case kind != "": // a stream that failed in the middle
-		report, _ := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
-		known = a.finish(p, id, nil, f.raised(report, kind))
-	default:
-		known = a.finish(p, id, body, nil)
-	}
-	a.accept(w, r, p, known)
-}
-
-// failed takes the error of a function.
-func (a *runtimeAPI) failed(w http.ResponseWriter, r *http.Request, p *process) {
-	body, err := readBody(r)
-	if err != nil {
-		return
-	}
-	raised := a.fn.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
-	id := r.PathValue("id")
-	known := a.finish(p, id, nil, raised) //nolint:contextcheck // see lifetime
+	f, id := a.process.fn, r.PathValue("id")
+	raised := f.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
+	known := a.finish(id, nil, raised) //nolint:contextcheck // see lifetime
 	if known {
-		a.fn.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "function raised an error", slog.String("request_id", id),
+		f.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "function raised an error", slog.String("request_id", id),
 			slog.String("error_type", raised.Type), slog.String("error_message", clip(raised.Message)), slog.String("trace", clip(strings.Join(raised.Trace, "\n"))))
 	}
-	a.accept(w, r, p, known)
+	a.accept(w, r, known)
 }
 
 // initFailed takes the error of a function that does not start. The process ends after
 // it.
-func (a *runtimeAPI) initFailed(w http.ResponseWriter, r *http.Request, p *process) {
+func (a *runtimeAPI) initFailed(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	if err != nil {
 		return
 	}
-	a.fn.mu.Lock()
-	if p.starting && p.failure == nil {
+	p := a.process
+	p.fn.mu.Lock()
+	starting := p.starting
+	if starting && p.failure == nil {
 		p.timer.Reset(time.Second) // for one that does not end by itself
-		p.failure = a.fn.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
+		p.failure = p.fn.raised(body, r.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	}
-	a.fn.mu.Unlock()
-	a.accept(w, r, p, true)
+	p.fn.mu.Unlock()
+	if !starting {
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "The runtime has asked for an event already")
+		return
+	}
+	a.accept(w, r, true)
 }
 
 func (f *Function) raised(report []byte, kind string) *lambda.FunctionError {
@@ -227,15 +224,26 @@ func (f *Function) raised(report []byte, kind string) *lambda.FunctionError {
 
 // finish ends the event of a process, and reports whether it is the event with this ID.
 // What the function has printed is in the log before its caller has the answer.
-func (a *runtimeAPI) finish(p *process, id string, answer []byte, raised *lambda.FunctionError) bool {
-	p.output.catchUp(lifetime())
-	a.fn.mu.Lock()
-	defer a.fn.mu.Unlock()
+func (a *runtimeAPI) finish(id string, answer []byte, raised *lambda.FunctionError) bool {
+	p := a.process
+	p.fn.mu.Lock()
 	inv := p.current
-	if inv == nil || inv.id != id || inv.answered {
+	known := inv != nil && inv.id == id && !inv.answering && !inv.answered && p.failure == nil
+	if !known {
+		p.fn.mu.Unlock()
 		return false
 	}
-	a.fn.took(inv)
+	inv.answering = true
+	start := p.startTime()
+	p.fn.mu.Unlock()
+	p.output.catchUp(lifetime())
+	p.reportEnd(lifetime(), inv, start, "")
+	p.fn.mu.Lock()
+	defer p.fn.mu.Unlock()
+	if inv.answered { // it has just run into its timeout
+		return false
+	}
+	p.fn.took(inv)
 	if raised != nil {
 		inv.finish(nil, raised)
 	} else {
@@ -248,9 +256,9 @@ func (a *runtimeAPI) finish(p *process, id string, answer []byte, raised *lambda
 func wantsNext(r *http.Request) bool { return r.URL.RawQuery == "next" }
 
 // accept answers a runtime that has sent the outcome of an event.
-func (a *runtimeAPI) accept(w http.ResponseWriter, r *http.Request, p *process, known bool) {
+func (a *runtimeAPI) accept(w http.ResponseWriter, r *http.Request, known bool) {
 	if wantsNext(r) {
-		a.next(w, r, p)
+		a.next(w, r)
 		return
 	}
 	if !known {

@@ -9,7 +9,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const env = process.env;
-const [, host, port, secret] = /^(.*?):(\d+)(.*)$/.exec(env.AWS_LAMBDA_RUNTIME_API);
+const [host, port] = env.AWS_LAMBDA_RUNTIME_API.split(":");
 let loaded = false;
 let current; // the request ID of the running event
 
@@ -56,7 +56,7 @@ function call(method, target, body = "", headers = "") {
   if (socket.destroyed) gone();
   socket.ref();
   socket.write(
-    `${method} ${secret}/2018-06-01/runtime/${target} HTTP/1.1\r\nHost: ${host}:${port}\r\nUser-Agent: node/${process.versions.node}\r\n` +
+    `${method} /2018-06-01/runtime/${target} HTTP/1.1\r\nHost: ${host}:${port}\r\nUser-Agent: node/${process.versions.node}\r\n` +
       `Content-Type: application/json\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   return new Promise((resolve) => waiting.push(resolve));

@@ -19,11 +19,6 @@ import time
 import traceback
 
 
-def connect():
-    address, _, secret = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
-    return http.client.HTTPConnection(address), "/" + secret + "/2018-06-01/runtime/"
-
-
 class CognitoIdentity:
     cognito_identity_id = None
     cognito_identity_pool_id = None
@@ -130,12 +125,12 @@ def answer(handler, body, headers):
 
 
 def main():
-    connection, base = connect()
+    connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 
     def call(method, target, body=None):
         headers = {"Content-Type": "application/json", "User-Agent": "python/%d.%d.%d" % sys.version_info[:3]}
         try:
-            connection.request(method, base + target, body, headers)
+            connection.request(method, "/2018-06-01/runtime/" + target, body, headers)
             response = connection.getresponse()
             return response, response.read()
         except (OSError, http.client.HTTPException):

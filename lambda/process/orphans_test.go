@@ -1,0 +1,77 @@
+//go:build linux || darwin
+
+package process_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/lambda/process"
+)
+
+// orphanEnv makes the test program a parent that TestFunction_NoOrphans kills: it has the
+// folder of the function.
+const orphanEnv = "GATEWAY_TEST_ORPHANS_OF"
+
+// TestFunction_OrphansParent is the parent, not a test.
+func TestFunction_OrphansParent(t *testing.T) {
+	t.Parallel()
+	dir := os.Getenv(orphanEnv)
+	if dir == "" {
+		t.Skip("it is run by TestFunction_NoOrphans")
+	}
+	f, err := process.New(process.Config{Dir: dir, Runtime: "python", Handler: "app.handler", Timeout: time.Hour})
+	require.NoError(t, err)
+	for _, event := range []string{`"busy"`, `"idle"`} {
+		go func() { _, _ = f.InvokeFunction(context.Background(), []byte(event)) }()
+	}
+	select {} // until it is killed
+}
+
+// When this program is killed with SIGKILL, no process of a function stays: neither one that
+// is busy for ever, nor one without an event, nor their children.
+func TestFunction_NoOrphans(t *testing.T) {
+	t.Parallel()
+	need(t, "python3")
+	dir := t.TempDir()
+	mark := "86400." + fmt.Sprint(os.Getpid())
+	write(t, dir, files{"app.py": `
+import os, subprocess
+def handler(event, context):
+    subprocess.Popen(["sleep", "` + mark + `"])
+    open(os.path.join(os.environ["LAMBDA_TASK_ROOT"], ".pid-" + event), "w").write(str(os.getpid()) + "\n")
+    while event == "busy":
+        pass
+`})
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFunction_OrphansParent$", "-test.v")
+	parent.Env = append(os.Environ(), orphanEnv+"="+dir)
+	require.NoError(t, parent.Start())
+	var groups []int
+	for _, event := range []string{"busy", "idle"} {
+		var pid int
+		require.Eventually(t, func() bool {
+			text, err := os.ReadFile(dir + "/.pid-" + event)
+			if err != nil {
+				return false
+			}
+			n, _ := fmt.Fscan(bufio.NewReader(strings.NewReader(string(text))), &pid)
+			return n == 1
+		}, 30*time.Second, 5*time.Millisecond)
+		groups = append(groups, pid)
+		require.NotEmpty(t, running(t, pid))
+	}
+	require.Eventually(t, func() bool { return len(marked(t, mark)) == 2 }, 30*time.Second, 10*time.Millisecond)
+	require.NoError(t, parent.Process.Kill())
+	_ = parent.Wait()
+	requireGone(t, groups...)
+	requireNoOrphans(t, mark)
+	requireNoOrphans(t, dir)
+}
