@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,11 +19,11 @@ type Stage struct {
 	RouteKeys []string
 }
 
-// Stages returns all stages, in the order of the IDs of their APIs. The error is that of the
-// store.
-func (s *Server) Stages() (all []Stage, err error) {
+// Stages returns the stages of an API, or those of all APIs in the order of their IDs if
+// apiID is "". The error is that of the store.
+func (s *Server) Stages(apiID string) (all []Stage, err error) {
 	err = s.store.View(func(r Reader) error {
-		apis, err := listDocuments(r, "apis", "", 0)
+		apis, err := apisOf(r, apiID)
 		if err != nil {
 			return err
 		}
@@ -46,6 +47,19 @@ func (s *Server) Stages() (all []Stage, err error) {
 		return nil
 	})
 	return all, err
+}
+
+// apisOf returns one API, if it is there, or all.
+func apisOf(r Reader, apiID string) ([]entry, error) {
+	if apiID == "" {
+		return listDocuments(r, "apis", "", 0)
+	}
+	key := "apis/" + apiID
+	doc, err := readDocument(r, key)
+	if errors.Is(err, errNoDocument) {
+		return nil, nil
+	}
+	return []entry{{key: key, doc: doc}}, err
 }
 
 func (s *Server) routeKeys(r Reader, api string) (keys []string, err error) {

@@ -14,7 +14,7 @@ func TestServer_Stages(t *testing.T) {
 	s, err := controlplane.New(controlplane.Config{Endpoint: "ws://127.0.0.1:4567"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
-	stages, err := s.Stages()
+	stages, err := s.Stages("")
 	require.NoError(t, err)
 	require.Empty(t, stages)
 
@@ -31,11 +31,19 @@ func TestServer_Stages(t *testing.T) {
 		call("a/stages/test", map[string]any{}),
 		call("b", map[string]any{"name": "Empty", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}),
 	}))
-	stages, err = s.Stages()
+	stages, err = s.Stages("")
 	require.NoError(t, err)
 	keys := []string{"$connect", "send"}
 	require.Equal(t, []controlplane.Stage{
 		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys},
 		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys},
 	}, stages)
+	one, err := s.Stages("a")
+	require.NoError(t, err)
+	require.Equal(t, stages, one)
+	for _, without := range []string{"b", "c"} {
+		stages, err = s.Stages(without)
+		require.NoError(t, err)
+		require.Empty(t, stages)
+	}
 }

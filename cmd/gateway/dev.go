@@ -113,6 +113,7 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
 	flags.BoolVar(&o.Strict, "strict", false, "refuse what AWS refuses, although published examples have it")
 	flags.BoolVar(&o.NoQuotas, "no-quotas", false, "lift the quotas of routes, stages and other resources")
+	flags.BoolVar(&o.Quiet, "quiet", false, "print no lines for events and calls that went well")
 	flags.BoolVar(&o.ShowBodies, "show-bodies", false, "print messages and answers, too: they may have secrets")
 	flags.BoolVar(&o.Debug, "debug", false, "print what else happens inside")
 	return cmd

@@ -3,7 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -218,9 +221,15 @@ func TestDev_Stop(t *testing.T) {
 	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	require.Empty(t, left)
+	ends(t, pid)
+}
+
+// ends waits for the end of a process.
+func ends(t *testing.T, pid string) {
+	t.Helper()
 	number, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.ErrorIs(t, syscall.Kill(number, 0), syscall.ESRCH, "the function has ended")
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(number, 0), syscall.ESRCH) }, patience, 5*time.Millisecond)
 }
 
 // A second signal does not wait for a function that hangs.
@@ -249,10 +258,13 @@ func TestDev_Reload(t *testing.T) {
 		return c.receive()
 	}
 	require.Equal(t, "one", ask())
+	c.send(`{"action":"pid"}`)
+	old := c.receive()
 
 	write(strings.Replace(template(), "Default: one", "Default: two", 1))
 	p.await(`reloaded .*template.yaml`)
 	require.Equal(t, "two", ask(), "the function has a new process")
+	ends(t, old)
 
 	n := p.printed()
 	write(strings.Replace(template(), "Name: Chat,", "Nam: Chat,", 1))
@@ -443,4 +455,92 @@ func TestDev_MissingInterpreter(t *testing.T) {
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 	p.await(`  \$connect +5\d\d .*ruby3.3`)
+}
+
+// A serverless.yml gets its stage and options from flags. It is read again when a file that it
+// names changes, also one that was missing.
+func TestDev_Serverless(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFunction(t, dir)
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("serverless.yml", `service: chat
+provider:
+  name: aws
+  runtime: provided.al2023
+  region: eu-west-1
+  environment: {VERSION: "${file(version.yml):v, opt:fallback}"}
+functions:
+  chat:
+    handler: bootstrap
+    events: [{websocket: {route: version, routeResponseSelectionExpression: $default}}]
+`)
+	p := runDev(t, nil, dir, "--stage", "prod", "--option", "fallback=none")
+	require.Equal(t, 0, strings.Count(p.text(), "warning"), p.text())
+	p.await(`export AWS_REGION=eu-west-1 `)
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	ask := func() string {
+		c.send(`{"action":"version"}`)
+		return c.receive()
+	}
+	require.Equal(t, "none", ask())
+	for _, version := range []string{"first", "second"} {
+		n := p.printed()
+		write("version.yml", "v: "+version+"\n")
+		p.awaitAfter(n, `reloaded `)
+		require.Equal(t, version, ask())
+	}
+}
+
+// Parameters and the environment of functions come from flags. What the flags say is the last
+// word.
+func TestDev_Flags(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, []string{"SHARED=from outside", "PRIVATE=no"}, project(t, template()), "--parameter", "Version=other",
+		"--env", "ENDPOINT=http://stand-in", "--env", "AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000", "--pass-env", "SHARED", "--quiet")
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	c.send(`{"action":"environment"}`)
+	env := strings.Split(c.receive(), "\n")
+	require.Subset(t, env, []string{"VERSION=other", "ENDPOINT=http://stand-in", "AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000", "SHARED=from outside", "AWS_ACCESS_KEY_ID=test"})
+	require.NotContains(t, env, "PRIVATE=no")
+	c.send(`{"action":"fail"}`)
+	p.await(`  fail +502 `)
+	require.NotContains(t, p.text(), "connected", "--quiet")
+	require.NotRegexp(t, `environment +200`, p.text(), "--quiet")
+}
+
+// The certificate is good for the names of this machine and, for functions, for custom domain
+// names.
+func TestDev_Certificate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := runDev(t, nil, "--state", dir)
+	address := p.await(`https://(localhost:\d+), `)[1]
+	for _, test := range []struct {
+		file, name string
+		trusted    bool
+	}{
+		{"ca.pem", "localhost", true},
+		{"ca.pem", "127.0.0.1", true},
+		{"ca.pem", "any.localhost", true},
+		{"ca.pem", "abc.execute-api.us-east-1.localhost", true},
+		{"ca.pem", "chat.example.com", false},
+		{"functions.pem", "chat.example.com", true},
+		{"bundle.pem", "localhost", true},
+	} {
+		pem, err := os.ReadFile(filepath.Join(dir, "tls", test.file))
+		require.NoError(t, err)
+		roots := x509.NewCertPool()
+		require.True(t, roots.AppendCertsFromPEM(pem))
+		c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: test.name, MinVersion: tls.VersionTLS12})
+		if !test.trusted {
+			var unknown x509.UnknownAuthorityError
+			require.ErrorAs(t, err, &unknown, test.name)
+			continue
+		}
+		require.NoError(t, err, test.name)
+		require.NoError(t, c.Close())
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"example.com/gateway/controlplane"
 )
 
 // calls serves all requests with h, and prints a line for each call of an API of the service.
@@ -17,7 +15,9 @@ func (s *server) calls(h http.Handler) http.Handler {
 			return
 		}
 		began := time.Now()
-		before := s.dialled()
+		if apiID, ok := stageMade(r); ok {
+			defer s.newStages(apiID, s.dialled(apiID))
+		}
 		c := &counted{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(c, r)
 		look := plain
@@ -27,11 +27,11 @@ func (s *server) calls(h http.Handler) http.Handler {
 		case r.Method == http.MethodGet:
 			look = faint // Terraform reads much
 		}
+		if s.o.Quiet && c.status < http.StatusBadRequest {
+			return
+		}
 		s.print.line("control", cyan, s.print.paint(look, fmt.Sprintf("%s %s  %d  %.1f ms",
 			r.Method, clip(visible(r.URL.EscapedPath()), 200), c.status, float64(time.Since(began).Microseconds())/1000)))
-		if r.Method != http.MethodGet {
-			s.newStages(before)
-		}
 	})
 }
 
@@ -50,21 +50,29 @@ func (c *counted) WriteHeader(status int) {
 // Unwrap lets an [http.ResponseController] reach what c hides.
 func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// dialled are the addresses of the stages that there are now.
-func (s *server) dialled() map[string]controlplane.Stage {
-	all := map[string]controlplane.Stage{}
-	stages, _ := s.plane.Stages() // what the store cannot read is not printed
+// stageMade tells whether a call makes a stage, and of which API.
+func stageMade(r *http.Request) (apiID string, ok bool) {
+	path, ok := strings.CutPrefix(r.URL.Path, "/v2/apis/")
+	apiID, rest, _ := strings.Cut(path, "/")
+	return apiID, ok && apiID != "" && r.Method == http.MethodPost && rest == "stages"
+}
+
+// dialled are the addresses of the stages of an API, or of all.
+func (s *server) dialled(apiID string) map[string]bool {
+	all := map[string]bool{}
+	stages, _ := s.plane.Stages(apiID) // what the store cannot read is not printed
 	for _, st := range stages {
-		all[st.URL] = st
+		all[st.URL] = true
 	}
 	return all
 }
 
 // newStages prints the addresses that were not there before.
-func (s *server) newStages(before map[string]controlplane.Stage) {
-	for url, st := range s.dialled() {
-		if _, old := before[url]; !old {
-			s.print.note("stage %s of %s: %s", st.Name, st.APIName, url)
+func (s *server) newStages(apiID string, before map[string]bool) {
+	stages, _ := s.plane.Stages(apiID)
+	for _, st := range stages {
+		if !before[st.URL] {
+			s.print.note("stage %s of %s: %s", st.Name, visible(st.APIName), st.URL)
 		}
 	}
 }

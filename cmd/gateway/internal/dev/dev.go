@@ -34,6 +34,7 @@ type Options struct {
 	VerifySignatures  bool
 	Strict, NoQuotas  bool
 	ShowBodies, Debug bool
+	Quiet             bool // no lines for what went well
 
 	Out   io.Writer // what happens
 	Color bool      // Out is a terminal
@@ -58,6 +59,9 @@ func Run(ctx context.Context, o Options) error {
 	began := time.Now()
 	signals := make(chan os.Signal, 4) // before anything else, so that none is lost
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is with nohup
+		signal.Notify(signals, syscall.SIGHUP) // the terminal was closed
+	}
 	defer signal.Stop(signals)
 
 	o.VerifySignatures = o.VerifySignatures || !IsLoopback(o.Listen)

@@ -10,15 +10,81 @@ import (
 	"time"
 )
 
+// maxWaiting is how many bytes of lines may wait for a terminal, or a pipe, that takes them
+// slowly. What comes then is dropped: events never wait for their lines.
+const maxWaiting = 4 << 20
+
+// flushWithin is how long the end of the program waits for the last lines.
+const flushWithin = 2 * time.Second
+
 // printer writes lines for a person. It is safe for concurrent use.
 type printer struct {
 	color bool
+	out   io.Writer
+	done  chan struct{} // closed when the last line is written
+	more  chan struct{} // of one: lines wait
 
-	mu  sync.Mutex // held while a line is written
-	out io.Writer
+	mu      sync.Mutex // guards the fields below
+	waiting []byte
+	dropped int // lines
+	closed  bool
 }
 
-func newPrinter(out io.Writer, color bool) *printer { return &printer{out: out, color: color} }
+// newPrinter starts the goroutine that writes. It ends with close.
+func newPrinter(out io.Writer, color bool) *printer {
+	p := &printer{out: out, color: color, done: make(chan struct{}), more: make(chan struct{}, 1)}
+	go p.run()
+	return p
+}
+
+func (p *printer) run() {
+	defer close(p.done)
+	for range p.more {
+		p.mu.Lock()
+		text := p.waiting
+		p.waiting = nil
+		if p.dropped > 0 {
+			text = fmt.Appendf(text, "… %d lines were dropped, because they came faster than they could be printed\n", p.dropped)
+			p.dropped = 0
+		}
+		p.mu.Unlock()
+		_, _ = p.out.Write(text)
+	}
+}
+
+// write hands lines to the goroutine that writes.
+func (p *printer) write(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return
+	case len(p.waiting)+len(text) > maxWaiting:
+		p.dropped++
+	default:
+		p.waiting = append(p.waiting, text...)
+	}
+	select {
+	case p.more <- struct{}{}:
+	default:
+	}
+}
+
+// close writes what waits. A second call does nothing.
+func (p *printer) close() {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = true
+	close(p.more)
+	p.mu.Unlock()
+	select {
+	case <-p.done:
+	case <-time.After(flushWithin):
+	}
+}
 
 // style is how a part of a line looks on a terminal.
 type style string
@@ -65,12 +131,6 @@ func (p *printer) note(format string, args ...any) {
 func (p *printer) failure(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	p.line("gateway", red, p.paint(red, strings.ReplaceAll(text, "\n", "\n    ")))
-}
-
-func (p *printer) write(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = io.WriteString(p.out, text)
 }
 
 // visible makes control characters of a text from outside visible, so that it cannot take

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,13 +30,7 @@ func short(id string) string {
 func (s *server) observer() *gateway.Observer {
 	o := &gateway.Observer{
 		UpgradeRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
-			s.event(req, status, -1, "refused", reason(err))
-		},
-		ConnectionOpened: func(_ context.Context, c gateway.Connection) {
-			s.print.line(short(c.ID), cyan, s.print.paint(bold, "connected")+s.print.paint(faint, "  "+c.ID+" from "+c.Identity.SourceIP))
-		},
-		ConnectionClosed: func(_ context.Context, c gateway.Connection, code int, text string) {
-			s.print.line(short(c.ID), cyan, s.print.paint(bold, "closed")+fmt.Sprintf("  %d %s", code, clip(visible(text), 123)))
+			s.event(req, status, -1, "refused", cmp.Or(reason(err), "$connect has answered so"))
 		},
 		IntegrationDone: s.integrationDone,
 		MessageRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
@@ -44,9 +39,18 @@ func (s *server) observer() *gateway.Observer {
 		PostFailed: func(_ context.Context, id string, bytes int, err error) {
 			s.print.line(short(id), cyan, s.print.paint(red, fmt.Sprintf("not sent, %d bytes: %s", bytes, reason(err))))
 		},
-		MessageSent: func(_ context.Context, id string, bytes int) {
-			s.print.line(short(id), cyan, s.print.paint(faint, fmt.Sprintf("sent  %d bytes", bytes)))
-		},
+	}
+	if s.o.Quiet {
+		return o
+	}
+	o.ConnectionOpened = func(_ context.Context, c gateway.Connection) {
+		s.print.line(short(c.ID), cyan, s.print.paint(bold, "connected")+s.print.paint(faint, "  "+c.ID+" from "+c.Identity.SourceIP))
+	}
+	o.ConnectionClosed = func(_ context.Context, c gateway.Connection, code int, text string) {
+		s.print.line(short(c.ID), cyan, s.print.paint(bold, "closed")+fmt.Sprintf("  %d %s", code, clip(visible(text), 123)))
+	}
+	o.MessageSent = func(_ context.Context, id string, bytes int) {
+		s.print.line(short(id), cyan, s.print.paint(faint, fmt.Sprintf("sent  %d bytes", bytes)))
 	}
 	return o
 }
@@ -78,6 +82,9 @@ func (s *server) body(connectionID, direction string, body []byte) {
 
 // event prints one event: the route, the status, the time, and why the route was chosen.
 func (s *server) event(req *gateway.Request, status int, took time.Duration, why, problem string) {
+	if s.o.Quiet && problem == "" && status < http.StatusBadRequest {
+		return
+	}
 	key := req.RouteKey
 	if key == "" {
 		key = "no route"

@@ -19,17 +19,19 @@ import (
 
 // server is everything that runs.
 type server struct {
-	o         Options
-	print     *printer
-	log       *slog.Logger
-	dir       string // state, or a temporary folder
-	store     *boltstore.Store
-	keys      keys
-	ports     ports
-	plane     *controlplane.Server
-	functions *functions
-	doors     []*door
-	failed    chan error
+	o     Options
+	print *printer
+	log   *slog.Logger
+	dir   string // state, or a temporary folder
+	store *boltstore.Store
+	keys  keys
+	ports ports
+
+	certificates *certificates
+	plane        *controlplane.Server
+	functions    *functions
+	doors        []*door
+	failed       chan error
 
 	wanted *definition.Definition // what was read last; nil without a file
 	now    *definition.Definition // what was applied last
@@ -57,12 +59,11 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if s.keys, err = newKeys(s.o.VerifySignatures); err != nil {
 		return nil, err
 	}
-	c, err := newCertificates(filepath.Join(s.dir, "tls"), s.region())
-	if err != nil {
+	if s.certificates, err = newCertificates(filepath.Join(s.dir, "tls"), s.region()); err != nil {
 		return nil, fmt.Errorf("the certificate for TLS: %w", err)
 	}
 	s.functions = &functions{
-		log: s.log, env: s.environment(c), more: o.Env, pass: o.PassEnv,
+		log: s.log, env: s.environment(), more: o.Env, pass: o.PassEnv,
 		address: "localhost:" + strconv.Itoa(s.ports.tlsPort),
 	}
 	if s.plane, err = controlplane.New(s.config()); err != nil {
@@ -75,7 +76,7 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 		s.doors = append(s.doors, newDoor(l, s.handler(), nil, s.log))
 	}
 	for _, l := range s.ports.tls {
-		s.doors = append(s.doors, newDoor(l, s.handler(), c, s.log))
+		s.doors = append(s.doors, newDoor(l, s.handler(), s.certificates, s.log))
 	}
 	return s, nil
 }
@@ -170,4 +171,5 @@ func (s *server) close(ctx context.Context) {
 	if s.o.State == "" && s.dir != "" {
 		_ = os.RemoveAll(s.dir)
 	}
+	s.print.close()
 }

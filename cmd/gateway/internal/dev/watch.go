@@ -77,7 +77,7 @@ func (s *server) watchFiles(ctx context.Context) {
 
 // reload loads the definition again. A broken one changes nothing.
 func (s *server) reload(ctx context.Context) {
-	before, stages := s.now, s.dialled()
+	before, stages := s.now, s.dialled("")
 	err := s.read()
 	if err == nil {
 		err = s.apply(ctx)
@@ -90,6 +90,6 @@ func (s *server) reload(ctx context.Context) {
 		s.print.failure("not reloaded, what ran before still runs: %v", err)
 	default:
 		s.reloaded(before)
-		s.newStages(stages)
+		s.newStages("", stages)
 	}
 }

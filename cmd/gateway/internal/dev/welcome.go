@@ -13,7 +13,8 @@ import (
 // environment returns the variables that every function has before its own. A handler that
 // makes a client of @connections, with https://{domainName}/{stage} or without an endpoint,
 // reaches this server with them.
-func (s *server) environment(c *certificates) []string {
+func (s *server) environment() []string {
+	c := s.certificates
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + s.keys.functions.id,
 		"AWS_SECRET_ACCESS_KEY=" + s.keys.functions.secret,
@@ -32,13 +33,14 @@ func (s *server) welcome(took time.Duration) {
 	for _, remark := range s.ports.remarks {
 		fmt.Fprintf(&b, "%s\n", s.print.paint(yellow, remark))
 	}
-	stages, _ := s.plane.Stages() // what the store cannot read was an error before
+	stages, _ := s.plane.Stages("") // what the store cannot read was an error before
 	s.describe(&b, stages)
 	if s.now != nil {
 		s.describeFunctions(&b)
 		s.describeNotes(&b, s.now.Notes)
 	}
 	s.describeClients(&b)
+	fmt.Fprintf(&b, "\nTo trust https://localhost:%d in other programs, add %s to their authorities.\n", s.ports.tlsPort, shortPath(s.certificates.authority))
 	state := "state in memory"
 	if s.o.State != "" {
 		state = "state in " + shortPath(s.dir)
@@ -58,7 +60,7 @@ func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 	for _, st := range stages {
 		if st.APIID != api {
 			api = st.APIID
-			fmt.Fprintf(b, "%s  %s\n", s.print.paint(bold, st.APIName), s.print.paint(faint, st.APIID+"  "+strings.Join(st.RouteKeys, ", ")))
+			fmt.Fprintf(b, "%s  %s\n", s.print.paint(bold, visible(st.APIName)), s.print.paint(faint, st.APIID+"  "+strings.Join(st.RouteKeys, ", ")))
 		}
 		fmt.Fprintf(b, "  %-10s %s%s\n", st.Name, s.print.paint(cyan, st.URL), undeployed(st))
 	}
