@@ -5,82 +5,86 @@ package e2e
 import (
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/gateway/controlplane"
 	"example.com/gateway/internal/wsconn"
-	"example.com/gateway/lambda"
 )
 
-// seedFunctions are the functions that the example names. They tell what they were called
-// for.
-func seedFunctions() (functions controlplane.Functions, called func() []string) {
-	var mu sync.Mutex // guards routes
-	var routes []string
-	f := lambda.NewInvoker(func(req lambda.WebsocketRequest) (lambda.Response, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		routes = append(routes, req.RequestContext.RouteKey+" "+req.Body)
-		return lambda.Response{StatusCode: http.StatusOK}, nil
-	})
-	return controlplane.Functions{"connect_lambda": f, "disconnect_lambda": f, "default_lambda": f}, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return append([]string{}, routes...)
-	}
+// startDev builds the command, and runs "gateway dev" on ports of its own. It returns the
+// base URL of everything.
+func startDev(t *testing.T, args ...string) (p *process, url string) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "gateway")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
+	build.Dir = "../../../cmd/gateway" // a module of its own
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"dev", "--port", "0", "--tls-port", "0"}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	p = start(t, cmd)
+	_, ready, found := strings.Cut(p.stdout.contains(t, "ready in ", " ms "), "http://")
+	require.True(t, found, p.stdout)
+	address, _, _ := strings.Cut(ready, ",")
+	return p, "http://" + address
 }
 
 // runSeed runs the example with boto3.
-func runSeed(t *testing.T, server *controlServer) (output string, err error) {
+func runSeed(t *testing.T, url string) (output string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), findBoto3(t), "../../../examples/boto3/create_api.py")
-	cmd.Env = append(keyEnvironment(t), "GATEWAY_URL="+server.url)
+	cmd.Env = append(keyEnvironment(t), "GATEWAY_URL="+url)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
 // The script makes no stage. A client that connects then gets 403, as on AWS, and the log
-// says the command that is missing. With a stage it talks to the functions.
+// says the command that is missing. After it, the client talks to the functions, which post
+// back as on AWS.
 func TestSeed_boto3(t *testing.T) {
 	outside(t)
-	functions, called := seedFunctions()
-	server := startControlPlane(t, controlplane.Config{Functions: functions})
-	output, err := runSeed(t, server)
+	gateway, url := startDev(t, "../../../examples/boto3/functions.yaml")
+	output, err := runSeed(t, url)
 	require.NoError(t, err, output)
 	words := strings.Fields(output)
 	require.Len(t, words, 3)
 	api, deployment, endpoint := words[0], words[1], words[2]
-	require.Contains(t, server.log.String(), "the service refuses this payloadFormatVersion for WebSocket APIs")
+	gateway.stdout.contains(t, "the service refuses this payloadFormatVersion for WebSocket APIs")
 
 	_, answer, err := wsconn.Dial(t.Context(), endpoint+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
 	require.Error(t, err)
 	require.Equal(t, http.StatusForbidden, answer.StatusCode)
-	_, advice, found := strings.Cut(server.log.String(), `do="aws `)
-	require.True(t, found, server.log)
-	advice, _, _ = strings.Cut(advice, `"`)
+	_, advice, _ := strings.Cut(gateway.stdout.contains(t, "a client got 403", "do="), "do=aws ")
 	require.Equal(t, "apigatewayv2 create-stage --api-id "+api+" --stage-name prod --deployment-id "+deployment, advice)
 
-	cmd := exec.CommandContext(t.Context(), findCLI(t), append(strings.Fields(advice), "--endpoint-url", server.url)...)
+	cmd := exec.CommandContext(t.Context(), findCLI(t), append(strings.Fields(advice), "--endpoint-url", url)...)
 	cmd.Env = keyEnvironment(t)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	ws, _, err := wsconn.Dial(t.Context(), endpoint+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
-	require.NoError(t, err)
-	require.NoError(t, ws.Write(t.Context(), []byte("hello"), true))
-	require.Eventually(t, func() bool { return len(called()) == 2 }, patience, patience/1000)
+	ws := dialEcho(t, endpoint+"/prod")
+	require.Equal(t, "hello", ws.say("hello"))
 	require.NoError(t, ws.Close(1000, ""))
-	require.Eventually(t, func() bool { return len(called()) == 3 }, patience, patience/1000)
-	require.Equal(t, []string{"$connect ", "$default hello", "$disconnect "}, called())
+	gateway.stdout.contains(t, "disconnect_lambda", "goodbye")
+	gateway.stdout.contains(t, "$disconnect", " 200 ")
 }
 
-// Strict refuses what the service refuses.
+func dialEcho(t *testing.T, address string) *peer {
+	t.Helper()
+	ws, _, err := wsconn.Dial(t.Context(), address, wsconn.DialOptions{}) //nolint:bodyclose // the body is in memory
+	require.NoError(t, err)
+	t.Cleanup(ws.CloseNow)
+	return &peer{Client: ws, t: t}
+}
+
+// With --strict, the script is refused as on AWS.
 func TestSeed_Strict(t *testing.T) {
 	outside(t)
-	output, err := runSeed(t, startControlPlane(t, controlplane.Config{Strict: true}))
+	_, url := startDev(t, "--strict")
+	output, err := runSeed(t, url)
 	require.Error(t, err)
 	require.Contains(t, output, "BadRequestException")
 	require.Contains(t, output, "Invalid PayloadFormatVersion specified: 2.0. Must be 1.0 for WEBSOCKET protocol Apis.")
