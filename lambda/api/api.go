@@ -25,14 +25,12 @@
 package api
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"example.com/gateway"
 	"example.com/gateway/controlplane"
-	"example.com/gateway/lambda"
 )
 
 // Config says how a [Server] answers, and how it runs functions. The zero value keeps
@@ -67,19 +65,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Server is the Lambda API and the functions that were made by it. It is safe for
-// concurrent use.
-type Server struct {
-	cfg   Config
-	log   *slog.Logger
-	store controlplane.Store
-}
-
-var (
-	_ http.Handler                  = (*Server)(nil)
-	_ controlplane.FunctionResolver = (*Server)(nil)
-)
-
 // Owns reports whether the path of a request is one of the Lambda API: its first segment is
 // the date of a version, such as /2015-03-31/functions.
 func Owns(r *http.Request) bool {
@@ -95,28 +80,3 @@ func Owns(r *http.Request) bool {
 	}
 	return true
 }
-
-// New returns a Server with the functions of its store.
-func New(c Config) (*Server, error) {
-	s := &Server{cfg: c, log: c.Logger, store: c.Store}
-	return s, nil
-}
-
-// ServeHTTP answers a call of the Lambda API.
-func (s *Server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	w.WriteHeader(http.StatusNotImplemented)
-}
-
-// ResolveFunction implements [controlplane.FunctionResolver]. It finds the functions of
-// this Server by all forms of a name, with a version or an alias. Region and account of an
-// ARN do not matter.
-func (s *Server) ResolveFunction(uri string) (lambda.Invoker, error) {
-	name, err := controlplane.ParseFunctionName(uri)
-	if err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%w: %q", controlplane.ErrUnknownFunction, name.Name)
-}
-
-// Close ends all functions. A second call does nothing.
-func (s *Server) Close() error { return nil }

@@ -1,0 +1,211 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// codeFolder keeps the code of functions. A zip file is kept under its SHA-256 hash, and is
+// unpacked beside it when it is needed:
+//
+//	code/{hash}.zip
+//	unpacked/{hash}/…
+//
+// A zip file is there, whole and on the disk, before a document of the store names it. What
+// is unpacked is never trusted after a restart: it is made again.
+type codeFolder struct {
+	dir   string
+	owned bool // the folder is removed at the end
+
+	mu   sync.Mutex     // guards the files and the fields below
+	pins map[string]int // hashes in use, by how many
+}
+
+var hashed = regexp.MustCompile(`^[0-9a-f]{64}(\.zip)?$`)
+
+// unfinished begins the names of files that are being written.
+const unfinished = ".unfinished-"
+
+// openCode opens the folder, and removes what a crash may have left. "" makes one.
+func openCode(dir string) (*codeFolder, error) {
+	f := &codeFolder{dir: dir, owned: dir == "", pins: map[string]int{}}
+	var err error
+	if f.owned {
+		if f.dir, err = os.MkdirTemp("", "gateway-functions-"); err != nil {
+			return nil, err
+		}
+	}
+	if f.dir, err = filepath.Abs(f.dir); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{f.zips(), f.unpacked()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return f, errors.Join(removeFrom(f.unpacked(), func(string) bool { return false }), removeFrom(f.zips(), func(hash string) bool { return hash != "" }))
+}
+
+func (f *codeFolder) zips() string     { return filepath.Join(f.dir, "code") }
+func (f *codeFolder) unpacked() string { return filepath.Join(f.dir, "unpacked") }
+
+// removeFrom removes what this package has made in a folder, unless keep says that it is
+// needed. The hash of an unfinished file is "".
+func removeFrom(dir string, keep func(hash string) bool) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		name := entry.Name()
+		hash := strings.TrimSuffix(name, ".zip")
+		switch {
+		case strings.HasPrefix(name, unfinished):
+			hash = ""
+		case !hashed.MatchString(name):
+			continue // it is not ours
+		}
+		if !keep(hash) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
+		}
+	}
+	return err
+}
+
+// close removes a folder that openCode has made.
+func (f *codeFolder) close() error {
+	if !f.owned {
+		return nil
+	}
+	return os.RemoveAll(f.dir)
+}
+
+// hashOf returns the hash of the code of a configuration.
+func hashOf(d document) string {
+	sum, err := base64.StdEncoding.DecodeString(textOf(d, "CodeSha256"))
+	if err != nil || len(sum) != sha256.Size {
+		return ""
+	}
+	return hex.EncodeToString(sum)
+}
+
+// add keeps a zip file, after it was unpacked without an error, and pins it.
+func (f *codeFolder) add(zipped []byte) (sum [sha256.Size]byte, err error) {
+	if len(zipped) > mostZipped {
+		return sum, tooLarge(mostCode, "UpdateFunctionCode")
+	}
+	sum = sha256.Sum256(zipped)
+	hash := hex.EncodeToString(sum[:])
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.unpackOnce(hash, zipped); err != nil {
+		return sum, err
+	}
+	path := f.zipPath(hash)
+	if _, err := os.Stat(path); err != nil {
+		if err := writeDurably(path, zipped); err != nil {
+			return sum, fmt.Errorf("keeping the code of a function: %w", err)
+		}
+	}
+	f.pins[hash]++
+	return sum, nil
+}
+
+func (f *codeFolder) zipPath(hash string) string { return filepath.Join(f.zips(), hash+".zip") }
+
+// pin keeps code until it is unpinned.
+func (f *codeFolder) pin(hash string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pins[hash]++
+}
+
+func (f *codeFolder) unpin(hash string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pins[hash]--; f.pins[hash] <= 0 {
+		delete(f.pins, hash)
+	}
+}
+
+// folder returns the folder with the unpacked code.
+func (f *codeFolder) folder(hash string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unpackOnce(hash, nil)
+}
+
+// unpackOnce unpacks a zip file, unless that was done. If zipped is nil, it is read. The
+// caller holds the lock.
+func (f *codeFolder) unpackOnce(hash string, zipped []byte) (string, error) {
+	dir := filepath.Join(f.unpacked(), hash)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if zipped == nil {
+		var err error
+		if zipped, err = os.ReadFile(f.zipPath(hash)); err != nil {
+			return "", fmt.Errorf("the code of the function is not there, update it: %w", err)
+		}
+	}
+	part, err := os.MkdirTemp(f.unpacked(), unfinished)
+	if err != nil {
+		return "", err
+	}
+	if err = unpack(zipped, part); err == nil {
+		err = os.Rename(part, dir)
+	}
+	if err != nil {
+		_ = os.RemoveAll(part)
+		return "", err
+	}
+	return dir, nil
+}
+
+// collect removes code that is neither pinned nor in used.
+func (f *codeFolder) collect(used map[string]bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keep := func(hash string) bool { return used[hash] || f.pins[hash] > 0 }
+	return errors.Join(removeFrom(f.zips(), keep), removeFrom(f.unpacked(), keep))
+}
+
+// writeDurably writes a file that is there as a whole, or not at all, whatever happens.
+func writeDurably(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), unfinished)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, fs.ErrInvalid) { // not every system can
+		err = nil
+	}
+	return errors.Join(err, d.Close())
+}
