@@ -286,3 +286,19 @@ func TestWarnings(t *testing.T) {
 		`template.yaml:2: an output cannot be given: the template has no parameter and no resource "B"`,
 	}, notes(d, definition.Warning))
 }
+
+// What is misspelled is an error with the nearest right name, if it would change an API or a
+// function; other sections of a template are only ignored.
+func TestMisspelled(t *testing.T) {
+	t.Parallel()
+	for resource, want := range map[string]string{
+		"{Type: AWS::ApiGatewayV2::Rout, Properties: {ApiId: !Ref Api}}":                                      `template.yaml:9: R: there is no type AWS::ApiGatewayV2::Rout: did you mean "AWS::ApiGatewayV2::Route"?`,
+		"{Type: AWS::Serverless::WebsocketApi}":                                                               `template.yaml:9: R: there is no type AWS::Serverless::WebsocketApi: did you mean "AWS::Serverless::WebSocketApi"?`,
+		"{Type: AWS::ApiGatewayV2::Model, Propertes: {ApiId: !Ref Api, Name: n, Schema: {}}}":                 `template.yaml:9: R: a resource has no attribute "Propertes": did you mean "Properties"?`,
+		"{Type: AWS::ApiGatewayV2::Model, DependOn: Api, Properties: {ApiId: !Ref Api, Name: n, Schema: {}}}": `template.yaml:9: R: a resource has no attribute "DependOn": did you mean "DependsOn"?`,
+	} {
+		require.Equal(t, want, problems(t, withAPI(resource), definition.Options{})[0])
+	}
+	d := mustLoad(t, "Resurces: {}\nResources: {}\n", definition.Options{})
+	require.Equal(t, []string{`template.yaml:1: a template has no section "Resurces": did you mean "Resources"?`}, notes(d, definition.Ignored))
+}

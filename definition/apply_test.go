@@ -90,7 +90,7 @@ func (a *applied) try(t *testing.T, d *definition.Definition) {
 	expression, _ := api.Fields["routeSelectionExpression"].(string)
 	key := strings.TrimPrefix(expression, "$request.body.")
 	c := a.Dial(t, gatewaytest.Path("/"+api.ID+"/"+api.Stages[0].ID),
-		gatewaytest.Header("Auth", "x"), gatewaytest.Header("token", "x"), gatewaytest.Query("Authorizer", "x"))
+		gatewaytest.Header("Auth", "x"), gatewaytest.Header("token", "x"), gatewaytest.Query("Authorizer", "x"), gatewaytest.Query("key", "x"))
 	tried := 0
 	for _, r := range api.Routes {
 		route, _ := r.Fields["routeKey"].(string)

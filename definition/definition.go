@@ -92,7 +92,9 @@ type Function struct {
 	// Handler and Runtime are as in the template: "app.handler", "nodejs22.x".
 	Handler, Runtime string
 
-	// Command is set if the template's metadata names a program in the place of a runtime.
+	// Command is a program that runs in the place of the runtime, and its arguments. The
+	// function's metadata names it, under the key "gateway:command"; in a serverless.yml it
+	// is custom.gateway.command.NAME. A relative path of a program is relative to Dir.
 	Command []string
 
 	// Env has the environment variables of the template.

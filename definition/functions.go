@@ -52,6 +52,10 @@ func (t *template) function(r *resource) (Function, bool) {
 	if layers := r.props.get("Layers"); layers != nil && len(layers.items) > 0 {
 		t.notef(Warning, r.props.lineOf("Layers"), r.logicalID, "layers are not unpacked here: put what they have into the folder of the code")
 	}
+	if f.Command = t.command(r); len(f.Command) > 0 {
+		f.Dir, _ = t.code(r, &f)
+		return f, f.Dir != ""
+	}
 	if f.Runtime == "" {
 		t.failf(r.at, r.logicalID, "Runtime is missing: a function needs it")
 		return f, false
@@ -63,6 +67,36 @@ func (t *template) function(r *resource) (Function, bool) {
 	dir, ok := t.code(r, &f)
 	f.Dir = dir
 	return f, ok
+}
+
+// commandKey is the key of a function's metadata that names the program to run.
+const commandKey = "gateway:command"
+
+// command returns the program that runs in the place of the runtime.
+func (t *template) command(r *resource) []string {
+	n := r.body.get("Metadata", commandKey)
+	if n.absent() {
+		return nil
+	}
+	value, p := t.eval(n)
+	if p != nil {
+		t.fail(r.logicalID, p)
+		return nil
+	}
+	items := []*node{value}
+	if value.kind == listKind {
+		items = value.items
+	}
+	var command []string
+	for _, item := range items {
+		text, ok := item.scalar()
+		if !ok || text == "" {
+			t.failf(n.at, r.logicalID, "%s has to be a program and its arguments, as in [java, -jar, app.jar]", commandKey)
+			return nil
+		}
+		command = append(command, text)
+	}
+	return command
 }
 
 func (t *template) intProperty(r *resource, name string, otherwise, most int) int {
@@ -231,6 +265,9 @@ func (t *template) checkHandler(r *resource, f *Function, dir string) {
 	advice := "correct Handler"
 	if exists(filepath.Join(dir, filepath.FromSlash(module+".ts"))) {
 		advice = `it is TypeScript, so build it first and use the output, as ".aws-sam/build/template.yaml" of "sam build"`
+		if strings.HasPrefix(filepath.Base(r.at.file), "serverless.") {
+			advice = `it is TypeScript, so run "sls package" first and use the output, the folder ".serverless"`
+		}
 	}
 	t.notef(Warning, r.props.lineOf("Handler"), r.logicalID, "the file of the handler %q is not in %s: %s", f.Handler, dir, advice)
 }

@@ -155,3 +155,17 @@ func TestFunction_notes(t *testing.T) {
 		})
 	}
 }
+
+// A key of the metadata names the program of a function whose runtime is not on this machine.
+func TestFunction_command(t *testing.T) {
+	t.Parallel()
+	function := func(command string) string {
+		return "Resources:\n  F:\n    Type: AWS::Lambda::Function\n    Metadata: {'gateway:command': " + command + "}\n    Properties: {Code: code, Runtime: java21, Handler: x}\n"
+	}
+	d := mustLoad(t, function("[java, -jar, !Sub '${AWS::Region}.jar']"), definition.Options{})
+	require.Equal(t, []string{"java", "-jar", "us-east-1.jar"}, d.Functions[0].Command)
+	d = mustLoad(t, function("./run"), definition.Options{})
+	require.Equal(t, []string{"./run"}, d.Functions[0].Command)
+	require.Equal(t, []string{"template.yaml:4: F: gateway:command has to be a program and its arguments, as in [java, -jar, app.jar]"},
+		problems(t, function("[{a: b}]"), definition.Options{}))
+}

@@ -65,6 +65,7 @@ func Load(path string, opts Options) (*Definition, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.tellOnce()
 	opts.onFile(path)
 	content, err := readFile(path)
 	if err != nil {
@@ -108,6 +109,9 @@ func find(path string) (file string, whole bool, err error) {
 			return file, false, nil
 		}
 	}
+	if file := filepath.Join(abs, packagedTemplate); exists(file) {
+		return file, false, nil
+	}
 	for _, dir := range []string{abs, filepath.Join(abs, "cdk.out")} {
 		if found := cdkStacks(dir); len(found) > 0 {
 			return found[0], true, nil
@@ -148,7 +152,7 @@ func parse(path string, content []byte, opts Options, whole bool) (*Definition, 
 		r.failf(root.at, "", "the file has to be a map with Resources, or with service, provider and functions")
 	case root.get("Resources") != nil:
 		opts.setStack(stackOf(path))
-		all.findSiblings(path)
+		all.findSiblings(&opts, path)
 		t = newTemplate(all, opts, path, root, nil)
 	case root.get("provider") != nil || root.get("functions") != nil:
 		t = newServerless(all, opts, path, root)
@@ -223,6 +227,19 @@ func (o *Options) onFile(path string) {
 	}
 }
 
+// tellOnce lets OnFile hear of each file once.
+func (o *Options) tellOnce() {
+	told := map[string]bool{}
+	if tell := o.OnFile; tell != nil {
+		o.OnFile = func(path string) {
+			if !told[path] {
+				told[path] = true
+				tell(path)
+			}
+		}
+	}
+}
+
 // setStack sets the names that the file tells, if the caller gives none.
 func (o *Options) setStack(stack string) {
 	if o.StackName == "" {
@@ -233,10 +250,25 @@ func (o *Options) setStack(stack string) {
 	}
 }
 
-// stackOf returns the name of the stack of a file: CDK calls it NAME.template.json.
+// packagedTemplate is what "sls package" writes into .serverless.
+const packagedTemplate = "cloudformation-template-update-stack.json"
+
+// stackOf returns the name of the stack of a file: CDK calls it NAME.template.json, and the
+// Serverless Framework keeps the names of service and stage beside it.
 func stackOf(path string) string {
-	if name, ok := strings.CutSuffix(filepath.Base(path), cdkEnding); ok && name != "" {
+	base := filepath.Base(path)
+	if name, ok := strings.CutSuffix(base, cdkEnding); ok && name != "" {
 		return name
+	}
+	if base == packagedTemplate {
+		state := filepath.Join(filepath.Dir(path), "serverless-state.json")
+		if content, err := readFile(state); err == nil {
+			root, _ := readJSON(state, content)
+			service, stage := root.get("service", "service").str(), root.get("service", "provider", "stage").str()
+			if service != "" && stage != "" {
+				return service + "-" + stage
+			}
+		}
 	}
 	return "local"
 }

@@ -82,7 +82,7 @@ func (s *serverless) readSurroundings() {
 		stage = s.textAt("dev", "provider", "stage")
 	}
 	s.stage = stage
-	if s.root.get("useDotenv").str() == "true" {
+	if s.root.get("useDotenv").str() == "true" || isVersion4(s.root.get("frameworkVersion").str()) {
 		s.dotenv = s.opts.readDotenv(s.dir, stage)
 	}
 	clear(s.resolved) // what was resolved without the stage
@@ -91,12 +91,20 @@ func (s *serverless) readSurroundings() {
 			s.opts.Region = s.textAt("us-east-1", "provider", "region")
 		}
 	}
-	s.service = s.textAt("service", "service")
-	if n := s.root.get("service"); n.isMap() {
+	if s.root.get("service").isMap() { // as in files for early versions
 		s.service = s.textAt("service", "service", "name")
+	} else {
+		s.service = s.textAt("service", "service")
 	}
 	s.opts.setStack(s.textAt(s.service+"-"+stage, "provider", "stackName"))
 	s.params, s.opts.Parameters = s.opts.Parameters, nil // not parameters of the template
+}
+
+// isVersion4 reports whether a version of the framework is 4 or later, which reads .env files
+// unasked.
+func isVersion4(version string) bool {
+	digit := strings.IndexAny(version, "0123456789")
+	return digit >= 0 && version[digit] >= '4'
 }
 
 // entries returns the entries of a section that is a map, or a list of maps.
@@ -105,6 +113,9 @@ func (s *serverless) entries(section *node) *node {
 		return section
 	}
 	all := &node{kind: mapKind, at: section.at}
+	if section.kind != listKind {
+		s.failf(section.at, "", "this has to be a map, but is %s", section.kind)
+	}
 	for _, item := range section.items {
 		if !item.isMap() {
 			s.failf(item.at, "", "this has to be a map, but is %s", item.kind)
@@ -132,11 +143,6 @@ func logicalName(name string) string {
 }
 
 func functionID(name string) string { return logicalName(name) + "LambdaFunction" }
-
-// routeID returns a route key as a part of a logical ID.
-func routeID(key string) string {
-	return logicalName(strings.NewReplacer("$", "S", "/", "Slash", "-", "Dash", "_", "Underscore", ".", "Period", " ", "Space").Replace(key))
-}
 
 func (s *serverless) readFunctions() {
 	functions := s.at("functions")
@@ -188,7 +194,8 @@ func (s *serverless) readFunction(name string, at position, body *node) {
 	}
 	props.weigh()
 	s.functionByName[name] = functionID(name)
-	s.add(functionID(name), typeFunction, at, props)
+	s.resources.set(functionID(name), at, mapNode(at, "Type", textNode(at, typeFunction), "Properties", props,
+		"Metadata", mapNode(at, commandKey, s.at("custom", "gateway", "command", name))))
 	s.readEvents(name, body.get("events"))
 }
 
@@ -235,122 +242,6 @@ func (s *serverless) add(logicalID, typ string, at position, props *node) {
 	s.resources.set(logicalID, at, mapNode(at, "Type", textNode(at, typ), "Properties", props))
 }
 
-func (s *serverless) readEvents(function string, events *node) {
-	if events.absent() {
-		return
-	}
-	for _, item := range events.items {
-		typ := item.str()
-		var event *node
-		if item.isMap() && len(item.keys) > 0 {
-			typ, event = item.keys[0], item.items[0]
-		}
-		if typ != "websocket" {
-			s.events[typ] = true
-			s.noteOnce(NotRun, item.at, "events of the type "+typ+": not run here; only WebSocket APIs call functions")
-			continue
-		}
-		route := event.str()
-		if event.isMap() {
-			route = event.get("route").str()
-		}
-		if route == "" {
-			s.failf(item.at, function, "the websocket event needs a route, as in \"route: $connect\"")
-			continue
-		}
-		s.webSockets = append(s.webSockets, webSocketEvent{function: function, at: item.at, route: route, event: event})
-	}
-}
-
-// makeAPI makes the API of all websocket events, as the framework does.
-func (s *serverless) makeAPI() {
-	if len(s.webSockets) == 0 {
-		return
-	}
-	at := s.webSockets[0].at
-	if external := s.at("provider", "apiGateway", "websocketApiId"); external != nil {
-		s.notef(Warning, external.at, "", "websocketApiId names the API of another service: here this service gets an API of its own")
-	}
-	description := textNode(at, s.textAt("Serverless Websockets", "provider", "websocketsDescription"))
-	s.add("WebsocketsApi", typeAPI, at, mapNode(at,
-		"Name", textNode(at, s.textAt(s.stage+"-"+s.service+"-websockets", "provider", "websocketsApiName")),
-		"RouteSelectionExpression", textNode(at, s.textAt("$request.body.action", "provider", "websocketsApiRouteSelectionExpression")),
-		"Description", description, "ProtocolType", textNode(at, "WEBSOCKET")))
-	api := refNode(at, "WebsocketsApi")
-	for _, e := range s.webSockets {
-		s.makeRoute(api, e)
-	}
-	s.add("WebsocketsDeployment", typeDeployment, at, mapNode(at, "ApiId", api, "Description", description))
-	s.add("WebsocketsDeploymentStage", typeStage, at, mapNode(at, "ApiId", api, "StageName", textNode(at, s.stage),
-		"Description", description, "DeploymentId", refNode(at, "WebsocketsDeployment")))
-}
-
-func (s *serverless) makeRoute(api *node, e webSocketEvent) {
-	at := e.at
-	integration := logicalName(e.function) + "WebsocketsIntegration"
-	s.add(integration, typeIntegration, at, mapNode(at, "ApiId", api, "IntegrationType", textNode(at, "AWS_PROXY"),
-		"IntegrationUri", invocationURI(at, getAttNode(at, functionID(e.function), "Arn"))))
-	id := routeID(e.route)
-	if s.resources.get(id+"WebsocketsRoute") != nil {
-		s.failf(at, e.function, "there is another websocket event with the route %q: remove one", e.route)
-		return
-	}
-	route := mapNode(at, "ApiId", api, "RouteKey", textNode(at, e.route), "AuthorizationType", textNode(at, "NONE"),
-		"Target", mapNode(at, "Fn::Sub", textNode(at, "integrations/${"+integration+"}")))
-	if auth := e.event.get("authorizer"); !auth.absent() {
-		if name, ok := s.makeAuthorizer(api, e, auth); ok {
-			route.set("AuthorizationType", at, textNode(at, "CUSTOM"))
-			route.set("AuthorizerId", at, refNode(at, name))
-		}
-	}
-	if expression := e.event.get("routeResponseSelectionExpression"); expression != nil {
-		route.set("RouteResponseSelectionExpression", at, expression)
-		s.add(id+"WebsocketsRouteResponse", typeResponse, at, mapNode(at, "ApiId", api,
-			"RouteId", refNode(at, id+"WebsocketsRoute"), "RouteResponseKey", textNode(at, "$default")))
-	}
-	route.weigh()
-	s.add(id+"WebsocketsRoute", typeRoute, at, route)
-}
-
-// makeAuthorizer makes the authorizer of a route: the name of a function, an ARN, or a map
-// with name or arn and identitySource.
-func (s *serverless) makeAuthorizer(api *node, e webSocketEvent, auth *node) (string, bool) {
-	at := auth.at
-	if e.route != "$connect" {
-		s.failf(at, e.function, "the route %s cannot have an authorizer: only $connect can", e.route)
-		return "", false
-	}
-	name, arn := auth.str(), (*node)(nil)
-	source := textNode(at, "route.request.header.Auth")
-	if auth.isMap() {
-		name, arn = auth.get("name").str(), auth.get("arn")
-		if own := auth.get("identitySource"); !own.absent() {
-			source = own
-		}
-		if arn != nil && name == "" {
-			name = arn.str()[strings.LastIndexByte(arn.str(), ':')+1:]
-		}
-	} else if strings.Contains(name, ":") {
-		arn = textNode(at, name)
-		name = name[strings.LastIndexByte(name, ':')+1:]
-	}
-	if name == "" {
-		s.failf(at, e.function, "the authorizer needs the name or the arn of a function")
-		return "", false
-	}
-	if arn == nil {
-		if s.root.get("functions", name) == nil && !slices.Contains(s.functionNames(), name) {
-			s.failf(at, e.function, "the authorizer %q is no function of this file%s", name, didYouMean(name, s.functionNames()))
-			return "", false
-		}
-		arn = getAttNode(at, functionID(name), "Arn")
-	}
-	id := logicalName(name) + "WebsocketsAuthorizer"
-	s.add(id, typeAuthorizer, at, mapNode(at, "ApiId", api, "Name", textNode(at, name), "AuthorizerType", textNode(at, "REQUEST"),
-		"AuthorizerUri", invocationURI(at, arn), "IdentitySource", source))
-	return id, true
-}
-
 func (s *serverless) functionNames() []string {
 	functions := s.at("functions")
 	if functions.absent() {
@@ -378,9 +269,23 @@ func (s *serverless) readResources() {
 			}
 		case "Conditions", "Mappings", "Outputs", "Parameters":
 			s.template[section] = value
-		case "extensions":
-			s.notef(Ignored, resources.keyAt[i], "", "resources.extensions is ignored")
 		}
+	}
+	s.extend(resources.get("extensions"))
+}
+
+// extend merges properties into resources that the framework makes.
+func (s *serverless) extend(extensions *node) {
+	if extensions.absent() {
+		return
+	}
+	extensions = s.entries(extensions)
+	for i, logicalID := range extensions.keys {
+		if s.resources.get(logicalID) == nil {
+			s.notef(Ignored, extensions.keyAt[i], "", "resources.extensions extends %s, which is not made here%s", logicalID, didYouMean(logicalID, s.resources.keys))
+			continue
+		}
+		s.takeResource(logicalID, extensions.keyAt[i], extensions.items[i])
 	}
 }
 
@@ -410,7 +315,7 @@ func (s *serverless) noteIgnored() {
 		}
 	}
 	known := []string{
-		"service", "frameworkVersion", "provider", "functions", "custom", "resources", "plugins", "package", "useDotenv", "params", "stages",
+		"service", "frameworkVersion", "provider", "functions", "custom", "resources", "plugins", "package", "useDotenv", "params", "stages", "layers",
 		"configValidationMode", "deprecationNotificationMode", "variablesResolutionMode", "disabledDeprecations", "org", "app", "console",
 	}
 	for i, key := range s.root.keys {
@@ -433,5 +338,11 @@ func (s *serverless) implyResources(t *template) {
 	}
 	for _, name := range sortedKeys(s.functionByName) {
 		t.imply(logicalName(name)+"LogGroup", "AWS::Logs::LogGroup", made, nil)
+	}
+	t.imply("WebsocketsLogGroup", "AWS::Logs::LogGroup", made, nil)
+	if layers := s.at("layers"); !layers.absent() {
+		for _, name := range s.entries(layers).keys {
+			t.imply(logicalName(name)+"LambdaLayer", "AWS::Lambda::LayerVersion", made, nil)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package definition_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestServerless(t *testing.T) {
 	for _, r := range api.Routes {
 		routes = append(routes, r.LogicalID+" "+r.Fields["routeKey"].(string))
 	}
-	require.Equal(t, []string{"SconnectWebsocketsRoute $connect", "SdisconnectWebsocketsRoute $disconnect", "SaySlashitWebsocketsRoute say/it"}, routes)
+	require.Equal(t, []string{"SconnectWebsocketsRoute $connect", "SdisconnectWebsocketsRoute $disconnect", "saySlashitWebsocketsRoute say/it"}, routes)
 	require.Equal(t, "CUSTOM", api.Routes[0].Fields["authorizationType"])
 	require.Equal(t, api.Authorizers[0].ID, api.Routes[0].Fields["authorizerId"])
 	require.Equal(t, "AuthWebsocketsAuthorizer", api.Authorizers[0].LogicalID)
@@ -138,6 +139,12 @@ func TestServerless_variables(t *testing.T) {
 		"file that is missing":    {"${file(nowhere.yml):a, 'none'}", "none"},
 		"account":                 {"${aws:accountId}", "123456789012"},
 		"region":                  {"${aws:region}", "us-east-1"},
+		"param of stages":         {"${param:colour}", "dev-blue"},
+		"param of a file":         {"${param:filed}", "j"},
+		"resolver of AWS":         {"${aws:ssm:/given}", "secret"},
+		"own resolver default":    {"${other:s3:bucket/key, 'none'}", "none"},
+		"program given":           {"${file(a.js):b}", "made"},
+		"program default":         {"${file(c.ts):d, 'none'}", "none"},
 		"boolean":                 {"${strToBool(true)}", "true"},
 		"value given":             {"${ssm:/given}", "secret"},
 		"value elsewhere":         {"${ssm:/elsewhere}", "ssm:/elsewhere"},
@@ -152,6 +159,7 @@ func TestServerless_variables(t *testing.T) {
 useDotenv: true
 provider: {name: aws, runtime: nodejs22.x}
 params: {dev: {host: dev.example}, default: {host: x, port: 80}}
+stages: {default: {params: {colour: "${sls:stage}-blue", filed: "${file(values.json):a}"}}, dev: {observability: true}}
 custom: {a: 1, chain: "${self:custom.link}", link: "${self:custom.a}", list: [first, second], stages: {dev: {name: development}}}
 functions:
   f:
@@ -162,7 +170,7 @@ functions:
 resources: {Resources: {Table: {Type: AWS::DynamoDB::Table}}}
 `, map[string]string{"values.yml": "table: {name: 't-${sls:stage}'}", "values.json": `{"a":"j"}`, ".env": "# comment\nFROM_FILE='it is'\n"},
 				definition.Options{
-					Options: map[string]string{"color": "red"}, Parameters: map[string]string{"given": "given"}, Values: map[string]string{"ssm:/given": "secret"},
+					Options: map[string]string{"color": "red"}, Parameters: map[string]string{"given": "given"}, Values: map[string]string{"ssm:/given": "secret", "aws:ssm:/given": "secret", "file(a.js):b": "made"},
 					Getenv: func(name string) (string, bool) { return "Bern", name == "HOME_TOWN" },
 				})
 			require.NoError(t, err)
@@ -180,10 +188,15 @@ func TestServerless_refused(t *testing.T) {
 		"no environment":    {head + "    environment: {X: '${env:X}'}\n", ":6: the variable ${env:X} has no value: give one, or a default as in ${env:X, 'value'}"},
 		"circle":            {head + "custom: {a: '${self:custom.b}', b: '${self:custom.a}'}\nresources: {Resources: {T: {Type: '${self:custom.a}'}}}\n", ":6: this value refers to itself by its variables"},
 		"map in a text":     {head + "    environment: {X: 'a-${self:provider}'}\n", ":6: ${self:provider} cannot be put into a text: it is a map"},
-		"program":           {head + "    environment: {X: '${file(a.js):b}'}\n", ":6: file(a.js): only YAML and JSON files are read here: write its result into one"},
+		"a program's map":   {head + "resources: '${file(a.js):b}'\n", ":6: this has to be a map, but is a text"},
 		"absolute file":     {head + "    environment: {X: '${file(/etc/passwd.yml)}'}\n", ":6: file(/etc/passwd.yml): write the path relative to the folder of this file"},
 		"no route":          {head + "    events: [{websocket: {authorizer: x}}]\n", ":6: f: the websocket event needs a route, as in \"route: $connect\""},
 		"route twice":       {head + "    events: [{websocket: a}, {websocket: a}]\n", `:6: f: there is another websocket event with the route "a": remove one`},
+		"misspelled route":  {head + "    events: [{websocket: {routeKey: a, rout: b}}]\n", ":6: f: a websocket event has no property \"rout\": did you mean \"route\"?"},
+		"misspelled source": {head + "    events: [{websocket: {route: $connect, authorizer: {name: f, identitySources: [a]}}}]\n", ":6: f: an authorizer has no property \"identitySources\": did you mean \"identitySource\"?"},
+		"misspelled name":   {strings.Replace(head, "nodejs22.x", "nodejs22.x, websocketApiName: a", 1) + "    events: [{websocket: a}]\n", `:2: provider has no setting "websocketApiName": did you mean "websocketsApiName"?`},
+		"arn of a function": {head + "    events: [{websocket: {route: $connect, authorizer: {arn: !GetAtt FLambdaFunction.Arn}}}]\n", ":6: f: the authorizer needs the name of a function, and also if its arn is no text"},
+		"param in a circle": {head + "    environment: {X: '${param:a}'}\nparams: {default: {a: '${param:b}', b: '${param:a}'}}\n", "this value refers to itself by its variables"},
 		"authorizer":        {head + "    events: [{websocket: {route: $connect, authorizer: g}}]\n", `:6: f: the authorizer "g" is no function of this file`},
 		"authorizer of say": {head + "    events: [{websocket: {route: say, authorizer: f}}]\n", ":6: f: the route say cannot have an authorizer: only $connect can"},
 		"no such resource":  {head + "    environment: {X: !Ref WebsocketApi}\n    events: [{websocket: a}]\n", `:6: FLambdaFunction: the template has no parameter and no resource "WebsocketApi": did you mean "WebsocketsApi"?`},
@@ -210,5 +223,46 @@ func TestServerless_authorizers(t *testing.T) {
 				"authorizerUri": "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/" + arn + "/invocations",
 			}, d.APIs[0].Authorizers[0].Fields)
 		})
+	}
+}
+
+// websocketApiId puts the routes into an API that the file describes itself. The stage of
+// the deployment is one of that API.
+func TestServerless_externalAPI(t *testing.T) {
+	t.Parallel()
+	d, err := loadServerless(t, `service: chat
+provider: {name: aws, runtime: nodejs22.x, apiGateway: {websocketApiId: !Ref Own}}
+functions: {f: {handler: src/app.f, events: [{websocket: $default}]}}
+resources:
+  Resources:
+    Own: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: own, ProtocolType: WEBSOCKET, RouteSelectionExpression: $request.body.type}}
+    Stage: {Type: AWS::ApiGatewayV2::Stage, Properties: {ApiId: !Ref Own, StageName: "${sls:stage}"}}
+`, nil, definition.Options{})
+	require.NoError(t, err)
+	require.Len(t, d.APIs, 1)
+	require.Equal(t, "own", d.APIs[0].Fields["name"])
+	a := newApplied(t)
+	a.apply(t, d)
+	a.try(t, d)
+}
+
+// The logs of the WebSocket API are settings of its stage.
+func TestServerless_logs(t *testing.T) {
+	t.Parallel()
+	for logs, want := range map[string]string{
+		"false":                                `{}`,
+		"true":                                 `{"dataTraceEnabled":true,"loggingLevel":"INFO"}`,
+		"{level: ERROR}":                       `{"dataTraceEnabled":true,"loggingLevel":"ERROR"}`,
+		"{executionLogging: false, format: x}": `{"dataTraceEnabled":true,"loggingLevel":"OFF"}`,
+	} {
+		d, err := loadServerless(t, "service: chat\nprovider: {name: aws, runtime: nodejs22.x, logs: {websocket: "+logs+"}}\n"+
+			"functions: {f: {handler: src/app.f, events: [{websocket: $default}]}}\n", nil, definition.Options{})
+		require.NoError(t, err)
+		settings := d.APIs[0].Stages[0].Fields["defaultRouteSettings"]
+		if settings == nil {
+			settings = map[string]any{}
+		}
+		require.JSONEq(t, want, toJSON(t, settings), logs)
+		require.Equal(t, logs != "false", d.APIs[0].Stages[0].Fields["accessLogSettings"] != nil)
 	}
 }

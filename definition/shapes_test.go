@@ -38,12 +38,21 @@ var update = flag.Bool("update", false, "write the golden files anew")
 //     serverless/examples, aws-node-websockets-authorizers: authorizers by name, route responses
 //   - serverless-resources: theo-dean/serverless-websocket-example: the API's ID in environments,
 //     events of other types, resources
+//   - sam-nested: aws-samples/aws-sam-nested-stack-sample: applications with a Location, their parameters and
+//     outputs; Fn::ForEach is added
+//   - cdk-stacks: aws-samples/websocket-chat-application, and the tests of aws/aws-cdk for nested stacks: several
+//     stacks of one app with exports and imports, the template of a nested stack as an asset
+//   - serverless-files: RafalWilinski/serverless-websockets-chat and if1live/serverless-websocket-demo: a service
+//     with a name, resources and functions in files; allenheltondev/serverless-websockets: layers; and the
+//     guides of serverless/serverless: stages, parameters, resolvers, tags, logs, extensions
+//   - sls-package: the output of the package command of serverless/serverless: code in an archive beside it
 //   - serverless-secure: damoresa/aws-secure-websockets: variables with several sources, functions of
 //     CloudFormation around variables, a user pool, names of functions, outputs
 func shapes() []string {
 	return []string{
 		"sam-chat.yaml", "sam-globals.yml", "sam-queue.yaml", "sam-template-authorizer.yaml", "sam-websocketapi.yaml",
 		"cdk", "cdk-mock", "conditions.json", "serverless-authorizer", "serverless-resources", "serverless-secure",
+		"sam-nested", "cdk-stacks", "serverless-files", "sls-package/.serverless",
 	}
 }
 
@@ -64,7 +73,7 @@ func TestShapes(t *testing.T) {
 			e.SetIndent("", "  ")
 			require.NoError(t, e.Encode(map[string]any{"calls": d.Calls(), "functions": d.Functions, "notes": d.Notes}))
 			got := strings.NewReplacer(dir, "DIR", work, "WORK").Replace(b.String())
-			golden := filepath.Join("testdata", "shapes", "golden", strings.TrimSuffix(name, filepath.Ext(name))+".json")
+			golden := filepath.Join("testdata", "shapes", "golden", strings.TrimSuffix(strings.TrimSuffix(name, "/.serverless"), filepath.Ext(filepath.Base(name)))+".json")
 			if *update {
 				require.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
 			}

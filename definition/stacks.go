@@ -100,7 +100,7 @@ func (t *template) nested(r *resource) (*template, *problem) {
 	if t.loaded++; t.loaded > maxStacks {
 		return nil, problemAt(r.at, "there are more than %d nested stacks", maxStacks)
 	}
-	root, p := readTemplate(r.at, path)
+	root, p := readTemplate(&t.opts, r.at, path)
 	if p != nil {
 		return nil, p
 	}
@@ -115,7 +115,8 @@ func (t *template) nested(r *resource) (*template, *problem) {
 }
 
 // readTemplate reads a file that another file names.
-func readTemplate(at position, path string) (*node, *problem) {
+func readTemplate(opts *Options, at position, path string) (*node, *problem) {
+	opts.onFile(path)
 	content, err := readFile(path)
 	if err != nil {
 		return nil, problemAt(at, "%v", err)
@@ -154,6 +155,7 @@ func (t *template) nestedPath(r *resource) (string, *problem) {
 	if !strings.Contains(text, "://") {
 		path := t.path(text)
 		if !exists(path) {
+			t.opts.onFile(path)
 			return "", problemAt(r.props.lineOf(key), "the template of the nested stack is not at %s: correct %s", path, key)
 		}
 		return path, nil
@@ -312,12 +314,12 @@ func (s *stacks) openSiblings() {
 }
 
 // findSiblings reads the other templates in the folder of a stack of CDK.
-func (s *stacks) findSiblings(path string) {
+func (s *stacks) findSiblings(opts *Options, path string) {
 	for _, other := range cdkStacks(filepath.Dir(path)) {
 		if other == path || !strings.HasSuffix(path, cdkEnding) || len(s.siblings) >= maxStacks {
 			continue
 		}
-		if root, p := readTemplate(position{}, other); p == nil { // one that cannot be read is found when it is missing
+		if root, p := readTemplate(opts, position{}, other); p == nil { // one that cannot be read is found when it is missing
 			s.siblings[other] = root
 		}
 	}

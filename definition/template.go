@@ -62,6 +62,7 @@ func newTemplate(s *stacks, opts Options, path string, root *node, by *caller) *
 	if by != nil {
 		t.level = by.t.level + 1
 	}
+	t.checkSections()
 	t.readParameters()
 	t.repeat()
 	t.readResources()
@@ -94,6 +95,7 @@ func (t *template) addResource(logicalID string, at position, body *node) {
 		t.failf(at, logicalID, "there is another resource with this logical ID in line %d: give one of them another name", before.at.line)
 		return
 	}
+	t.checkResource(logicalID, typ, body)
 	r := &resource{logicalID: logicalID, typ: typ, at: at, body: body, props: body.get("Properties"), active: true}
 	if r.props.absent() {
 		r.props = mapNode(at)
@@ -111,6 +113,61 @@ func (t *template) addResource(logicalID string, at position, body *node) {
 	}
 	t.resources[logicalID] = r
 	t.order, t.byType = append(t.order, logicalID), nil
+}
+
+// checkSections tells of sections that no template has.
+func (t *template) checkSections() {
+	known := []string{
+		"AWSTemplateFormatVersion", "Conditions", "Description", "Globals", "Hooks", "Mappings", "Metadata", "Outputs", "Parameters", "Resources",
+		"Rules", "Transform",
+	}
+	for i, key := range t.root.keys {
+		if !slices.Contains(known, key) {
+			t.notef(Ignored, t.root.keyAt[i], "", "a template has no section %q%s", key, didYouMean(key, known))
+		}
+	}
+}
+
+// checkResource refuses misspelled types of API Gateway and SAM, and misspelled attributes of
+// what runs here.
+func (t *template) checkResource(logicalID, typ string, body *node) {
+	if types := knownTypes(typ); types != nil && !slices.Contains(types, typ) {
+		t.failf(body.get("Type").at, logicalID, "there is no type %s%s", typ, didYouMean(typ, types))
+		return
+	}
+	if schemaOf(typ) == nil && typ != typeFunction && typ != samFunction && typ != samWebSocket {
+		return
+	}
+	known := []string{
+		"Condition", "Connectors", "CreationPolicy", "DeletionPolicy", "DependsOn", "Description", "IgnoreGlobals", "Metadata", "Properties", "Type",
+		"UpdatePolicy", "UpdateReplacePolicy",
+	}
+	for i, key := range body.keys {
+		if !slices.Contains(known, key) {
+			t.failf(body.keyAt[i], logicalID, "a resource has no attribute %q%s", key, didYouMean(key, known))
+		}
+	}
+}
+
+// knownTypes returns all types of the service of a type, if that service is one of those
+// that make WebSocket APIs.
+func knownTypes(typ string) []string {
+	switch {
+	case strings.HasPrefix(typ, "AWS::ApiGatewayV2::"):
+		return []string{
+			typeAPI, typeRoute, typeResponse, typeIntegration, typeIntResponse, typeAuthorizer, typeModel, typeDeployment, typeStage, typeDomain,
+			typeMapping, "AWS::ApiGatewayV2::ApiGatewayManagedOverrides", "AWS::ApiGatewayV2::HttpApi", "AWS::ApiGatewayV2::RoutingRule",
+			"AWS::ApiGatewayV2::VpcLink",
+		}
+	case strings.HasPrefix(typ, "AWS::Serverless::"):
+		return []string{
+			samFunction, samWebSocket, samApplication, "AWS::Serverless::Api", "AWS::Serverless::CapacityProvider", "AWS::Serverless::Connector",
+			"AWS::Serverless::GraphQLApi", "AWS::Serverless::HttpApi", "AWS::Serverless::LayerVersion", "AWS::Serverless::SimpleTable",
+			"AWS::Serverless::StateMachine",
+		}
+	default:
+		return nil
+	}
 }
 
 // imply adds a resource that SAM or the Serverless Framework would make, unless the file

@@ -225,10 +225,15 @@ func (v *variables) source(at position, text string, last bool) (*node, *problem
 	switch name {
 	case "self":
 		return v.walk(v.root, address)
-	case "opt", "sls", "param", "env", "aws":
+	case "param":
+		return v.param(at, address)
+	case "opt", "sls", "env", "aws":
+		if name == "aws" && strings.Contains(address, ":") {
+			return v.elsewhere(at, text, last) // aws:ssm:/path
+		}
 		return v.named(at, name, address), nil
 	case "file":
-		return v.file(at, argument, address)
+		return v.file(at, text, argument, address, last)
 	case "strToBool":
 		argument = strings.Trim(argument, `'"`)
 		truth := argument == "true" || argument == "1"
@@ -304,10 +309,6 @@ func (v *variables) named(at position, source, name string) *node {
 		if value, ok = v.opts.Getenv(name); !ok {
 			value, ok = v.dotenv[name]
 		}
-	case "param":
-		if value, ok = v.params[name]; !ok {
-			return v.param(name)
-		}
 	}
 	if !ok {
 		return nil
@@ -315,25 +316,34 @@ func (v *variables) named(at position, source, name string) *node {
 	return textNode(at, value)
 }
 
-func (v *variables) param(name string) *node {
+// param returns a parameter of the stage, or of all stages. Those that the caller gives win.
+func (v *variables) param(at position, name string) (*node, *problem) {
+	if value, ok := v.params[name]; ok {
+		return textNode(at, value), nil
+	}
 	for _, stage := range []string{v.stage, "default"} {
-		for _, section := range []string{"params", "stages"} {
-			n := v.root.get(section, stage)
-			if section == "stages" {
-				n = n.get("params")
-			}
-			if value := n.get(name); value != nil {
-				if resolved, p := v.resolve(value); p == nil {
-					return resolved
+		for _, path := range [][]string{{"stages", stage, "params"}, {"params", stage}} {
+			n := v.root
+			for _, key := range append(path, name) {
+				if n = n.get(key); n == nil || n.kind != textKind {
+					continue
 				}
+				value, p := v.resolve(n)
+				if p != nil {
+					return nil, p
+				}
+				n = value
+			}
+			if n != nil {
+				return v.resolve(n)
 			}
 		}
 	}
-	return nil
+	return nil, nil //nolint:nilnil // no value: the next source counts
 }
 
 // file returns a part of another file. A file that is missing has no value.
-func (v *variables) file(at position, path, address string) (*node, *problem) {
+func (v *variables) file(at position, text, path, address string, last bool) (*node, *problem) {
 	path = strings.Trim(strings.TrimSpace(path), `'"`)
 	if filepath.IsAbs(path) || strings.HasPrefix(path, "~") {
 		return nil, problemAt(at, "file(%s): write the path relative to the folder of this file", path)
@@ -343,7 +353,7 @@ func (v *variables) file(at position, path, address string) (*node, *problem) {
 		switch strings.ToLower(filepath.Ext(full)) {
 		case ".yml", ".yaml", ".json":
 		default:
-			return nil, problemAt(at, "file(%s): only YAML and JSON files are read here: write its result into one", path)
+			return v.elsewhere(at, text, last)
 		}
 		v.opts.onFile(full)
 		if !exists(full) {
@@ -371,7 +381,11 @@ func (v *variables) elsewhere(at position, text string, last bool) (*node, *prob
 	if !last {
 		return nil, nil //nolint:nilnil // no value: the next source counts
 	}
-	v.noteOnce(Warning, at, "${"+text+"} is not on this machine: its name is used as its value. Give its value, or a default as in ${"+text+", 'value'}")
+	why := "is not on this machine"
+	if strings.HasPrefix(text, "file(") {
+		why = "is the result of a program, which is not run here"
+	}
+	v.noteOnce(Warning, at, "${"+text+"} "+why+": its name is used as its value. Give its value, or a default as in ${"+text+", 'value'}")
 	return textNode(at, text), nil
 }
 
