@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -253,7 +254,32 @@ func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at hos
 		forbid(w, "Forbidden")
 		return
 	}
+	if name := s.stageOfURL(target, at, path[:len(path)-2]); name != "" {
+		r = r.WithContext(context.WithValue(r.Context(), stageOfURL{}, name))
+	}
 	target.management.ServeHTTP(w, r)
+}
+
+// stageOfURL is the key of the stage that the URL of a call of @connections names, in the
+// context of the call, if it is another one than that of the connection.
+type stageOfURL struct{}
+
+// stageOfURL returns the name of the stage that a URL of @connections leads to, if it is
+// another one of the same API.
+func (s *stages) stageOfURL(target *served, at host, prefix []string) string {
+	if len(prefix) == 0 || prefix[len(prefix)-1] == target.stageName {
+		return ""
+	}
+	name := prefix[len(prefix)-1]
+	if at.kind == custom {
+		name = longestMapping(at.mappings, prefix).stageName
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if name == target.stageName || s.byAPI[target.apiID][name] == nil {
+		return ""
+	}
+	return name
 }
 
 // connectionsTarget returns the stage that a call of @connections is for: that of the

@@ -73,6 +73,24 @@ func (d *denial) Authorize(context.Context, *gateway.Request) (*gateway.Authoriz
 	return nil, fmt.Errorf("%w: %s", gateway.ErrForbidden, d.why)
 }
 
+// bothStages asks for the stage of the connection, and for the stage that the URL of the
+// call names, as the service does: a caller needs a permission for both.
+type bothStages struct{ gateway.ManagementAuth }
+
+// AuthorizeManagement implements [gateway.ManagementAuth].
+func (b bothStages) AuthorizeManagement(ctx context.Context, call *gateway.ManagementCall) error {
+	if err := b.ManagementAuth.AuthorizeManagement(ctx, call); err != nil {
+		return err
+	}
+	name, other := ctx.Value(stageOfURL{}).(string)
+	if !other {
+		return nil
+	}
+	again := *call
+	again.Stage = name
+	return b.ManagementAuth.AuthorizeManagement(ctx, &again)
+}
+
 // failing is an integration that cannot run here.
 type failing struct{ err error }
 

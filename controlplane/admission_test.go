@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/iam"
 	"example.com/gateway/lambda"
 	"example.com/gateway/usageplan"
 )
@@ -112,6 +114,52 @@ func TestAdmission_IAM(t *testing.T) {
 	c.Send(`{"action":"who"}`)
 	require.Equal(t, "arn:aws:iam::210987654321:user/ann", c.Receive())
 	require.ErrorIs(t, l.ManagementAt(path).PostToConnection(t.Context(), c.ConnectionID(), []byte("x")), gateway.ErrForbidden)
+}
+
+// A caller of @connections needs a permission for the stage of the connection, and for the
+// stage that its URL names.
+func TestAdmission_StageOfURL(t *testing.T) {
+	t.Parallel()
+	allowed := map[string]bool{}
+	l := town(t, &Config{Auth: gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+		if call.APIID != "bbbbbbbbbb" || !allowed[call.Stage] {
+			return gateway.ErrForbidden
+		}
+		return nil
+	})})
+	c := l.Dial(t, gatewaytest.Path("/bbbbbbbbbb/beta"))
+	id := strings.ReplaceAll(c.ConnectionID(), "=", "%3D")
+	for _, tt := range []struct {
+		host, path string
+		needs      []string
+	}{
+		{"localhost", "/bbbbbbbbbb/beta", []string{"beta"}},
+		{"localhost", "/beta", []string{"beta"}},
+		{"localhost", "", []string{"beta"}},
+		{"localhost", "/bbbbbbbbbb/gone", []string{"beta"}},
+		{"localhost", "/bbbbbbbbbb/prod", []string{"beta", "prod"}},
+		{"localhost", "/prod", []string{"beta", "prod"}},
+		{"bbbbbbbbbb.execute-api.us-east-1.localhost", "/prod", []string{"beta", "prod"}},
+		{"chat.example.com", "/v2", []string{"beta"}},
+		{"chat.example.com", "/beta", []string{"beta"}},
+		{"chat.example.com", "/v2/deep", []string{"beta", "prod"}},
+	} {
+		for _, without := range append([]string{""}, tt.needs...) {
+			clear(allowed)
+			for _, stage := range tt.needs {
+				allowed[stage] = stage != without
+			}
+			want := http.StatusOK
+			if without != "" {
+				want = http.StatusForbidden
+			}
+			status, _, body := l.call(tt.host, tt.path+"/@connections/"+id, "")
+			require.Equal(t, want, status, "%s%s without %q: %s", tt.host, tt.path, without, body)
+		}
+		require.Equal(t, "hello", c.Receive())
+	}
+	var none *iam.Auth
+	require.ErrorContains(t, newLab(t, &Config{Auth: none}).deploy(twoWay(t, `"integrationType":"MOCK"`)), "the ManagementAuth is nil")
 }
 
 // API keys come from the usage store of the program. The place of the key is the API's, and

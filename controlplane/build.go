@@ -35,9 +35,7 @@ func build(cfg *Config, s *snapshot, stage document, later background) (d gatewa
 		StageVariables:            b.variables,
 		DefaultThrottle:           b.throttle("defaultRouteSettings", objectOf(stage, "defaultRouteSettings")),
 	}
-	if textOf(stage, "clientCertificateId") != "" {
-		b.warn("clientCertificateId has no effect: endpoints get no client certificate")
-	}
+	b.ignoredOfStage()
 	settings := objectOf(stage, "routeSettings")
 	for _, doc := range s.Routes {
 		route, err := b.route(doc)
@@ -256,6 +254,28 @@ func (b *builder) ignoredOf(key string, doc document) {
 	}
 }
 
+// ignoredOfStage warns of settings of the stage without an effect here.
+func (b *builder) ignoredOfStage() {
+	if textOf(b.stage, "clientCertificateId") != "" {
+		b.warn("clientCertificateId has no effect: endpoints get no client certificate")
+	}
+	logs := len(objectOf(b.stage, "accessLogSettings")) > 0
+	settings := objectOf(b.stage, "routeSettings")
+	for _, of := range append([]document{objectOf(b.stage, "defaultRouteSettings")}, documentsIn(settings)...) {
+		logs = logs || cmp.Or(textOf(of, "loggingLevel"), "OFF") != "OFF" || boolOf(of, "dataTraceEnabled") || boolOf(of, "detailedMetricsEnabled")
+	}
+	if logs {
+		b.warn("accessLogSettings, loggingLevel, dataTraceEnabled and detailedMetricsEnabled have no effect yet: Config.Logger gets the log")
+	}
+}
+
+// ignoredResponses warns of the integration responses of a proxy integration.
+func (b *builder) ignoredResponses(where, id string) {
+	if len(b.snapshot.IntegrationResponses[id]) > 0 {
+		b.warn("%s: its integration responses have no effect: a proxy integration passes the answer on as it is", where)
+	}
+}
+
 // target makes the integration that a route names.
 func (b *builder) target(doc document) gateway.Integration {
 	key := textOf(doc, "routeKey")
@@ -301,6 +321,7 @@ func (b *builder) integration(id string, doc document) gateway.Integration {
 		if len(objectOf(doc, "requestParameters")) > 0 {
 			b.warn("%s: requestParameters has no effect: a function gets no headers and no query", where)
 		}
+		b.ignoredResponses(where, id)
 		return lambda.NewIntegration(b.function(where, uri, timeoutOf(doc)))
 	case "AWS":
 		if other := otherService(uri); other != "" {
@@ -379,6 +400,8 @@ func (b *builder) http(id string, doc document) gateway.Integration {
 	}
 	if textOf(doc, "integrationType") == "HTTP" {
 		i.Transform = b.transform(id, doc)
+	} else {
+		b.ignoredResponses(where, id)
 	}
 	maps.DeleteFunc(i.RequestParameters, func(target, _ string) bool {
 		name, isPath := strings.CutPrefix(target, "integration.request.path.")

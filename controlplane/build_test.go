@@ -283,7 +283,7 @@ func TestBuild_WhatCannotRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, &Config{Functions: Functions{}})
-			s := twoWay(t, tt.integration, `{"integrationResponseKey":"$default"}`)
+			s := twoWay(t, tt.integration)
 			_, err := checkSnapshot(l.cfg, s, false)
 			require.NoError(t, err)
 			path := l.serve(s)
@@ -469,11 +469,33 @@ func TestBuild_IgnoredSettings(t *testing.T) {
 		 "requestParameters":{"route.request.header.a":{"required":true}},"requestModels":{"$default":"M"}},
 		{"routeId":"2","routeKey":"$connect","target":"integrations/i1","modelSelectionExpression":"\\$default"}]`,
 		`"integrations":[{"integrationId":"i1","integrationType":"AWS_PROXY","integrationUri":"f","requestParameters":{"integration.request.header.a":"'b'"}}]`)
-	warnings, err := checkSnapshot(&Config{Functions: Functions{"f": answering("")}}, s, false)
+	s.IntegrationResponses = map[string][]document{"i1": {{"integrationResponseKey": "$default"}}}
+	warnings, err := checkSnapshot(&Config{Functions: Functions{"f": answering("")}}, s, true)
 	require.NoError(t, err)
-	require.Len(t, warnings, 6, "%q", warnings)
-	for n, name := range []string{"requestParameters", "modelSelectionExpression", "apiKeyRequired", "authorizationType", "requestModels", "requestParameters"} {
+	require.Len(t, warnings, 7, "%q", warnings)
+	for n, name := range []string{"integration responses", "requestParameters", "modelSelectionExpression", "apiKeyRequired", "authorizationType", "requestModels", "requestParameters"} {
 		require.Contains(t, warnings[n], name)
+	}
+}
+
+// Settings of a stage without an effect here are told once.
+func TestBuild_IgnoredStageSettings(t *testing.T) {
+	t.Parallel()
+	const none = `"defaultRouteSettings":{"dataTraceEnabled":false,"detailedMetricsEnabled":false,"loggingLevel":"OFF"}`
+	for settings, want := range map[string]string{
+		`"clientCertificateId":"c"`: "clientCertificateId has no effect",
+		`"accessLogSettings":{"destinationArn":"arn:l","format":"$context.stage"}`: "have no effect yet",
+		`"defaultRouteSettings":{"loggingLevel":"INFO"}`:                           "have no effect yet",
+		`"routeSettings":{"a":{"dataTraceEnabled":true}}`:                          "have no effect yet",
+		`"routeSettings":{"a":{"detailedMetricsEnabled":true}}`:                    "have no effect yet",
+	} {
+		l := newLab(t, &Config{})
+		s := twoWay(t, `"integrationType":"MOCK"`)
+		l.serve(s, none)
+		require.NotContains(t, l.log.String(), "no effect")
+		l.serve(s, settings)
+		l.serve(s, settings)
+		require.Equal(t, 1, strings.Count(l.log.String(), want), settings)
 	}
 }
 

@@ -33,6 +33,15 @@ func objectOf(doc document, name string) document {
 	return object
 }
 
+// documentsIn returns the objects in an object.
+func documentsIn(doc document) []document {
+	documents := make([]document, 0, len(doc))
+	for name := range doc {
+		documents = append(documents, objectOf(doc, name))
+	}
+	return documents
+}
+
 // textsOf returns an object of texts. It is never nil.
 func textsOf(doc document, name string) map[string]string {
 	object := objectOf(doc, name)

@@ -14,6 +14,9 @@ var (
 	identitySource   = regexp.MustCompile(`^(route\.request\.(querystring|header)|stageVariables|context)\.[a-zA-Z0-9._-]+$`)
 	routeParameter   = regexp.MustCompile(`^route\.request\.(header|querystring)\.[a-zA-Z0-9._$-]+$`)
 	integrationInput = regexp.MustCompile(`^integration\.request\.(header|querystring|path)\.[a-zA-Z0-9._$-]+$`)
+	mappingSource    = regexp.MustCompile(`^(route\.request\.(multivalue)?(header|querystring)\.[a-zA-Z0-9._$-]+|(stageVariables|context)\.[a-zA-Z0-9._$-]+|route\.request\.body(\.|\[)(?s:.+)|'(?s:.*)')$`)
+	oneLine          = regexp.MustCompile(`^[^\n]*\n?$`)
+	anyARN           = regexp.MustCompile(`^arn:`)
 	variableName     = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 	variableValue    = regexp.MustCompile(`^[A-Za-z0-9\-._~:/?#&=,]*$`)
 	domainName       = regexp.MustCompile(`^(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
@@ -24,6 +27,8 @@ var (
 const badIdentitySource = "Invalid request identity source expression: %s. The sources must be separated by comma, " +
 	"and each source must be either a request parameter, matching 'route.request.querystring|header.[a-zA-Z0-9._-]+', " +
 	"or a stage variable, matching 'stageVariables.[a-zA-Z0-9._-]+', or a context parameter, matching 'context.[a-zA-Z0-9._-]+'"
+
+const badMapping = "Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression specified: %s]"
 
 // resources returns the rows of the table. (SDK model of API Gateway V2, version
 // 2018-11-29; the defaults are those that the service has been seen to answer.)
@@ -83,7 +88,7 @@ func routeRow() *resource {
 			{name: "requestParameters", kind: objectMap, keys: routeParameter, fields: []field{{name: "required", kind: boolean}}},
 			{name: "routeResponseSelectionExpression", pattern: onlyDefault, says: "Invalid RouteResponseSelectionExpression specified: %s. Only $default is supported"},
 		},
-		rules: []rule{routeIsUnique, authorizationOnConnect, authorizerExists, targetExists, parametersOnConnect},
+		rules: []rule{routeIsUnique, authorizationOnConnect, authorizerExists, targetExists, parametersOnConnect, modelsExist("requestModels")},
 	}
 }
 
@@ -97,6 +102,7 @@ func routeResponseRow() *resource {
 			{name: "responseModels", kind: textMap, each: &field{least: 1, most: 128}},
 			{name: "responseParameters", kind: objectMap, fields: []field{{name: "required", kind: boolean}}},
 		},
+		rules: []rule{responseIsUnique("routeResponseKey", "Route response with key %s already exists for this Route"), modelsExist("responseModels")},
 	}
 }
 
@@ -115,7 +121,7 @@ func integrationRow() *resource {
 			description(),
 			{name: "passthroughBehavior", defaultValue: "WHEN_NO_MATCH", values: []string{"WHEN_NO_MATCH", "NEVER", "WHEN_NO_TEMPLATES"}},
 			{name: "payloadFormatVersion", defaultValue: "1.0", pattern: payloadVersion, says: "Invalid PayloadFormatVersion specified: %s. Must be 1.0 for WEBSOCKET protocol Apis."},
-			{name: "requestParameters", kind: textMap, merges: true, keys: integrationInput, each: &field{most: 512}},
+			{name: "requestParameters", kind: textMap, merges: true, keys: integrationInput, each: &field{most: 512, pattern: mappingSource, says: badMapping}},
 			{name: "requestTemplates", kind: textMap, each: &field{most: 32768}},
 			{name: "templateSelectionExpression", most: 1024},
 			{name: "timeoutInMillis", kind: integer, defaultValue: jsonNumber(29000), least: 50, most: 29000},
@@ -139,6 +145,7 @@ func integrationResponseRow() *resource {
 			{name: "responseTemplates", kind: textMap, each: &field{most: 32768}},
 			{name: "templateSelectionExpression", most: 1024},
 		},
+		rules: []rule{responseIsUnique("integrationResponseKey", "Integration response with key %s already exists for this Integration")},
 	}
 }
 
@@ -173,7 +180,8 @@ func modelRow() *resource {
 			{name: "contentType", most: 256},
 			description(),
 		},
-		rules: []rule{modelIsUnique},
+		rules:  []rule{modelIsUnique},
+		refuse: []rule{modelIsUsed},
 	}
 }
 
@@ -226,7 +234,10 @@ func stageRow() *resource {
 			{name: "stageVariables", kind: textMap, merges: true, defaultValue: map[string]any{}, most: 100, keys: variableName, each: &field{most: 2048, pattern: variableValue, says: "Invalid value of a stage variable: it must match [A-Za-z0-9-._~:/?#&=,]+"}},
 			defaultRouteSettings(),
 			{name: "routeSettings", kind: objectMap, merges: true, defaultValue: map[string]any{}, fields: routeSettings()},
-			{name: "accessLogSettings", kind: object, fields: []field{{name: "destinationArn", most: 2048}, {name: "format", most: 1024}}},
+			{name: "accessLogSettings", kind: object, fields: []field{
+				{name: "destinationArn", most: 2048, pattern: anyARN},
+				{name: "format", most: 1024, pattern: oneLine, says: "Access Log format must be single line, new line character is allowed only at end of the format"},
+			}},
 			{name: "clientCertificateId", most: 1024},
 			withDefault(tags(), map[string]any{}),
 			{name: "createdDate", readOnly: true},

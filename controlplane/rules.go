@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -152,6 +153,40 @@ func targetExists(c *change, d document) error {
 	return err
 }
 
+// modelsExist returns the rule for a member that names models: the ones that an update
+// does not change may have gone.
+func modelsExist(member string) rule {
+	return func(c *change, d document) error {
+		before := textsOf(c.before, member)
+		names := textsOf(d, member)
+		for _, key := range slices.Sorted(maps.Keys(names)) {
+			if names[key] == before[key] {
+				continue
+			}
+			models, err := c.users("models", "name", names[key])
+			if err != nil {
+				return err
+			}
+			if len(models) == 0 {
+				return badRequest("Invalid model identifier specified: %s", clip(names[key]))
+			}
+		}
+		return nil
+	}
+}
+
+// responseIsUnique returns the rule for the key of a route response or an integration
+// response.
+func responseIsUnique(member, exists string) rule {
+	return func(c *change, d document) error {
+		taken, err := c.isTaken(d, member)
+		if err == nil && taken {
+			err = conflict(exists, textOf(d, member))
+		}
+		return err
+	}
+}
+
 func parametersOnConnect(_ *change, d document) error {
 	if d["requestParameters"] != nil && textOf(d, "routeKey") != "$connect" {
 		return badRequest("RequestParameters can be set for the $connect route only")
@@ -230,6 +265,24 @@ func modelIsUnique(c *change, d document) error {
 	taken, err := c.isTaken(d, "name")
 	if err == nil && taken {
 		err = conflict("Model with name %s already exists for this API", textOf(d, "name"))
+	}
+	return err
+}
+
+func modelIsUsed(c *change, d document) error {
+	name := textOf(d, "name")
+	isUsed := func(doc document, member string) bool {
+		return slices.Contains(slices.Collect(maps.Values(textsOf(doc, member))), name)
+	}
+	routes, err := c.siblings("routes")
+	for _, route := range routes {
+		responses, err := listDocuments(c.w, route.key+"/routeresponses", "", 0)
+		if err != nil {
+			return err
+		}
+		if isUsed(route.doc, "requestModels") || slices.ContainsFunc(responses, func(e entry) bool { return isUsed(e.doc, "responseModels") }) {
+			return conflict("Cannot delete model '%s', is referenced in route: %s", name, textOf(route.doc, "routeKey"))
+		}
 	}
 	return err
 }

@@ -58,6 +58,7 @@ type stage struct {
 type served struct {
 	upgrades, management http.Handler
 	gw                   *gateway.Gateway
+	apiID, stageName     string
 	endpointDisabled     bool // only custom domain names lead to the stage
 }
 
@@ -108,6 +109,7 @@ func (s *stages) sync(api, doc document, snap *snapshot) error {
 	}
 	st.served.Store(&served{
 		upgrades: st.gw.Handler(), management: st.gw.ManagementHandler(), gw: st.gw,
+		apiID: st.apiID, stageName: st.name,
 		endpointDisabled: boolOf(snap.API, "disableExecuteApiEndpoint"),
 	})
 	s.warn(st, append(warnings, refused...))
@@ -174,9 +176,10 @@ func stageOptions(cfg *Config, apiID, name string, log *slog.Logger, more ...gat
 	if log == nil {
 		opts = append(opts, gateway.WithLogger(slog.New(slog.DiscardHandler)))
 	}
-	auth := cfg.Auth
-	if auth == nil {
-		auth = gateway.ManagementAuthFunc(loopbackOnly)
+	auth := gateway.ManagementAuth(gateway.ManagementAuthFunc(loopbackOnly))
+	if cfg.Auth != nil {
+		opts = append(opts, gateway.WithManagementAuth(cfg.Auth)) // which checks it
+		auth = bothStages{cfg.Auth}
 	}
 	opts = append(opts, gateway.WithAPI(apiID, ""), gateway.WithStage(name, nil), gateway.WithManagementAuth(auth))
 	return append(opts, more...)

@@ -15,7 +15,8 @@ func TestValidation(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, controlplane.Config{})
 	api := c.api()
-	integration, route := c.mock(api), c.route(api, "taken")
+	integration, route, otherRoute := c.mock(api), c.route(api, "taken"), c.route(api, "other")
+	used := strings.TrimPrefix(textOf(c.must(200, "GET", api+"/routes/"+route, nil), "target"), "integrations/")
 	deployment := c.deployment(api)
 	c.must(201, "POST", api+"/stages", document{"stageName": "prod", "deploymentId": deployment})
 	c.must(201, "POST", "/domainnames", document{"domainName": "ws.example.com"})
@@ -42,6 +43,7 @@ func TestValidation(t *testing.T) {
 		{"PATCH", api, document{"name": ""}, bad, "Name must not be empty"},
 
 		{"POST", api + "/routes", document{"routeKey": "taken"}, conflict, "Route with key taken already exists for this API"},
+		{"PATCH", api + "/routes/" + otherRoute, document{"routeKey": "taken"}, conflict, "Route with key taken already exists for this API"},
 		{"PATCH", api + "/routes/" + route, document{"routeKey": "$other"}, bad, "Invalid route key specified: $other. Only the keys $connect, $disconnect and $default may start with $"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integration/x"}, bad, "Invalid target specified"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integrations/nope"}, missing, "Invalid Integration identifier specified"},
@@ -50,6 +52,9 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/routes", document{"routeKey": "$connect", "requestParameters": document{"x": document{}}}, bad, `Invalid RequestParameters specified: the key x must match ^route\.request\.(header|querystring)\.[a-zA-Z0-9._$-]+$`},
 		{"POST", api + "/routes", document{"routeKey": "a", "routeResponseSelectionExpression": "x"}, bad, "Invalid RouteResponseSelectionExpression specified: x. Only $default is supported"},
 		{"POST", api + "/routes/" + route + "/routeresponses", document{"routeResponseKey": "x"}, bad, "Invalid RouteResponseKey specified: x. Only $default is supported"},
+		{"POST", api + "/routes", document{"routeKey": "a", "requestModels": document{"$default": "nope"}}, bad, "Invalid model identifier specified: nope"},
+		{"PATCH", api + "/routes/" + route, document{"requestModels": document{"$default": "nope"}}, bad, "Invalid model identifier specified: nope"},
+		{"POST", api + "/routes/" + route + "/routeresponses", document{"routeResponseKey": "$default", "responseModels": document{"$default": "nope"}}, bad, "Invalid model identifier specified: nope"},
 		{"POST", api + "/routes/nope/routeresponses", document{"routeResponseKey": "$default"}, missing, "Invalid route identifier specified"},
 
 		{"POST", api + "/integrations", document{}, bad, "IntegrationType is required to create a Integration"},
@@ -64,6 +69,9 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/integrations", document{"integrationType": "AWS_PROXY", "integrationUri": "arn:f", "credentialsArn": "arn:aws:iam::*:user/*"}, bad, "Invalid role ARN"},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "tlsConfig": document{"serverNameToVerify": "x"}}, bad, "TlsConfig cannot be set for WEBSOCKET protocol Apis."},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "requestTemplates": document{"a": strings.Repeat("x", 32769)}}, bad, "Invalid RequestTemplates specified: it has 32769 characters. Must have 0 to 32768"},
+		{"POST", api + "/integrations", document{"integrationType": "MOCK", "requestParameters": document{"integration.request.header.a": "$request.body.a"}}, bad, "Invalid mapping expression specified: Validation Result: warnings : [], errors : [Invalid mapping expression specified: $request.body.a]"},
+		{"POST", api + "/integrations", document{"integrationType": "MOCK", "requestParameters": document{"integration.request.body.a": "'x'"}}, bad, `Invalid RequestParameters specified: the key integration.request.body.a must match ^integration\.request\.(header|querystring|path)\.[a-zA-Z0-9._$-]+$`},
+		{"DELETE", api + "/integrations/" + used, nil, conflict, "Cannot delete Integration because it is referenced by the following Routes with Ids: [" + route + "]"},
 		{"POST", api + "/integrations/" + integration + "/integrationresponses", document{"integrationResponseKey": "200"}, bad, "Invalid IntegrationResponseKey specified: 200. It must be $default or a regular expression between slashes"},
 
 		{"POST", api + "/models", document{"name": "a b", "schema": "{}"}, bad, "Invalid model name specified: a b. It must have only letters and digits"},
@@ -77,6 +85,8 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/stages", document{"stageName": "x", "stageVariables": document{"a": "x y"}}, bad, "Invalid value of a stage variable: it must match [A-Za-z0-9-._~:/?#&=,]+"},
 		{"POST", api + "/stages", document{"stageName": "x", "routeSettings": document{"nope": document{}}}, missing, "Unable to find Route by key nope within the provided RouteSettings"},
 		{"PATCH", api + "/stages/prod", document{"routeSettings": document{"nope": document{}}}, missing, "Unable to find Route by key nope within the provided RouteSettings"},
+		{"PATCH", api + "/stages/prod", document{"accessLogSettings": document{"destinationArn": "arn:l", "format": "a\nb"}}, bad, "Access Log format must be single line, new line character is allowed only at end of the format"},
+		{"PATCH", api + "/stages/prod", document{"accessLogSettings": document{"destinationArn": "/log/group"}}, bad, "Invalid DestinationArn specified: /log/group. Must match ^arn:"},
 		{"PATCH", api + "/stages/prod", document{"defaultRouteSettings": document{"loggingLevel": "DEBUG"}}, bad, "Invalid LoggingLevel specified: DEBUG. Must be one of [ERROR, INFO, OFF]"},
 		{"PATCH", api + "/stages/prod", document{"defaultRouteSettings": document{"throttlingRateLimit": -1}}, bad, "Invalid ThrottlingRateLimit specified: -1"},
 		{"DELETE", api + "/deployments/" + deployment, nil, bad, "Active stages pointing to this deployment must be moved or deleted"},
@@ -108,6 +118,40 @@ func TestValidation(t *testing.T) {
 			c.refused(404, missing, message, method, api+path, nil)
 		}
 		c.refused(404, missing, "Invalid API identifier specified 123456789012:nope", "GET", "/apis/nope"+path, nil)
+	}
+}
+
+// A model that a route or a route response names stays, and there is one response for
+// each key.
+func TestConflicts_Responses(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{})
+	api := c.api()
+	request := textOf(c.must(201, "POST", api+"/models", document{"name": "in", "schema": "{}"}), "modelId")
+	response := textOf(c.must(201, "POST", api+"/models", document{"name": "out", "schema": "{}"}), "modelId")
+	route := api + "/routes/" + textOf(c.must(201, "POST", api+"/routes", document{"routeKey": "a", "requestModels": document{"$default": "in"}}), "routeId")
+	routeResponse := c.must(201, "POST", route+"/routeresponses", document{"routeResponseKey": "$default", "responseModels": document{"$default": "out"}})
+	for _, test := range []struct{ id, name string }{{request, "in"}, {response, "out"}} {
+		c.refused(409, "ConflictException", "Cannot delete model '"+test.name+"', is referenced in route: a", "DELETE", api+"/models/"+test.id, nil)
+	}
+	c.refused(409, "ConflictException", "Route response with key $default already exists for this Route", "POST", route+"/routeresponses", document{"routeResponseKey": "$default"})
+	c.must(200, "PATCH", route+"/routeresponses/"+textOf(routeResponse, "routeResponseId"), document{"routeResponseKey": "$default"})
+	c.must(200, "PATCH", api+"/models/"+request, document{"name": "renamed"})
+	c.must(200, "PATCH", route, document{"operationName": "x"}) // a name that is not changed may lead nowhere
+	c.must(204, "DELETE", api+"/models/"+request, nil)
+
+	for _, kind := range []document{{"integrationType": "MOCK"}, {"integrationType": "AWS_PROXY", "integrationUri": functionURI}} {
+		responses := api + "/integrations/" + textOf(c.must(201, "POST", api+"/integrations", kind), "integrationId") + "/integrationresponses"
+		c.must(201, "POST", responses, document{"integrationResponseKey": "$default"})
+		other := textOf(c.must(201, "POST", responses, document{"integrationResponseKey": "/4../"}), "integrationResponseId")
+		c.refused(409, "ConflictException", "Integration response with key $default already exists for this Integration", "POST", responses, document{"integrationResponseKey": "$default"})
+		c.refused(409, "ConflictException", "Integration response with key $default already exists for this Integration", "PATCH", responses+"/"+other, document{"integrationResponseKey": "$default"})
+	}
+	for _, source := range []string{
+		"route.request.querystring.a", "route.request.header.a", "route.request.multivaluequerystring.a", "route.request.multivalueheader.a",
+		"route.request.body.a.b", "route.request.body['a']", "stageVariables.a", "context.authorizer.principalId", "'static'", "''",
+	} {
+		c.must(201, "POST", api+"/integrations", document{"integrationType": "MOCK", "requestParameters": document{"integration.request.header.a": source}})
 	}
 }
 
