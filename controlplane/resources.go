@@ -180,8 +180,7 @@ func modelRow() *resource {
 			{name: "contentType", most: 256},
 			description(),
 		},
-		rules:  []rule{modelIsUnique},
-		refuse: []rule{modelIsUsed},
+		rules: []rule{modelIsUnique},
 	}
 }
 

@@ -269,24 +269,6 @@ func modelIsUnique(c *change, d document) error {
 	return err
 }
 
-func modelIsUsed(c *change, d document) error {
-	name := textOf(d, "name")
-	isUsed := func(doc document, member string) bool {
-		return slices.Contains(slices.Collect(maps.Values(textsOf(doc, member))), name)
-	}
-	routes, err := c.siblings("routes")
-	for _, route := range routes {
-		responses, err := listDocuments(c.w, route.key+"/routeresponses", "", 0)
-		if err != nil {
-			return err
-		}
-		if isUsed(route.doc, "requestModels") || slices.ContainsFunc(responses, func(e entry) bool { return isUsed(e.doc, "responseModels") }) {
-			return conflict("Cannot delete model '%s', is referenced in route: %s", name, textOf(route.doc, "routeKey"))
-		}
-	}
-	return err
-}
-
 func deploymentIsUsed(c *change, _ document) error {
 	stages, err := c.users("stages", "deploymentId", c.ids["deploymentId"])
 	if err == nil && len(stages) > 0 {
