@@ -239,8 +239,18 @@ func TestDev_StopTwice(t *testing.T) {
 	c := dial(t, p.url(), wsconn.DialOptions{})
 	c.send(`{"action":"hang"}`)
 	p.await(`event hang$`)
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGINT))
+	for range 2 { // at once, as "timeout" does: that is one
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGINT))
+	}
 	p.await(`Press Ctrl-C again to end at once`)
+	require.Never(t, func() bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return false
+		}
+	}, 500*time.Millisecond, 50*time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGINT))
 	require.Equal(t, 1, p.exit())
 	p.await(`^gateway: ended at once by a second signal$`)
@@ -543,4 +553,20 @@ func TestDev_Certificate(t *testing.T) {
 		require.NoError(t, err, test.name)
 		require.NoError(t, c.Close())
 	}
+}
+
+// The first example of docs/dev.md, with "gateway send" as its page says.
+func TestDev_FirstExample(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("node"); err != nil {
+		if os.Getenv("GATEWAY_E2E") != "" {
+			require.NoError(t, err)
+		}
+		t.Skip("node is not installed")
+	}
+	p := runDev(t, nil, "testdata/examples/echo/serverless.yml")
+	url := p.await(`gateway send (ws://\S+) '\{"action":"say"\}'$`)[1]
+	out, err := exec.Command(binary, "send", "--count", "1", "--wait", "20s", url, `{"action":"say","text":"hello"}`).Output()
+	require.NoError(t, err)
+	require.Equal(t, "you said hello\n", string(out))
 }

@@ -53,6 +53,10 @@ var ErrUsage = errors.New("usage")
 // the program.
 const stopWithin = 15 * time.Second
 
+// oneSignal is how soon after the first another signal means the same: a terminal and a program
+// such as npm or timeout may send one each.
+const oneSignal = 300 * time.Millisecond
+
 // Run serves until a signal comes: SIGINT or SIGTERM. It returns when all connections are
 // closed and all functions have ended. A second signal ends it at once, which is an error.
 func Run(ctx context.Context, o Options) error {
@@ -95,12 +99,20 @@ func (s *server) stop(ctx context.Context, signals <-chan os.Signal) error {
 	over := make(chan struct{})
 	defer close(over)
 	again := make(chan struct{})
+	first := time.Now()
 	go func() {
-		select {
-		case <-signals:
-			close(again)
-			cancel()
-		case <-over:
+		for {
+			select {
+			case <-signals:
+				if time.Since(first) < oneSignal {
+					continue
+				}
+				close(again)
+				cancel()
+				return
+			case <-over:
+				return
+			}
 		}
 	}()
 	err := s.plane.Shutdown(ctx)
