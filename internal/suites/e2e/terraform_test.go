@@ -117,8 +117,8 @@ func (tf *terraform) importAll(more ...string) (imported int) {
 		Values struct {
 			RootModule struct {
 				Resources []struct {
-					Address, Type string
-					Values        arguments
+					Address, Type, Mode string
+					Values              arguments
 				}
 			} `json:"root_module"`
 		}
@@ -127,7 +127,7 @@ func (tf *terraform) importAll(more ...string) (imported int) {
 	forget := []string{"state", "rm"}
 	var blocks strings.Builder
 	for _, resource := range state.Values.RootModule.Resources {
-		if resource.Type == "aws_apigatewayv2_deployment" {
+		if resource.Mode != "managed" || resource.Type == "aws_apigatewayv2_deployment" {
 			continue
 		}
 		forget = append(forget, resource.Address)
@@ -158,15 +158,15 @@ func importID(kind string, values arguments) string {
 }
 
 // Terraform makes all that a WebSocket API can have, finds nothing to change then, changes
-// each resource, finds nothing to change again, imports, and destroys. A client that is
-// connected stays, and follows.
+// each resource, finds nothing to change again, mends what somebody else has changed, imports,
+// and destroys. A client that is connected stays, and follows.
 func TestTerraform(t *testing.T) {
 	testutil.NeedsLong(t)
 	outside(t)
 	server := startControlPlane(t, controlplane.Config{Functions: controlFunctions()})
 	tf := newTerraform(t, "testdata/terraform", "-var", "endpoint="+server.url)
 	tf.apply()
-	l := &life{t: t, server: server, api: tf.output("api_id")}
+	l := &life{t: t, server: server, api: tf.output("api_id"), called: map[string]bool{}}
 	require.Equal(t, "ws"+strings.TrimPrefix(server.url, "http")+"/"+l.api+"/prod", tf.output("address"))
 	ws := l.dial("/"+l.api+"/prod", "")
 	require.Equal(t, ws.id+" red hello", ws.say("hello"))
@@ -181,6 +181,16 @@ func TestTerraform(t *testing.T) {
 	require.Equal(t, ws.id+" blue "+toMock, ws.say(toMock), "the open connection follows")
 	require.Equal(t, "changed", ws.say(`{"action":"mock2"}`))
 	require.Equal(t, "changed", l.dial("/v2", "chat.example.com").say(`{"action":"mock2"}`))
+
+	l.call = startControlDriver(t, exec.CommandContext(t.Context(), buildAWSClient(t, "./controlplane")))
+	l.in("DeleteRoute", arguments{"RouteId": tf.output("send")})
+	l.in("UpdateStage", arguments{"StageName": "prod", "StageVariables": arguments{"color": "green", "stray": "1"}})
+	require.Equal(t, ws.id+" green hello", ws.say("hello"))
+	changes, output := tf.plan(changed...)
+	require.True(t, changes)
+	require.Contains(t, output, "Plan: 2 to add, 1 to change, 0 to destroy", "a route and its response; the stage")
+	tf.apply(changed...)
+	require.Equal(t, ws.id+" blue hello", ws.say("hello"))
 
 	require.Equal(t, 20, tf.importAll(changed...))
 

@@ -233,8 +233,22 @@ resource "aws_apigatewayv2_api_mapping" "chat" {
   api_mapping_key = var.changed ? "v2" : "v1"
 }
 
+data "aws_apigatewayv2_api" "chat" {
+  api_id = one(data.aws_apigatewayv2_apis.all.ids)
+}
+
+data "aws_apigatewayv2_apis" "all" {
+  protocol_type = "WEBSOCKET"
+  tags          = { project = "chat" }
+  depends_on    = [aws_apigatewayv2_api.chat]
+}
+
 output "api_id" {
-  value = aws_apigatewayv2_api.chat.id
+  value = data.aws_apigatewayv2_api.chat.id
+}
+
+output "send" {
+  value = aws_apigatewayv2_route.send.id
 }
 
 output "address" {
