@@ -73,11 +73,11 @@ func (i *invoker) InvokeFunction(ctx context.Context, payload []byte) ([]byte, e
 
 // run gives an event to a function, and returns its answer and the version that made it.
 func (s *Server) run(ctx context.Context, t target, id string, payload []byte) (answer []byte, on *instance, err error) {
-	i, err := s.acquire(t) //nolint:contextcheck // an old instance ends when it likes
+	i, err := s.acquire(t)
 	if err != nil {
 		return nil, nil, refusal(t, err)
 	}
-	defer s.release(i) //nolint:contextcheck // as above
+	defer s.release(i) //nolint:contextcheck // an old instance ends when it likes
 	if i.throttled {
 		return nil, nil, &lambda.InvokeError{Function: t.name, StatusCode: http.StatusTooManyRequests, Type: "TooManyRequestsException", Message: "Rate Exceeded."}
 	}
