@@ -49,9 +49,11 @@ type Config struct {
 	// addition to those of this machine: localhost and loopback addresses.
 	Hosts []string
 	// Env has variables of the environment of all functions, as NAME=value. Those of a
-	// function itself come after them. Nothing else of this program's environment is
-	// given to functions but PATH, HOME, LANG and TMPDIR.
-	Env []string
+	// function itself replace them, and Overrides replace both.
+	Env, Overrides []string
+	// PassEnv names variables of this program's environment that functions get, too.
+	// Without it they are only PATH, HOME, LANG and TMPDIR.
+	PassEnv []string
 	// Concurrency is how many processes of one function may run at a time. 0 means 8. The
 	// reserved concurrency of a function may lower it.
 	Concurrency int

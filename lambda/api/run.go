@@ -116,8 +116,9 @@ func (s *Server) newInstance(t target, f *function) *instance {
 	for _, key := range slices.Sorted(maps.Keys(variables)) {
 		env = append(env, key+"="+textOf(variables, key))
 	}
+	env = append(env, s.cfg.Overrides...)
 	i.cfg = process.Config{
-		Name: name, ARN: s.arnOf(name, qualifier), Handler: textOf(d, "Handler"), Runtime: textOf(d, "Runtime"), Env: env,
+		Name: name, ARN: s.arnOf(name, qualifier), Handler: textOf(d, "Handler"), Runtime: textOf(d, "Runtime"), Env: env, PassEnv: s.cfg.PassEnv,
 		Timeout: time.Duration(numberOf(d, "Timeout")) * time.Second, MemoryMB: numberOf(d, "MemorySize"), Concurrency: s.cfg.Concurrency,
 		Logger: s.log, Output: s.tails.add,
 	}

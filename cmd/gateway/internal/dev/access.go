@@ -74,6 +74,14 @@ func (k keys) control(verify bool) gateway.ManagementAuth {
 	return k.verifier("apigateway")
 }
 
+// lambda decides who may call the Lambda API, as control does for the REST API.
+func (k keys) lambda(verify bool) gateway.ManagementAuth {
+	if !verify {
+		return nil
+	}
+	return k.verifier("lambda")
+}
+
 // access decides who may call @connections, and who may connect to a route with the
 // authorization type AWS_IAM: whoever has one of the keys.
 func (k keys) access(verify bool) gateway.ManagementAuth {

@@ -15,6 +15,7 @@ import (
 	"example.com/gateway/controlplane"
 	"example.com/gateway/controlplane/boltstore"
 	"example.com/gateway/definition"
+	"example.com/gateway/lambda/api"
 )
 
 // server is everything that runs.
@@ -30,6 +31,7 @@ type server struct {
 	certificates *certificates
 	plane        *controlplane.Server
 	functions    *functions
+	lambda       *api.Server // functions that clients make
 	doors        []*door
 	failed       chan error
 
@@ -65,6 +67,9 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	s.functions = &functions{
 		log: s.log, env: s.environment(), more: o.Env, pass: o.PassEnv,
 		address: "localhost:" + strconv.Itoa(s.ports.tlsPort),
+	}
+	if s.lambda, err = api.New(s.lambdaConfig()); err != nil {
+		return nil, err
 	}
 	if s.plane, err = controlplane.New(s.config()); err != nil {
 		return nil, err
@@ -119,7 +124,7 @@ func (s *server) openState() error {
 
 func (s *server) config() controlplane.Config {
 	c := controlplane.Config{
-		Functions: resolvers{s.functions},
+		Functions: resolvers{s.functions, s.lambda},
 		Region:    s.region(), AccountID: s.o.AccountID,
 		Endpoint: "ws://" + s.address(),
 		Hosts:    s.ports.names(s.o.Hosts),
@@ -135,11 +140,34 @@ func (s *server) config() controlplane.Config {
 	return c
 }
 
+func (s *server) lambdaConfig() api.Config {
+	c := api.Config{
+		Dir:    filepath.Join(s.dir, "functions"),
+		Region: s.region(), AccountID: s.o.AccountID,
+		Hosts: s.ports.names(s.o.Hosts),
+		Env:   s.environment(), Overrides: s.o.Env, PassEnv: s.o.PassEnv,
+		Auth:   s.keys.lambda(s.o.VerifySignatures),
+		Logger: s.log,
+	}
+	if s.store != nil {
+		c.Store = s.store
+	}
+	return c
+}
+
 // address is where the clients of this machine reach the plain port.
 func (s *server) address() string { return "127.0.0.1:" + strconv.Itoa(s.ports.port) }
 
 // handler serves every request of both ports.
-func (s *server) handler() http.Handler { return s.calls(s.plane) }
+func (s *server) handler() http.Handler {
+	return s.calls(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if api.Owns(r) {
+			s.lambda.ServeHTTP(w, r)
+			return
+		}
+		s.plane.ServeHTTP(w, r)
+	}))
+}
 
 func (s *server) serve() {
 	for _, d := range s.doors {
@@ -164,6 +192,9 @@ func (s *server) close(ctx context.Context) {
 	s.ports.close()
 	if s.functions != nil {
 		s.functions.close()
+	}
+	if s.lambda != nil {
+		_ = s.lambda.Close()
 	}
 	if s.store != nil {
 		_ = s.store.Close()

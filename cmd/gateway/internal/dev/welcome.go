@@ -20,6 +20,7 @@ func (s *server) environment() []string {
 		"AWS_SECRET_ACCESS_KEY=" + s.keys.functions.secret,
 		"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://" + s.address(),
 		"AWS_ENDPOINT_URL_APIGATEWAYV2=http://" + s.address(),
+		"AWS_ENDPOINT_URL_LAMBDA=http://" + s.address(),
 		"NODE_EXTRA_CA_CERTS=" + c.functions,
 		"AWS_CA_BUNDLE=" + c.bundle,
 		"REQUESTS_CA_BUNDLE=" + c.bundle,
@@ -127,6 +128,7 @@ func (s *server) describeClients(b *strings.Builder) {
 	fmt.Fprintf(b, `
 AWS SDKs and CLI:
   export AWS_ENDPOINT_URL_APIGATEWAYV2=http://%[1]s AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://%[1]s
+  export AWS_ENDPOINT_URL_LAMBDA=http://%[1]s
   export AWS_REGION=%[2]s AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
 `, s.address(), s.region(), s.keys.user.id, secret)
 	fmt.Fprintf(b, `
@@ -140,6 +142,7 @@ Terraform:
     skip_requesting_account_id  = true
     endpoints {
       apigatewayv2 = "http://%[1]s"
+      lambda       = "http://%[1]s"
     }
   }
 `, s.address(), s.region(), s.keys.user.id, secret)
