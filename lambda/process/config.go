@@ -2,6 +2,7 @@ package process
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,18 +102,26 @@ func runtimeOf(c Config) (runtime, error) {
 }
 
 // interpreted completes the runtime of a function that an interpreter runs: the first of
-// the names that is on the PATH.
+// the names that is on the PATH. A name that is not the last one must also run: version
+// managers put programs on the PATH that fail unless their version is installed and chosen.
 func interpreted(c Config, r runtime, program string, args []string, names ...string) (runtime, error) {
 	if dot := strings.IndexByte(c.Handler, '.'); dot < 0 || strings.HasSuffix(c.Handler, ".") {
 		return r, invalid("function %q: the Handler %q is not FILE.FUNCTION, such as index.handler", c.Name, c.Handler)
 	}
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
+	for n, name := range names {
+		if path, err := exec.LookPath(name); err == nil && (n == len(names)-1 || runs(path)) {
 			r.command = append([]string{path}, args...)
 			return r, nil
 		}
 	}
 	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFoundError{})
+}
+
+// runs reports whether an interpreter can say its version.
+func runs(path string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:forbidigo // New has no context, and this is quick
+	defer cancel()
+	return exec.CommandContext(ctx, path, "--version").Run() == nil
 }
 
 // notFoundError is exec.ErrNotFound without a text.

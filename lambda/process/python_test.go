@@ -3,6 +3,8 @@
 package process_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -123,4 +125,18 @@ def handler(event, context):
 	require.NoError(t, f.Close())
 	require.Regexp(t, `request_id=`+id+` line="\[INFO\]\\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\\t`+id+`\\thello ann"`, f.log.String())
 	require.NotContains(t, f.log.String(), "nothing")
+}
+
+// Version managers put programs on the PATH that fail unless their version is chosen.
+func TestPython_VersionThatDoesNotRun(t *testing.T) {
+	need(t, "python3")
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "python3.99"), []byte("#!/bin/sh\nexit 127\n"), 0o700)) //nolint:gosec // a program
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	f := start(t, process.Config{Runtime: "python3.99", Handler: "app.handler"}, files{"app.py": `
+def handler(event, context):
+    return event
+`})
+	require.JSONEq(t, `7`, f.call(t, `7`))
+	require.Contains(t, f.log.String(), "function runs on another version than its runtime says")
 }
