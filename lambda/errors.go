@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,24 @@ type FunctionError struct {
 	Err error
 	// Stack is the stack of a panic in this process.
 	Stack []byte
+
+	raw []byte // what the runtime has reported
+}
+
+// Report returns the error as JSON, as a caller of the function gets it: what the runtime
+// of the function has reported, or else an object with errorMessage, errorType and trace.
+// Do not change it.
+func (e *FunctionError) Report() []byte {
+	if e.raw != nil {
+		return e.raw
+	}
+	report := struct {
+		ErrorMessage string   `json:"errorMessage"`
+		ErrorType    string   `json:"errorType,omitempty"`
+		Trace        []string `json:"trace,omitempty"`
+	}{e.Message, e.Type, e.Trace}
+	b, _ := json.Marshal(report) // strings: cannot fail
+	return b
 }
 
 // Error implements error.

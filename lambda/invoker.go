@@ -117,22 +117,11 @@ func backend(ctx context.Context, i Invoker, req *gateway.Request, payload []byt
 	var raised *FunctionError
 	switch {
 	case errors.As(err, &raised):
-		answer = raised.report()
+		answer = raised.Report()
 	case err != nil:
 		return nil, integrationError(req, err)
 	}
 	return &gateway.Response{StatusCode: http.StatusOK, Body: answer}, nil
-}
-
-// report returns the function's error as the function would report it.
-func (e *FunctionError) report() []byte {
-	report := struct {
-		ErrorMessage string   `json:"errorMessage"`
-		ErrorType    string   `json:"errorType,omitempty"`
-		Trace        []string `json:"trace,omitempty"`
-	}{e.Message, e.Type, e.Trace}
-	b, _ := json.Marshal(report) // strings: cannot fail
-	return b
 }
 
 // Raised returns the error of a function from the report that its runtime sent: a JSON
@@ -143,14 +132,15 @@ func Raised(function string, report []byte) *FunctionError {
 		ErrorMessage, ErrorType string
 		Trace, StackTrace       trace
 	}
+	raw := report
 	if json.Unmarshal(report, &r) != nil || r.ErrorMessage == "" && r.ErrorType == "" {
-		r.ErrorMessage = clip(string(report))
+		r.ErrorMessage, raw = clip(string(report)), nil
 	}
 	lines := r.Trace
 	if len(lines) == 0 {
 		lines = r.StackTrace
 	}
-	return &FunctionError{Function: function, Type: r.ErrorType, Message: r.ErrorMessage, Trace: lines}
+	return &FunctionError{Function: function, Type: r.ErrorType, Message: r.ErrorMessage, Trace: lines, raw: raw}
 }
 
 // trace reads the lines of a stack. The runtimes write them as text. Those of some write

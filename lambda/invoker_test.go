@@ -56,7 +56,7 @@ func TestInvoker_OfOnesOwn(t *testing.T) {
 	c.Send(`{"action":"echo","item":"tea"}`)
 	require.Equal(t, `{"item":"tea"}`, c.Receive())
 	c.Send(`{"action":"raise"}`)
-	require.JSONEq(t, `{"errorMessage":"no such item","errorType":"NotFound","trace":["  File \"app.py\"\n"]}`, c.Receive())
+	require.JSONEq(t, `{"errorMessage":"no such item","errorType":"NotFound","stackTrace":["  File \"app.py\"\n"]}`, c.Receive())
 }
 
 func TestInvoker_IsChecked(t *testing.T) {
@@ -118,7 +118,8 @@ func TestFunction_InvokeFunction(t *testing.T) {
 	_, err = (&lambda.Function{URL: url, Name: "fail"}).InvokeFunction(t.Context(), []byte(`{}`))
 	var raised *lambda.FunctionError
 	require.ErrorAs(t, err, &raised)
-	require.Equal(t, &lambda.FunctionError{
-		Function: "fail", Type: "Error", Message: "oops", Trace: []string{"Error: oops", "    at f (index.js:1:1)", `{"line":3}`},
-	}, raised)
+	require.Equal(t, []string{"fail", "Error", "oops"}, []string{raised.Function, raised.Type, raised.Message})
+	require.Equal(t, []string{"Error: oops", "    at f (index.js:1:1)", `{"line":3}`}, raised.Trace)
+	require.JSONEq(t, `{"errorType":"Error","errorMessage":"oops","trace":["Error: oops","    at f (index.js:1:1)",{"line":3}]}`, string(raised.Report()))
+	require.JSONEq(t, `{"errorType":"E","errorMessage":"m","trace":["t"]}`, string((&lambda.FunctionError{Type: "E", Message: "m", Trace: []string{"t"}}).Report()))
 }

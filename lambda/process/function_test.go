@@ -61,7 +61,7 @@ def handler(event, context):
 	c.Send("ünï 😀")
 	require.Equal(t, "ann: ünï 😀", c.Receive())
 	c.Send(`{"action":"item","item":"tea"}`)
-	require.Contains(t, c.Receive(), `{"errorMessage":"'tea'","errorType":"KeyError","trace":[`)
+	require.Contains(t, c.Receive(), `{"errorMessage": "'tea'", "errorType": "KeyError", "requestId": "`)
 }
 
 // What goes in comes out, whatever its bytes, up to Lambda's bounds.

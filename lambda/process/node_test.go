@@ -45,6 +45,14 @@ func TestNode_Handlers(t *testing.T) {
 		{"neither a promise nor a callback", "index.handler", files{"index.js": `exports.handler = () => "lost"`}, `null`},
 		{"a promise that nobody keeps", "index.handler", files{"index.js": `exports.handler = () => new Promise(() => {})`}, `null`},
 		{"two answers", "index.handler", files{"index.js": `exports.handler = (e, c, done) => { done(null, 1); done(null, 2); c.succeed(3) }`}, `1`},
+		{"a stream", "index.handler", files{"index.mjs": `export const handler = awslambda.streamifyResponse(async (e, stream, c) => { stream.write("[1,"); setTimeout(() => stream.end("\"" + e + "\"]"), 5) })`}, `[1,"x"]`},
+		{"a stream with metadata", "index.handler", files{
+			"index.mjs": `export const handler = awslambda.streamifyResponse(async (e, s) => { s = awslambda.HttpResponseStream.from(s, { statusCode: 200 }); s.setContentType("text/plain"); s.end(e) })`,
+		}, "{\"statusCode\":200}\x00\x00\x00\x00\x00\x00\x00\x00x"},
+		{"a package that is a module, from CommonJS", "index.handler", files{
+			"index.js":                        `exports.handler = async (e) => (await import("greet")).default(e)`,
+			"node_modules/greet/package.json": `{"type":"module","exports":"./main.js"}`, "node_modules/greet/main.js": `export default (e) => "hi " + e`,
+		}, `"hi x"`},
 		{"reads standard input", "index.handler", files{"index.js": `exports.handler = async (e) => require("fs").readFileSync(0).length`}, `0`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,6 +90,18 @@ func TestNode_Raises(t *testing.T) {
 			require.Equal(t, `"alive"`, f.call(t, `1`), "the next event finds a process")
 		})
 	}
+	t.Run("a stream", func(t *testing.T) {
+		t.Parallel()
+		f := node(t, `exports.handler = awslambda.streamifyResponse(async (e, stream) => { stream.write("half"); if (e === 1) throw new TypeError("no room"); if (e === 2) await new Promise(() => {}); stream.end() })`)
+		require.Equal(t, "TypeError", f.raises(t, `1`).Type)
+		require.Equal(t, "Runtime.NodeJsExit", f.raises(t, `2`).Type)
+		require.Equal(t, `half`, f.call(t, `0`))
+	})
+	t.Run("the report is the function's own", func(t *testing.T) {
+		t.Parallel()
+		f := node(t, `exports.handler = async () => { const e = new RangeError("no room"); e.stack = "at home\nat work"; throw e }`)
+		require.JSONEq(t, `{"errorType":"RangeError","errorMessage":"no room","trace":["at home","at work"]}`, string(f.raises(t, `1`).Report()))
+	})
 	t.Run("a promise that is never settled", func(t *testing.T) {
 		t.Parallel()
 		f := node(t, `exports.handler = async (e) => { if (!e) await new Promise(() => {}); return 1 }`)
@@ -131,6 +151,20 @@ func TestNode_DoesNotStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TypeScript is refused with what to do, where Node.js does not run it.
+func TestNode_TypeScript(t *testing.T) {
+	t.Parallel()
+	f := start(t, process.Config{Runtime: "nodejs", Handler: "src/app.handler"}, files{"src/app.ts": `export const handler = async (e: string): Promise<string> => "hi " + e`})
+	answer, err := f.InvokeFunction(t.Context(), []byte(`"x"`))
+	if err == nil {
+		require.Equal(t, `"hi x"`, string(answer), "Node.js 24 runs it")
+		return
+	}
+	raised := f.raises(t, `"x"`)
+	require.Equal(t, "Runtime.ImportModuleError", raised.Type)
+	require.Regexp(t, `^src/app\.ts is TypeScript, which Node\.js \d+\.\d+\.\d+ does not run: compile it, for example with esbuild, and give the folder and the handler of the result$`, raised.Message)
 }
 
 // The context has what Lambda's has.

@@ -37,6 +37,8 @@ func TestPython_Handlers(t *testing.T) {
 		}, `[1, 2.5, 100000000000000000000]`},
 		{"bytes are the answer", "app.handler", files{"app.py": "def handler(e, c):\n    return b'{\"a\":1}'\n"}, `{"a":1}`},
 		{"no answer", "app.handler", files{"app.py": "def handler(e, c):\n    pass\n"}, `null`},
+		{"a program that is also a handler", "app.handler", files{"app.py": "import sys\n" + hi + "if __name__ == '__main__':\n    sys.exit(1)\n"}, `"hi x"`},
+		{"a thread that goes on", "app.handler", files{"app.py": "import threading, time\ndef handler(e, c):\n    threading.Thread(target=time.sleep, args=(600,)).start()\n    return 'hi ' + e\n"}, `"hi x"`},
 		{"reads standard input", "app.handler", files{"app.py": "import sys\ndef handler(e, c):\n    return len(sys.stdin.read())\n"}, `0`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,6 +67,7 @@ func TestPython_Raises(t *testing.T) {
 			if tt.kind == "ValueError" {
 				require.Len(t, raised.Trace, 1, "the bootstrap is not in it: %q", raised.Trace)
 				require.Contains(t, raised.Trace[0], `app.py", line 4, in handler`)
+				require.Regexp(t, `^{"errorMessage": "no room", "errorType": "ValueError", "requestId": "[0-9a-f-]{36}", "stackTrace": \[".*"\]}$`, string(raised.Report()))
 			}
 			require.Equal(t, `"alive"`, f.call(t, `1`), "the next event finds a process")
 		})

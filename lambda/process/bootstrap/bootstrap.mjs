@@ -6,6 +6,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
+import { Writable } from "node:stream";
 import { pathToFileURL } from "node:url";
 
 const env = process.env;
@@ -115,6 +116,11 @@ async function loadFile(root, folder, name) {
     const full = file + extension;
     if (fs.existsSync(full)) return imported ? import(pathToFileURL(full)) : require(full);
   }
+  for (const extension of [".ts", ".mts", ".cts", ".tsx"]) {
+    if (!fs.existsSync(file + extension)) continue;
+    const text = `${folder}${name}${extension} is TypeScript, which Node.js ${process.versions.node} does not run: compile it, for example with esbuild, and give the folder and the handler of the result`;
+    throw named("Runtime.ImportModuleError", text);
+  }
   return require(require.resolve(name, { paths: [root, path.join(root, folder)] }));
 }
 
@@ -138,6 +144,40 @@ async function load(root, handler) {
   return value;
 }
 
+// streamed has the handlers that write their answer to a stream. It is sent as a whole when
+// they have ended the stream, as in Lambda for a caller that does not read a stream.
+const streamed = new WeakSet();
+
+globalThis.awslambda = {
+  streamifyResponse(handler) {
+    streamed.add(handler);
+    return handler;
+  },
+  HttpResponseStream: {
+    from(stream, head) {
+      stream.write(JSON.stringify(head) + "\0".repeat(8));
+      return stream;
+    },
+  },
+};
+
+// openStream returns a stream, and gives done its text when it has ended.
+function openStream(done, fail) {
+  const parts = [];
+  const stream = new Writable({
+    write(chunk, _, next) {
+      parts.push(chunk);
+      next();
+    },
+    final(next) {
+      done(Buffer.concat(parts).toString("utf8"));
+      next();
+    },
+  });
+  stream.setContentType = () => {};
+  return stream.on("error", fail);
+}
+
 function contextOf(headers) {
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   return {
@@ -154,10 +194,10 @@ function contextOf(headers) {
 }
 
 // run gives an event to the handler, sends its answer, and returns the next event, which is
-// what the runtime API answers. The answer of the handler is what its promise has, or what it gave to the callback: an error at once, a value when
-// the event loop is empty, or also at once without context.callbackWaitsForEmptyEventLoop.
-// If the event loop is empty and there is no answer, that of an async function is an
-// error, and that of any other null.
+// what the runtime API answers. The answer of the handler is what its promise has, or what
+// it gave to the callback: an error at once, a value when the event loop is empty, or also
+// at once without context.callbackWaitsForEmptyEventLoop. If the event loop is empty and
+// there is no answer, that of an async function is an error, and that of any other null.
 function run(handler, event) {
   return new Promise((done) => {
     const context = contextOf(event.headers);
@@ -172,6 +212,7 @@ function run(handler, event) {
       current = undefined;
     };
     const fail = (error) => answer(() => sendError(`invocation/${current}/error?next`, error));
+    const send = (body) => answer(() => call("POST", `invocation/${current}/response?next`, body));
     const succeed = (value) => {
       let body;
       try {
@@ -180,7 +221,7 @@ function run(handler, event) {
         fail(new Error("Unable to stringify response body"));
         return;
       }
-      answer(() => call("POST", `invocation/${current}/response?next`, body));
+      send(body);
     };
     const whenEmpty = () => {
       if (settle) settle();
@@ -200,7 +241,12 @@ function run(handler, event) {
     context.fail = (error) => context.done(error ?? "handled");
     process.on("beforeExit", whenEmpty);
     try {
-      const result = handler(JSON.parse(event.body), context, callback);
+      const value = JSON.parse(event.body);
+      if (streamed.has(handler)) {
+        Promise.resolve(handler(value, openStream(send, fail), context)).catch(fail);
+        return;
+      }
+      const result = handler(value, context, callback);
       if (typeof result?.then === "function") result.then(context.succeed, context.fail);
     } catch (error) {
       callback(error);

@@ -80,11 +80,11 @@ class Logging(logging.Handler):
         print(self.format(record))
 
 
-def report(error):
+def report(error, request_id=""):
     if isinstance(error, Failure):
-        return {"errorType": error.kind, "errorMessage": str(error), "stackTrace": error.trace}
+        return {"errorMessage": str(error), "errorType": error.kind, "requestId": request_id, "stackTrace": error.trace}
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in ("<stdin>", importlib.__file__) and "importlib._bootstrap" not in f.filename]
-    return {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": traceback.format_list(frames)}
+    return {"errorMessage": str(error), "errorType": type(error).__name__, "requestId": request_id, "stackTrace": traceback.format_list(frames)}
 
 
 def load(name):
@@ -121,7 +121,7 @@ def answer(handler, body, headers):
         except (TypeError, ValueError, OverflowError) as error:
             raise Failure("Runtime.MarshalError", "Unable to marshal response: %s" % error)
     except Exception as error:  # whatever the handler raises
-        return "error", json.dumps(report(error)).encode()
+        return "error", json.dumps(report(error, headers["Lambda-Runtime-Aws-Request-Id"])).encode()
 
 
 def main():
