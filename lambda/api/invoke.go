@@ -64,7 +64,7 @@ func (s *Server) invokeAndWait(c *call, t target, payload []byte) (reply, error)
 	switch {
 	case errors.As(err, &raised):
 		c.header["X-Amz-Function-Error"] = []string{"Unhandled"}
-		answer = report(raised)
+		answer = raised.Report()
 	case errors.As(err, &refused):
 		return reply{}, &apiError{refused.StatusCode, refused.Type, refused.Message}
 	case err != nil:
@@ -75,19 +75,6 @@ func (s *Server) invokeAndWait(c *call, t target, payload []byte) (reply, error)
 		c.header["X-Amz-Log-Result"] = []string{s.tails.result(c.id, on, time.Since(began))}
 	}
 	return reply{status: http.StatusOK, bytes: answer}, nil
-}
-
-// report returns the error of a function as its runtime reports it.
-func report(e *lambda.FunctionError) []byte {
-	d := document{"errorMessage": e.Message}
-	if e.Type != "" {
-		d["errorType"] = e.Type
-	}
-	if len(e.Trace) > 0 {
-		d["trace"] = e.Trace
-	}
-	text, _ := encodeJSON(d) // texts: cannot fail
-	return text
 }
 
 // invokeLater gives an event to a function, and does not wait for it. An event that fails
