@@ -22,9 +22,9 @@ type live struct {
 	url string
 }
 
-func newLive(t *testing.T, cfg controlplane.Config) *live {
+func newLive(t *testing.T) *live {
 	t.Helper()
-	c := newClient(t, cfg)
+	c := newClient(t, controlplane.Config{})
 	srv := httptest.NewServer(c.server)
 	t.Cleanup(srv.Close)
 	return &live{c, "ws" + strings.TrimPrefix(srv.URL, "http")}
@@ -72,7 +72,7 @@ func (c *client) twoWay(api, text string) string {
 // and ends its connections when it is deleted.
 func TestDeployment_Life(t *testing.T) {
 	t.Parallel()
-	l := newLive(t, controlplane.Config{})
+	l := newLive(t)
 	api := l.api()
 	route := l.twoWay(api, "one")
 	first := l.deployment(api)
@@ -102,7 +102,7 @@ func TestDeployment_Life(t *testing.T) {
 // A custom domain name leads to the stage of its mapping as soon as there is one.
 func TestDeployment_DomainName(t *testing.T) {
 	t.Parallel()
-	l := newLive(t, controlplane.Config{})
+	l := newLive(t)
 	api := l.api()
 	l.twoWay(api, "one")
 	l.must(201, "POST", api+"/stages", document{"stageName": "prod", "deploymentId": l.deployment(api)})
@@ -235,7 +235,7 @@ func definition(answer string) []controlplane.Call {
 // what the definition lacks is gone. What the REST API made stays.
 func TestApply(t *testing.T) {
 	t.Parallel()
-	l := newLive(t, controlplane.Config{})
+	l := newLive(t)
 	other := l.api()
 	require.NoError(t, l.server.Apply(t.Context(), definition("one")))
 	stage := l.must(200, "GET", "/apis/chat/stages/prod", nil)

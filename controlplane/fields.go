@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -72,6 +73,9 @@ func (res *resource) patched(d, body document) (document, error) {
 		}
 		if f.merges {
 			value = merged(d[f.name], value)
+			if err := f.checkLength(len(value.(map[string]any))); err != nil {
+				return nil, err
+			}
 		}
 		f.set(next, value)
 	}
@@ -241,14 +245,28 @@ func (f *field) checkNumber(value any) (any, error) {
 	return n, nil
 }
 
+// checkLength checks the number of entries of a list or map.
+func (f *field) checkLength(n int) error {
+	if most := cmp.Or(f.most, mostEntries); n > most {
+		return badRequest("Invalid %s specified: it has %d entries. Must have at most %d", f.title(), n, most)
+	}
+	return nil
+}
+
+// What holds for the lists and maps for which the service documents no limit.
+const (
+	mostEntries = 400
+	longestKey  = 1024 // bytes
+)
+
 // checkList drops empty texts, which the service does, too.
 func (f *field) checkList(value any, creating bool) (any, error) {
 	values, ok := value.([]any)
 	if !ok {
 		return nil, f.mistaken(value)
 	}
-	if f.most > 0 && len(values) > f.most {
-		return nil, badRequest("Invalid %s specified: it has %d entries. Must have at most %d", f.title(), len(values), f.most)
+	if err := f.checkLength(len(values)); err != nil {
+		return nil, err
 	}
 	checked := make([]any, 0, len(values))
 	for _, value := range values {
@@ -272,14 +290,17 @@ func (f *field) checkMap(value any, creating bool) (any, error) {
 	if !ok {
 		return nil, f.mistaken(value)
 	}
-	if f.most > 0 && len(values) > f.most {
-		return nil, badRequest("Invalid %s specified: it has %d entries. Must have at most %d", f.title(), len(values), f.most)
+	if err := f.checkLength(len(values)); err != nil {
+		return nil, err
 	}
 	checked := map[string]any{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		value := values[key]
 		if value == nil || value == "" && f.merges && creating {
 			continue
+		}
+		if len(key) > longestKey {
+			return nil, badRequest("Invalid %s specified: the key %s has more than %d bytes", f.title(), clip(key), longestKey)
 		}
 		if f.keys != nil && !f.keys.MatchString(key) {
 			return nil, badRequest("Invalid %s specified: the key %s must match %s", f.title(), clip(key), f.keys)

@@ -161,7 +161,7 @@ func authorizerRow() *resource {
 			{name: "jwtConfiguration", kind: object, onlyHTTP: true},
 			{name: "name", required: true, least: 1, most: 128},
 			{name: "authorizerUri", required: true, least: 1, most: 2048},
-			{name: "identitySource", kind: list, each: &field{pattern: identitySource, says: badIdentitySource}},
+			{name: "identitySource", kind: list, most: 50, each: &field{most: 1024, pattern: identitySource, says: badIdentitySource}},
 			{name: "identityValidationExpression", most: 1024, notEmpty: "IdentityValidationExpression must not be empty."},
 			{name: "authorizerCredentialsArn", pattern: roleARN, says: "Invalid role ARN", notEmpty: "Invalid role ARN"},
 		},

@@ -273,26 +273,23 @@ func (s *Server) list(r Reader, res *resource, ids map[string]string, page pageR
 	if err != nil {
 		return nil, err
 	}
-	limit := most
-	if limit > 0 {
-		limit++ // one more tells whether there is a next page
-	}
-	entries, err := listDocuments(r, collection, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	answer := document{}
-	if most > 0 && len(entries) > most {
-		entries = entries[:most]
-		answer["nextToken"] = s.tokens.write(collection, entries[most-1].id())
-	}
-	items := make([]any, len(entries))
-	for n, e := range entries {
-		items[n] = s.answer(res, e.doc, false)
-	}
+	answer, items, size, last := document{}, []any{}, 0, ""
+	err = eachValue(r, collection, after, func(key string, value []byte) (bool, error) {
+		if most > 0 && len(items) == most || size > mostOfPage {
+			answer["nextToken"] = s.tokens.write(collection, last)
+			return false, nil
+		}
+		d, err := decodeDocument(key, value)
+		items, size, last = append(items, s.answer(res, d, false)), size+len(value), key[len(collection)+1:]
+		return true, err
+	})
 	answer["items"] = items
-	return answer, nil
+	return answer, err
 }
+
+// mostOfPage is how many bytes of documents a page may have before it ends, even if a
+// client asks for a whole list.
+const mostOfPage = 8 << 20
 
 // answer returns what clients see of a document.
 func (s *Server) answer(res *resource, d document, created bool) document {
