@@ -196,7 +196,11 @@ func convertSettings(p property, n *node) (any, *problem) {
 		if n.items[i].absent() {
 			continue
 		}
-		value, problem := convert(known[index], n.items[i])
+		item := n.items[i]
+		if known[index].name == "EndpointType" && item.kind == textKind {
+			item = textNode(item.at, strings.ToUpper(item.text)) // templates have Regional, too
+		}
+		value, problem := convert(known[index], item)
 		if problem != nil {
 			problem.text = p.name + "." + problem.text
 			return nil, problem

@@ -105,7 +105,7 @@ func TestFunction_codeRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ properties, want string }{
 		"missing folder": {"Code: nowhere", "the code of the function is not at DIR/nowhere: build it first, or correct the path"},
-		"no archive":     {"Code: template.yaml", "DIR/template.yaml is no folder and no zip file: give the folder of the code"},
+		"no archive":     {"Code: template.yaml", "DIR/template.yaml is no folder, no zip file and no jar file: give the folder of the code"},
 		"broken archive": {"Code: broken.zip", "DIR/broken.zip cannot be unpacked: zip: not a valid zip file"},
 		"outside":        {"Code: outside.zip", `DIR/outside.zip cannot be unpacked: the entry "../../evil" would lie outside of the folder`},
 		"none":           {"", "the function has no code: give the path of its folder"},

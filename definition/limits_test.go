@@ -236,6 +236,8 @@ func FuzzIntrinsics(f *testing.F) {
 	for _, seed := range []string{
 		"!Sub '${A}-${!B}-${AWS::Region}'", "!Join ['/', [a, !Ref Name]]", "!If [IsRed, a, b]", "!Select [0, !Split [',', 'a,b']]",
 		"!FindInMap [ByRegion, !Ref AWS::Region, Host]", "!GetAtt Table.Arn", "{Fn::Base64: {Fn::Sub: a}}", "!Sub ['${a}', {a: !Ref Size}]", "!Ref",
+		"!Select [1, !Cidr [10.0.0.0/16, 2, 8]]", "!ToJsonString {a: [!Ref Names]}", "!FindInMap [A, b, c, {DefaultValue: d}]", "!ImportValue a",
+		"{Fn::ForEach::X: [A, !Ref Names, {'${A}': {Ref: A}}]}", "{Ref: A, Fn::ForEach::X: [A, [a, a], {b: c}]}",
 	} {
 		f.Add(seed)
 	}

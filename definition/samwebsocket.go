@@ -1,6 +1,8 @@
 package definition
 
 import (
+	"crypto/sha1" //nolint:gosec // for the logical IDs of SAM
+	"encoding/hex"
 	"slices"
 	"strings"
 )
@@ -216,7 +218,7 @@ func (x *webSocket) domain() {
 	if domain.get("MutualTlsAuthentication") != nil {
 		x.t.failf(domain.lineOf("MutualTlsAuthentication"), x.r.logicalID, "SAM refuses MutualTlsAuthentication for WebSocket APIs: remove it")
 	}
-	logicalID := "ApiGatewayDomainNameV2" + stableID(10, domain.get("DomainName").json())
+	logicalID := "ApiGatewayDomainNameV2" + x.hash(domain.get("DomainName"))
 	if x.t.resources[logicalID] == nil {
 		configuration := mapNode(at, "EndpointType", textNode(at, "REGIONAL"))
 		take(configuration, domain, "CertificateArn", "OwnershipVerificationCertificateArn", "SecurityPolicy")
@@ -230,6 +232,22 @@ func (x *webSocket) domain() {
 	for _, path := range paths {
 		x.mapping(at, logicalID, path)
 	}
+}
+
+// hash is the part of a logical ID that SAM makes of a value: parameters count with their
+// values.
+func (x *webSocket) hash(n *node) string {
+	if name, of := n.intrinsic(); name == "Ref" {
+		if p := x.t.parameters[of.str()]; p != nil && p.value != nil {
+			n = p.value
+		}
+	}
+	text, ok := n.scalar()
+	if !ok {
+		text = n.json()
+	}
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // as SAM
+	return hex.EncodeToString(sum[:5])
 }
 
 func (x *webSocket) mapping(at position, domain string, path *node) {

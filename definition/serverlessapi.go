@@ -28,7 +28,11 @@ func (s *serverless) readEvents(function string, events *node) {
 		route := event.str()
 		if event.isMap() {
 			route = event.get("route").str()
-			s.checkKeys(function, event, "a websocket event", "route", "routeResponseSelectionExpression", "authorizer")
+			s.checkKeys(function, event, "a websocket event", "route", "routeKey", "routeResponseSelectionExpression", "authorizer")
+		}
+		if old := event.get("routeKey"); old != nil {
+			s.failf(event.lineOf("routeKey"), function, "a websocket event has no property \"routeKey\", which the old plugin for WebSocket APIs had: call it route")
+			continue
 		}
 		if route == "" {
 			s.failf(item.at, function, "the websocket event needs a route, as in \"route: $connect\"")

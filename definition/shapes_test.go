@@ -40,8 +40,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 //     events of other types, resources
 //   - sam-nested: aws-samples/aws-sam-nested-stack-sample: applications with a Location, their parameters and
 //     outputs; Fn::ForEach is added
-//   - cdk-stacks: aws-samples/websocket-chat-application, and the tests of aws/aws-cdk for nested stacks: several
-//     stacks of one app with exports and imports, the template of a nested stack as an asset
+//   - cdk-stacks: excerpts of what the tests of aws/aws-cdk expect: several stacks of one app with exports and
+//     imports, the template of a nested stack as an asset
 //   - serverless-files: RafalWilinski/serverless-websockets-chat and if1live/serverless-websocket-demo: a service
 //     with a name, resources and functions in files; allenheltondev/serverless-websockets: layers; and the
 //     guides of serverless/serverless: stages, parameters, resolvers, tags, logs, extensions

@@ -28,6 +28,7 @@ type stacks struct {
 	scanned   int // how many templates have their exports there
 	importing map[string]bool
 	siblings  map[string]*node // other templates of a CDK app, by path
+	roots     map[string]*node // of nested stacks, by path
 }
 
 // export is an output with a name by which other stacks import it.
@@ -38,7 +39,7 @@ type export struct {
 }
 
 func newStacks(r *report) *stacks {
-	return &stacks{report: r, exports: map[string]export{}, importing: map[string]bool{}, siblings: map[string]*node{}}
+	return &stacks{report: r, exports: map[string]export{}, importing: map[string]bool{}, siblings: map[string]*node{}, roots: map[string]*node{}}
 }
 
 // nestedStack is a nested stack whose template has been found, or is being read.
@@ -100,9 +101,12 @@ func (t *template) nested(r *resource) (*template, *problem) {
 	if t.loaded++; t.loaded > maxStacks {
 		return nil, problemAt(r.at, "there are more than %d nested stacks", maxStacks)
 	}
-	root, p := readTemplate(&t.opts, r.at, path)
-	if p != nil {
-		return nil, p
+	root := t.roots[path]
+	if root == nil {
+		if root, p = readTemplate(&t.opts, r.at, path); p != nil {
+			return nil, p
+		}
+		t.roots[path] = root
 	}
 	opts := t.opts
 	opts.StackName = t.opts.StackName + "-" + r.logicalID

@@ -136,7 +136,11 @@ func TestStacks_refused(t *testing.T) {
 			stack("TemplateURL: api.yaml, Parameters: {Name: a, Names: 'a,b'}") + fmt.Sprintf(use, "Nested.Outputs.Gone"),
 			`template.yaml:5: F: the output "Gone" does not exist, because its condition "Never" is false`,
 		},
-		"itself":     {stack("TemplateURL: template.yaml"), "template.yaml:2: Nested: stacks are nested more than 10 deep"},
+		"itself": {stack("TemplateURL: template.yaml"), "template.yaml:2: Nested: stacks are nested more than 10 deep"},
+		"itself twice": {
+			stack("TemplateURL: template.yaml") + "  Second: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: template.yaml}}\n",
+			"there are more than 100 nested stacks",
+		},
 		"a circle":   {stack("TemplateURL: api.yaml, Parameters: {Name: !GetAtt Nested.Outputs.ApiId}"), "template.yaml:2: Nested: these resources depend on each other in a circle: Nested → Nested"},
 		"two of one": {stack("TemplateURL: named.yaml") + "  Second: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: named.yaml}}\n", "named.yaml:2: F: the function has the name same, as F has: give one of them another name"},
 		"imports": {"Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs:\n  A: {Value: !ImportValue b, Export: {Name: a}}\n  B: {Value: !ImportValue a, Export: {Name: b}}\n" +
