@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -88,4 +90,29 @@ func TestSeed_Strict(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, output, "BadRequestException")
 	require.Contains(t, output, "Invalid PayloadFormatVersion specified: 2.0. Must be 1.0 for WEBSOCKET protocol Apis.")
+}
+
+// The Terraform example, in which only the endpoint is not that for AWS: one plan makes the
+// functions and the API, and a second one is empty. New code is used with the next event.
+func TestSeed_Terraform(t *testing.T) {
+	testutil.NeedsLong(t)
+	outside(t)
+	gateway, url := startDev(t)
+	tf := newTerraform(t, "../../../examples/terraform")
+	tf.edit("local_override.tf", "http://127.0.0.1:4567", url)
+	tf.zip("functions", "functions.zip")
+	tf.apply()
+	gateway.stdout.contains(t, "the service refuses this payloadFormatVersion for WebSocket APIs")
+	ws := dialEcho(t, tf.output("address"))
+	require.Equal(t, "hello", ws.say("hello"))
+
+	tf.edit("functions/default.py", `event["body"]`, `event["body"].upper()`)
+	tf.zip("functions", "functions.zip")
+	tf.apply()
+	require.Equal(t, "HELLO", ws.say("hello"))
+
+	tf.run(slices.Concat([]string{"destroy", "-input=false", "-auto-approve"}, tf.vars)...)
+	_, _, err := ws.Read(t.Context())
+	closed, _, _ := wsconn.ReceivedClose(err)
+	require.Equal(t, 1001, closed)
 }

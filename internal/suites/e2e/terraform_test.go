@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"archive/zip"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -66,6 +67,27 @@ func newTerraform(t *testing.T, from string, vars ...string) *terraform {
 	tf.env = append(keyEnvironment(t), "TF_CLI_CONFIG_FILE="+config, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1", "TF_CLI_ARGS=-no-color")
 	tf.run("init", "-input=false")
 	return tf
+}
+
+// edit replaces a text in a file.
+func (tf *terraform) edit(file, before, after string) {
+	tf.t.Helper()
+	path := filepath.Join(tf.dir, file)
+	content, err := os.ReadFile(path)
+	require.NoError(tf.t, err)
+	require.Contains(tf.t, string(content), before)
+	require.NoError(tf.t, os.WriteFile(path, []byte(strings.ReplaceAll(string(content), before, after)), 0o600))
+}
+
+// zip puts the files of a folder into a zip file.
+func (tf *terraform) zip(folder, name string) {
+	tf.t.Helper()
+	file, err := os.Create(filepath.Join(tf.dir, name))
+	require.NoError(tf.t, err)
+	defer file.Close()
+	w := zip.NewWriter(file)
+	require.NoError(tf.t, w.AddFS(os.DirFS(filepath.Join(tf.dir, folder))))
+	require.NoError(tf.t, w.Close())
 }
 
 // try runs Terraform and returns its exit status.
