@@ -87,6 +87,13 @@ func (a *applied) try(t *testing.T, d *definition.Definition) {
 	t.Helper()
 	api := d.APIs[0]
 	require.NotEmpty(t, api.Stages)
+	for _, domain := range d.Domains {
+		for _, mapping := range domain.Mappings {
+			key, _ := mapping.Fields["apiMappingKey"].(string)
+			a.Dial(t, gatewaytest.Header("Host", domain.ID), gatewaytest.Path("/"+key), gatewaytest.Header("Auth", "x"))
+			require.Contains(t, a.heard(t), " $connect ")
+		}
+	}
 	expression, _ := api.Fields["routeSelectionExpression"].(string)
 	key := strings.TrimPrefix(expression, "$request.body.")
 	c := a.Dial(t, gatewaytest.Path("/"+api.ID+"/"+api.Stages[0].ID),

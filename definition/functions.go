@@ -49,9 +49,7 @@ func (t *template) function(r *resource) (Function, bool) {
 	f.Timeout = time.Duration(t.intProperty(r, "Timeout", t.lambdaDefaults.timeout, 900)) * time.Second
 	f.MemoryMB = t.intProperty(r, "MemorySize", t.lambdaDefaults.memory, 10240)
 	f.Env = t.environment(r)
-	if layers := r.props.get("Layers"); layers != nil && len(layers.items) > 0 {
-		t.notef(Warning, r.props.lineOf("Layers"), r.logicalID, "layers are not unpacked here: put what they have into the folder of the code")
-	}
+	t.addLayers(r, &f)
 	if f.Command = t.command(r); len(f.Command) > 0 {
 		f.Dir, _ = t.code(r, &f)
 		return f, f.Dir != ""
@@ -161,8 +159,8 @@ func (t *template) localHost(text string) string {
 func (t *template) code(r *resource, f *Function) (string, bool) {
 	code := r.props.get("Code")
 	at := r.props.lineOf("Code")
-	if asset, ok := r.body.get("Metadata", "aws:asset:path").scalar(); ok {
-		return t.codeAt(r, f, at, asset)
+	if asset, ok := r.body.get("Metadata", assetKey).scalar(); ok {
+		return t.codeAt(r, f, at, t.asset(asset))
 	}
 	if text, ok := code.scalar(); ok { // SAM's CodeUri, or the work of "aws cloudformation package" not done yet
 		return t.codeAt(r, f, at, text)

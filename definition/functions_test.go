@@ -139,7 +139,7 @@ func TestFunction_notes(t *testing.T) {
 	}{
 		"image":      {"PackageType: Image, Code: {ImageUri: x}", definition.NotRun, "the function is a container image: run it yourself, and name its URL for arn:aws:lambda:us-east-1:123456789012:function:local-F", false},
 		"S3":         {"Code: {S3Bucket: b, S3Key: a/f.zip}", definition.NotRun, "the code is in S3 (a/f.zip), and not beside this file: give the template as it was before packaging, or put f.zip beside it", false},
-		"layers":     {"Code: src, Layers: [x]", definition.Warning, "layers are not unpacked here: put what they have into the folder of the code", true},
+		"layers":     {"Code: src, Layers: [x]", definition.Warning, "the layer is not a folder of this machine: put what it has into the folder of the code", true},
 		"TypeScript": {"Code: ts", definition.Warning, `it is TypeScript, so build it first and use the output, as ".aws-sam/build/template.yaml" of "sam build"`, true},
 		"no handler": {"Code: empty", definition.Warning, `empty: correct Handler`, true},
 		"secret":     {"Code: src, Environment: {Variables: {A: '{{resolve:ssm:/a}}'}}", definition.Warning, "the environment variable A is resolved only on AWS: set it yourself", true},
@@ -168,4 +168,36 @@ func TestFunction_command(t *testing.T) {
 	require.Equal(t, []string{"./run"}, d.Functions[0].Command)
 	require.Equal(t, []string{"template.yaml:4: F: gateway:command has to be a program and its arguments, as in [java, -jar, app.jar]"},
 		problems(t, function("[{a: b}]"), definition.Options{}))
+}
+
+// Layers whose content is a folder give their modules through the environment.
+func TestFunction_layers(t *testing.T) {
+	t.Parallel()
+	template := `
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {CodeUri: code, Handler: app.handler, Layers: [!Ref Shared]}}
+Resources:
+  Shared: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layers/shared}}
+  Plain: {Type: AWS::Lambda::LayerVersion, Properties: {Content: layers/plain}}
+  Far: {Type: AWS::Lambda::LayerVersion, Properties: {Content: {S3Bucket: b, S3Key: k}}}
+  Node: {Type: AWS::Serverless::Function, Properties: {Runtime: nodejs22.x, Environment: {Variables: {NODE_PATH: /own}}}}
+  Python: {Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, Layers: [!Ref Plain]}}
+  Other: {Type: AWS::Serverless::Function, Properties: {Runtime: provided.al2023, Layers: [!Ref Far, "arn:aws:lambda:us-east-1:1:layer:x:1"]}}
+`
+	dir := files(t, map[string]string{
+		"template.yaml": template, "code/app.js": "", "code/app.py": "", "layers/shared/nodejs/node_modules/a/index.js": "", "layers/shared/python/b.py": "", "layers/plain/c.py": "",
+	})
+	d, err := definition.Load(filepath.Join(dir, "template.yaml"), definition.Options{WorkDir: filepath.Join(dir, "work")})
+	require.NoError(t, err)
+	at := func(names ...string) string {
+		for i := range names {
+			names[i] = filepath.Join(dir, "layers", names[i])
+		}
+		return strings.Join(names, string(os.PathListSeparator))
+	}
+	require.Equal(t, "/own"+string(os.PathListSeparator)+at("shared/nodejs/node_modules", "shared/nodejs"), d.Functions[0].Env["NODE_PATH"])
+	require.Equal(t, map[string]string{"PYTHONPATH": at("shared/python", "plain")}, d.Functions[1].Env)
+	require.Empty(t, d.Functions[2].Env)
+	require.Contains(t, notes(d, definition.Warning),
+		"template.yaml:10: Other: the layer is not a folder of this machine: put what it has into the folder of the code")
 }

@@ -117,7 +117,15 @@ func find(path string) (file string, whole bool, err error) {
 			return found[0], true, nil
 		}
 	}
+	stages, _ := filepath.Glob(filepath.Join(abs, "cdk.out", "assembly-*")) // the pattern is right
 	switch {
+	case len(stages) == 1 && len(cdkStacks(stages[0])) > 0:
+		return cdkStacks(stages[0])[0], true, nil
+	case len(stages) > 1:
+		for i := range stages {
+			stages[i] = filepath.Base(stages[i])
+		}
+		err = fmt.Errorf("definition: %s has several stages: name one of %s", filepath.Join(abs, "cdk.out"), listed(stages))
 	case exists(filepath.Join(abs, "serverless.ts")) || exists(filepath.Join(abs, "serverless.js")):
 		err = fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.yml\" first", abs)
 	case exists(filepath.Join(abs, "cdk.json")):

@@ -47,7 +47,7 @@ func otherTypeOf(typ string) otherType {
 		return otherType{nameProperty: "Name", service: "kinesis", arn: "stream/%s"}
 	case "AWS::Cognito::UserPool":
 		return otherType{service: "cognito-idp", arn: "userpool/%s"}
-	case "AWS::Lambda::LayerVersion", "AWS::Serverless::LayerVersion":
+	case typeLayer, samLayer:
 		return otherType{nameProperty: "LayerName", service: "lambda", arn: "layer:%s:1", refIsARN: true}
 	case "AWS::CertificateManager::Certificate":
 		return otherType{service: "acm", arn: "certificate/%s", refIsARN: true}
@@ -203,7 +203,7 @@ func (s *stacks) noteOthers() {
 func adviceFor(typ string) string {
 	switch {
 	case strings.HasPrefix(typ, "AWS::IAM::"), typ == "AWS::Lambda::Permission", strings.HasPrefix(typ, "AWS::Logs::"),
-		typ == "AWS::CDK::Metadata", typ == "AWS::Lambda::Version", typ == "AWS::Lambda::Alias":
+		typ == "AWS::CDK::Metadata", typ == "AWS::Lambda::Version", typ == "AWS::Lambda::Alias", typ == typeLayer, typ == samLayer:
 		return "not needed here"
 	case strings.HasPrefix(typ, "AWS::DynamoDB::"), typ == "AWS::Serverless::SimpleTable":
 		return "not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB"

@@ -341,8 +341,9 @@ func (s *serverless) implyResources(t *template) {
 	}
 	t.imply("WebsocketsLogGroup", "AWS::Logs::LogGroup", made, nil)
 	if layers := s.at("layers"); !layers.absent() {
-		for _, name := range s.entries(layers).keys {
-			t.imply(logicalName(name)+"LambdaLayer", "AWS::Lambda::LayerVersion", made, nil)
+		all := s.entries(layers)
+		for i, name := range all.keys {
+			t.imply(logicalName(name)+"LambdaLayer", typeLayer, made, mapNode(all.keyAt[i], "Content", all.items[i].get("path")))
 		}
 	}
 }

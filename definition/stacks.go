@@ -138,8 +138,8 @@ func readTemplate(opts *Options, at position, path string) (*node, *problem) {
 // nestedPath returns the file of a nested stack: the asset of CDK, or what TemplateURL or
 // Location says, if that is a path, or if a file with this name is beside the template.
 func (t *template) nestedPath(r *resource) (string, *problem) {
-	if asset, ok := r.body.get("Metadata", "aws:asset:path").scalar(); ok {
-		return t.path(asset), nil
+	if asset, ok := r.body.get("Metadata", assetKey).scalar(); ok {
+		return t.asset(asset), nil
 	}
 	key := "TemplateURL"
 	if r.typ == samApplication {
@@ -329,7 +329,10 @@ func (s *stacks) findSiblings(opts *Options, path string) {
 	}
 }
 
-const cdkEnding = ".template.json"
+const (
+	cdkEnding = ".template.json"
+	assetKey  = "aws:asset:path" // of the metadata of a resource
+)
 
 // cdkStacks returns the templates of a folder that "cdk synth" has written, without those of
 // nested stacks.

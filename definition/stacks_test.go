@@ -119,6 +119,18 @@ func TestStacks_ofOneApp(t *testing.T) {
 	}
 }
 
+// A CDK app with a stage has its stacks in a folder for the stage, and its assets above.
+func TestStacks_ofAStage(t *testing.T) {
+	t.Parallel()
+	stack := `{"Resources": {
+		"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"S3Key": "0f.zip"}, "Handler": "app.handler", "Runtime": "nodejs22.x"}, "Metadata": {"aws:asset:path": "asset.0f"}}}}`
+	d, err := loadStacks(t, "", map[string]string{"cdk.out/assembly-Prod/ProdApi.template.json": stack, "cdk.out/asset.0f/app.js": ""})
+	require.NoError(t, err)
+	require.Equal(t, "asset.0f", filepath.Base(d.Functions[0].Dir))
+	_, err = loadStacks(t, "", map[string]string{"cdk.out/assembly-Prod/ProdApi.template.json": stack, "cdk.out/assembly-Dev/DevApi.template.json": stack})
+	require.ErrorContains(t, err, "has several stages: name one of assembly-Dev, assembly-Prod")
+}
+
 func TestStacks_refused(t *testing.T) {
 	t.Parallel()
 	stack := func(properties string) string {

@@ -351,6 +351,17 @@ func (t *template) path(rel string) string {
 	return filepath.Join(t.dir, filepath.FromSlash(rel))
 }
 
+// asset returns the path of an asset of CDK. Those of a stage lie in the folder above it.
+func (t *template) asset(rel string) string {
+	if path := t.path(rel); exists(path) {
+		return path
+	}
+	if above := t.path(filepath.Join("..", rel)); exists(above) {
+		return above
+	}
+	return t.path(rel)
+}
+
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
