@@ -17,6 +17,8 @@ type Stage struct {
 	Deployed bool
 	// RouteKeys are those of the API as it is now, sorted. The deployment may have others.
 	RouteKeys []string
+	// RouteSelectionExpression is that of the API as it is now.
+	RouteSelectionExpression string
 }
 
 // Stages returns the stages of an API, or those of all APIs in the order of their IDs if
@@ -41,6 +43,8 @@ func (s *Server) Stages(apiID string) (all []Stage, err error) {
 					APIID: api.id(), APIName: textOf(api.doc, "name"), Name: stage.id(), RouteKeys: keys,
 					URL:      strings.TrimSuffix(s.apiEndpoint(api.id()), "/") + "/" + url.PathEscape(stage.id()),
 					Deployed: textOf(stage.doc, "deploymentId") != "",
+
+					RouteSelectionExpression: textOf(api.doc, "routeSelectionExpression"),
 				})
 			}
 		}

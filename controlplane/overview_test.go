@@ -35,8 +35,8 @@ func TestServer_Stages(t *testing.T) {
 	require.NoError(t, err)
 	keys := []string{"$connect", "send"}
 	require.Equal(t, []controlplane.Stage{
-		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys},
-		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys},
+		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys, RouteSelectionExpression: "$request.body.action"},
+		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys, RouteSelectionExpression: "$request.body.action"},
 	}, stages)
 	one, err := s.Stages("a")
 	require.NoError(t, err)

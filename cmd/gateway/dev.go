@@ -83,7 +83,9 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 			if _, err := pairs("env", o.Env); err != nil {
 				return err
 			}
-			o.Out = cmd.OutOrStdout()
+			if o.Out = cmd.OutOrStdout(); o.Out == os.Stdout {
+				o.Out = dev.Stdout()
+			}
 			o.Color = isTerminal(o.Out)
 			err := dev.Run(cmd.Context(), o)
 			var file *dev.FileError
@@ -99,6 +101,8 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 	flags.IntVar(&o.TLSPort, "tls-port", dev.DefaultTLSPort, "the `port` with TLS")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1", "listen on this `address`, too; with one that others reach, calls must be signed")
 	flags.StringArrayVar(&o.Hosts, "host", nil, "a further `name` of this server, which a Host header may have; may be repeated")
+	flags.StringArrayVar(&o.Origins, "origin", nil, "let pages of this `origin` connect, too, such as https://app.example.com, or *; may be repeated. Pages of localhost may")
+	flags.StringArrayVar(&o.APIKeys, "api-key", nil, "a `value` for routes that require an API key, 20 to 128 characters; may be repeated")
 	flags.StringVar(&o.State, "state", "", "keep APIs, certificate and code in this `folder` (default: in memory until the end)")
 	flags.StringArrayVar(&o.Env, "env", nil, "set `NAME=value` in the environment of all functions, over what FILE says; may be repeated")
 	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions this variable of your environment, such as AWS_PROFILE; may be repeated")

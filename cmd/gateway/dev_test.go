@@ -229,7 +229,9 @@ func ends(t *testing.T, pid string) {
 	t.Helper()
 	number, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(number, 0), syscall.ESRCH) }, patience, 5*time.Millisecond)
+	process, err := os.FindProcess(number)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone) }, patience, 5*time.Millisecond)
 }
 
 // A second signal does not wait for a function that hangs.
@@ -382,6 +384,7 @@ func TestDev_Signatures(t *testing.T) {
 	status, _ := get(t, address+"/prod/@connections/"+url.PathEscape(id))
 	require.Equal(t, http.StatusForbidden, status)
 	require.NotContains(t, p.text(), secret)
+	p.await(`  control   GET /v2/apis  403  \d+\.\d ms  MissingAuthenticationTokenException$`)
 	p.await(`AWS_ACCESS_KEY_ID=somebody AWS_SECRET_ACCESS_KEY=\$GATEWAY_SECRET_ACCESS_KEY$`)
 }
 
@@ -569,4 +572,71 @@ func TestDev_FirstExample(t *testing.T) {
 	out, err := exec.Command(binary, "send", "--count", "1", "--wait", "20s", url, `{"action":"say","text":"hello"}`).Output()
 	require.NoError(t, err)
 	require.Equal(t, "you said hello\n", string(out))
+}
+
+// A page of this machine may connect, whatever its port; others only with --origin. A line says
+// so.
+func TestDev_Origins(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, nil, project(t, template()), "--origin", "https://app.example.com")
+	for origin, allowed := range map[string]bool{
+		"http://localhost:3000": true, "http://127.0.0.1:5173": true, "https://app.example.com": true, "https://evil.example": false,
+	} {
+		c, resp, err := wsconn.Dial(context.Background(), p.url(), wsconn.DialOptions{Header: http.Header{"Origin": {origin}}})
+		if allowed {
+			require.NoError(t, err, origin)
+			c.CloseNow()
+			continue
+		}
+		require.Error(t, err, origin)
+		require.Equal(t, http.StatusForbidden, resp.StatusCode)
+		_ = resp.Body.Close()
+	}
+	p.await(`  \$connect +403  refused  .*origin.*: allow it with --origin$`)
+}
+
+// Routes that require an API key get one from a flag.
+func TestDev_APIKey(t *testing.T) {
+	t.Parallel()
+	const key = "0123456789-abcdefghij"
+	file := project(t, strings.Replace(template(), "RouteKey: $connect,", "RouteKey: $connect, ApiKeyRequired: true,", 1))
+	p := runDev(t, nil, file, "--api-key", key)
+	dial(t, p.url(), wsconn.DialOptions{Header: http.Header{"X-Api-Key": {key}}})
+	_, resp, err := wsconn.Dial(context.Background(), p.url(), wsconn.DialOptions{})
+	require.Error(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	p.await(`  \$connect +403  refused  .*: give one with --api-key, which the client sends as x-api-key$`)
+	require.NotContains(t, p.text(), key)
+}
+
+// Who reads the lines may go first, as "tee" does after Ctrl-C: clients get their Close frame all
+// the same.
+func TestDev_OutputGone(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command(binary, "dev", "--port", "0", "--tls-port", "0", project(t, template()))
+	cmd.Stdout = w
+	require.NoError(t, cmd.Start())
+	require.NoError(t, w.Close())
+	lines := bufio.NewScanner(r)
+	after := func(mark string) string {
+		for lines.Scan() {
+			if _, rest, found := strings.Cut(lines.Text(), mark); found {
+				return strings.TrimSpace(rest)
+			}
+		}
+		require.FailNow(t, "no line has "+mark)
+		return ""
+	}
+	url := after("  prod ")
+	after("ready in")
+	c := dial(t, url, wsconn.DialOptions{})
+	after("connected")
+	require.NoError(t, r.Close())
+	c.send(`{"action":"pid"}`)
+	ends(t, c.receive())
+	require.Equal(t, wsconn.CloseGoingAway, c.closed())
+	require.NoError(t, cmd.Wait())
 }

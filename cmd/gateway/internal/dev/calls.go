@@ -30,9 +30,23 @@ func (s *server) calls(h http.Handler) http.Handler {
 		if s.o.Quiet && c.status < http.StatusBadRequest {
 			return
 		}
-		s.print.line("control", cyan, s.print.paint(look, fmt.Sprintf("%s %s  %d  %.1f ms",
-			r.Method, clip(visible(r.URL.EscapedPath()), 200), c.status, float64(time.Since(began).Microseconds())/1000)))
+		text := fmt.Sprintf("%s %s  %d  %.1f ms", r.Method, clip(visible(r.URL.EscapedPath()), 200), c.status, float64(time.Since(began).Microseconds())/1000)
+		if c.status >= http.StatusBadRequest { // the message may have what the caller has signed
+			text += "  " + errorType(c.Header())
+		}
+		s.print.line("control", cyan, s.print.paint(look, text))
 	})
+}
+
+// errorType returns the name of the exception of an answer. The header is written as the
+// service writes it, which is not as net/http does.
+func errorType(h http.Header) string {
+	for name, values := range h {
+		if strings.EqualFold(name, "x-amzn-ErrorType") && len(values) == 1 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 // counted keeps the status of an answer.

@@ -26,6 +26,8 @@ type Options struct {
 	// use.
 	FixedPort, FixedTLSPort bool
 	Hosts                   []string // further names of this server
+	Origins                 []string // of pages that may connect, besides those of this machine
+	APIKeys                 []string // values of API keys
 
 	State             string   // a folder; "": in memory
 	Region, AccountID string   // "": us-east-1, 123456789012
@@ -83,6 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	case err := <-s.failed:
 		return err
 	case <-ctx.Done():
+	case <-s.print.lost: // as after Ctrl-C for "gateway dev | tee log"
 	case sig := <-signals:
 		s.print.note("%s: closing the connections. Press Ctrl-C again to end at once.", sig)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -243,15 +244,12 @@ func (fs *functions) configuration(f *definition.Function, d *definition.Definit
 // definition would have on AWS: https://{API ID}.execute-api.{region}.amazonaws.com/{stage}
 // becomes https://localhost:4568/{API ID}/{stage}.
 func localHosts(text string, d *definition.Definition, address string) string {
+	if !strings.Contains(text, ".execute-api.") {
+		return text
+	}
 	for _, api := range d.APIs {
-		before, rest, found := strings.Cut(text, api.ID+".execute-api.")
-		for ; found; before, rest, found = strings.Cut(text, api.ID+".execute-api.") {
-			_, after, aws := strings.Cut(rest, ".amazonaws.com")
-			if !aws {
-				break
-			}
-			text = before + address + "/" + api.ID + strings.TrimPrefix(after, ".cn")
-		}
+		host := regexp.MustCompile(`\b` + regexp.QuoteMeta(api.ID) + `\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\b`)
+		text = host.ReplaceAllLiteralString(text, address+"/"+api.ID)
 	}
 	return text
 }

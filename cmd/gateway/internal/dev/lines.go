@@ -22,6 +22,7 @@ type printer struct {
 	color bool
 	out   io.Writer
 	done  chan struct{} // closed when the last line is written
+	lost  chan struct{} // closed when nobody reads the lines any more
 	more  chan struct{} // of one: lines wait
 
 	mu      sync.Mutex // guards the fields below
@@ -32,7 +33,7 @@ type printer struct {
 
 // newPrinter starts the goroutine that writes. It ends with close.
 func newPrinter(out io.Writer, color bool) *printer {
-	p := &printer{out: out, color: color, done: make(chan struct{}), more: make(chan struct{}, 1)}
+	p := &printer{out: out, color: color, done: make(chan struct{}), lost: make(chan struct{}), more: make(chan struct{}, 1)}
 	go p.run()
 	return p
 }
@@ -48,7 +49,12 @@ func (p *printer) run() {
 			p.dropped = 0
 		}
 		p.mu.Unlock()
-		_, _ = p.out.Write(text)
+		if _, err := p.out.Write(text); err != nil {
+			close(p.lost)
+			break
+		}
+	}
+	for range p.more { // until close
 	}
 }
 

@@ -30,11 +30,11 @@ func short(id string) string {
 func (s *server) observer() *gateway.Observer {
 	o := &gateway.Observer{
 		UpgradeRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
-			s.event(req, status, -1, "refused", cmp.Or(reason(err), "$connect has answered so"))
+			s.event(req, status, -1, "refused", cmp.Or(reason(err), "$connect has answered so")+fixFor(req, err))
 		},
 		IntegrationDone: s.integrationDone,
 		MessageRejected: func(_ context.Context, req *gateway.Request, status int, err error) {
-			s.event(req, status, -1, why(req), reason(err)+fixFor(req))
+			s.event(req, status, -1, why(req), reason(err)+fixFor(req, err))
 		},
 		PostFailed: func(_ context.Context, id string, bytes int, err error) {
 			s.print.line(short(id), cyan, s.print.paint(red, fmt.Sprintf("not sent, %d bytes: %s", bytes, reason(err))))
@@ -123,12 +123,21 @@ func why(req *gateway.Request) string {
 	return "the message has no value that selects a route"
 }
 
-// fixFor says what to do about a message that no route takes.
-func fixFor(req *gateway.Request) string {
-	if req.RouteKey != "" {
+// fixFor says what to do about a refusal, if this program can.
+func fixFor(req *gateway.Request, err error) string {
+	if err == nil {
 		return ""
 	}
-	return ": add a route with this key, or $default"
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "the origin of the page is not allowed"):
+		return ": allow it with --origin"
+	case strings.Contains(text, "API key"):
+		return ": give one with --api-key, which the client sends as x-api-key"
+	case req.EventType == gateway.EventMessage && req.RouteKey == "":
+		return ": add a route with this key, or $default"
+	}
+	return ""
 }
 
 // problemOf is the error of an integration in one line. What a function has raised is printed

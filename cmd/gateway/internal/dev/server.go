@@ -16,6 +16,7 @@ import (
 	"example.com/gateway/controlplane/boltstore"
 	"example.com/gateway/definition"
 	"example.com/gateway/lambda/api"
+	"example.com/gateway/usageplan"
 )
 
 // server is everything that runs.
@@ -71,7 +72,11 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if s.lambda, err = api.New(s.lambdaConfig()); err != nil {
 		return nil, err
 	}
-	if s.plane, err = controlplane.New(s.config()); err != nil {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if s.plane, err = controlplane.New(c); err != nil {
 		return nil, err
 	}
 	if err := s.apply(ctx); err != nil {
@@ -122,7 +127,8 @@ func (s *server) openState() error {
 	return err
 }
 
-func (s *server) config() controlplane.Config {
+func (s *server) config() (controlplane.Config, error) {
+	options, err := s.stageOptions()
 	c := controlplane.Config{
 		Functions: resolvers{s.functions, s.lambda},
 		Region:    s.region(), AccountID: s.o.AccountID,
@@ -131,13 +137,13 @@ func (s *server) config() controlplane.Config {
 		TLSPort:  s.ports.tlsPort,
 		Strict:   s.o.Strict, NoQuotas: s.o.NoQuotas,
 		Auth: s.keys.access(s.o.VerifySignatures), ControlAuth: s.keys.control(s.o.VerifySignatures),
-		Gateway: []gateway.Option{gateway.WithObserver(s.observer())},
+		Gateway: options,
 		Logger:  s.log,
 	}
 	if s.store != nil {
 		c.Store = s.store
 	}
-	return c
+	return c, err
 }
 
 func (s *server) lambdaConfig() api.Config {
@@ -153,6 +159,28 @@ func (s *server) lambdaConfig() api.Config {
 		c.Store = s.store
 	}
 	return c
+}
+
+// stageOptions are the options of all stages. A page that this machine serves at another port
+// may connect: that is where the page of an application is while it is made.
+func (s *server) stageOptions() ([]gateway.Option, error) {
+	plan := usageplan.Plan{ID: "dev", APIKeys: map[string]string{}}
+	for n, value := range s.o.APIKeys {
+		plan.APIKeys["key-"+strconv.Itoa(n+1)] = value
+	}
+	keys, err := usageplan.New(plan)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --api-key: %w", ErrUsage, err)
+	}
+	options := []gateway.Option{
+		gateway.WithObserver(s.observer()), gateway.WithUsageStore(keys),
+		gateway.WithOriginPatterns(append([]string{"localhost", "*.localhost", "127.0.0.1", "[::1]"}, s.o.Origins...)...),
+	}
+	g, err := gateway.New(options...) // now, and not with the first stage
+	if err != nil {
+		return nil, fmt.Errorf("%w: --origin: %w", ErrUsage, err)
+	}
+	return options, g.Close()
 }
 
 // address is where the clients of this machine reach the plain port.

@@ -51,6 +51,9 @@ func (s *server) welcome(took time.Duration) {
 	s.print.write(b.String())
 }
 
+// maxListed is how many stages are listed at the start.
+const maxListed = 30
+
 // describe lists the stages, and says how to connect to the first.
 func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 	if len(stages) == 0 {
@@ -58,7 +61,11 @@ func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 		return
 	}
 	api := ""
-	for _, st := range stages {
+	for n, st := range stages {
+		if n == maxListed {
+			fmt.Fprintf(b, "… and %d stages more\n", len(stages)-n)
+			break
+		}
 		if st.APIID != api {
 			api = st.APIID
 			fmt.Fprintf(b, "%s  %s\n", s.print.paint(bold, visible(st.APIName)), s.print.paint(faint, st.APIID+"  "+strings.Join(st.RouteKeys, ", ")))
@@ -67,7 +74,7 @@ func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 	}
 	url := stages[0].URL
 	fmt.Fprintf(b, "\nConnect:\n  gateway send %s '%s'\n  npx wscat -c %s\n  in a browser: ws = new WebSocket(\"%s\"); ws.onmessage = e => console.log(e.data)\n",
-		url, exampleMessage(stages[0].RouteKeys), url, url)
+		url, exampleMessage(stages[0]), url, url)
 }
 
 func undeployed(st controlplane.Stage) string {
@@ -77,13 +84,20 @@ func undeployed(st controlplane.Stage) string {
 	return "  (no deployment yet: clients get 403)"
 }
 
-// exampleMessage is a message for a route with a key of its own, if there is one.
-func exampleMessage(keys []string) string {
-	n := slices.IndexFunc(keys, func(key string) bool { return !strings.HasPrefix(key, "$") && !strings.ContainsAny(key, "'\"\\ ") })
-	if n < 0 {
+// exampleMessage is a message for a route with a key of its own, if there is one and its
+// expression is the usual one: a path in the body.
+func exampleMessage(st controlplane.Stage) string {
+	plain := func(text string) bool { return text != "" && !strings.ContainsAny(text, "'\"\\$ {}[]") }
+	n := slices.IndexFunc(st.RouteKeys, plain)
+	path, ok := strings.CutPrefix(strings.Trim(st.RouteSelectionExpression, "${}"), "request.body.")
+	if n < 0 || !ok || !plain(path) {
 		return "hello"
 	}
-	return `{"action":"` + keys[n] + `"}`
+	message := `"` + st.RouteKeys[n] + `"`
+	for _, member := range slices.Backward(strings.Split(path, ".")) {
+		message = `{"` + member + `":` + message + `}`
+	}
+	return message
 }
 
 func (s *server) describeFunctions(b *strings.Builder) {

@@ -1,0 +1,116 @@
+package dev
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a\tb·[31mc··é", visible("a\tb\x1b[31mc\n\u009bé"))
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		text string
+		to   int
+		want string
+	}{{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aé", 2, "a…"}} {
+		require.Equal(t, test.want, clip(test.text, test.to))
+	}
+}
+
+// A reader that takes nothing costs no event time, and bounded memory. Then it learns how much
+// it has missed.
+func TestPrinter_SlowReader(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	p := newPrinter(w, false)
+	line := strings.Repeat("x", 1023) + "\n"
+	p.write("first\n")
+	begun := make([]byte, 1)
+	_, err := r.Read(begun) // the goroutine writes
+	require.NoError(t, err)
+	for range maxWaiting/len(line) + 10 {
+		p.write(line)
+	}
+	all := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(r)
+		all <- string(text)
+	}()
+	p.close()
+	p.close()
+	p.write("late\n")
+	require.NoError(t, w.Close())
+	text := <-all
+	require.Equal(t, maxWaiting/len(line), strings.Count(text, line))
+	require.True(t, strings.HasSuffix(text, "… 10 lines were dropped, because they came faster than they could be printed\n"), text[len(text)-200:])
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestPrinter_NoReader(t *testing.T) {
+	t.Parallel()
+	p := newPrinter(broken{}, false)
+	p.note("a line")
+	<-p.lost
+	p.note("another one")
+	p.close()
+}
+
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		debug bool
+		log   func(*slog.Logger)
+		want  string
+	}{
+		{"output", false, func(l *slog.Logger) {
+			l.With("function", "chat").Info("function output", "request_id", "1", "line", "hello\x1b")
+		}, "chat      hello·"},
+		{"error of a function", false, func(l *slog.Logger) {
+			l.With("function", "chat").Error("function raised an error", "error_type", "TypeError", "error_message", "x is not y", "trace", "at a\nat b\n")
+		}, "chat      function raised an error: TypeError: x is not y\n    at a\n    at b"},
+		{"start", false, func(l *slog.Logger) {
+			l.With("function", "chat").Error("function does not start", "error", "exit 1", "last_lines", []string{"no module", "named x"})
+		}, "chat      function does not start: exit 1\n    no module\n    named x"},
+		{"warning", false, func(l *slog.Logger) { l.Warn("a part does not work", "reason", "no backend", "stage", "prod") }, "gateway   a part does not work: no backend stage=prod"},
+		{"told by the observer", false, func(l *slog.Logger) { l.Error("integration failed") }, ""},
+		{"told by the observer, for debugging", true, func(l *slog.Logger) { l.Error("integration failed") }, "gateway   integration failed"},
+		{"debug", false, func(l *slog.Logger) { l.Debug("inside") }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			p := newPrinter(&out, false)
+			level := slog.LevelInfo
+			if test.debug {
+				level = slog.LevelDebug
+			}
+			test.log(slog.New(&handler{print: p, level: level}))
+			p.close()
+			_, text, _ := strings.Cut(strings.TrimSuffix(out.String(), "\n"), "  ") // after the time
+			require.Equal(t, test.want, text)
+		})
+	}
+}
+
+func TestPrinter_Color(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newPrinter(&out, true)
+	p.failure("one\ntwo")
+	p.close()
+	require.Contains(t, out.String(), "\x1b[31mone\n    two\x1b[0m\n")
+}
