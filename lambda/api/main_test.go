@@ -7,4 +7,10 @@ import (
 	"example.com/gateway/internal/testutil"
 )
 
-func TestMain(m *testing.M) { os.Exit(testutil.RunWithLeakCheck(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(functionVariable) != "" {
+		runFunction()
+		return
+	}
+	os.Exit(testutil.RunWithLeakCheck(m))
+}
