@@ -64,6 +64,7 @@ func runFunction() {
 		case "environment":
 			value = answer{Env: os.Environ()}
 		case "wait": // until the file is gone
+			_ = os.WriteFile(e.File+".began", nil, 0o600)
 			for _, err := os.Stat(e.File); err == nil; _, err = os.Stat(e.File) {
 				time.Sleep(time.Millisecond) //nolint:forbidigo // another process removes it
 			}

@@ -91,7 +91,7 @@ func (u *unpacker) entry(f *zip.File) error {
 	mode := f.Mode()
 	switch {
 	case mode.IsDir():
-		return u.blame(name, u.root.MkdirAll(name, 0o755))
+		return blame(name, u.root.MkdirAll(name, 0o755))
 	case !mode.IsRegular():
 		return badZip(clip(name) + " is neither a file nor a folder nor a symbolic link")
 	case mode&0o111 != 0:
@@ -99,12 +99,14 @@ func (u *unpacker) entry(f *zip.File) error {
 	default:
 		mode = 0o444
 	}
-	if err := u.root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return u.blame(name, err)
+	if err := u.root.MkdirAll(path.Dir(name), 0o755); errors.Is(err, fs.ErrExist) {
+		return badZip("a part of " + clip(name) + " is a file and a folder")
+	} else if err != nil {
+		return blame(name, err)
 	}
 	file, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return u.blame(name, err)
+		return blame(name, err)
 	}
 	err = u.fill(file, f)
 	return errors.Join(err, file.Close())
@@ -168,7 +170,7 @@ func (u *unpacker) link(f *zip.File) error {
 	if err := u.realFolder(path.Dir(name)); err != nil {
 		return err
 	}
-	return u.blame(name, u.root.Symlink(target, name))
+	return blame(name, u.root.Symlink(target, name))
 }
 
 // staysInside reports whether the target of a link in a folder is below the top.
@@ -194,9 +196,9 @@ func (u *unpacker) realFolder(folder string) error {
 	info, err := u.root.Lstat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return u.blame(folder, u.root.Mkdir(folder, 0o755))
+		return blame(folder, u.root.Mkdir(folder, 0o755))
 	case err != nil:
-		return u.blame(folder, err)
+		return blame(folder, err)
 	case !info.IsDir():
 		return badZip(clip(folder) + " is a file and a folder")
 	}
@@ -204,7 +206,7 @@ func (u *unpacker) realFolder(folder string) error {
 }
 
 // blame says whether the name of an entry is the reason of an error of the system.
-func (u *unpacker) blame(name string, err error) error {
+func blame(name string, err error) error {
 	switch {
 	case err == nil:
 		return nil
