@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,12 +22,19 @@ import (
 // base URL of everything.
 func startDev(t *testing.T, args ...string) (p *process, url string) {
 	t.Helper()
+	return startDevWith(t, nil, args...)
+}
+
+// startDevWith is startDev with further variables of the environment.
+func startDevWith(t *testing.T, env []string, args ...string) (p *process, url string) {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "gateway")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
 	build.Dir = "../../../cmd/gateway" // a module of its own
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	cmd := exec.CommandContext(t.Context(), binary, append([]string{"dev", "--port", "0", "--tls-port", "0"}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	p = start(t, cmd)
 	_, ready, found := strings.Cut(p.stdout.contains(t, "ready in ", " ms "), "http://")
