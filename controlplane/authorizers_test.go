@@ -80,7 +80,7 @@ func TestAuthorizer_Create(t *testing.T) {
 		{document{"authorizerCredentialsArn": role}, "", nil},
 		{document{"authorizerCredentialsArn": ""}, "Invalid role ARN", nil},
 		{document{"authorizerCredentialsArn": "not-an-arn"}, "Invalid role ARN", nil},
-		{document{"authorizerUri": ""}, "AuthorizerUri is required to create a Authorizer", nil},
+		{document{"authorizerUri": ""}, "AuthorizerUri is required to create an Authorizer", nil},
 	} {
 		body := authorizerBody(test.members)
 		if test.refused != "" {

@@ -16,6 +16,14 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.name + ": " + e.message }
 
+// textMember is the member of the answer that has the text.
+func (e *apiError) textMember() string {
+	if e.name == "AccessDeniedException" { // the service's is written by IAM
+		return "Message"
+	}
+	return "message"
+}
+
 func badRequest(format string, args ...any) error {
 	return &apiError{http.StatusBadRequest, "BadRequestException", fmt.Sprintf(format, args...)}
 }

@@ -27,7 +27,7 @@ func (res *resource) newDocument(body document) (document, error) {
 		}
 		if !given || value == nil || value == "" && f.notEmpty == "" && !f.onlyHTTP {
 			if f.required {
-				return nil, badRequest("%s is required to create a %s", f.title(), res.name)
+				return nil, badRequest("%s is required to create %s %s", f.title(), article(res.name), res.name)
 			}
 			if f.defaultValue != nil {
 				d[f.name] = withDefaults(f.defaultValue, f.fields)
@@ -43,6 +43,14 @@ func (res *resource) newDocument(body document) (document, error) {
 		}
 	}
 	return d, nil
+}
+
+// article returns the article before a name.
+func article(name string) string {
+	if strings.ContainsRune("AEIO", rune(name[0])) {
+		return "an"
+	}
+	return "a"
 }
 
 // patched returns the document after an update with this body, before its rules. It

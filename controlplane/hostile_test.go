@@ -197,6 +197,7 @@ func TestHostile_Concurrent(t *testing.T) {
 	group.Wait()
 	ws := l.dial("/chat/prod")
 	require.Equal(t, "29", l.ask(ws))
+	ws.CloseNow()
 	require.Len(t, l.must(200, "GET", "/apis", nil)["items"], 2)
 	l.must(204, "DELETE", shared, nil)
 	require.NoError(t, l.server.Shutdown(context.Background()))

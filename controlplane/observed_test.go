@@ -139,3 +139,34 @@ func TestObserved_TwoStages(t *testing.T) {
 	}
 	require.Len(t, c.must(200, "GET", api+"/stages", nil)["items"], 2)
 }
+
+// Members that are stored and have no effect here, or are not answered, and what a client
+// may leave out.
+func TestObserved_Members(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{})
+	body := document{"name": "n", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}
+	api := c.must(201, "POST", "/apis", with(with(body, "disableSchemaValidation", true), "ipAddressType", "dualstack"))
+	require.NotContains(t, api, "disableSchemaValidation")
+	require.NotContains(t, api, "tags", "only a create leaves them out")
+	path := "/apis/" + textOf(api, "apiId")
+	require.Equal(t, with(api, "tags", document{}), c.must(200, "GET", path, nil))
+	require.Equal(t, []any{with(api, "tags", document{})}, c.must(200, "GET", "/apis", nil)["items"])
+	require.Equal(t, document{"a": "b"}, c.must(201, "POST", "/apis", with(body, "tags", document{"a": "b"}))["tags"])
+	require.Equal(t, document{"items": []any{}}, c.must(200, "GET", path+"/routes", nil), "an empty list is no null")
+
+	integration := c.must(201, "POST", path+"/integrations", document{"integrationType": "HTTP", "integrationUri": "https://example.com/", "integrationMethod": "GET"})
+	require.Equal(t, "${integration.response.statuscode}", integration["integrationResponseSelectionExpression"])
+	changed := c.must(200, "PATCH", path+"/integrations/"+textOf(integration, "integrationId"), document{"integrationType": "HTTP_PROXY"})
+	delete(integration, "integrationResponseSelectionExpression")
+	require.Equal(t, with(integration, "integrationType", "HTTP_PROXY"), changed)
+
+	c.must(201, "POST", path+"/stages", document{"stageName": "prod"})
+	domain := c.must(201, "POST", "/domainnames", document{"domainName": "ws.example.com", "routingMode": "API_MAPPING_ONLY", "domainNameConfigurations": []any{document{"certificateArn": "arn:c", "ipAddressType": "ipv4"}}})
+	require.Equal(t, "API_MAPPING_ONLY", domain["routingMode"])
+	configuration := domain["domainNameConfigurations"].([]any)[0].(document)
+	require.Regexp(t, `^d-[a-z0-9]{10}\.execute-api\.us-east-1\.amazonaws\.com$`, configuration["apiGatewayDomainName"])
+	mapping := c.must(201, "POST", "/domainnames/ws.example.com/apimappings", document{"apiId": api["apiId"], "stage": "prod", "apiMappingKey": "a"})
+	mapping["apiMappingKey"] = "b"
+	require.Equal(t, mapping, c.must(200, "PATCH", "/domainnames/ws.example.com/apimappings/"+textOf(mapping, "apiMappingId"), document{"apiMappingKey": "b"}), "without apiId")
+}

@@ -1,6 +1,9 @@
 package controlplane
 
-import "regexp"
+import (
+	"math"
+	"regexp"
+)
 
 // The patterns of the table.
 var (
@@ -206,7 +209,7 @@ func routeSettings() []field {
 		{name: "dataTraceEnabled", kind: boolean},
 		{name: "detailedMetricsEnabled", kind: boolean},
 		{name: "loggingLevel", values: []string{"ERROR", "INFO", "OFF"}},
-		{name: "throttlingBurstLimit", kind: integer, most: 1 << 31},
+		{name: "throttlingBurstLimit", kind: integer, most: math.MaxInt32},
 		{name: "throttlingRateLimit", kind: number},
 	}
 }

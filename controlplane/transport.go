@@ -50,7 +50,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 			s.log.ErrorContext(r.Context(), "a call of the control plane failed", "method", r.Method, "path", r.URL.EscapedPath(), "request_id", ids.UUID, "error", err)
 		}
 		header["x-amzn-ErrorType"] = []string{refused.name}
-		answer = reply{refused.status, document{"message": refused.message}}
+		answer = reply{refused.status, document{refused.textMember(): refused.message}}
 	}
 	s.write(w, answer)
 }

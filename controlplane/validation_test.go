@@ -30,8 +30,8 @@ func TestValidation(t *testing.T) {
 		name, message string
 	}{
 		{"POST", "/apis", with(base, "protocolType", "TCP"), bad, "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]"},
-		{"POST", "/apis", with(base, "routeSelectionExpression", nil), bad, "RouteSelectionExpression is required to create a Api"},
-		{"POST", "/apis", with(base, "name", ""), bad, "Name is required to create a Api"},
+		{"POST", "/apis", with(base, "routeSelectionExpression", nil), bad, "RouteSelectionExpression is required to create an Api"},
+		{"POST", "/apis", with(base, "name", ""), bad, "Name is required to create an Api"},
 		{"POST", "/apis", with(base, "name", strings.Repeat("ä", 129)), bad, "Invalid Name specified: it has 129 characters. Must have 1 to 128"},
 		{"POST", "/apis", with(base, "name", 7), bad, "Name must be a string, and not a number"},
 		{"POST", "/apis", with(base, "disableExecuteApiEndpoint", "true"), bad, "DisableExecuteApiEndpoint must be a boolean, and not a string"},
@@ -57,7 +57,7 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/routes/" + route + "/routeresponses", document{"routeResponseKey": "$default", "responseModels": document{"$default": "nope"}}, bad, "Invalid model identifier specified: nope"},
 		{"POST", api + "/routes/nope/routeresponses", document{"routeResponseKey": "$default"}, missing, "Invalid route identifier specified"},
 
-		{"POST", api + "/integrations", document{}, bad, "IntegrationType is required to create a Integration"},
+		{"POST", api + "/integrations", document{}, bad, "IntegrationType is required to create an Integration"},
 		{"POST", api + "/integrations", document{"integrationType": "X"}, bad, "Invalid IntegrationType specified: X. Must be one of [AWS, AWS_PROXY, HTTP, HTTP_PROXY, MOCK]"},
 		{"POST", api + "/integrations", document{"integrationType": "AWS_PROXY"}, bad, "IntegrationUri is required for integrations of type AWS_PROXY"},
 		{"POST", api + "/integrations", document{"integrationType": "HTTP", "integrationUri": "http://x"}, bad, "IntegrationMethod is required for integrations of type HTTP"},
@@ -88,6 +88,7 @@ func TestValidation(t *testing.T) {
 		{"PATCH", api + "/stages/prod", document{"accessLogSettings": document{"destinationArn": "arn:l", "format": "a\nb"}}, bad, "Access Log format must be single line, new line character is allowed only at end of the format"},
 		{"PATCH", api + "/stages/prod", document{"accessLogSettings": document{"destinationArn": "/log/group"}}, bad, "Invalid DestinationArn specified: /log/group. Must match ^arn:"},
 		{"PATCH", api + "/stages/prod", document{"defaultRouteSettings": document{"loggingLevel": "DEBUG"}}, bad, "Invalid LoggingLevel specified: DEBUG. Must be one of [ERROR, INFO, OFF]"},
+		{"PATCH", api + "/stages/prod", document{"defaultRouteSettings": document{"throttlingBurstLimit": 1 << 31}}, bad, "Invalid ThrottlingBurstLimit specified: 2147483648. Must be between 0 and 2147483647"},
 		{"PATCH", api + "/stages/prod", document{"defaultRouteSettings": document{"throttlingRateLimit": -1}}, bad, "Invalid ThrottlingRateLimit specified: -1"},
 		{"DELETE", api + "/deployments/" + deployment, nil, bad, "Active stages pointing to this deployment must be moved or deleted"},
 		{"GET", api + "/stages/nope", nil, missing, "Invalid stage identifier specified"},
