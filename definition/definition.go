@@ -97,7 +97,8 @@ type Function struct {
 	// is custom.gateway.command.NAME. A relative path of a program is relative to Dir.
 	Command []string
 
-	// Env has the environment variables of the template.
+	// Env has the environment variables of the template, and NODE_PATH or PYTHONPATH if its
+	// layers are folders.
 	Env map[string]string
 
 	// Timeout is the time that one call may take: 3 s, with Serverless 6 s, unless the file

@@ -19,7 +19,11 @@ func (s *stacks) functions() []Function {
 			return
 		}
 		if i := slices.IndexFunc(found, func(other Function) bool { return other.ARN == f.ARN }); i >= 0 {
-			t.failf(r.at, r.logicalID, "the function has the name %s, as %s has: give one of them another name", f.Name, found[i].LogicalID)
+			advice := "give one of them another name"
+			if len(s.all) > 1 {
+				advice += ", or name the file of one stack"
+			}
+			t.failf(r.at, r.logicalID, "the function has the name %s, as %s has: %s", f.Name, found[i].LogicalID, advice)
 		}
 		found = append(found, f)
 	})

@@ -158,9 +158,9 @@ func parse(path string, content []byte, opts Options, whole bool) (*Definition, 
 	switch {
 	case !root.isMap():
 		r.failf(root.at, "", "the file has to be a map with Resources, or with service, provider and functions")
-	case root.get("Resources") != nil:
+	case root.get("Resources") != nil, isEmptyStack(path, root):
 		opts.setStack(stackOf(path))
-		all.findSiblings(&opts, path)
+		all.findSiblings(path)
 		t = newTemplate(all, opts, path, root, nil)
 	case root.get("provider") != nil || root.get("functions") != nil:
 		t = newServerless(all, opts, path, root)

@@ -27,7 +27,7 @@ type stacks struct {
 	exports   map[string]export
 	scanned   int // how many templates have their exports there
 	importing map[string]bool
-	siblings  map[string]*node // other templates of a CDK app, by path
+	siblings  map[string]*node // other templates of a CDK app, by path; nil until they are read
 	roots     map[string]*node // of nested stacks, by path
 }
 
@@ -129,7 +129,7 @@ func readTemplate(opts *Options, at position, path string) (*node, *problem) {
 	switch {
 	case p != nil:
 		return nil, p
-	case root.get("Resources") == nil:
+	case root.get("Resources") == nil && !isEmptyStack(path, root):
 		return nil, problemAt(root.at, "this is no template: it has no Resources")
 	}
 	return root, nil
@@ -288,7 +288,7 @@ func (s *stacks) scanExports() {
 // there is one.
 func (s *stacks) openSibling(name string) bool {
 	for _, path := range sortedKeys(s.siblings) {
-		root := s.siblings[path]
+		root := s.sibling(path)
 		outputs := root.get("Outputs")
 		if !outputs.isMap() || !slices.ContainsFunc(outputs.items, func(o *node) bool { return o.get("Export", "Name").str() == name }) {
 			continue
@@ -299,9 +299,27 @@ func (s *stacks) openSibling(name string) bool {
 	return false
 }
 
+// sibling returns the template of another stack of a CDK app, or nil if it cannot be read.
+func (s *stacks) sibling(path string) *node {
+	if root := s.siblings[path]; root != nil {
+		return root
+	}
+	root, p := readTemplate(&s.all[0].opts, position{file: path}, path)
+	if p != nil {
+		s.fail("", p)
+		delete(s.siblings, path)
+		return nil
+	}
+	s.siblings[path] = root
+	return root
+}
+
 // open reads another stack of a CDK app.
 func (s *stacks) open(path string) {
-	root := s.siblings[path]
+	root := s.sibling(path)
+	if root == nil {
+		return
+	}
 	delete(s.siblings, path)
 	opts := s.all[0].opts
 	opts.StackName, opts.Parameters = stackOf(path), nil
@@ -311,20 +329,20 @@ func (s *stacks) open(path string) {
 // openSiblings reads all other stacks of a CDK app.
 func (s *stacks) openSiblings() {
 	for _, path := range sortedKeys(s.siblings) {
-		if s.siblings[path] != nil {
+		if _, there := s.siblings[path]; there { // not opened by an import meanwhile
 			s.open(path)
 		}
 	}
 }
 
-// findSiblings reads the other templates in the folder of a stack of CDK.
-func (s *stacks) findSiblings(opts *Options, path string) {
+// findSiblings finds the other templates in the folder of a stack of CDK.
+func (s *stacks) findSiblings(path string) {
+	if !strings.HasSuffix(path, cdkEnding) {
+		return
+	}
 	for _, other := range cdkStacks(filepath.Dir(path)) {
-		if other == path || !strings.HasSuffix(path, cdkEnding) || len(s.siblings) >= maxStacks {
-			continue
-		}
-		if root, p := readTemplate(opts, position{}, other); p == nil { // one that cannot be read is found when it is missing
-			s.siblings[other] = root
+		if other != path && len(s.siblings) < maxStacks {
+			s.siblings[other] = nil
 		}
 	}
 }
@@ -333,6 +351,11 @@ const (
 	cdkEnding = ".template.json"
 	assetKey  = "aws:asset:path" // of the metadata of a resource
 )
+
+// isEmptyStack reports whether a template of CDK has nothing in it, not even Resources.
+func isEmptyStack(path string, root *node) bool {
+	return strings.HasSuffix(path, cdkEnding) && root.isMap() && root.get("Resources") == nil
+}
 
 // cdkStacks returns the templates of a folder that "cdk synth" has written, without those of
 // nested stacks.

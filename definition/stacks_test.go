@@ -77,6 +77,19 @@ Resources:
 	a.try(t, d)
 }
 
+// A program that watches a definition hears of the templates of nested stacks, too.
+func TestStacks_OnFile(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{
+		"template.yaml": "Resources:\n  A: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: a.yaml}}\n  B: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: b.yaml}}\n",
+		"a.yaml":        "Resources: {}\n",
+	})
+	var heard []string
+	_, err := definition.Load(dir, definition.Options{OnFile: func(path string) { heard = append(heard, filepath.Base(path)) }})
+	require.ErrorContains(t, err, "the template of the nested stack is not at")
+	require.Equal(t, []string{"template.yaml", "a.yaml", "b.yaml"}, heard)
+}
+
 // "cdk synth" names the template of a nested stack as an asset, and the place that it will
 // have in a bucket.
 func TestStacks_nestedByCDK(t *testing.T) {
@@ -119,6 +132,30 @@ func TestStacks_ofOneApp(t *testing.T) {
 	}
 }
 
+// A stack that cannot be read is an error where it is needed; an empty one is none.
+func TestStacks_broken(t *testing.T) {
+	t.Parallel()
+	good := `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}`
+	for name, c := range map[string]struct{ path, broken, want string }{
+		"in a folder":   {"", `{"Resources": [`, "B.template.json:1: this is not JSON: it ends too early"},
+		"beside a file": {"cdk.out/A.template.json", `{"Resources": [`, ""},
+		"empty":         {"", `{"Rules": {}}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := loadStacks(t, c.path, map[string]string{"cdk.out/A.template.json": good, "cdk.out/B.template.json": c.broken})
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	d, err := loadStacks(t, "cdk.out/A.template.json", map[string]string{"cdk.out/A.template.json": "{}"})
+	require.NoError(t, err)
+	require.Empty(t, d.Functions)
+}
+
 // A CDK app with a stage has its stacks in a folder for the stage, and its assets above.
 func TestStacks_ofAStage(t *testing.T) {
 	t.Parallel()
@@ -154,7 +191,7 @@ func TestStacks_refused(t *testing.T) {
 			"there are more than 100 nested stacks",
 		},
 		"a circle":   {stack("TemplateURL: api.yaml, Parameters: {Name: !GetAtt Nested.Outputs.ApiId}"), "template.yaml:2: Nested: these resources depend on each other in a circle: Nested → Nested"},
-		"two of one": {stack("TemplateURL: named.yaml") + "  Second: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: named.yaml}}\n", "named.yaml:2: F: the function has the name same, as F has: give one of them another name"},
+		"two of one": {stack("TemplateURL: named.yaml") + "  Second: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: named.yaml}}\n", "named.yaml:2: F: the function has the name same, as F has: give one of them another name, or name the file of one stack"},
 		"imports": {"Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs:\n  A: {Value: !ImportValue b, Export: {Name: a}}\n  B: {Value: !ImportValue a, Export: {Name: b}}\n" +
 			"  C: {Value: !ImportValue a}\n", ""},
 	} {

@@ -71,6 +71,9 @@ func newTemplate(s *stacks, opts Options, path string, root *node, by *caller) *
 
 func (t *template) readResources() {
 	section := t.root.get("Resources")
+	if section == nil {
+		return // an empty stack of CDK
+	}
 	if !section.isMap() {
 		t.failf(t.root.lineOf("Resources"), "", "Resources has to be a map of logical IDs")
 		return
