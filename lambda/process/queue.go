@@ -21,8 +21,9 @@ const (
 	// take less than that: a function that waits for others leaves the cores alone.
 	hesitation = 2 * time.Millisecond
 	// patience is how long an event waits before a process is started for it, if there are
-	// as many as cores, or if one will ask for an event soon.
-	patience = 20 * time.Millisecond
+	// as many as cores, or if one will ask for an event soon. It is long enough for short events
+	// to wait for a machine that has other work, where more processes would only be in the way.
+	patience = 100 * time.Millisecond
 	// startPatience is the same while a process starts.
 	startPatience = 250 * time.Millisecond
 )

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -69,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 		signal.Notify(signals, syscall.SIGHUP) // the terminal was closed
 	}
 	defer signal.Stop(signals)
+	collectLess()
 
 	o.VerifySignatures = o.VerifySignatures || !IsLoopback(o.Listen)
 	s, err := newServer(ctx, o)
@@ -91,6 +93,15 @@ func Run(ctx context.Context, o Options) error {
 	}
 	stop()
 	return s.stop(context.WithoutCancel(ctx), signals)
+}
+
+// collectLess lets the heap, which is small, grow more before garbage is collected, unless the
+// environment says how much. It answers a tenth more messages for some megabytes.
+func collectLess() {
+	const percent = 400
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
 }
 
 // stop ends everything in order: the stages with their connections first, because an
