@@ -203,8 +203,10 @@ func (s *stacks) noteOthers() {
 func adviceFor(typ string) string {
 	switch {
 	case strings.HasPrefix(typ, "AWS::IAM::"), typ == "AWS::Lambda::Permission", strings.HasPrefix(typ, "AWS::Logs::"),
-		typ == "AWS::CDK::Metadata", typ == "AWS::Lambda::Version", typ == "AWS::Lambda::Alias", typ == typeLayer, typ == samLayer:
+		typ == "AWS::CDK::Metadata", typ == "AWS::Lambda::Version", typ == "AWS::Lambda::Alias":
 		return "not needed here"
+	case typ == typeLayer, typ == samLayer:
+		return "functions find its modules if its content is a folder"
 	case strings.HasPrefix(typ, "AWS::DynamoDB::"), typ == "AWS::Serverless::SimpleTable":
 		return "not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB"
 	case strings.HasPrefix(typ, "AWS::SQS::"), strings.HasPrefix(typ, "AWS::SNS::"), strings.HasPrefix(typ, "AWS::S3::"):
