@@ -1,5 +1,5 @@
-// Command controlplane calls the control plane and @connections with the AWS SDK for Go
-// v2. It reads one call from each line of stdin, and writes one outcome for each to stdout,
+// Command controlplane calls the control plane, @connections and the Lambda API with the
+// AWS SDK for Go v2. It reads one call from each line of stdin, and writes one outcome for each to stdout,
 // as a line. Calls and outcomes are JSON. The tests of outside clients run it.
 package main
 
@@ -12,16 +12,19 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call describes a call. The names of operation and arguments are those of the SDK.
+// call describes a call. The names of operation and arguments are those of the SDK. Bytes
+// are {"$bytes": "base64"}.
 type call struct {
 	Service   string          `json:"service"`
 	Endpoint  string          `json:"endpoint"`
@@ -79,12 +82,7 @@ func (c *call) do(ctx context.Context) (o outcome, err error) {
 		return o, fmt.Errorf("the SDK has no operation %s", c.Operation)
 	}
 	input := reflect.New(method.Type().In(1).Elem())
-	if data, ok := input.Interface().(*apigatewaymanagementapi.PostToConnectionInput); ok {
-		err = readPost(c.Arguments, data)
-	} else {
-		err = json.Unmarshal(c.Arguments, input.Interface())
-	}
-	if err != nil {
+	if err := json.Unmarshal(wrapped.ReplaceAll(c.Arguments, []byte("$1")), input.Interface()); err != nil {
 		return o, err
 	}
 	results := method.Call([]reflect.Value{reflect.ValueOf(ctx), input})
@@ -96,21 +94,19 @@ func (c *call) do(ctx context.Context) (o outcome, err error) {
 	return o, nil
 }
 
-// readPost reads arguments whose data is text, not base64.
-func readPost(arguments []byte, input *apigatewaymanagementapi.PostToConnectionInput) error {
-	var post struct{ ConnectionID, Data string }
-	err := json.Unmarshal(arguments, &post)
-	input.ConnectionId, input.Data = &post.ConnectionID, []byte(post.Data)
-	return err
-}
+// wrapped matches bytes, which encoding/json has as the text alone.
+var wrapped = regexp.MustCompile(`\{"\$bytes":("[^"]*")\}`)
 
 func (c *call) client(h *http.Client) any {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY")}, nil
 	})
 	region := os.Getenv("AWS_REGION")
-	if c.Service == "apigatewaymanagementapi" {
+	switch c.Service {
+	case "apigatewaymanagementapi":
 		return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{Region: region, BaseEndpoint: &c.Endpoint, Credentials: credentials, HTTPClient: h})
+	case "lambda":
+		return lambda.New(lambda.Options{Region: region, BaseEndpoint: &c.Endpoint, Credentials: credentials, HTTPClient: h})
 	}
 	return apigatewayv2.New(apigatewayv2.Options{Region: region, BaseEndpoint: &c.Endpoint, Credentials: credentials, HTTPClient: h})
 }

@@ -5,11 +5,13 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,6 +24,7 @@ import (
 	"example.com/gateway/controlplane"
 	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
+	"example.com/gateway/lambda/api"
 	"example.com/gateway/sigv4"
 )
 
@@ -29,9 +32,15 @@ import (
 // SDKs.
 type arguments = map[string]any
 
-// controlCall is one call of the control plane or of @connections, for any of the clients.
+// blob is an argument that is bytes.
+type blob []byte
+
+func (b blob) MarshalJSON() ([]byte, error) { return json.Marshal(map[string][]byte{"$bytes": b}) }
+
+// controlCall is one call of the control plane, of @connections or of the Lambda API, for
+// any of the clients.
 type controlCall struct {
-	Service   string    `json:"service"` // apigatewayv2 or apigatewaymanagementapi
+	Service   string    `json:"service"` // apigatewayv2, apigatewaymanagementapi or lambda
 	Endpoint  string    `json:"endpoint"`
 	Operation string    `json:"operation"` // CreateApi
 	Arguments arguments `json:"arguments"`
@@ -98,9 +107,13 @@ func startControlCLI(t *testing.T) controlClient {
 	aws := findCLI(t)
 	return func(t *testing.T, c controlCall) (o controlOutcome) {
 		t.Helper()
-		args := []string{c.Service, kebab(c.Operation), "--endpoint-url", c.Endpoint, "--output", "json", "--cli-binary-format", "raw-in-base64-out"}
+		args := []string{c.Service, kebab(c.Operation), "--endpoint-url", c.Endpoint, "--output", "json"}
 		for name, value := range c.Arguments {
 			args = append(args, cliOption(t, name, value))
+		}
+		answer := filepath.Join(t.TempDir(), "answer")
+		if c.Operation == "Invoke" {
+			args = append(args, answer)
 		}
 		cmd := exec.CommandContext(t.Context(), aws, args...)
 		cmd.Env = keyEnvironment(t)
@@ -109,6 +122,9 @@ func startControlCLI(t *testing.T) controlClient {
 		if err := cmd.Run(); err == nil {
 			if stdout.Len() > 0 {
 				require.NoError(t, json.Unmarshal(stdout.Bytes(), &o.Answer), stdout.String())
+			}
+			if payload, err := os.ReadFile(answer); err == nil {
+				o.Answer["Payload"] = base64.StdEncoding.EncodeToString(payload)
 			}
 			return o
 		}
@@ -126,7 +142,8 @@ func kebab(name string) string {
 	return strings.ToLower(capital.ReplaceAllString(name, "$1-$2"))
 }
 
-// cliOption returns an argument as an option: a text as it is, anything else as JSON.
+// cliOption returns an argument as an option: a text as it is, bytes in a file, anything else
+// as JSON. The code of a function has an option of its own.
 func cliOption(t *testing.T, name string, value any) string {
 	t.Helper()
 	switch value := value.(type) {
@@ -137,6 +154,14 @@ func cliOption(t *testing.T, name string, value any) string {
 		return "--" + kebab(name)
 	case string:
 		return "--" + kebab(name) + "=" + value
+	case blob:
+		path := filepath.Join(t.TempDir(), "bytes")
+		require.NoError(t, os.WriteFile(path, value, 0o600))
+		return "--" + kebab(name) + "=fileb://" + path
+	case arguments:
+		if code, ok := value["ZipFile"]; ok {
+			return cliOption(t, "ZipFile", code)
+		}
 	}
 	text, err := json.Marshal(value)
 	require.NoError(t, err)
@@ -150,7 +175,7 @@ type controlServer struct {
 	log *testutil.LockedBuffer
 
 	mu     sync.Mutex // guards the field below
-	status int        // of the last answer of the REST API
+	status int        // of the last answer of the REST API, or of the Lambda API
 }
 
 // The function chat answers "{connection} {color} {body}", and the authorizer auth lets in
@@ -190,12 +215,12 @@ func startControlPlane(t *testing.T, cfg controlplane.Config) *controlServer {
 	return s
 }
 
-// watch notes the statuses of the REST API, which not every client reports.
+// watch notes the statuses of the REST API and of the Lambda API, which not every client reports.
 func (s *controlServer) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := &statusWriter{ResponseWriter: w}
 		next.ServeHTTP(answer, r)
-		if strings.HasPrefix(r.URL.Path, "/v2/") {
+		if strings.HasPrefix(r.URL.Path, "/v2/") || api.Owns(r) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.status = answer.status

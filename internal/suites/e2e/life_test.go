@@ -33,20 +33,20 @@ func TestControlPlane_Life(t *testing.T) {
 			} {
 				step(l)
 			}
-			require.ElementsMatch(t, documentedOperations(t), slices.Collect(maps.Keys(l.called)), "the table of docs/clients.md")
+			require.ElementsMatch(t, documentedOperations(t, "The control plane"), slices.Collect(maps.Keys(l.called)), "the table of docs/clients.md")
 		})
 	}
 }
 
-// documentedOperations returns the operations in the table of docs/clients.md.
-func documentedOperations(t *testing.T) (operations []string) {
+// documentedOperations returns the operations in the table of a section of docs/clients.md.
+func documentedOperations(t *testing.T, section string) (operations []string) {
 	t.Helper()
 	page, err := os.ReadFile("../../../docs/clients.md")
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(page), "\n## The control plane\n")
+	_, rest, found := strings.Cut(string(page), "\n## "+section+"\n")
 	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
-	for row := range strings.Lines(section) {
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	for row := range strings.Lines(rest) {
 		if strings.HasPrefix(row, "| ") {
 			for _, name := range regexp.MustCompile("`([A-Z][A-Za-z]+)`").FindAllStringSubmatch(strings.Split(row, "|")[2], -1) {
 				operations = append(operations, name[1])
@@ -280,7 +280,7 @@ func (l *life) chat() {
 	require.Contains(l.t, l.ws.say(`{"action":"send","text":1}`), "Invalid request body")
 	require.Equal(l.t, l.ws.id+` red {"action":"send","text":"hi"}`, l.ws.say(`{"action":"send","text":"hi"}`))
 	for _, path := range []string{"/prod", "/" + l.api + "/prod"} {
-		o := l.call(l.t, controlCall{"apigatewaymanagementapi", l.server.url + path, "PostToConnection", arguments{"ConnectionId": l.ws.id, "Data": "from " + path}})
+		o := l.call(l.t, controlCall{"apigatewaymanagementapi", l.server.url + path, "PostToConnection", arguments{"ConnectionId": l.ws.id, "Data": blob("from " + path)}})
 		require.Empty(l.t, o.Code, o.Message)
 		require.Equal(l.t, "from "+path, l.ws.receive())
 	}
