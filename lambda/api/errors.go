@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // apiError is an error that a client gets: a name, a status and a text. Any other error is
@@ -67,7 +68,7 @@ func throttled(format string, args ...any) error {
 
 // unsupported is the error of what this server does not have. hint says what to do.
 func unsupported(what, hint string) error {
-	return invalid("%s: this server does not support it. %s", what, hint)
+	return invalid("Not supported here: %s. %s", strings.ToLower(what[:1])+what[1:], hint)
 }
 
 // errClosed is the error of a call after Close. SDKs try again after a 503.

@@ -112,12 +112,12 @@ func TestFunctions_Refused(t *testing.T) {
 		"no code":             {document{"Code": nil}, validation, "'code'"},
 		"empty code":          {document{"Code": document{}}, value, "Please provide a source for function code"},
 		"code in S3":          {document{"Code": document{"S3Bucket": "b", "S3Key": "k"}}, value, "Give the zip file itself: filename in Terraform"},
-		"an image":            {document{"Code": document{"ImageUri": "x"}, "PackageType": "Image"}, value, "images"},
+		"an image":            {document{"Code": document{"ImageUri": "x"}, "PackageType": "Image"}, value, "Not supported here: functions in images. Give the code"},
 		"no base64":           {document{"Code": document{"ZipFile": "*"}}, serialization, "base64"},
 		"no zip":              {document{"Code": document{"ZipFile": "AAAA"}}, value, "Could not unzip uploaded file"},
 		"layers":              {document{"Layers": []any{"arn:aws:lambda:us-east-1:1:layer:x:1"}}, value, "Put the files of the layer into the zip file"},
-		"file systems":        {document{"FileSystemConfigs": []any{document{}}}, value, "File systems"},
-		"code signing":        {document{"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:1:code-signing-config:csc-1"}, value, "Code signing"},
+		"file systems":        {document{"FileSystemConfigs": []any{document{}}}, value, "file systems"},
+		"code signing":        {document{"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:1:code-signing-config:csc-1"}, value, "code signing"},
 		"architectures":       {document{"Architectures": []any{"mips"}}, validation, "[x86_64, arm64]"},
 		"storage":             {document{"EphemeralStorage": document{"Size": 1}}, validation, "ephemeralStorage.size"},
 		"tracing":             {document{"TracingConfig": document{"Mode": "x"}}, validation, "tracingConfig.mode"},
@@ -160,7 +160,7 @@ func TestFunctions_Missing(t *testing.T) {
 	c.refused(404, "UnknownOperationException", "no operation", "GET", "/2015-03-31/other", nil)
 	c.refused(400, "InvalidParameterValueException", "Put the files of the layer into the zip file", "GET", "/2018-10-31/layers", nil)
 	c.refused(400, "InvalidParameterValueException", "Send events to the function with Invoke", "POST", "/2015-03-31/event-source-mappings/", document{})
-	c.refused(400, "InvalidParameterValueException", "Function URLs", "POST", "/2021-10-31/functions/chat/url", document{})
+	c.refused(400, "InvalidParameterValueException", "function URLs", "POST", "/2021-10-31/functions/chat/url", document{})
 	c.refused(400, "InvalidParameterValueException", "query", "GET", functions+"?%zz", nil)
 }
 

@@ -46,8 +46,10 @@ var (
 	_ controlplane.FunctionResolver = (*Server)(nil)
 )
 
-// mostUploads is how many calls with code are read at a time.
-const mostUploads = 2
+const (
+	mostUploads  = 2               // calls with code that are read at a time
+	uploadWithin = 2 * time.Minute // how long one may take to send it
+)
 
 // New returns a Server with the functions of its store. The error is one of the store or
 // of Dir.
@@ -173,6 +175,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, id string) (repl
 		case <-r.Context().Done():
 			return reply{}, r.Context().Err()
 		}
+		// Who sends slowly must not keep others from it. Not every server has deadlines.
+		connection := http.NewResponseController(w)
+		_ = connection.SetReadDeadline(time.Now().Add(uploadWithin))
+		defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
 	}
 	if c.data, err = readBody(w, r, c.op); err != nil {
 		return reply{}, err
