@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,33 @@ func TestProcess_Go(t *testing.T) {
 			require.Regexp(t, `msg="function output" function=chat request_id=[0-9a-f-]{36} line="event say"`, log.String())
 		})
 	}
+}
+
+// Prepare builds a Go program before the first event, and again after a change, and tells
+// what is wrong with it.
+func TestProcess_Prepare(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("go.mod", "module x\n")
+	write("main.go", "package main\n\nfunc main() { return 1 }\n")
+	log := &testutil.LockedBuffer{}
+	f, err := process.New(process.Config{Name: "chat", Dir: dir, Runtime: "provided.al2023", Logger: slog.New(slog.NewTextHandler(log, nil))})
+	require.NoError(t, err)
+	f.Prepare()
+	f.Prepare()
+	told := func(text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Count(log.String(), text) == 1 }, time.Minute, 5*time.Millisecond, log)
+	}
+	told("have (number); ")
+	write("main.go", "package main\n\nfunc main() { return 'x', 2 }\n")
+	told("have (number, number); ")
+	require.NoError(t, f.Close())
+	f.Prepare()
 }
 
 // A Go program that does not compile is told in one line.

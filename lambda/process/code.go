@@ -72,8 +72,18 @@ func hasGo(dir string) bool {
 	return len(files) > 0
 }
 
+// building has room for one build at a time: Go's cache then has for the others what the
+// first has compiled.
+var building = make(chan struct{}, 1) //nolint:gochecknoglobals // the machine and the cache are one
+
 // build builds the Go program in a folder.
 func (c *code) build(ctx context.Context, dir string) ([]string, error) {
+	select {
+	case building <- struct{}{}:
+		defer func() { <-building }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	program, err := exec.LookPath("go")
 	if err != nil {
 		return nil, fmt.Errorf("%s is a Go program, but go is not on the PATH: install it, or build the program", dir)

@@ -34,3 +34,10 @@ func Look(f *Function) uint64 {
 	state, _ := f.look()
 	return state
 }
+
+// WardenPID returns the process ID of the warden.
+func WardenPID(f *Function) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.warden.cmd.Process.Pid
+}

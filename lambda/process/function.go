@@ -44,8 +44,11 @@ type Function struct {
 	draining bool
 	// retired is set by Retire: no process waits for an event.
 	retired bool
-	warden  *warden // nil: no process was started yet
-	code    *code
+	// prepares is set by Prepare: new code is built at once.
+	prepares bool
+	watches  bool    // the code is watched for changes
+	warden   *warden // nil: no process was started yet
+	code     *code
 	// processes is how many processes there are, with those that are being started.
 	processes int
 	starting  int        // of these have not asked for an event yet
@@ -152,8 +155,8 @@ func (f *Function) submit(ctx context.Context, inv *invocation) error {
 	}
 	if f.warden == nil {
 		f.warden = f.newWarden(ctx)
-		f.running.Go(func() { f.watch(ctx) })
 	}
+	f.watchCode(ctx)
 	f.queue = append(f.queue, inv)
 	f.advance(ctx)
 	return nil
@@ -168,31 +171,89 @@ func (f *Function) abandon(inv *invocation) {
 	}
 }
 
-// start starts a process and waits until it ends.
-func (f *Function) start(ctx context.Context, code *code) {
+// watchCode begins to watch the code, once. The caller holds the lock.
+func (f *Function) watchCode(ctx context.Context) {
+	if !f.watches {
+		f.watches = true
+		f.running.Go(func() { f.watch(ctx) })
+	}
+}
+
+// untilStop calls do with a context that Close ends.
+func (f *Function) untilStop(ctx context.Context, do func(ctx context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.running.Go(func() {
 		select {
 		case <-f.stop:
-			cancel() // ends a build
+			cancel()
 		case <-ctx.Done():
 		}
 	})
-	command, err := code.prepare(ctx)
-	var p *process
-	if err == nil {
-		p, err = f.spawn(ctx, code, command)
-	}
-	if err != nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.starting--
-		f.startFailed(ctx, code, f.notRun(err), nil)
+	do(ctx)
+}
+
+// Prepare builds a function that is a Go program now, and not with the first event, and
+// builds it again when its code changes. It does not wait for that. What is wrong with the
+// program is in the log, and the error of events. Other functions have nothing to build.
+func (f *Function) Prepare() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.prepares {
 		return
 	}
-	state, tail := p.wait()
-	f.ended(ctx, p, state, tail)
+	f.prepares = true
+	ctx := lifetime()
+	f.watchCode(ctx)
+	f.prepare(ctx)
+}
+
+// prepare builds the present code. The caller holds the lock.
+func (f *Function) prepare(ctx context.Context) {
+	code := f.code
+	f.running.Go(func() {
+		f.untilStop(ctx, func(ctx context.Context) {
+			if _, err := code.prepare(ctx); err != nil {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.tell(ctx, code, err, nil)
+			}
+		})
+	})
+}
+
+// tell logs once for each state of the code why it does not start. The caller holds the
+// lock.
+func (f *Function) tell(ctx context.Context, code *code, err error, tail []string) {
+	if code.told || f.closed || code != f.code {
+		return
+	}
+	code.told = true
+	attrs := []slog.Attr{slog.String("error", firstLine(err.Error()))}
+	if len(tail) > 0 {
+		attrs = append(attrs, slog.Any("last_lines", tail))
+	}
+	f.cfg.Logger.LogAttrs(ctx, slog.LevelError, "function does not start", attrs...)
+}
+
+// start starts a process and waits until it ends.
+func (f *Function) start(ctx context.Context, code *code) {
+	f.untilStop(ctx, func(ctx context.Context) { // it ends a build
+		command, err := code.prepare(ctx)
+		var p *process
+		if err == nil {
+			p, err = f.spawn(ctx, code, command)
+		}
+		if err != nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.starting--
+			f.startFailed(ctx, code, f.notRun(err), nil)
+			return
+		}
+		state, tail := p.wait()
+		f.ended(ctx, p, state, tail)
+	})
 }
 
 // startFailed tells an event that its process did not start: all events, if there is no
@@ -204,14 +265,7 @@ func (f *Function) startFailed(ctx context.Context, code *code, err error, tail 
 		f.advance(ctx)
 		return
 	}
-	if !code.told {
-		code.told = true
-		attrs := []slog.Attr{slog.String("error", firstLine(err.Error()))}
-		if len(tail) > 0 {
-			attrs = append(attrs, slog.Any("last_lines", tail))
-		}
-		f.cfg.Logger.LogAttrs(ctx, slog.LevelError, "function does not start", attrs...)
-	}
+	f.tell(ctx, code, err, tail)
 	told := min(len(f.queue), 1)
 	if f.processes == 0 {
 		told = len(f.queue)
@@ -299,6 +353,9 @@ func (f *Function) reload(ctx context.Context) {
 	f.code = f.newCode()
 	f.retireFree()
 	f.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "function code changed: the next event starts new processes")
+	if f.prepares {
+		f.prepare(ctx)
+	}
 	f.running.Go(func() { f.removeUnused(old) })
 }
 

@@ -75,3 +75,14 @@ def handler(event, context):
 	requireNoOrphans(t, mark)
 	requireNoOrphans(t, dir)
 }
+
+// The warden ends with the function.
+func TestFunction_WardenEnds(t *testing.T) {
+	t.Parallel()
+	f := node(t, `exports.handler = async () => "hi"`)
+	f.call(t, `1`)
+	warden := process.WardenPID(f.Function)
+	require.NotEmpty(t, running(t, warden))
+	require.NoError(t, f.Close())
+	requireGone(t, warden)
+}

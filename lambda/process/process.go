@@ -21,7 +21,7 @@
 //     handler, "module.function".
 //   - provided.al2023 and others: the executable file bootstrap in Dir. go1.x: the
 //     executable file that Handler names. If there is none, but Dir has a Go program, it
-//     is built with the go command.
+//     is built with the go command: with the first event, or by [Function.Prepare].
 //   - With Command any program that speaks the runtime API, in any language: also AWS's
 //     own clients of it, such as []string{"npx", "aws-lambda-ric", "index.handler"}.
 //

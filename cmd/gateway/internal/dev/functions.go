@@ -139,6 +139,7 @@ func (fs *functions) start(c process.Config) *function {
 		fs.log.Error("a function cannot run", "function", c.Name, "error", f.err)
 		return f
 	}
+	f.fn.Prepare() // the service gives $connect 29 seconds, and a build may take longer
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.all == nil {
