@@ -345,7 +345,7 @@ func (f *field) checkObject(value any, creating bool) (any, error) {
 	for n := range f.fields {
 		inner := &f.fields[n]
 		value, given := values[inner.name]
-		if !given || value == nil || value == "" || inner.readOnly {
+		if !given || value == nil || value == "" || inner.readOnly || inner.isIgnored(value) {
 			continue
 		}
 		value, err := inner.check(value, creating)
@@ -354,7 +354,16 @@ func (f *field) checkObject(value any, creating bool) (any, error) {
 		}
 		checked[inner.name] = value
 	}
+	if f.merges && !creating { // the defaults are there
+		return checked, nil
+	}
 	return withDefaults(checked, f.fields), nil
+}
+
+// isIgnored tells whether a value is as an absent member.
+func (f *field) isIgnored(value any) bool {
+	s, ok := value.(string)
+	return ok && f.lenient && !slices.Contains(f.values, s)
 }
 
 // withDefaults returns the default of a member, or an object with the defaults that it

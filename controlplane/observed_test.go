@@ -2,6 +2,7 @@ package controlplane_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,4 +170,40 @@ func TestObserved_Members(t *testing.T) {
 	mapping := c.must(201, "POST", "/domainnames/ws.example.com/apimappings", document{"apiId": api["apiId"], "stage": "prod", "apiMappingKey": "a"})
 	mapping["apiMappingKey"] = "b"
 	require.Equal(t, mapping, c.must(200, "PATCH", "/domainnames/ws.example.com/apimappings/"+textOf(mapping, "apiMappingId"), document{"apiMappingKey": "b"}), "without apiId")
+}
+
+// The log settings of a stage. An update of the default settings changes the members that
+// it has, and a level that does not exist is as an absent one. (Recording of the service:
+// radkawar/stackd, rest_websocket_logs.json; the refused settings are in TestValidation.)
+func TestObserved_LogSettings(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, controlplane.Config{})
+	stage := c.api() + "/stages"
+	c.must(201, "POST", stage, document{"stageName": "probe", "autoDeploy": false})
+	stage += "/probe"
+	settings := func(level string, trace bool) document {
+		return document{"dataTraceEnabled": trace, "detailedMetricsEnabled": false, "loggingLevel": level}
+	}
+	logs := func(format string) document {
+		return document{"destinationArn": "arn:aws:logs:us-east-1:123456789012:log-group:ws", "format": format}
+	}
+	for _, test := range []struct {
+		update, want document
+	}{
+		{document{"defaultRouteSettings": document{"loggingLevel": "OFF", "dataTraceEnabled": true}}, document{"defaultRouteSettings": settings("OFF", true)}},
+		{document{"defaultRouteSettings": document{"loggingLevel": "DEBUG"}}, document{"defaultRouteSettings": settings("OFF", true)}},
+		{document{"defaultRouteSettings": document{"loggingLevel": "INFO"}}, document{"defaultRouteSettings": settings("INFO", true)}},
+		{document{"defaultRouteSettings": document{"dataTraceEnabled": false}}, document{"defaultRouteSettings": settings("INFO", false)}},
+		{document{"defaultRouteSettings": document{"throttlingRateLimit": 2.5}}, document{"defaultRouteSettings": with(settings("INFO", false), "throttlingRateLimit", number("2.5"))}},
+		{document{"accessLogSettings": logs("$context.extendedRequestId")}, document{"accessLogSettings": logs("$context.extendedRequestId")}},
+		{document{"accessLogSettings": logs("$context.requestId" + strings.Repeat("|x=$context.unknown", 75))}, document{"accessLogSettings": logs("$context.requestId" + strings.Repeat("|x=$context.unknown", 75))}},
+		{document{"accessLogSettings": logs("{$context.requestId}\n")}, document{"accessLogSettings": logs("{$context.requestId}\n")}},
+	} {
+		want := c.must(200, "GET", stage, nil)
+		maps.Copy(want, test.want)
+		got := c.must(200, "PATCH", stage, test.update)
+		want["lastUpdatedDate"] = got["lastUpdatedDate"]
+		require.Equal(t, want, got)
+		require.Equal(t, want, c.must(200, "GET", stage, nil))
+	}
 }

@@ -18,7 +18,6 @@ var (
 	routeParameter   = regexp.MustCompile(`^route\.request\.(header|querystring)\.[a-zA-Z0-9._$-]+$`)
 	integrationInput = regexp.MustCompile(`^integration\.request\.(header|querystring|path)\.[a-zA-Z0-9._$-]+$`)
 	mappingSource    = regexp.MustCompile(`^(route\.request\.(multivalue)?(header|querystring)\.[a-zA-Z0-9._$-]+|(stageVariables|context)\.[a-zA-Z0-9._$-]+|route\.request\.body(\.|\[)(?s:.+)|'(?s:.*)')$`)
-	oneLine          = regexp.MustCompile(`^[^\n]*\n?$`)
 	anyARN           = regexp.MustCompile(`^arn:`)
 	variableName     = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 	variableValue    = regexp.MustCompile(`^[A-Za-z0-9\-._~:/?#&=,]*$`)
@@ -208,7 +207,7 @@ func routeSettings() []field {
 	return []field{
 		{name: "dataTraceEnabled", kind: boolean},
 		{name: "detailedMetricsEnabled", kind: boolean},
-		{name: "loggingLevel", values: []string{"ERROR", "INFO", "OFF"}},
+		{name: "loggingLevel", values: []string{"ERROR", "INFO", "OFF"}, lenient: true},
 		{name: "throttlingBurstLimit", kind: integer, most: math.MaxInt32},
 		{name: "throttlingRateLimit", kind: number},
 	}
@@ -220,7 +219,7 @@ func defaultRouteSettings() field {
 	settings[0].defaultValue = false
 	settings[1].defaultValue = false
 	settings[2].defaultValue = "OFF"
-	return field{name: "defaultRouteSettings", kind: object, defaultValue: map[string]any{}, fields: settings}
+	return field{name: "defaultRouteSettings", kind: object, merges: true, defaultValue: map[string]any{}, fields: settings}
 }
 
 func stageRow() *resource {
@@ -237,8 +236,8 @@ func stageRow() *resource {
 			defaultRouteSettings(),
 			{name: "routeSettings", kind: objectMap, merges: true, defaultValue: map[string]any{}, fields: routeSettings()},
 			{name: "accessLogSettings", kind: object, fields: []field{
-				{name: "destinationArn", most: 2048, pattern: anyARN},
-				{name: "format", most: 1024, pattern: oneLine, says: "Access Log format must be single line, new line character is allowed only at end of the format"},
+				{name: "destinationArn", most: 2048, pattern: anyARN, says: "Invalid ARN specified in the request. ARNs must start with 'arn:': %s"},
+				{name: "format", most: 3072},
 			}},
 			{name: "clientCertificateId", most: 1024},
 			withDefault(tags(), map[string]any{}),
@@ -246,7 +245,7 @@ func stageRow() *resource {
 			{name: "lastUpdatedDate", readOnly: true},
 			{name: "lastDeploymentStatusMessage", readOnly: true},
 		},
-		rules:  []rule{deploymentOfStage, settingsOfRoutes},
+		rules:  []rule{deploymentOfStage, settingsOfRoutes, formatOfLogs},
 		refuse: []rule{stageIsMapped},
 	}
 }

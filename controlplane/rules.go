@@ -319,6 +319,23 @@ func settingsOfRoutes(c *change, d document) error {
 	return nil
 }
 
+// formatOfLogs checks the format of access logs when it is set.
+func formatOfLogs(c *change, d document) error {
+	format := textOf(objectOf(d, "accessLogSettings"), "format")
+	why := ""
+	switch {
+	case format == "" || format == textOf(objectOf(c.before, "accessLogSettings"), "format"):
+		return nil
+	case strings.Contains(strings.TrimSuffix(format, "\n"), "\n"):
+		why = "must be single line"
+	case !strings.Contains(format, "$context.requestId") && !strings.Contains(format, "$context.extendedRequestId"):
+		why = "must include either $context.requestId or $context.extendedRequestId "
+	default:
+		return nil
+	}
+	return badRequest("The following errors are found in Access Log Format: Access Log format %s: '%s'", why, clip(format))
+}
+
 func stageIsMapped(c *change, _ document) error {
 	mapped, err := c.mappings(func(d document) bool {
 		return textOf(d, "apiId") == c.ids["apiId"] && textOf(d, "stage") == c.ids["stageName"]

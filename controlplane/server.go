@@ -66,8 +66,9 @@ type Config struct {
 	// 10 stages and 10 authorizers for each API, and our own of 10,000 resources for each.
 	NoQuotas bool
 	// Auth decides who may call @connections, and, if it is a [gateway.Authorizer], too,
-	// as *iam.Auth is, who may connect to a route with the authorization type AWS_IAM. nil
-	// means that callers on this machine may call @connections, and that nobody may
+	// as *iam.Auth is, who may connect to a route with the authorization type AWS_IAM. A
+	// call whose URL names another stage than that of the connection is decided for both.
+	// nil means that callers on this machine may call @connections, and that nobody may
 	// connect to such a route.
 	Auth gateway.ManagementAuth
 	// ControlAuth decides who may call the REST API. A *sigv4.Verifier whose Service is

@@ -71,7 +71,8 @@ type field struct {
 	hidden       bool   // stored, but not in answers
 	transient    bool   // not stored
 	defaultValue any    // stored if a create lacks it
-	merges       bool   // an update changes the keys that it names; an empty text removes one
+	merges       bool   // an update changes the keys that it names; in a map an empty text removes one
+	lenient      bool   // a text that is none of values is as an absent member
 	onlyHTTP     bool   // belongs to HTTP APIs: refused
 	notEmpty     string // the text that refuses an empty text in a create
 	// Limits: of a text's characters, of an integer's value, of the number of entries of a
