@@ -11,6 +11,7 @@ import (
 
 	"example.com/gateway/cmd/gateway/internal/client"
 	"example.com/gateway/cmd/gateway/internal/config"
+	"example.com/gateway/cmd/gateway/internal/dev"
 	"example.com/gateway/cmd/gateway/internal/server"
 )
 
@@ -43,31 +44,56 @@ with its file, its line and what to do. docs/serve.md describes all keys.
 
 func newValidate() *cobra.Command {
 	var options config.Options
+	var o dev.Options
+	var reading definitionFlags
 	cmd := &cobra.Command{
 		Use:   "validate FILE",
-		Short: "Check a configuration without serving it",
-		Long: `Check a configuration without serving it.
+		Short: "Check a configuration or a definition without running it",
+		Long: `Check a configuration or a definition without running it.
+
+FILE is a configuration of "gateway serve", or a definition that "gateway dev"
+reads: a template of CloudFormation or SAM, a serverless.yml, or a folder.
 
 Each mistake is printed with its file, its line and what to do. Warnings are
 about what is allowed but probably a mistake; they do not change the exit code.` + exitCodes,
-		Example: "  gateway validate gateway.yaml\n  gateway validate --without-secrets gateway.yaml   # in CI",
-		Args:    oneFile,
+		Example: `  gateway validate gateway.yaml
+  gateway validate --without-secrets gateway.yaml   # in CI
+  gateway validate template.yaml --strict`,
+		Args: oneFile,
 
 		ValidArgsFunction: completeYAML,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			built, warnings, err := config.Load(args[0], options, &config.Builder{})
-			if err != nil {
-				return err
+			summary, err := "", reading.read(&o)
+			switch {
+			case err != nil:
+			case dev.IsDefinition(args[0]):
+				o.File = args[0]
+				summary, err = dev.Check(cmd.Context(), o, cmd.ErrOrStderr())
+			default:
+				summary, err = validateConfiguration(cmd, args[0], options)
 			}
-			for _, w := range warnings {
-				cmd.PrintErrln(w.String() + " (a warning)")
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), summary)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: stage %s, %d routes\n", args[0], built.Stage, len(built.Deployment.Routes))
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets and certificates")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets and certificates")
+	reading.add(flags, &o)
 	return cmd
+}
+
+func validateConfiguration(cmd *cobra.Command, file string, options config.Options) (summary string, err error) {
+	built, warnings, err := config.Load(file, options, &config.Builder{})
+	if err != nil {
+		return "", err
+	}
+	for _, w := range warnings {
+		cmd.PrintErrln(w.String() + " (a warning)")
+	}
+	return fmt.Sprintf("%s is valid: stage %s, %d routes", file, built.Stage, len(built.Deployment.Routes)), nil
 }
 
 // oneFile wants one argument.

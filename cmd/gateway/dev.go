@@ -4,19 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"example.com/gateway/cmd/gateway/internal/dev"
-	"example.com/gateway/definition"
 )
 
 func newDev() *cobra.Command {
 	var o dev.Options
-	var parameters, values, imports, options []string
+	var reading definitionFlags
 	cmd := &cobra.Command{
 		Use:   "dev [FILE]",
 		Short: "Run a local API Gateway, with the APIs and functions of a definition",
@@ -66,21 +63,8 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 			}
 			flags := cmd.Flags()
 			o.FixedPort, o.FixedTLSPort = flags.Changed("port") && o.Port != 0, flags.Changed("tls-port") && o.TLSPort != 0
-			for _, list := range []struct {
-				flag string
-				from []string
-				to   *map[string]string
-			}{
-				{"parameter", parameters, &o.Definition.Parameters},
-				{"value", values, &o.Definition.Values},
-				{"import", imports, &o.Definition.Imports},
-				{"option", options, &o.Definition.Options},
-			} {
-				m, err := valuesOf(list.flag, list.from)
-				if err != nil {
-					return err
-				}
-				*list.to = m
+			if err := reading.read(&o); err != nil {
+				return err
 			}
 			if _, err := pairs("env", o.Env); err != nil {
 				return err
@@ -108,57 +92,12 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 	flags.StringVar(&o.State, "state", "", "keep APIs, certificate and code in this `folder` (default: in memory until the end)")
 	flags.StringArrayVar(&o.Env, "env", nil, "set `NAME=value` in the environment of all functions, over what FILE says; may be repeated")
 	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions this variable of your environment, such as AWS_PROFILE; may be repeated")
-	flags.StringArrayVar(&parameters, "parameter", nil, "a parameter of FILE, as `Name=value`, or @ and a file of them; may be repeated")
-	flags.StringVar(&o.Definition.Stage, "stage", "", "the `stage` of a serverless.yml")
-	flags.StringArrayVar(&options, "option", nil, "a value for ${opt:name} of a serverless.yml, as `name=value`; may be repeated")
-	flags.StringVar(&o.Definition.StackName, "stack-name", "", "the `name` of the stack, AWS::StackName")
-	flags.StringArrayVar(&values, "value", nil, "a value that is kept elsewhere, as `ssm:/path=value`, or @ and a file of them; may be repeated")
-	flags.StringArrayVar(&imports, "import", nil, "a value for Fn::ImportValue, as `Export=value`, or @ and a file of them; may be repeated")
-	flags.StringVar(&o.Region, "region", "", "the `region` (default: that of FILE, or us-east-1)")
-	flags.StringVar(&o.AccountID, "account-id", "", "the `account` in ARNs (default: 123456789012)")
+	reading.add(flags, &o)
 	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
-	flags.BoolVar(&o.Strict, "strict", false, "refuse what AWS refuses, although published examples have it")
-	flags.BoolVar(&o.NoQuotas, "no-quotas", false, "lift the quotas of routes, stages and other resources")
 	flags.BoolVar(&o.Quiet, "quiet", false, "print no lines for events and calls that went well")
 	flags.BoolVar(&o.ShowBodies, "show-bodies", false, "print messages and answers, too: they may have secrets")
 	flags.BoolVar(&o.Debug, "debug", false, "print what else happens inside")
 	return cmd
-}
-
-// valuesOf reads NAME=value, and @FILE, which stands for the values in a file. Those that are
-// written out win.
-func valuesOf(flag string, list []string) (map[string]string, error) {
-	all := map[string]string{}
-	var written []string
-	for _, text := range list {
-		path, isFile := strings.CutPrefix(text, "@")
-		if !isFile {
-			written = append(written, text)
-			continue
-		}
-		values, err := definition.ReadValues(path)
-		if err != nil {
-			return nil, fmt.Errorf("--%s: %w", flag, err)
-		}
-		maps.Copy(all, values)
-	}
-	m, err := pairs(flag, written)
-	maps.Copy(all, m)
-	return all, err
-}
-
-// pairs reads NAME=value. The last "=" of a name that has one itself cannot be told: the
-// first counts.
-func pairs(flag string, list []string) (map[string]string, error) {
-	m := make(map[string]string, len(list))
-	for _, text := range list {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--%s: %q has no value: write it as NAME=value", flag, name)
-		}
-		m[name] = value
-	}
-	return m, nil
 }
 
 // isTerminal reports whether w is a terminal that wants colors: see no-color.org.

@@ -284,6 +284,16 @@ func TestDev_Reload(t *testing.T) {
 	p.awaitAfter(n, `template.yaml:7: Chat: .* has no property "Nam": did you mean "Name"\?$`)
 	require.Equal(t, "two", ask())
 
+	n = p.printed() // the service refuses such a name
+	write(strings.NewReplacer("Name: Chat,", "Name: "+strings.Repeat("x", 129)+",", "Default: one", "Default: three").Replace(template()))
+	p.awaitAfter(n, `not reloaded, what ran before still runs:$`)
+	p.awaitAfter(n, `template.yaml:5: Chat: `)
+	require.Equal(t, "two", ask())
+
+	n = p.printed() // as while a build replaces it
+	require.NoError(t, os.Remove(file))
+	p.awaitAfter(n, `not reloaded, what ran before still runs:$`)
+
 	n = p.printed()
 	write(strings.Replace(template(), "RouteKey: version", "RouteKey: other", 1))
 	p.awaitAfter(n, `reloaded .*template.yaml`)

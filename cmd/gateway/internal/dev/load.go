@@ -16,26 +16,38 @@ func (s *server) read() error {
 	if s.o.File == "" {
 		return nil
 	}
-	options := s.o.Definition
-	options.Region, options.AccountID = s.o.Region, s.o.AccountID
-	options.WorkDir = filepath.Join(s.dir, "code")
+	before := s.files
 	s.files = watched{}
+	options := s.o.definition(filepath.Join(s.dir, "code"))
 	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
 	d, err := definition.Load(s.o.File, options)
-	var problems *definition.Error
-	switch {
-	case err == nil:
-		s.wanted = d
-		return nil
-	case errors.As(err, &problems):
-		lines := make([]string, len(problems.Problems))
-		for n, p := range problems.Problems {
-			p.File = shortPath(p.File)
-			lines[n] = p.String()
-		}
-		return &FileError{strings.Join(lines, "\n")}
+	if err != nil {
+		s.files.add(before) // what was not reached, as while a file is being replaced
+		return fileError(err)
 	}
-	return &FileError{strings.TrimPrefix(err.Error(), "definition: ")}
+	s.wanted = d
+	return nil
+}
+
+// definition says how to read the definition.
+func (o *Options) definition(workDir string) definition.Options {
+	d := o.Definition
+	d.Region, d.AccountID, d.WorkDir = o.Region, o.AccountID, workDir
+	return d
+}
+
+// fileError is an error of Load, with paths as a person writes them.
+func fileError(err error) error {
+	var problems *definition.Error
+	if !errors.As(err, &problems) {
+		return &FileError{strings.TrimPrefix(err.Error(), "definition: ")}
+	}
+	lines := make([]string, len(problems.Problems))
+	for n, p := range problems.Problems {
+		p.File = shortPath(p.File)
+		lines[n] = p.String()
+	}
+	return &FileError{strings.Join(lines, "\n")}
 }
 
 // apply brings APIs and functions up to date with what was read. After an error all is as it
@@ -47,18 +59,22 @@ func (s *server) apply(ctx context.Context) error {
 	}
 	p := s.functions.prepare(d)
 	p.merged()
-	calls := d.Calls()
-	converted := make([]controlplane.Call, len(calls))
-	for n, c := range calls {
-		converted[n] = controlplane.Call(c)
-	}
-	if err := s.plane.Apply(ctx, converted); err != nil {
+	if err := s.plane.Apply(ctx, callsOf(d)); err != nil {
 		p.discard()
 		return &FileError{located(d, s.o.File, err)}
 	}
 	p.commit()
 	s.now = d
 	return nil
+}
+
+func callsOf(d *definition.Definition) []controlplane.Call {
+	calls := d.Calls()
+	converted := make([]controlplane.Call, len(calls))
+	for n, c := range calls {
+		converted[n] = controlplane.Call(c)
+	}
+	return converted
 }
 
 // located is the text of an error of Apply, with the place of the resource.

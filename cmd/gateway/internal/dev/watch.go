@@ -29,6 +29,15 @@ func stampOf(path string) stamp {
 	return stamp{info.Size(), info.ModTime()}
 }
 
+// add adds files that are not there, as they are now.
+func (w watched) add(more watched) {
+	for path := range more {
+		if _, known := w[path]; !known {
+			w[path] = stampOf(path)
+		}
+	}
+}
+
 // look returns the files as they are now.
 func (w watched) look() watched {
 	now := make(watched, len(w))
