@@ -91,7 +91,7 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 	flags.StringArrayVar(&o.APIKeys, "api-key", nil, "a `value` for routes that require an API key, 20 to 128 characters; may be repeated")
 	flags.StringVar(&o.State, "state", "", "keep APIs, certificate and code in this `folder` (default: in memory until the end)")
 	flags.StringArrayVar(&o.Env, "env", nil, "set `NAME=value` in the environment of all functions, over what FILE says; may be repeated")
-	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions this variable of your environment, such as AWS_PROFILE; may be repeated")
+	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions the variable `NAME` of your environment, such as AWS_PROFILE; may be repeated")
 	reading.add(flags, &o)
 	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
 	flags.BoolVar(&o.Quiet, "quiet", false, "print no lines for events and calls that went well")
