@@ -12,32 +12,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The program without functions is ready in a blink: at the first start, when it makes a
-// certificate, and at later ones.
-func TestDev_StartTime(t *testing.T) {
-	t.Parallel()
-	const aim = 300 * time.Millisecond
-	file := project(t, template())
+// BenchmarkDev_Start starts the program without functions. It prints how long a start takes
+// until the first connection is accepted, and how long the first one takes, which makes the
+// certificate.
+func BenchmarkDev_Start(b *testing.B) {
+	file := project(b, template())
 	for name, args := range map[string][]string{
-		"without a file": nil, "with a state": {"--state", filepath.Join(t.TempDir(), "state")}, "with a template": {file},
+		"no file": nil, "state": {"--state", filepath.Join(b.TempDir(), "state")}, "template": {file},
 	} {
-		best := time.Hour // other programs use the machine, too
-		var first time.Duration
-		for n := range 10 {
-			took := startTime(t, args)
-			if n == 0 {
-				first = took
+		b.Run(name, func(b *testing.B) {
+			first := startTime(b, args)
+			var sum time.Duration
+			for b.Loop() {
+				sum += startTime(b, args)
 			}
-			best = min(best, took)
-		}
-		t.Logf("%s: %v until the first connection is accepted, the first time %v", name, best, first)
-		require.Less(t, best, aim, name)
+			b.ReportMetric(float64(first)/1e6, "ms/first")
+			b.ReportMetric(float64(sum)/1e6/float64(b.N), "ms/start")
+		})
 	}
 }
 
 // startTime returns how long a start takes, from the call of the program to the first
 // connection that it accepts.
-func startTime(t *testing.T, args []string) time.Duration {
+func startTime(t testing.TB, args []string) time.Duration {
 	t.Helper()
 	port := freePort(t)
 	began := time.Now()
@@ -60,7 +57,7 @@ func startTime(t *testing.T, args []string) time.Duration {
 }
 
 // freePort returns a port that nobody uses at the moment.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -30,7 +30,7 @@ import (
 
 // program is a "gateway dev" that runs.
 type program struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	mu    sync.Mutex
 	lines []string
@@ -40,14 +40,14 @@ type program struct {
 
 // runDev starts the program, and waits until it is ready. Its ports are any free ones, unless
 // args say otherwise.
-func runDev(t *testing.T, env []string, args ...string) *program {
+func runDev(t testing.TB, env []string, args ...string) *program {
 	t.Helper()
 	p := startDev(t, env, args...)
 	p.await(`^ready in \d+ ms`)
 	return p
 }
 
-func startDev(t *testing.T, env []string, args ...string) *program {
+func startDev(t testing.TB, env []string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, more: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.Background(), binary, append([]string{"dev", "--port", "0", "--tls-port", "0"}, args...)...)
@@ -181,7 +181,7 @@ Resources:
 }
 
 // project is a folder with a definition.
-func project(t *testing.T, text string) (file string) {
+func project(t testing.TB, text string) (file string) {
 	t.Helper()
 	dir := t.TempDir()
 	writeFunction(t, filepath.Join(dir, "src"))

@@ -23,7 +23,7 @@ import (
 const functionVariable = "GATEWAY_TEST_FUNCTION"
 
 // writeFunction makes dir the folder of a function for the runtime provided.al2023.
-func writeFunction(t *testing.T, dir string) {
+func writeFunction(t testing.TB, dir string) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
