@@ -114,6 +114,18 @@ func (p *process) await(message string, nth int) map[string]any {
 	}
 }
 
+// count returns how many lines of the log have this message and this key.
+func (p *process) count(message, key string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, line := range p.lines {
+		if line["msg"] == message && line["key"] == key {
+			n++
+		}
+	}
+	return n
+}
+
 // address returns where the program listens.
 func (p *process) address(purpose string, nth int) string {
 	p.t.Helper()

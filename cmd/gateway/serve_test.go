@@ -143,16 +143,77 @@ func TestServe_Reload(t *testing.T) {
 	p.reload(changed, "reloaded", 3)
 	require.Equal(t, "quotas", p.await("a change needs a restart", 6)["key"], "it is said each time")
 
-	// The level of the log, the throttle and @connections can change.
-	p.reload(withRoutes("routes: {$default: {integration: one, routeResponse: true}}\nthrottle: {rate: 0.001, burst: 1}\nmanagement: {access: open}\nlog: {format: json, level: debug}"), "reloaded", 4)
+	// The level of the log and the throttle can change.
+	p.reload(withRoutes("routes: {$default: {integration: one, routeResponse: true}}\nthrottle: {rate: 0.001, burst: 1}\nlog: {format: json, level: debug}"), "reloaded", 4)
 	exchange("one")
 	c.send("x")
 	require.Contains(t, c.receive(), "Too Many Requests")
-	status, _ := get(t, "http://"+p.address("clients", 1)+"/prod/@connections/AAAAAAAAAAAAAAAAAAA%3D")
-	require.NotEqual(t, http.StatusForbidden, status)
 	p.signal(syscall.SIGTERM)
 	require.Equal(t, wsconn.CloseGoingAway, c.closed())
 	require.Equal(t, 0, p.exit())
+}
+
+// A reload that gives @connections a port of its own, or takes it away, opens nothing on the
+// ports that are open: its rules wait for the restart. Taking away management refuses at once.
+func TestServe_ReloadManagementListen(t *testing.T) {
+	t.Parallel()
+	const (
+		none   = ""
+		open   = "management: {access: open}\n"
+		apart  = "management: {access: open, listen: {address: 127.0.0.1:0}}\n"
+		other  = "management: {access: open, listen: {address: 127.0.0.2:0}}\n"
+		signed = "management: {access: signed, keys: [{id: AKIAIOSFODNN7EXAMPLE, secret: {environment: SECRET}}], listen: {address: 127.0.0.1:0}}\n"
+	)
+	for name, c := range map[string]struct {
+		start, purpose string
+		status         int
+		reloads        []string
+		statuses       []int
+		restart        []bool
+	}{
+		"none, then apart":   {none, "clients", 403, []string{apart, apart, open, apart}, []int{403, 403, 200, 200}, []bool{true, true, false, true}},
+		"open, then apart":   {open, "clients", 200, []string{signed, none, apart, open}, []int{200, 403, 403, 200}, []bool{true, false, true, false}},
+		"apart, then moved":  {apart, "management", 200, []string{other, open, none, open, apart}, []int{200, 200, 403, 403, 200}, []bool{true, true, true, true, false}},
+		"signed, then moved": {signed, "management", 403, []string{open, other, apart, signed}, []int{403, 403, 200, 403}, []bool{true, true, false, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ids, routes := identified(t)
+			p := serve(t, withRoutes(routes+c.start), "SECRET=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+			dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+			path := "/prod/@connections/" + url.PathEscape(<-ids)
+			call := func(purpose string) int {
+				status, _ := get(t, "http://"+p.address(purpose, 1)+path)
+				return status
+			}
+			require.Equal(t, c.status, call(c.purpose))
+			warned := 0
+			for n, text := range c.reloads {
+				p.reload(withRoutes(routes+text), "reloaded", n+1)
+				require.Equal(t, c.statuses[n], call(c.purpose), "reload %d", n+1)
+				if c.restart[n] {
+					warned++
+				}
+				require.Equal(t, warned, p.count("a change needs a restart", "management.listen"), "reload %d", n+1)
+			}
+			if c.purpose == "management" {
+				require.Equal(t, http.StatusNotFound, call("clients"))
+			}
+		})
+	}
+}
+
+// identified returns routes whose backend tells the IDs of the connections.
+func identified(t *testing.T) (ids chan string, yaml string) {
+	ids = make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case ids <- r.Header.Get("connectionId"):
+		default:
+		}
+	}))
+	t.Cleanup(s.Close)
+	return ids, "  b: {http: {uri: \"" + s.URL + "\", callbackUrl: \"http://127.0.0.1/prod\"}}\nroutes: {$connect: {integration: b}}\n"
 }
 
 // Who may call @connections: nobody, unless management says so.
@@ -163,17 +224,6 @@ func TestServe_Management(t *testing.T) {
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		return resp.StatusCode, resp.Header.Get("x-amzn-ErrorType")
-	}
-	backend := func(t *testing.T) (ids chan string, yaml string) {
-		ids = make(chan string, 1)
-		s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			select {
-			case ids <- r.Header.Get("connectionId"):
-			default:
-			}
-		}))
-		t.Cleanup(s.Close)
-		return ids, "  b: {http: {uri: \"" + s.URL + "\", callbackUrl: \"http://127.0.0.1/prod\"}}\nroutes: {$connect: {integration: b}}\n"
 	}
 	for name, tc := range map[string]struct {
 		management, purpose string
@@ -187,7 +237,7 @@ func TestServe_Management(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ids, yaml := backend(t)
+			ids, yaml := identified(t)
 			p := serve(t, withRoutes(yaml+tc.management), "S=secret")
 			c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
 			status, _ := post(p, tc.purpose, <-ids)

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -34,9 +35,12 @@ func (s *server) reload() {
 			s.log.Error("the certificate was not reloaded", "error", err)
 		}
 	}
-	before := s.now.Config
-	for _, key := range fixed(before, built.Config) {
+	keys := fixed(s.started, built.Config)
+	for _, key := range keys {
 		s.log.Warn("a change needs a restart", "key", key)
+	}
+	if built.Management != nil && slices.Contains(keys, "management.listen") {
+		built.Auth = s.now.Auth // the new one is meant for another port than the one that is open
 	}
 	if err := s.deploy(built); err != nil {
 		*s.builder = earlier
@@ -44,7 +48,6 @@ func (s *server) reload() {
 		return
 	}
 	s.remove(s.builder.Removed(&earlier))
-	keep(built.Config, before) // so that the next reload finds the same changes
 	s.log.Info("reloaded", "file", s.file, "routes", len(built.Deployment.Routes), "connections", s.gateway.Len())
 }
 
@@ -58,29 +61,18 @@ func parts(c *config.Config) map[string]any {
 		listen = c.Management.Listen
 	}
 	return map[string]any{
-		"stage": &c.Stage, "api": &c.API, "path": &c.Path, "listen": &c.Listen, "health": &c.Health, "log.format": &c.Log.Format,
-		"origins": &c.Origins, "proxies": &c.Proxies, "quotas": &c.Quotas, "management.listen": &listen,
+		"stage": c.Stage, "api": c.API, "path": c.Path, "listen": c.Listen, "health": c.Health, "log.format": c.Log.Format,
+		"origins": c.Origins, "proxies": c.Proxies, "quotas": c.Quotas, "management.listen": listen,
 	}
 }
 
-// fixed returns the keys of what has changed but needs a restart.
-func fixed(before, now *config.Config) (keys []string) {
-	a, b := parts(before), parts(now)
+// fixed returns the keys of what has changed since the start, but needs a restart.
+func fixed(started, now *config.Config) (keys []string) {
+	a, b := parts(started), parts(now)
 	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "quotas", "management.listen"} {
 		if !reflect.DeepEqual(a[key], b[key]) {
 			keys = append(keys, key)
 		}
 	}
 	return keys
-}
-
-// keep writes what only a restart can change back into c.
-func keep(c, before *config.Config) {
-	a, b := parts(before), parts(c)
-	for key := range a {
-		reflect.ValueOf(b[key]).Elem().Set(reflect.ValueOf(a[key]).Elem())
-	}
-	if c.Management != nil && before.Management != nil {
-		c.Management.Listen = before.Management.Listen
-	}
 }

@@ -49,7 +49,8 @@ func Run(ctx context.Context, file string, out io.Writer) error {
 type server struct {
 	file    string
 	builder *config.Builder
-	now     *config.Built // what is served
+	now     *config.Built  // what is served
+	started *config.Config // what the ports and everything else that only a restart changes are made of
 	log     *slog.Logger
 	level   slog.LevelVar
 	gateway *gateway.Gateway
@@ -86,6 +87,7 @@ func (s *server) start(ctx context.Context, built *config.Built) error {
 	if err := s.deploy(built); err != nil {
 		return err
 	}
+	s.started = built.Config
 	s.front = front{path: built.Path, networks: built.Networks, upgrades: s.gateway.Handler(), management: s.gateway.ManagementHandler()}
 	s.failed = make(chan error, len(built.Listen)+2)
 	for _, l := range built.Listen {
@@ -110,7 +112,8 @@ func (s *server) start(ctx context.Context, built *config.Built) error {
 	return nil
 }
 
-// deploy replaces everything that can be replaced while the gateway runs.
+// deploy replaces everything that can be replaced while the gateway runs. After an error all
+// is as it was: config.Load has tried the plans, so that only Deploy can fail.
 func (s *server) deploy(built *config.Built) error {
 	if err := s.gateway.Deploy(built.Deployment); err != nil {
 		return err
