@@ -30,8 +30,13 @@ type code struct {
 // prepare returns the command that runs the function. The first call may build it.
 func (c *code) prepare(ctx context.Context) ([]string, error) {
 	c.once.Do(func() {
-		if c.command = c.runtime.command; len(c.command) == 0 {
+		switch {
+		case len(c.runtime.command) == 0:
 			c.command, c.err = c.executable(ctx)
+		case len(c.runtime.others) == 0:
+			c.command = c.runtime.command
+		default:
+			c.command = c.runtime.choose(ctx)
 		}
 	})
 	return c.command, c.err

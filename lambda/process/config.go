@@ -71,6 +71,7 @@ func complete(c Config) (Config, runtime, error) {
 // runtime says how to start the processes of a function.
 type runtime struct {
 	command []string // empty: the executable is looked for, or built, when a process starts
+	others  []string // interpreters that may take the place of the one in command
 	script  []byte   // what command reads from its standard input
 	version string   // what the runtime's name says: "20", "3.12"; "": not known
 }
@@ -101,27 +102,40 @@ func runtimeOf(c Config) (runtime, error) {
 	return runtime{}, invalid("function %q: there is no bootstrap for the runtime %q, only for nodejs*, python*, provided.* and go1.x: set Command to a program that speaks the Lambda runtime API", c.Name, c.Runtime)
 }
 
-// interpreted completes the runtime of a function that an interpreter runs: the first of
-// the names that is on the PATH. A name that is not the last one must also run: version
-// managers put programs on the PATH that fail unless their version is installed and chosen.
+// interpreted completes the runtime of a function that an interpreter runs: one of the
+// names that is on the PATH, the first ones first.
 func interpreted(c Config, r runtime, program string, args []string, names ...string) (runtime, error) {
 	if dot := strings.IndexByte(c.Handler, '.'); dot < 0 || strings.HasSuffix(c.Handler, ".") {
 		return r, invalid("function %q: the Handler %q is not FILE.FUNCTION, such as index.handler", c.Name, c.Handler)
 	}
-	for n, name := range names {
-		if path, err := exec.LookPath(name); err == nil && (n == len(names)-1 || runs(path)) {
+	for _, name := range names {
+		path, err := exec.LookPath(name)
+		switch {
+		case err != nil:
+		case r.command == nil:
 			r.command = append([]string{path}, args...)
-			return r, nil
+		default:
+			r.others = append(r.others, path)
 		}
 	}
-	return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFoundError{})
+	if r.command == nil {
+		return r, invalid("function %q: the runtime %s needs %s, which is not on the PATH%w: install it, or set Command", c.Name, c.Runtime, program, notFoundError{})
+	}
+	return r, nil
 }
 
-// runs reports whether an interpreter can say its version.
-func runs(path string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:forbidigo // New has no context, and this is quick
+// choose returns the command of r with the first interpreter that runs: version managers
+// put programs on the PATH that fail unless their version is installed and chosen.
+func (r runtime) choose(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return exec.CommandContext(ctx, path, "--version").Run() == nil
+	paths := append(r.command[:1:1], r.others...)
+	for n, path := range paths {
+		if n == len(paths)-1 || exec.CommandContext(ctx, path, "--version").Run() == nil {
+			return append([]string{path}, r.command[1:]...)
+		}
+	}
+	return nil
 }
 
 // notFoundError is exec.ErrNotFound without a text.

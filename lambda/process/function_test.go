@@ -330,8 +330,14 @@ func TestFunction_ReloadAfterAMistake(t *testing.T) {
 	before := process.Look(f.Function)
 	write(t, f.dir, files{"node_modules/x/index.js": "", ".git/HEAD": "", "__pycache__/app.pyc": ""})
 	require.Equal(t, before, process.Look(f.Function), "these folders are not watched")
-	write(t, f.dir, files{"other.py": ""})
-	require.NotEqual(t, before, process.Look(f.Function), "this file is")
+	write(t, f.dir, files{".app.py.swp": "", ".#app.py": "", "app.py~": "", "x/out.log": "", "y.tmp": "", "app.swp": ""})
+	require.Equal(t, before, process.Look(f.Function), "these files are not watched")
+	for _, name := range []string{"other.py", ".env", ".env.local", "words.txt"} {
+		write(t, f.dir, files{name: ""})
+		now := process.Look(f.Function)
+		require.NotEqual(t, before, now, name)
+		before = now
+	}
 }
 
 // An idle process ends, and the next event starts another one.

@@ -43,9 +43,10 @@
 //
 // When a file under Dir changes, the next event starts on fresh processes, within about
 // half a second, or up to three seconds with very many files. Events that run end on the
-// old ones. Folders that are named node_modules
-// or __pycache__, or whose names begin with a dot, are not watched. A function that writes
-// files into its own Dir, which Lambda does not allow, restarts itself.
+// old ones. Folders that are named node_modules or __pycache__ are not watched, nor are
+// names that begin with a dot, but for .env files, nor files of editors and logs: *~, *.swp,
+// *.tmp, *.log. A function that writes other files into its own Dir, which Lambda does not
+// allow, restarts itself.
 //
 // # What a function sees
 //

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,6 +65,9 @@ func fingerprint(dir string) uint64 {
 			}
 			return nil
 		}
+		if passing(d.Name()) {
+			return nil
+		}
 		info, err := d.Info()
 		if err != nil {
 			return nil //nolint:nilerr // as above
@@ -81,4 +85,13 @@ func fingerprint(dir string) uint64 {
 // ignored tells which folders are not watched.
 func ignored(name string) bool {
 	return name == "node_modules" || name == "__pycache__" || strings.HasPrefix(name, ".")
+}
+
+// passing tells which files come and go without being code: those of editors and logs. A
+// name that begins with .env is one of settings.
+func passing(name string) bool {
+	if strings.HasPrefix(name, ".") {
+		return !strings.HasPrefix(name, ".env")
+	}
+	return strings.HasSuffix(name, "~") || slices.Contains([]string{".log", ".swp", ".tmp"}, filepath.Ext(name))
 }
