@@ -81,7 +81,7 @@ func (s *Server) run(ctx context.Context, t target, id string, payload []byte) (
 	if i.throttled {
 		return nil, nil, &lambda.InvokeError{Function: t.name, StatusCode: http.StatusTooManyRequests, Type: "TooManyRequestsException", Message: "Rate Exceeded."}
 	}
-	fn, err := i.start() //nolint:contextcheck // it belongs to no call
+	fn, err := i.start()
 	if err != nil {
 		return nil, i, &lambda.FunctionError{Function: t.name, Type: "Runtime.InvalidEntrypoint", Message: "RequestId: " + id + " Error: " + err.Error()}
 	}
