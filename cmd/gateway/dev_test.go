@@ -301,6 +301,36 @@ func TestDev_Reload(t *testing.T) {
 	p.awaitAfter(n, `  no route +403  no route has the key "version"  .*: add a route with this key, or \$default$`)
 }
 
+// A file that loses its APIs, by a typo in one word, closes no connection.
+func TestDev_ReloadWithoutAPI(t *testing.T) {
+	t.Parallel()
+	file := project(t, template())
+	p := runDev(t, nil, file)
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	require.NoError(t, os.WriteFile(file, []byte("Resources:\n  Table: {Type: AWS::DynamoDB::Table}\n"), 0o600))
+	p.await(`not reloaded, what ran before still runs:$`)
+	p.await(`template.yaml: the file has no WebSocket API any more: `)
+	c.send(`{"action":"version"}`)
+	require.Equal(t, "one", c.receive())
+
+	n := p.printed()
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(template(), "Default: one", "Default: two", 1)), 0o600))
+	p.awaitAfter(n, `reloaded .*template.yaml`)
+	c.send(`{"action":"version"}`)
+	require.Equal(t, "two", c.receive())
+}
+
+// Another definition with the same state takes the place of the first, and says so.
+func TestDev_StateOfAnotherDefinition(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	first := runDev(t, nil, project(t, template()), "--state", state)
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 0, first.exit())
+	second := runDev(t, nil, project(t, strings.NewReplacer("Chat", "Other").Replace(template())), "--state", state)
+	second.await(`the API Chat \(\S+\) is removed: a definition had made it, and .*template.yaml does not have it$`)
+}
+
 // control calls the control plane. The call is signed if there is a key.
 func (p *program) control(method, path, body, id, secret string, header ...string) (status int, answer string) {
 	p.t.Helper()

@@ -133,6 +133,11 @@ func (p *printer) note(format string, args ...any) {
 	p.line("gateway", cyan, fmt.Sprintf(format, args...))
 }
 
+// warning writes a line about what may not be meant.
+func (p *printer) warning(format string, args ...any) {
+	p.line("gateway", yellow, p.paint(yellow, fmt.Sprintf(format, args...)))
+}
+
 // failure writes a line, or several, about what went wrong in the program itself.
 func (p *printer) failure(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)

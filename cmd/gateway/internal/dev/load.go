@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"example.com/gateway/controlplane"
@@ -57,6 +58,7 @@ func (s *server) apply(ctx context.Context) error {
 	if d == nil {
 		return nil
 	}
+	before, _ := s.plane.Stages("") // what the store cannot read, Apply cannot either
 	p := s.functions.prepare(d)
 	p.merged()
 	if err := s.plane.Apply(ctx, callsOf(d)); err != nil {
@@ -65,7 +67,21 @@ func (s *server) apply(ctx context.Context) error {
 	}
 	p.commit()
 	s.now = d
+	s.removedAPIs(before)
 	return nil
+}
+
+// removedAPIs says which APIs of a former definition are gone: that may have been another
+// file, with the same --state.
+func (s *server) removedAPIs(before []controlplane.Stage) {
+	now, _ := s.plane.Stages("")
+	gone := map[string]bool{}
+	for _, st := range before {
+		if !gone[st.APIID] && !slices.ContainsFunc(now, func(n controlplane.Stage) bool { return n.APIID == st.APIID }) {
+			gone[st.APIID] = true
+			s.print.warning("the API %s (%s) is removed: a definition had made it, and %s does not have it", visible(st.APIName), st.APIID, shortPath(s.o.File))
+		}
+	}
 }
 
 func callsOf(d *definition.Definition) []controlplane.Call {

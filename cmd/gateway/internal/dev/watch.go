@@ -87,9 +87,16 @@ func (s *server) watchFiles(ctx context.Context) {
 // reload loads the definition again. A broken one changes nothing.
 func (s *server) reload(ctx context.Context) {
 	before, stages := s.now, s.dialled("")
+	wanted := s.wanted
 	err := s.read()
 	if err == nil {
+		err = s.losesAll()
+	}
+	if err == nil {
 		err = s.apply(ctx)
+	}
+	if err != nil {
+		s.wanted = wanted
 	}
 	var broken *FileError
 	switch {
@@ -101,4 +108,13 @@ func (s *server) reload(ctx context.Context) {
 		s.reloaded(before)
 		s.newStages("", stages)
 	}
+}
+
+// losesAll refuses a definition that has lost all its APIs: that is a slip of the pen, as
+// "function:" for "functions:", and it would close every connection.
+func (s *server) losesAll() error {
+	if s.now == nil || len(s.now.APIs) == 0 || len(s.wanted.APIs) > 0 {
+		return nil
+	}
+	return &FileError{shortPath(s.o.File) + ": the file has no WebSocket API any more: write one, or start this program again if that is what you want"}
 }
