@@ -102,3 +102,44 @@ func requireGone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, patience, 5*time.Millisecond)
 }
+
+// The first message of docs/serve.md needs nothing but the file.
+func TestServe_FirstExample(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/examples/hello.yaml")
+	require.NoError(t, err)
+	p := serve(t, strings.Replace(string(text), "127.0.0.1:8080", "127.0.0.1:0", 1))
+	c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	c.send(`{"action":"ping"}`)
+	require.Equal(t, "pong", c.receive())
+}
+
+// A function has a key pair, without which no SDK sends a call, unless the configuration says
+// who it is.
+func TestServe_ProcessIdentity(t *testing.T) {
+	t.Parallel()
+	needNode(t)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.mjs"), []byte(`
+const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"];
+export const handler = async () => ({ statusCode: 200, body: names.map((name) => process.env[name] ?? "-").join(" ") });
+`), 0o600))
+	for name, test := range map[string]struct{ process, management, want string }{
+		"none":         {"", "", "test test - us-east-1 us-east-1"},
+		"region":       {"", "management: {access: open, region: eu-west-1}\n", "test test - eu-west-1 eu-west-1"},
+		"own region":   {", env: {AWS_REGION: eu-west-2}", "management: {access: open, region: eu-west-1}\n", "test test - eu-west-2 us-east-1"},
+		"own pair":     {", env: {AWS_ACCESS_KEY_ID: a, AWS_SECRET_ACCESS_KEY: {environment: KEY_OF_TEST}}", "", "a k3y - us-east-1 us-east-1"},
+		"passed":       {", passEnv: [AWS_PROFILE]", "", "- - work us-east-1 us-east-1"},
+		"of a machine": {", env: {AWS_ACCESS_KEY_ID: ''}", "", " - - us-east-1 us-east-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := serve(t, withRoutes(`
+  who: {process: {dir: "`+dir+`", runtime: nodejs, handler: index.handler, timeout: 20s`+test.process+`}}
+`+test.management+`routes: {$default: {integration: who, routeResponse: true}}`), "KEY_OF_TEST=k3y", "AWS_PROFILE=work")
+			c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+			c.send("x")
+			require.Equal(t, test.want, c.receive())
+		})
+	}
+}

@@ -259,7 +259,7 @@ func keys(of reflect.Type, found []string) []string {
 // Any text is read or refused. It never panics.
 func FuzzLoad(f *testing.F) {
 	f.Add(base)
-	for _, name := range []string{"full.yaml", "authorizers.yaml", "chat.yaml"} {
+	for _, name := range []string{"full.yaml", "authorizers.yaml", "chat.yaml", "hello.yaml"} {
 		text, err := os.ReadFile(examples + name)
 		require.NoError(f, err)
 		f.Add(string(text))

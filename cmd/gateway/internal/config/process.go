@@ -60,6 +60,7 @@ func (r *reader) process(b *Builder, made functions, name string, p Process) gat
 		r.report(at+".process", "runtime is missing: write one, such as nodejs22.x, python3.12 or provided.al2023, or a command")
 		return nil
 	}
+	p.Env = r.withIdentity(p)
 	k, err := again(b.functions.local, name, p, func() (*process.Function, error) {
 		c := process.Config{
 			Name: name, Dir: r.within(p.Dir), Handler: p.Handler, Runtime: p.Runtime, Command: p.Command, PassEnv: p.PassEnv,
@@ -84,6 +85,38 @@ func (r *reader) process(b *Builder, made functions, name string, p Process) gat
 		return &gateway.CustomIntegration{Transform: p.Transform.transform(), Backend: lambda.NewBackend(k.thing), SelectByErrorMessage: true}
 	}
 	return lambda.NewIntegration(k.thing)
+}
+
+// identityVariables are those of which each says whose calls of AWS a function makes.
+func identityVariables() []string {
+	return []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+	}
+}
+
+// withIdentity returns the variables of a function, with a key pair that says nothing unless
+// the configuration has another one: without any, no SDK sends a call. The region is the
+// one that signatures are for.
+func (r *reader) withIdentity(p Process) map[string]Variable {
+	env := maps.Clone(p.Env)
+	if env == nil {
+		env = map[string]Variable{}
+	}
+	given := func(name string) bool {
+		_, set := env[name]
+		return set || slices.Contains(p.PassEnv, name)
+	}
+	if r.Management != nil && r.Management.Region != "" && !given("AWS_REGION") {
+		env["AWS_REGION"] = Variable{Text: r.Management.Region}
+		if !given("AWS_DEFAULT_REGION") {
+			env["AWS_DEFAULT_REGION"] = env["AWS_REGION"]
+		}
+	}
+	if !slices.ContainsFunc(identityVariables(), given) {
+		env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = Variable{Text: "test"}, Variable{Text: "test"}
+	}
+	return env
 }
 
 // Removed returns the processes of an earlier state of b that b does not use any more.
