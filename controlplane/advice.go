@@ -1,6 +1,9 @@
 package controlplane
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // This file says in the log why a client got 403: the answer itself is the service's, which
 // has no reason.
@@ -36,26 +39,31 @@ func (s *Server) adviseAbout(apiID, stage string) {
 	if !isID(apiID) {
 		return
 	}
+	exists := false
+	var deployments []entry
+	first := false
 	err := s.store.View(func(r Reader) error {
 		value, err := r.Get("apis/" + apiID)
 		if err != nil || value == nil || !s.advice.first(apiID) {
 			return err
 		}
-		deployments, err := listDocuments(r, "apis/"+apiID+"/deployments", "", 0)
+		first = true
+		deployments, err = listDocuments(r, "apis/"+apiID+"/deployments", "", 0)
 		if err != nil {
 			return err
 		}
-		exists := false
 		if isID(stage) {
 			value, err = r.Get("apis/" + apiID + "/stages/" + stage)
 			exists = value != nil
 		}
-		s.log.Warn("a client got 403, because the API has no such stage, or the stage has no deployment",
-			"api_id", apiID, "stage", clip(stage), "do", remedy(apiID, stage, exists, deployments))
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		s.log.Error("the store could not be read", "api_id", apiID, "error", err)
+	case first:
+		s.log.Warn("a client got 403, because the API has no such stage, or the stage has no deployment",
+			"api_id", apiID, "stage", clip(stage), "do", remedy(apiID, stage, exists, deployments))
 	}
 }
 
@@ -65,8 +73,11 @@ func remedy(apiID, stage string, exists bool, deployments []entry) string {
 		stage = "prod"
 	}
 	deployment, before := "{deploymentId}", "aws apigatewayv2 create-deployment --api-id "+apiID+", and then "
-	if n := len(deployments); n > 0 {
-		deployment, before = deployments[n-1].id(), ""
+	for _, d := range slices.Backward(deployments) { // the newest that a stage can use
+		if textOf(d.doc, "deploymentStatus") == "DEPLOYED" {
+			deployment, before = d.id(), ""
+			break
+		}
 	}
 	verb := "create-stage"
 	if exists {

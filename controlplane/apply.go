@@ -5,18 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Call is a create call of the REST API whose path ends in the ID that the resource has to
-// get: "/v2/apis/{apiId}/routes/{routeId}". The service itself would choose that ID.
+// Call is a create call of the REST API, POST, whose path ends in the ID that the resource
+// has to get: "/v2/apis/{apiId}/routes/{routeId}". The service itself would choose that ID.
 type Call struct {
-	// Method is POST.
-	Method string
 	// Path is the escaped path of the resource.
 	Path string
 	// Body has the members of the resource, as in a create. Numbers may be of any type.
@@ -27,13 +24,18 @@ type Call struct {
 
 // Apply makes the resources of a definition as they are described, all of them or none. A
 // resource that exists with its ID is changed in place, so that clients stay connected: a
-// member that its call lacks is gone, or has its default. What a former Apply made and
-// this one lacks is deleted. Deployments freeze the API as this Apply leaves it, and stages
-// with autoDeploy have it when Apply returns. The order of the calls does not matter.
+// member that its call lacks is gone, or has its default. Deployments freeze the API as this
+// Apply leaves it, and stages with autoDeploy have it when Apply returns. The order of the
+// calls does not matter.
 //
-// Resources that were made through the REST API stay as they are. The error names the
-// call, and is the service's for such a call. A deployment that does not work is an error,
-// too.
+// What a former Apply made and this one lacks is deleted. Resources that were made through
+// the REST API stay as they are, and so does what they use: the service would refuse to
+// delete it. An example is the deployment of such a stage. The log tells of it, and a later
+// Apply deletes it when nothing uses it any more.
+//
+// The error names the call, and is the service's for such a call. A deployment that does
+// not work is an error, too. If only an automatic deployment could not be stored, the rest
+// is made, the error says so, and the deployment is tried again.
 func (s *Server) Apply(ctx context.Context, calls []Call) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -49,15 +51,19 @@ func (s *Server) Apply(ctx context.Context, calls []Call) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for apiID := range touched.drafts {
-		if timer := s.pending[apiID]; timer != nil {
-			if timer.Stop() {
-				s.running.Done()
-			}
-			s.deployNow(apiID) //nolint:contextcheck // a deployment is made whole or not at all
+		if s.pending[apiID] == nil {
+			continue
+		}
+		s.stopDeployment(apiID)
+		//nolint:contextcheck // a deployment is made whole or not at all
+		if err := s.deployNow(apiID); err != nil {
+			failed = append(failed, fmt.Errorf("controlplane: the automatic deployment of the API %s: %w", apiID, err))
+			s.deployLater(apiID)
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // appliedKey is the key of the list of what the last Apply has made.
@@ -92,19 +98,32 @@ func (s *Server) apply(w Writer, e *effects, calls []Call) error {
 		}
 		all[n], keys[n], made[a.key] = a, a.key, true
 	}
-	if err := s.discardFormer(w, e, made); err != nil {
+	// First all documents are there, and those of the former Apply are gone. Then each is
+	// checked against the others, then the deployments are made, and last those that will be
+	// are tried out.
+	if err := eachApplied(all, (*applied).put); err != nil {
 		return err
 	}
-	// First all documents are there, then each is checked against the others, then the
-	// deployments are made, and last those that will be are tried out.
-	for _, step := range []func(*applied) error{(*applied).put, (*applied).complete, (*applied).deploy, (*applied).tryOut} {
+	kept, err := s.discardFormer(w, e, made)
+	if err != nil {
+		return err
+	}
+	if err := eachApplied(all, (*applied).complete, (*applied).deploy, (*applied).tryOut); err != nil {
+		return err
+	}
+	return writeDocument(w, appliedKey, append(keys, kept...))
+}
+
+// eachApplied takes one step after the other, each for all calls.
+func eachApplied(all []*applied, steps ...func(*applied) error) error {
+	for _, step := range steps {
 		for _, a := range all {
 			if err := step(a); err != nil {
 				return a.failed(err)
 			}
 		}
 	}
-	return writeDocument(w, appliedKey, keys)
+	return nil
 }
 
 // read reads the path and the body of a call.
@@ -119,8 +138,8 @@ func (a *applied) read() error {
 	}
 	var rest []string
 	a.res, a.ids, rest = a.s.table.find(segments)
-	if a.call.Method != http.MethodPost || a.res == nil || len(rest) > 0 || len(segments) != len(a.res.segments) {
-		return fmt.Errorf("%s %s is no create call whose path ends in an ID", a.call.Method, a.call.Path)
+	if a.res == nil || len(rest) > 0 || len(segments) != len(a.res.segments) {
+		return fmt.Errorf("%s is not the path of a resource that ends in its ID", a.call.Path)
 	}
 	a.key = a.res.key(a.ids)
 	text, err := encodeJSON(a.call.Body)
@@ -143,33 +162,62 @@ func (a *applied) read() error {
 	return nil
 }
 
-// discardFormer deletes what a former Apply made and this one lacks.
-func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) error {
+// discardFormer deletes what a former Apply made and this one lacks. It returns the keys of
+// what stays, because the service would refuse to delete it.
+func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) (kept []string, err error) {
 	value, err := w.Get(appliedKey)
 	if err != nil || value == nil {
-		return err
+		return nil, err
 	}
 	var former []string
 	if err := json.Unmarshal(value, &former); err != nil {
-		return fmt.Errorf("controlplane: the store holds no list at %s: %w", appliedKey, err)
+		return nil, fmt.Errorf("controlplane: the store holds no list at %s: %w", appliedKey, err)
 	}
-	for _, key := range former {
-		if made[key] {
-			continue
-		}
-		c := &change{s: s, w: w, key: key, at: time.Now(), applying: true, effects: e}
-		c.res, c.ids, _ = s.table.find(strings.Split(key, "/"))
-		if value, err := w.Get(key); err != nil || value == nil || c.res == nil {
+	former = slices.DeleteFunc(former, func(key string) bool { return made[key] })
+	// A resource may be free when another one is gone: a stage goes before its deployment.
+	why := map[string]error{}
+	for n := -1; n != len(former); {
+		n = len(former)
+		kept = nil
+		for _, key := range former {
+			refused, err := s.discardKey(w, e, key)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			continue // gone with its parent, or by the REST API
+			if refused != nil {
+				kept, why[key] = append(kept, key), refused
+			}
 		}
-		if err := c.discard(); err != nil {
-			return err
+		former = kept
+	}
+	for _, key := range kept {
+		e.note("a resource of a former definition stays, because something else uses it", "resource", key, "reason", why[key])
+	}
+	return kept, nil
+}
+
+// discardKey deletes what a former Apply made. refused is why it stays.
+func (s *Server) discardKey(w Writer, e *effects, key string) (refused, err error) {
+	c := &change{s: s, w: w, key: key, at: time.Now(), applying: true, effects: e}
+	c.res, c.ids, _ = s.table.find(strings.Split(key, "/"))
+	if c.res == nil {
+		return nil, nil
+	}
+	switch c.before, err = readDocument(w, key); {
+	case errors.Is(err, errNoDocument):
+		return nil, nil // gone with its parent, or by the REST API
+	case err != nil:
+		return nil, err
+	}
+	for _, refuse := range c.res.refuse {
+		if err := refuse(c, c.before); err != nil {
+			if _, known := answerOf(err); known {
+				return err, nil
+			}
+			return nil, err
 		}
 	}
-	return nil
+	return nil, c.discard()
 }
 
 // put stores the document as its call describes it.
@@ -269,6 +317,5 @@ func (a *applied) tryOut() error {
 	if err != nil || len(draft.Routes) == 0 {
 		return err
 	}
-	_, err = checkSnapshot(&a.s.cfg, draft, true)
-	return err
+	return checkSnapshot(&a.s.cfg, draft, true)
 }

@@ -55,23 +55,23 @@ const (
 	apiKeyAuthorizer = "$context.authorizer.usageIdentifierKey"
 )
 
-// checkSnapshot returns what [build] says to a deployment that no stage has yet. It tries
-// the deployment out on a gateway of its own. whole says that every route has to work;
-// otherwise one that cannot is a warning, as in [deployTo].
-func checkSnapshot(cfg *Config, s *snapshot, whole bool) (warnings []string, err error) {
-	d, warnings, err := build(cfg, s, nil, nil)
+// checkSnapshot tries a deployment out that no stage has yet, on a gateway of its own. whole
+// says that the gateway has to take every route; otherwise one that it refuses is no error,
+// as in [deployTo]. It asks for no function: it is called while the store is changed.
+func checkSnapshot(cfg *Config, s *snapshot, whole bool) error {
+	d, _, err := build(cfg, s, nil, nil)
 	if err != nil {
-		return warnings, err
+		return err
 	}
 	gw, err := newChecker(cfg)
 	if err != nil {
-		return warnings, err
+		return err
 	}
 	if whole {
-		return warnings, gw.Deploy(d)
+		return gw.Deploy(d)
 	}
-	refused, err := deployTo(gw, cfg, d)
-	return append(warnings, refused...), err
+	_, err = deployTo(gw, cfg, d)
+	return err
 }
 
 // newChecker returns a gateway that deployments are tried out on. It has started nothing
@@ -196,8 +196,8 @@ func (b *builder) route(doc document) (gateway.Route, error) {
 	r := gateway.Route{RouteKey: key, Integration: b.target(doc), RouteResponse: b.hasRouteResponse(textOf(doc, "routeId"))}
 	if key == gateway.RouteKeyConnect {
 		b.admission(&r, doc)
-	} else {
-		b.ignoredOf(key, doc)
+	} else if boolOf(doc, "apiKeyRequired") { // authorization and requestParameters are refused
+		b.warn("route %q: apiKeyRequired has no effect: only $connect may have it", key)
 	}
 	return r, b.requestModels(&r, doc)
 }
@@ -239,19 +239,6 @@ func (b *builder) requestModels(r *gateway.Route, doc document) error {
 		r.RequestModels[key] = model
 	}
 	return nil
-}
-
-// ignoredOf warns of what only $connect may have.
-func (b *builder) ignoredOf(key string, doc document) {
-	for name, set := range map[string]bool{
-		"authorizationType": cmp.Or(textOf(doc, "authorizationType"), "NONE") != "NONE",
-		"apiKeyRequired":    boolOf(doc, "apiKeyRequired"),
-		"requestParameters": len(objectOf(doc, "requestParameters")) > 0,
-	} {
-		if set {
-			b.warn("route %q: %s has no effect: only $connect may have it", key, name)
-		}
-	}
 }
 
 // ignoredOfStage warns of settings of the stage without an effect here.
@@ -365,11 +352,18 @@ func (b *builder) invoker(where, uri string, doc document) lambda.Invoker {
 // function returns the function of a URI, and warns if it is unknown today.
 func (b *builder) function(where, uri string, timeout time.Duration) *function {
 	f := &function{uri: arn.Expand(uri, b.variables), resolver: b.cfg.Functions, timeout: timeout}
-	if b.stage == nil && arn.HasVariables(uri) {
-		return f // the function is known with the stage
+	if b.stage == nil {
+		return f // the stage says whether there is the function
 	}
-	if _, err := f.resolve(); err != nil {
+	i, err := f.resolve()
+	if err != nil {
 		b.warn("%s: until there is the function, every event fails with Internal server error: %v", where, err)
+		return f
+	}
+	if v, ok := i.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			b.warn("%s: every event fails with Internal server error: %v", where, err)
+		}
 	}
 	return f
 }
@@ -390,9 +384,6 @@ func (b *builder) http(id string, doc document) gateway.Integration {
 			return b.unavailable(where, fmt.Sprintf("nothing is behind the VPC link %q: add its base URL to Config.VPCLinks", link))
 		}
 		uri = rebase(uri, base)
-	}
-	if len(objectOf(doc, "tlsConfig")) > 0 {
-		b.warn("%s: tlsConfig has no effect: only HTTP APIs have it", where)
 	}
 	i := &gateway.HTTPIntegration{
 		URI: uri, Method: cmp.Or(textOf(doc, "integrationMethod"), http.MethodPost), Timeout: timeoutOf(doc),

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -106,10 +107,10 @@ func TestBuild_AsynchronousFunction(t *testing.T) {
 		require.Equal(t, "accepted", c.Receive())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_ = l.shutdown(ctx) // which does not wait for the minute
+		require.ErrorIs(t, l.shutdown(ctx), context.DeadlineExceeded, "it does not wait for the minute")
 		require.Less(t, time.Since(start), 65*time.Second)
 		require.Contains(t, l.log.String(), context.Canceled.Error())
-		l.background(t.Context(), func(context.Context) error { panic("it starts after the shutdown") })
+		require.True(t, l.background(t.Context(), func(context.Context) error { panic("it starts after the shutdown") }))
 	})
 	l := newLab(t, &Config{})
 	require.Equal(t, internalServerError, frame(t, l.ask(l.serve(twoWay(t,
@@ -244,8 +245,8 @@ func TestBuild_Timeouts(t *testing.T) {
 			require.Equal(t, "Endpoint request timed out", frame(t, l.ask(l.serve(twoWay(t, integration)), "x")))
 		})
 	}
-	require.Zero(t, timeoutOf(document{"timeoutInMillis": float64(29000)}), "the longest is the gateway's own")
-	require.Equal(t, 28999*time.Millisecond, timeoutOf(document{"timeoutInMillis": float64(28999)}))
+	require.Zero(t, timeoutOf(document{"timeoutInMillis": json.Number("29000")}), "the longest is the gateway's own")
+	require.Equal(t, 28999*time.Millisecond, timeoutOf(document{"timeoutInMillis": json.Number("28999")}))
 }
 
 type invokerFunc func(ctx context.Context, event []byte) ([]byte, error)
@@ -284,8 +285,7 @@ func TestBuild_WhatCannotRun(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, &Config{Functions: Functions{}})
 			s := twoWay(t, tt.integration)
-			_, err := checkSnapshot(l.cfg, s, false)
-			require.NoError(t, err)
+			require.NoError(t, checkSnapshot(l.cfg, s, false))
 			path := l.serve(s)
 			require.Equal(t, 1, strings.Count(l.log.String(), "does not work here"), l.log)
 			require.Contains(t, l.log.String(), tt.log)
@@ -362,13 +362,10 @@ func TestCheckSnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := twoWay(t, `"integrationType":"MOCK"`)
-			warnings, err := checkSnapshot(&Config{}, s, true)
-			require.NoError(t, err)
-			require.Empty(t, warnings)
+			require.NoError(t, checkSnapshot(&Config{}, s, true))
 			tt.change(s)
 			for _, whole := range []bool{false, true} {
-				_, err = checkSnapshot(&Config{}, s, whole)
-				require.ErrorContains(t, err, tt.want)
+				require.ErrorContains(t, checkSnapshot(&Config{}, s, whole), tt.want)
 			}
 		})
 	}
@@ -411,14 +408,13 @@ func TestBuild_RouteThatCannotWork(t *testing.T) {
 			s.Routes = append(s.Routes, document{"routeId": "r1", "routeKey": "good", "target": "integrations/i2"})
 			s.Integrations = append(s.Integrations, document{"integrationId": "i2", "integrationType": "AWS_PROXY", "integrationUri": "echo"})
 			tt.change(t, s)
-			warnings, err := checkSnapshot(l.cfg, s, false)
-			require.NoError(t, err)
-			require.Len(t, warnings, 1)
-			require.Contains(t, warnings[0], tt.want)
-			if _, err := checkSnapshot(l.cfg, s, true); !tt.accepted {
+			require.NoError(t, checkSnapshot(l.cfg, s, false))
+			if err := checkSnapshot(l.cfg, s, true); !tt.accepted {
 				require.ErrorContains(t, err, tt.want)
 			}
 			path := l.serve(s)
+			require.Equal(t, 1, strings.Count(l.log.String(), "does not work here"), l.log)
+			require.Contains(t, strings.ReplaceAll(l.log.String(), `\"`, `"`), tt.want)
 			require.Equal(t, internalServerError, frame(t, l.ask(path, "x")))
 			require.Equal(t, "ok", l.ask(path, `{"action":"good"}`))
 			require.Contains(t, l.log.String(), "every event fails with Internal server error")
@@ -465,15 +461,15 @@ func TestBuild_SchemaValidationDisabled(t *testing.T) {
 func TestBuild_IgnoredSettings(t *testing.T) {
 	t.Parallel()
 	s := snap(t, `"routes":[
-		{"routeId":"1","routeKey":"send","target":"integrations/i1","authorizationType":"CUSTOM","authorizerId":"x","apiKeyRequired":true,
-		 "requestParameters":{"route.request.header.a":{"required":true}},"requestModels":{"$default":"M"}},
+		{"routeId":"1","routeKey":"send","target":"integrations/i1","apiKeyRequired":true,"requestModels":{"$default":"M"}},
 		{"routeId":"2","routeKey":"$connect","target":"integrations/i1","modelSelectionExpression":"\\$default"}]`,
 		`"integrations":[{"integrationId":"i1","integrationType":"AWS_PROXY","integrationUri":"f","requestParameters":{"integration.request.header.a":"'b'"}}]`)
 	s.IntegrationResponses = map[string][]document{"i1": {{"integrationResponseKey": "$default"}}}
-	warnings, err := checkSnapshot(&Config{Functions: Functions{"f": answering("")}}, s, true)
+	require.NoError(t, checkSnapshot(&Config{}, s, true))
+	_, warnings, err := build(&Config{Functions: Functions{"f": answering("")}}, s, document{}, nil)
 	require.NoError(t, err)
-	require.Len(t, warnings, 7, "%q", warnings)
-	for n, name := range []string{"integration responses", "requestParameters", "modelSelectionExpression", "apiKeyRequired", "authorizationType", "requestModels", "requestParameters"} {
+	require.Len(t, warnings, 5, "%q", warnings)
+	for n, name := range []string{"integration responses", "requestParameters", "modelSelectionExpression", "apiKeyRequired", "requestModels"} {
 		require.Contains(t, warnings[n], name)
 	}
 }

@@ -138,45 +138,90 @@ func (c *change) freezeDraft(d document) error {
 	d["deploymentStatus"] = "DEPLOYED"
 	d["autoDeployed"] = boolOf(d, "autoDeployed")
 	delete(d, "deploymentStatusMessage")
-	warnings, err := checkSnapshot(&c.s.cfg, snap, c.applying)
-	for _, warning := range warnings {
-		c.s.log.Warn("a part of the deployment does not work here", "api_id", apiID, "deployment_id", textOf(d, "deploymentId"), "reason", warning)
-	}
-	if err != nil {
+	if err := checkSnapshot(&c.s.cfg, snap, c.applying); err != nil { // a stage that uses it warns of the rest
 		d["deploymentStatus"] = "FAILED"
 		d["deploymentStatusMessage"] = err.Error()
-		c.s.log.Warn("the deployment has failed", "api_id", apiID, "deployment_id", textOf(d, "deploymentId"), "error", err)
+		c.note("the deployment has failed", "api_id", apiID, "deployment_id", textOf(d, "deploymentId"), "error", err)
 	}
 	return writeDocument(c.w, snapshotKey(apiID, textOf(d, "deploymentId")), snap)
 }
 
-// autoDeployDelay is how long an automatic deployment waits for further changes.
-const autoDeployDelay = 50 * time.Millisecond
+// autoDeployDelay is how long an automatic deployment waits for further changes. One that
+// could not be stored is tried again, each time after twice as long, up to longestDelay.
+const (
+	autoDeployDelay = 50 * time.Millisecond
+	longestDelay    = time.Minute
+)
+
+// autoDeployment is an automatic deployment that will be made.
+type autoDeployment struct {
+	timer *time.Timer
+	delay time.Duration
+}
 
 // deployLater makes an automatic deployment soon, for the stages of an API that have
 // autoDeploy. The caller holds s.mu.
 func (s *Server) deployLater(apiID string) {
-	if s.closed || s.pending[apiID] != nil || !s.deploysItself(apiID) {
+	waits := s.pending[apiID]
+	again := waits != nil && waits.delay > autoDeployDelay // it has failed, and may work now
+	if s.closed || waits != nil && !again || !s.deploysItself(apiID) {
 		return
 	}
+	if !again || s.stopDeployment(apiID) {
+		s.deployAfter(apiID, autoDeployDelay)
+	}
+}
+
+func (s *Server) deployAfter(apiID string, delay time.Duration) {
 	s.running.Add(1)
-	s.pending[apiID] = time.AfterFunc(autoDeployDelay, func() {
+	s.pending[apiID] = &autoDeployment{delay: delay, timer: time.AfterFunc(delay, func() {
 		defer s.running.Done()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.closed {
 			return
 		}
-		s.deployNow(apiID)
-	})
+		delete(s.pending, apiID)
+		s.deployOrRetry(apiID, delay)
+	})}
 }
 
-// deployNow makes the automatic deployment of an API. The caller holds s.mu.
-func (s *Server) deployNow(apiID string) {
-	delete(s.pending, apiID)
-	if err := s.updateLocked(func(w Writer, e *effects) error { return s.autoDeploy(w, e, apiID) }); err != nil {
-		s.log.Error("an automatic deployment could not be made", "api_id", apiID, "error", err)
+// stopDeployment takes back a deployment that will be made. It returns false if it is being
+// made already. The caller holds s.mu.
+func (s *Server) stopDeployment(apiID string) bool {
+	stopped := s.pending[apiID].timer.Stop()
+	if stopped {
+		s.running.Done()
+		delete(s.pending, apiID)
 	}
+	return stopped
+}
+
+// deployOrRetry makes the automatic deployment of an API. If it cannot be stored, it is made
+// later. The caller holds s.mu.
+func (s *Server) deployOrRetry(apiID string, delay time.Duration) {
+	err := s.deployNow(apiID)
+	if err == nil {
+		return
+	}
+	s.log.Error("an automatic deployment could not be made", "api_id", apiID, "error", err)
+	if _, known := answerOf(err); !known { // the store has failed
+		s.deployAfter(apiID, min(2*delay, longestDelay))
+	}
+}
+
+// deployNow makes the automatic deployment of an API, for the stages that do not have its
+// draft. The caller holds s.mu.
+func (s *Server) deployNow(apiID string) error {
+	var stages []entry
+	err := s.store.View(func(r Reader) (err error) { // an Update costs a flush even if it changes nothing
+		stages, err = staleStages(r, apiID)
+		return err
+	})
+	if err != nil || len(stages) == 0 {
+		return err
+	}
+	return s.updateLocked(func(w Writer, e *effects) error { return s.autoDeploy(w, e, apiID, stages) })
 }
 
 // deploysItself tells whether an API has a stage with autoDeploy.
@@ -186,10 +231,7 @@ func (s *Server) deploysItself(apiID string) bool {
 		stages, err = autoDeployed(r, apiID)
 		return err
 	})
-	if err != nil {
-		s.log.Error("the stages of an API could not be read", "api_id", apiID, "error", err)
-	}
-	return len(stages) > 0
+	return len(stages) > 0 || err != nil // the deployment finds the error again
 }
 
 // autoDeployed returns the stages of an API that have autoDeploy.
@@ -203,32 +245,35 @@ func autoDeployed(r Reader, apiID string) (stages []entry, err error) {
 	return stages, err
 }
 
-// autoDeploy makes a deployment for the stages with autoDeploy, unless they all have the
-// draft already, or there is no route yet.
-func (s *Server) autoDeploy(w Writer, e *effects, apiID string) error {
-	stages, err := autoDeployed(w, apiID)
+// staleStages returns the stages with autoDeploy, unless they all have the draft already, or
+// there is no route yet.
+func staleStages(r Reader, apiID string) ([]entry, error) {
+	stages, err := autoDeployed(r, apiID)
 	if err != nil || len(stages) == 0 { // the API may be gone by now
-		return err
+		return nil, err
 	}
-	draft, err := newSnapshot(w, apiID)
+	draft, err := newSnapshot(r, apiID)
 	if err != nil || len(draft.Routes) == 0 {
-		return err
+		return nil, err
 	}
 	text, err := encodeJSON(draft)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	stale := false
 	for _, stage := range stages {
-		frozen, err := w.Get(snapshotKey(apiID, textOf(stage.doc, "deploymentId")))
+		frozen, err := r.Get(snapshotKey(apiID, textOf(stage.doc, "deploymentId")))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		stale = stale || !bytes.Equal(frozen, text)
+		if !bytes.Equal(frozen, text) {
+			return stages, nil
+		}
 	}
-	if !stale {
-		return nil
-	}
+	return nil, nil
+}
+
+// autoDeploy makes a deployment for stages.
+func (s *Server) autoDeploy(w Writer, e *effects, apiID string, stages []entry) error {
 	c := &change{s: s, w: w, res: s.table.named("Deployment"), ids: map[string]string{"apiId": apiID}, at: time.Now(), effects: e}
 	d := document{"autoDeployed": true, "description": "Automatic deployment triggered by changes to the Api configuration"}
 	if err := c.name(d, ""); err != nil {

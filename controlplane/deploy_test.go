@@ -221,13 +221,13 @@ func TestShutdown(t *testing.T) {
 // definition is an API as a definition describes it.
 func definition(answer string) []controlplane.Call {
 	return []controlplane.Call{
-		{Method: "POST", Path: "/v2/apis/chat", LogicalID: "Chat", Body: document{"name": "chat", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}},
-		{Method: "POST", Path: "/v2/apis/chat/routes/default", LogicalID: "Default", Body: document{"routeKey": "$default", "target": "integrations/mock", "routeResponseSelectionExpression": "$default"}},
-		{Method: "POST", Path: "/v2/apis/chat/routes/default/routeresponses/r", LogicalID: "Response", Body: document{"routeResponseKey": "$default"}},
-		{Method: "POST", Path: "/v2/apis/chat/integrations/mock", LogicalID: "Mock", Body: document{"integrationType": "MOCK", "timeoutInMillis": 1000, "templateSelectionExpression": "\\$default", "requestTemplates": document{"$default": `{"statusCode":200}`}}},
-		{Method: "POST", Path: "/v2/apis/chat/integrations/mock/integrationresponses/r", LogicalID: "MockResponse", Body: document{"integrationResponseKey": "$default", "templateSelectionExpression": "\\$default", "responseTemplates": document{"$default": answer}}},
-		{Method: "POST", Path: "/v2/apis/chat/deployments/d", LogicalID: "Deployment", Body: document{}},
-		{Method: "POST", Path: "/v2/apis/chat/stages/prod", LogicalID: "Stage", Body: document{"deploymentId": "d"}},
+		{Path: "/v2/apis/chat", LogicalID: "Chat", Body: document{"name": "chat", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}},
+		{Path: "/v2/apis/chat/routes/default", LogicalID: "Default", Body: document{"routeKey": "$default", "target": "integrations/mock", "routeResponseSelectionExpression": "$default"}},
+		{Path: "/v2/apis/chat/routes/default/routeresponses/r", LogicalID: "Response", Body: document{"routeResponseKey": "$default"}},
+		{Path: "/v2/apis/chat/integrations/mock", LogicalID: "Mock", Body: document{"integrationType": "MOCK", "timeoutInMillis": 1000, "templateSelectionExpression": "\\$default", "requestTemplates": document{"$default": `{"statusCode":200}`}}},
+		{Path: "/v2/apis/chat/integrations/mock/integrationresponses/r", LogicalID: "MockResponse", Body: document{"integrationResponseKey": "$default", "templateSelectionExpression": "\\$default", "responseTemplates": document{"$default": answer}}},
+		{Path: "/v2/apis/chat/deployments/d", LogicalID: "Deployment", Body: document{}},
+		{Path: "/v2/apis/chat/stages/prod", LogicalID: "Stage", Body: document{"deploymentId": "d"}},
 	}
 }
 
@@ -255,7 +255,7 @@ func TestApply(t *testing.T) {
 	require.Equal(t, "three", l.ask(ws))
 
 	auto := definition("four")
-	auto = append(auto[:5], controlplane.Call{Method: "POST", Path: "/v2/apis/chat/stages/prod", Body: document{"stageName": "prod", "autoDeploy": true}})
+	auto = append(auto[:5], controlplane.Call{Path: "/v2/apis/chat/stages/prod", Body: document{"stageName": "prod", "autoDeploy": true}})
 	require.NoError(t, l.server.Apply(t.Context(), auto))
 	require.Equal(t, "four", l.ask(ws), "deployed when Apply returns")
 	deployed := l.must(200, "GET", "/apis/chat/stages/prod", nil)["deploymentId"]
@@ -278,7 +278,7 @@ func TestApply_Exchange(t *testing.T) {
 	routes := func(keys map[string]string) (calls []controlplane.Call) {
 		calls = definition("x")[:1]
 		for id, key := range keys {
-			calls = append(calls, controlplane.Call{Method: "POST", Path: "/v2/apis/chat/routes/" + id, Body: document{"routeKey": key}})
+			calls = append(calls, controlplane.Call{Path: "/v2/apis/chat/routes/" + id, Body: document{"routeKey": key}})
 		}
 		return calls
 	}
@@ -311,8 +311,8 @@ func TestApply_Fails(t *testing.T) {
 		return calls
 	}
 	twice := append(definition("two"), definition("two")[1])
-	badPath := append(definition("two"), controlplane.Call{Method: "POST", Path: "/v2/apis/chat/routes/a%2Fb", LogicalID: "Slash"})
-	noID := append(definition("two"), controlplane.Call{Method: "POST", Path: "/v2/apis/chat/routes", LogicalID: "NoID"})
+	badPath := append(definition("two"), controlplane.Call{Path: "/v2/apis/chat/routes/a%2Fb", LogicalID: "Slash"})
+	noID := append(definition("two"), controlplane.Call{Path: "/v2/apis/chat/routes", LogicalID: "NoID"})
 	otherName := change(6, "stageName", "test")
 	noParent := []controlplane.Call{definition("two")[1]}
 	for text, calls := range map[string][]controlplane.Call{
@@ -320,7 +320,7 @@ func TestApply_Fails(t *testing.T) {
 		"controlplane: Chat: BadRequestException: Name must be a string, and not a number":                         change(0, "name", 7),
 		"controlplane: Default: another call makes the same resource":                                              twice,
 		"controlplane: Slash: the path /v2/apis/chat/routes/a%2Fb has a bad segment \"a%2Fb\"":                     badPath,
-		"controlplane: NoID: POST /v2/apis/chat/routes is no create call whose path ends in an ID":                 noID,
+		"controlplane: NoID: /v2/apis/chat/routes is not the path of a resource that ends in its ID":               noID,
 		"controlplane: Stage: the path names prod, and the body another stageName":                                 otherName,
 		"controlplane: Default: NotFoundException: Invalid API identifier specified 123456789012:chat":             noParent,
 		"controlplane: Stage: NotFoundException: Invalid Deployment identifier specified":                          change(6, "deploymentId", "nope"),
@@ -332,7 +332,7 @@ func TestApply_Fails(t *testing.T) {
 	require.ErrorContains(t, c.server.Apply(t.Context(), definition("#if(")), "controlplane: Deployment: ")
 	require.Equal(t, before, state())
 	automatic := definition("#if(")
-	automatic = append(automatic[:5], controlplane.Call{Method: "POST", Path: "/v2/apis/chat/stages/auto", LogicalID: "Auto", Body: document{"autoDeploy": true}})
+	automatic = append(automatic[:5], controlplane.Call{Path: "/v2/apis/chat/stages/auto", LogicalID: "Auto", Body: document{"autoDeploy": true}})
 	require.ErrorContains(t, c.server.Apply(t.Context(), automatic), `controlplane: Auto: gateway: invalid option: route "$default"`)
 	require.Equal(t, before, state())
 	canceled, cancel := context.WithCancel(t.Context())

@@ -40,9 +40,9 @@ func accessDenied(format string, args ...any) error {
 	return &apiError{http.StatusForbidden, "AccessDeniedException", fmt.Sprintf(format, args...)}
 }
 
-// answerOf returns what a client gets for an error, and whether the error is its own
-// business, or one that the log has to tell.
-func answerOf(err error) (answer *apiError, told bool) {
+// answerOf returns what a client gets for an error. known reports whether the client may see
+// the text of the error; if not, the log has to have it.
+func answerOf(err error) (answer *apiError, known bool) {
 	if errors.As(err, &answer) {
 		return answer, true
 	}

@@ -205,6 +205,8 @@ func (f *field) checkText(s string) error {
 	switch length := utf8.RuneCountInString(s); {
 	case s == "" && f.notEmpty != "":
 		return badRequest("%s", f.notEmpty)
+	case f.refused[s] != "":
+		return badRequest("%s", f.refused[s])
 	case f.values != nil && !slices.Contains(f.values, s):
 		refused = "Must be one of [" + strings.Join(f.values, ", ") + "]"
 	case f.pattern != nil && !f.pattern.MatchString(s):

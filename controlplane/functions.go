@@ -23,7 +23,11 @@ type FunctionResolver interface {
 	// error is ErrUnknownFunction, or wraps it, if there is no such function.
 	//
 	// It is called for each event, so that a function may come, change and go at any time.
-	// It must be quick, and safe for concurrent use.
+	// It is called, too, for each function of a stage that has changed, so that the log can
+	// tell of one that is missing. The Server waits for it then, and makes no other change.
+	// So it must be quick. It may read the Store and call [Server.Stages], but it must not
+	// wait for a change of the Server, such as [Server.Apply]. It must be safe for
+	// concurrent use.
 	ResolveFunction(uri string) (lambda.Invoker, error)
 }
 
@@ -55,6 +59,10 @@ func ParseFunctionName(uri string) (FunctionName, error) {
 // a function, "chat", or a name and a qualifier, "chat:live". A function that is named with
 // a qualifier is found under both, and under its name alone if that key is the only one.
 // Region and account do not matter. The map must not be changed once it is used.
+//
+// The Name and the Qualifier of a [*lambda.Function] are used as they are: stage variables
+// in them are empty. Write stage variables in the URI of the integration instead, and give
+// each function that it may name a key.
 type Functions map[string]lambda.Invoker
 
 // ResolveFunction implements [FunctionResolver].
@@ -122,8 +130,8 @@ func (f *function) resolve() (lambda.Invoker, error) {
 }
 
 // background runs f, which outlives the event whose context is ctx. It gives f a context
-// of its own, and logs its error.
-type background func(ctx context.Context, f func(context.Context) error)
+// of its own, and logs its error. It returns false if too many run already.
+type background func(ctx context.Context, f func(context.Context) error) bool
 
 // asyncFunction is a function whose answer nobody waits for.
 type asyncFunction struct {
@@ -137,9 +145,15 @@ func (f *asyncFunction) InvokeFunction(ctx context.Context, payload []byte) ([]b
 	if _, err := f.resolve(); err != nil {
 		return f.function.InvokeFunction(ctx, payload) // which says so
 	}
-	f.later(ctx, func(ctx context.Context) error {
+	started := f.later(ctx, func(ctx context.Context) error {
 		_, err := f.function.InvokeFunction(ctx, payload)
 		return err
 	})
+	if !started {
+		return nil, &lambda.InvokeError{
+			Function: f.FunctionName(), StatusCode: http.StatusTooManyRequests, Type: "TooManyRequestsException",
+			Message: fmt.Sprintf("%d functions that nobody waits for run already", mostAsync),
+		}
+	}
 	return nil, nil
 }

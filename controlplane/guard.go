@@ -1,8 +1,9 @@
 package controlplane
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 
 	"example.com/gateway"
 	"example.com/gateway/internal/caller"
@@ -36,7 +37,7 @@ func (s *Server) authorize(r *http.Request, c *call) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.New("controlplane: Config.ControlAuth panicked")
+			err = fmt.Errorf("controlplane: Config.ControlAuth panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
 	call := &gateway.ManagementCall{Action: gateway.ManagementAction("apigateway:" + r.Method), Request: r, Body: c.data}

@@ -16,16 +16,9 @@ func boolOf(doc document, name string) bool {
 }
 
 func numberOf(doc document, name string) float64 {
-	switch n := doc[name].(type) {
-	case json.Number:
-		value, _ := n.Float64()
-		return value
-	case float64:
-		return n
-	case int:
-		return float64(n)
-	}
-	return 0
+	n, _ := doc[name].(json.Number)
+	value, _ := n.Float64() // that of "" is 0
+	return value
 }
 
 func objectOf(doc document, name string) document {

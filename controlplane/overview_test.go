@@ -19,7 +19,7 @@ func TestServer_Stages(t *testing.T) {
 	require.Empty(t, stages)
 
 	call := func(path string, body map[string]any) controlplane.Call {
-		return controlplane.Call{Method: "POST", Path: "/v2/apis/" + path, Body: body}
+		return controlplane.Call{Path: "/v2/apis/" + path, Body: body}
 	}
 	require.NoError(t, s.Apply(t.Context(), []controlplane.Call{
 		call("a", map[string]any{"name": "Chat", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}),

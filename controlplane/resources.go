@@ -52,7 +52,9 @@ func apiRow() *resource {
 		name: "Api", path: "apis/{apiId}", then: ofDraft,
 		missing: "Invalid API identifier specified %[1]s:%[2]s",
 		fields: []field{
-			{name: "protocolType", required: true, immutable: true, values: []string{"HTTP", "WEBSOCKET"}, says: "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]"},
+			{name: "protocolType", required: true, immutable: true, values: []string{"HTTP", "WEBSOCKET"}, says: "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]", refused: map[string]string{
+				"HTTP": "HTTP APIs are not supported by this gateway: ProtocolType must be WEBSOCKET",
+			}},
 			{name: "name", required: true, least: 1, most: 128},
 			{name: "routeSelectionExpression", required: true, least: 1, most: 1024},
 			{name: "apiKeySelectionExpression", defaultValue: "$request.header.x-api-key", values: []string{"$request.header.x-api-key", "$context.authorizer.usageIdentifierKey"}},
@@ -68,7 +70,6 @@ func apiRow() *resource {
 			{name: "target", onlyHTTP: true},
 			{name: "createdDate", readOnly: true},
 		},
-		rules:  []rule{onlyWebSocket},
 		refuse: []rule{apiIsMapped},
 	}
 }
@@ -257,7 +258,7 @@ func withDefault(f field, value any) field {
 
 func domainNameRow() *resource {
 	return &resource{
-		name: "DomainName", path: "domainnames/{domainName}", named: true, then: ofDomain,
+		name: "DomainName", path: "domainnames/{domainName}", named: true, then: ofDomain, most: 120,
 		missing: "The domain name resource specified in the request was not found.",
 		exists:  "The domain name resource already exists.",
 		fields: []field{

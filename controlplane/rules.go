@@ -43,43 +43,17 @@ func (c *change) hasRoom() error {
 		return nil
 	}
 	if most := c.res.most; most > 0 {
-		n, err := countDocuments(c.w, c.res.collection(c.ids), true)
-		if err != nil {
-			return err
-		}
-		if n >= most {
-			return badRequest("Maximum number of %ss for this API has been reached. Please contact AWS if you need additional %[1]ss.", c.res.name)
-		}
-	}
-	if len(c.res.segments) > 2 && c.res.segments[0] == "apis" {
-		n, err := countDocuments(c.w, "apis/"+c.ids["apiId"], false)
-		if err != nil {
-			return err
-		}
-		if n >= mostResources {
-			return badRequest("Maximum number of resources for this API has been reached.")
-		}
-	}
-	return nil
-}
-
-// mostResources is how many documents an API may have.
-const mostResources = 10_000
-
-// countDocuments counts what is below a key, or the documents of a collection only.
-func countDocuments(r Reader, key string, direct bool) (n int, err error) {
-	keys, _, err := r.List(key+"/", "", 0)
-	for _, below := range keys {
-		if !direct || !strings.Contains(below[len(key)+1:], "/") {
+		n := 0
+		err := eachValue(c.w, c.res.collection(c.ids), "", func(string, []byte) (bool, error) {
 			n++
+			return n < most, nil
+		})
+		if err != nil {
+			return err
 		}
-	}
-	return n, err
-}
-
-func onlyWebSocket(_ *change, d document) error {
-	if textOf(d, "protocolType") == "HTTP" {
-		return badRequest("HTTP APIs are not supported by this gateway: ProtocolType must be WEBSOCKET")
+		if n == most {
+			return badRequest("Maximum number of %ss for this %s has been reached. Please contact AWS if you need additional %[1]ss.", c.res.name, c.res.owner())
+		}
 	}
 	return nil
 }
@@ -225,7 +199,7 @@ func payloadIsOne(c *change, d document) error {
 		return badRequest("Invalid PayloadFormatVersion specified: %s. Must be 1.0 for WEBSOCKET protocol Apis.", textOf(d, "payloadFormatVersion"))
 	}
 	if c.before == nil || textOf(c.before, "payloadFormatVersion") == "1.0" {
-		c.s.log.Warn("the service refuses this payloadFormatVersion for WebSocket APIs; here the function gets events in the form 1.0",
+		c.note("the service refuses this payloadFormatVersion for WebSocket APIs; here the function gets events in the form 1.0",
 			"key", c.key, "payload_format_version", textOf(d, "payloadFormatVersion"))
 	}
 	return nil

@@ -27,7 +27,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"example.com/gateway"
 )
@@ -62,20 +61,23 @@ type Config struct {
 	// Strict refuses what the service refuses although published examples have it, such
 	// as payloadFormatVersion 2.0. Otherwise it is accepted, and the log has a warning.
 	Strict bool
-	// NoQuotas lifts the service's quotas of resources: 300 routes and 300 integrations,
-	// 10 stages and 10 authorizers for each API, and our own of 10,000 resources for each.
+	// NoQuotas lifts the service's quotas of resources: 600 APIs and 120 custom domain
+	// names, and for each API 300 routes, 300 integrations, 10 stages and 10 authorizers.
+	// It lifts our own, too: 10,000 resources for each API, 100 MiB for each API with its
+	// deployments, and 1 GiB for all.
 	NoQuotas bool
-	// Auth decides who may call @connections, and, if it is a [gateway.Authorizer], too,
-	// as *iam.Auth is, who may connect to a route with the authorization type AWS_IAM. A
-	// call whose URL names another stage than that of the connection is decided for both.
-	// nil means that callers on this machine may call @connections, and that nobody may
-	// connect to such a route.
+	// Auth decides who may call @connections. A call whose URL names another stage than
+	// that of the connection is decided for both. If Auth is a [gateway.Authorizer], too,
+	// as *iam.Auth is, it also decides who may connect to a route with the authorization
+	// type AWS_IAM. nil means that callers on this machine may call @connections, and that
+	// nobody may connect to such a route.
 	Auth gateway.ManagementAuth
 	// ControlAuth decides who may call the REST API. A *sigv4.Verifier whose Service is
-	// "apigateway" checks the signatures of SDKs. The Action of a call is "apigateway:"
-	// and its HTTP method, as in IAM policies; APIID is the API that its path names, or
-	// "". Stage and ConnectionID are empty. nil means that callers on this machine may
-	// call it, and nobody else.
+	// "apigateway" checks the signatures of SDKs. nil means that callers on this machine
+	// may call it, and nobody else.
+	//
+	// The Action of a call is "apigateway:" and its HTTP method, as in IAM policies. APIID
+	// is the API that the path of the call names, or "". Stage and ConnectionID are empty.
 	ControlAuth gateway.ManagementAuth
 	// Gateway are options of all stages. With [gateway.WithUsageStore] they have API keys.
 	Gateway []gateway.Option
@@ -99,8 +101,10 @@ type Server struct {
 	// of changes in their order. Reads do not take it.
 	mu      sync.Mutex
 	closed  bool
-	pending map[string]*time.Timer // automatic deployments to be made, by API
-	running sync.WaitGroup         // of those
+	pending map[string]*autoDeployment // automatic deployments to be made, by API
+	running sync.WaitGroup             // of those
+	rooms   rooms                      // of what the store holds
+	stored  int                        // the bytes of all of them
 }
 
 // errShutdown is the error of a change after Shutdown. SDKs try again after a 503.
@@ -109,7 +113,7 @@ var errShutdown error = &apiError{http.StatusServiceUnavailable, "ServiceUnavail
 // New returns a Server that has built the stages of its store. A stage that cannot be
 // built is logged, and the others run. The error is one of the store.
 func New(c Config) (*Server, error) {
-	s := &Server{cfg: c, log: c.Logger, store: c.Store, table: newTable(), pending: map[string]*time.Timer{}}
+	s := &Server{cfg: c, log: c.Logger, store: c.Store, table: newTable(), pending: map[string]*autoDeployment{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -128,7 +132,10 @@ func New(c Config) (*Server, error) {
 	s.plane = newStages(&s.cfg, s.log)
 	s.plane.advise = s.adviseAbout
 	all := newEffects()
-	err := s.store.View(func(r Reader) error {
+	err := s.store.View(func(r Reader) (err error) {
+		if s.rooms, err = measure(r); err != nil {
+			return err
+		}
 		if err := everyStage(r, all); err != nil {
 			return err
 		}
@@ -142,6 +149,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stored = s.rooms.bytes()
 	s.settle(all)
 	return s, nil
 }
@@ -175,16 +183,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Shutdown closes all stages as [gateway.Gateway.Shutdown] does, and refuses changes from
-// then on. The error is that of ctx, or of a stage that did not close in time.
+// then on. It waits for stages that were removed before, and for functions that were invoked
+// asynchronously: without a deadline in ctx, as long as these functions run. The end of ctx
+// cuts off what still runs. The error is that of ctx if something was cut off, or of a stage
+// that did not close in time.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	for _, timer := range s.pending {
-		if timer.Stop() {
-			s.running.Done()
-		}
+	for apiID := range s.pending {
+		s.stopDeployment(apiID)
 	}
-	clear(s.pending)
 	s.mu.Unlock()
 	s.running.Wait()
 	return s.plane.shutdown(ctx)
@@ -202,8 +210,21 @@ func (s *Server) updateLocked(f func(Writer, *effects) error) error {
 		return errShutdown
 	}
 	e := newEffects()
-	if err := s.store.Update(func(w Writer) error { return f(w, e) }); err != nil {
+	var changes rooms
+	err := s.store.Update(func(w Writer) error {
+		m := newMeter(w)
+		changes = m.changes
+		if err := f(m, e); err != nil {
+			return err
+		}
+		return s.checkRoom(changes)
+	})
+	if err != nil {
 		return err
+	}
+	s.settleRoom(changes)
+	for _, note := range e.notes { // a slow log must not hold up the store
+		s.log.Warn(note.message, note.args...) //nolint:sloglint // note has literals only
 	}
 	s.settle(e)
 	return nil

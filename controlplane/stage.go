@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ import (
 type stages struct {
 	cfg   *Config
 	log   *slog.Logger
-	hosts map[string]bool // names of the server, in lower case; without those of every machine
+	hosts map[string]bool // from Config.Hosts and Config.Endpoint, in lower case; localhost and loopback addresses are not in it
 	// advise says in the log why a client cannot connect to a stage. It may be nil.
 	advise func(apiID, stageName string)
 
@@ -36,7 +37,9 @@ type stages struct {
 	ended   bool // no asynchronous function starts
 
 	running sync.WaitGroup // stages that were removed and still close their connections, and asynchronous functions
+	async   atomic.Int64   // how many of them are asynchronous functions
 	cutOff  func()         // makes them break off
+	wasCut  atomic.Bool    // one of them has broken off
 	// within returns a context that ends after d, or with cutOff. onCutOff runs f at cutOff.
 	within   func(d time.Duration) (context.Context, context.CancelFunc)
 	onCutOff func(f func()) (stop func() bool)
@@ -50,7 +53,7 @@ type stage struct {
 
 	mu      sync.Mutex // held while the stage changes; guards the fields below
 	gw      *gateway.Gateway
-	warned  map[string]bool // what the log has said already
+	warned  map[string]bool // what the log has said of it as it is
 	removed bool
 }
 
@@ -128,17 +131,19 @@ func (s *stages) stage(apiID, name string) *stage {
 	}
 	st := s.byAPI[apiID][name]
 	if st == nil {
-		st = &stage{apiID: apiID, name: name, warned: map[string]bool{}}
+		st = &stage{apiID: apiID, name: name}
 		s.byAPI[apiID][name] = st
 	}
 	return st
 }
 
-// warn logs what does not work here, once for each stage.
+// warn logs what does not work here, unless it has done so when the stage changed last.
 func (s *stages) warn(st *stage, warnings []string) {
+	before := st.warned
+	st.warned = make(map[string]bool, len(warnings))
 	for _, text := range warnings {
-		if !st.warned[text] {
-			st.warned[text] = true
+		st.warned[text] = true
+		if !before[text] {
 			s.log.Warn("a part of the deployment does not work here", "api_id", st.apiID, "stage", st.name, "reason", text)
 		}
 	}
@@ -222,6 +227,7 @@ func (s *stages) remove(apiID, stageName string) {
 		ctx, cancel := s.within(closeWait)
 		defer cancel()
 		if err := st.close(ctx); err != nil {
+			s.noteCut(ctx)
 			s.log.Warn("a removed stage did not close in time", "api_id", apiID, "stage", stageName, "error", err)
 		}
 	})
@@ -239,21 +245,45 @@ func (st *stage) close(ctx context.Context) error {
 	return gw.Shutdown(ctx)
 }
 
-// background runs an asynchronous function until shutdown ends its context.
-func (s *stages) background(ctx context.Context, f func(context.Context) error) {
+// mostAsync is how many asynchronous functions may run or wait at the same time: their
+// clients are answered at once, and could send events faster than the functions end.
+const mostAsync = 1000
+
+// background runs an asynchronous function until shutdown ends its context. It returns
+// false if too many run already.
+func (s *stages) background(ctx context.Context, f func(context.Context) error) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.ended {
-		return
+		return true
+	}
+	if s.async.Add(1) > mostAsync {
+		s.async.Add(-1)
+		return false
 	}
 	s.running.Go(func() {
+		defer s.async.Add(-1)
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		defer s.onCutOff(cancel)()
+		defer func() {
+			if p := recover(); p != nil { // of a function of the program: it must not end the others
+				s.log.ErrorContext(ctx, "an asynchronous function panicked", "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
 		if err := f(ctx); err != nil {
+			s.noteCut(ctx)
 			s.log.ErrorContext(ctx, "an asynchronous function failed", "error", err)
 		}
 	})
+	return true
+}
+
+// noteCut notes that something has broken off, if its context has ended by cutOff.
+func (s *stages) noteCut(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.Canceled) { // and not by a timeout of its own
+		s.wasCut.Store(true)
+	}
 }
 
 // shutdown closes all stages, as [gateway.Gateway.Shutdown] does, at the same time. It
@@ -284,5 +314,8 @@ func (s *stages) shutdown(ctx context.Context) error {
 	defer s.cutOff()
 	defer context.AfterFunc(ctx, s.cutOff)()
 	s.running.Wait()
+	if s.wasCut.Load() {
+		failed = append(failed, ctx.Err())
+	}
 	return errors.Join(failed...)
 }

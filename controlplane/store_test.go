@@ -207,12 +207,12 @@ func TestServer_Restart(t *testing.T) {
 	first, err := New(Config{Store: store})
 	require.NoError(t, err)
 	require.NoError(t, first.Apply(t.Context(), []Call{
-		{Method: "POST", Path: "/v2/apis/chat", Body: document{"name": "n", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.a"}},
-		{Method: "POST", Path: "/v2/apis/chat/integrations/m", Body: document{"integrationType": "MOCK"}},
-		{Method: "POST", Path: "/v2/apis/chat/routes/r", Body: document{"routeKey": "$default", "target": "integrations/m"}},
-		{Method: "POST", Path: "/v2/apis/chat/stages/prod", Body: document{"autoDeploy": true}},
-		{Method: "POST", Path: "/v2/domainnames/ws.example.com", Body: document{}},
-		{Method: "POST", Path: "/v2/domainnames/ws.example.com/apimappings/m", Body: document{"apiId": "chat", "stage": "prod"}},
+		{Path: "/v2/apis/chat", Body: document{"name": "n", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.a"}},
+		{Path: "/v2/apis/chat/integrations/m", Body: document{"integrationType": "MOCK"}},
+		{Path: "/v2/apis/chat/routes/r", Body: document{"routeKey": "$default", "target": "integrations/m"}},
+		{Path: "/v2/apis/chat/stages/prod", Body: document{"autoDeploy": true}},
+		{Path: "/v2/domainnames/ws.example.com", Body: document{}},
+		{Path: "/v2/domainnames/ws.example.com/apimappings/m", Body: document{"apiId": "chat", "stage": "prod"}},
 	}))
 	require.NoError(t, first.Shutdown(t.Context()))
 	second, err := New(Config{Store: store})
@@ -250,7 +250,7 @@ func TestServer_Concurrent(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
 	status, _ := serve(t, s, "POST", "/domainnames", `{"domainName":"ws.example.com"}`)
 	require.Equal(t, 201, status)
-	require.NoError(t, s.Apply(t.Context(), []Call{{Method: "POST", Path: "/v2/apis/shared", Body: document{"name": "n", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.a"}}}))
+	require.NoError(t, s.Apply(t.Context(), []Call{{Path: "/v2/apis/shared", Body: document{"name": "n", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.a"}}}))
 	serve(t, s, "POST", "/apis/shared/stages", `{"stageName":"auto","autoDeploy":true}`)
 	var group sync.WaitGroup
 	created := make([]int, 8)

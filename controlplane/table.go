@@ -13,7 +13,8 @@ type resource struct {
 	// path is the pattern of its keys: "apis/{apiId}/integrations/{integrationId}". The
 	// last parameter is also the member with the ID.
 	path string
-	// named means that the client chooses the ID, and does not say it in the body only.
+	// named means that the client chooses the ID: it is the member with the name of the
+	// last parameter.
 	named bool
 	// fields are its members, in the order in which they are checked.
 	fields []field
@@ -78,12 +79,13 @@ type field struct {
 	// Limits: of a text's characters, of an integer's value, of the number of entries of a
 	// list or map. The greatest is ignored if it is 0.
 	least, most int
-	values      []string       // all that a text may be
-	pattern     *regexp.Regexp // of a text
-	says        string         // the refusal of a text that has none of values, or does not match
-	keys        *regexp.Regexp // of the keys of a map
-	each        *field         // what the texts of a list or map must be
-	fields      []field        // of objects
+	values      []string          // all that a text may be
+	refused     map[string]string // texts that the service knows, and why they are refused here
+	pattern     *regexp.Regexp    // of a text
+	says        string            // the refusal of a text that has none of values, or does not match
+	keys        *regexp.Regexp    // of the keys of a map
+	each        *field            // what the texts of a list or map must be
+	fields      []field           // of objects
 }
 
 // title is the name as the service writes it in texts: "IntegrationType".
@@ -103,6 +105,17 @@ func (res *resource) field(name string) *field {
 func (res *resource) idField() string {
 	last := res.segments[len(res.segments)-1]
 	return last[1 : len(last)-1]
+}
+
+// owner is what a quota of it counts for.
+func (res *resource) owner() string {
+	switch {
+	case len(res.segments) == 2:
+		return "account"
+	case res.segments[0] == "domainnames":
+		return "domain name"
+	}
+	return "API"
 }
 
 // idLength is how long the service's generated IDs are.

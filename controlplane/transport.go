@@ -30,7 +30,7 @@ type call struct {
 	vals url.Values
 }
 
-// reply is what the answer has: a status, and a JSON value unless it is nil.
+// reply is an answer: a status, and a JSON value unless it is nil.
 type reply struct {
 	status int
 	value  any
@@ -45,8 +45,8 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	answer, err := s.answerCall(w, r) //nolint:contextcheck // a removed stage closes after the call has been answered
 	if err != nil {
-		refused, told := answerOf(err)
-		if !told {
+		refused, known := answerOf(err)
+		if !known {
 			s.log.ErrorContext(r.Context(), "a call of the control plane failed", "method", r.Method, "path", r.URL.EscapedPath(), "request_id", ids.UUID, "error", err)
 		}
 		header["x-amzn-ErrorType"] = []string{refused.name}

@@ -27,12 +27,21 @@ type change struct {
 	*effects
 }
 
-// effects are what the stages have to be told after a commit.
+// effects are what the stages and the log have to be told after a commit.
 type effects struct {
 	drafts  map[string]bool   // APIs whose draft has changed
 	stages  map[stageKey]bool // stages to bring up to date; false: the stage is gone
 	domains map[string]bool   // custom domain names that have changed, with their mappings
+	notes   []note            // warnings for the log
 }
+
+// note is a warning that the log gets when the change is committed.
+type note struct {
+	message string
+	args    []any
+}
+
+func (e *effects) note(message string, args ...any) { e.notes = append(e.notes, note{message, args}) }
 
 // stageKey names a stage.
 type stageKey struct{ apiID, name string }
@@ -125,7 +134,7 @@ func (c *change) create(wanted string) (document, error) {
 func (c *change) name(d document, wanted string) error {
 	field := c.res.idField()
 	c.ids = maps.Clone(c.ids)
-	for attempt := 0; ; attempt++ {
+	for {
 		id := wanted
 		switch {
 		case c.res.named:

@@ -110,12 +110,12 @@ type Function struct {
 	MemoryMB int
 }
 
-// Call is one create call of the REST API. Its path ends in the ID that the new resource
+// Call is one create call of the REST API, POST. Its path ends in the ID that the new resource
 // gets, escaped as in a URL: "/v2/apis/{apiId}/routes/{routeId}". The service itself would choose that ID.
 type Call struct {
-	Method, Path string
-	Body         map[string]any
-	LogicalID    string
+	Path      string
+	Body      map[string]any
+	LogicalID string
 }
 
 // NoteKind says what a note is about.
@@ -225,5 +225,5 @@ func (a *API) stagesByDeployment() (before, after []Document) {
 }
 
 func (d *Document) call(path string) Call {
-	return Call{Method: "POST", Path: path, Body: d.Fields, LogicalID: d.LogicalID}
+	return Call{Path: path, Body: d.Fields, LogicalID: d.LogicalID}
 }

@@ -39,14 +39,14 @@ func Example() {
 		return
 	}
 	for _, call := range d.Calls() {
-		fmt.Println(call.Method, call.Path, call.LogicalID)
+		fmt.Println(call.Path, call.LogicalID)
 	}
 	for _, note := range d.Notes {
 		fmt.Println(note.Text)
 	}
 	// Output:
-	// POST /v2/apis/r0vdckolru Chat
-	// POST /v2/apis/r0vdckolru/routes/qzp04v4 Connect
-	// POST /v2/apis/r0vdckolru/stages/prod Prod
+	// /v2/apis/r0vdckolru Chat
+	// /v2/apis/r0vdckolru/routes/qzp04v4 Connect
+	// /v2/apis/r0vdckolru/stages/prod Prod
 	// AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB
 }

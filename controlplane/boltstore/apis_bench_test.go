@@ -158,7 +158,7 @@ func (m *many) apply(b *testing.B, apis int, unit string) {
 	b.Helper()
 	var calls []controlplane.Call
 	add := func(path string, body map[string]any) {
-		calls = append(calls, controlplane.Call{Method: http.MethodPost, Path: path, Body: body})
+		calls = append(calls, controlplane.Call{Path: path, Body: body})
 	}
 	for n := range apis {
 		api := fmt.Sprintf("/v2/apis/chat%06d", n)
