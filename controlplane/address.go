@@ -89,7 +89,7 @@ func (s *stages) hostOf(r *http.Request) host {
 	switch {
 	case ok:
 		return host{kind: custom, name: name, mappings: mappings}
-	case strings.HasSuffix(name, ".localhost"): // reserved for this machine: RFC 6761, section 6.3
+	case caller.IsBelowLocalhost(name):
 		return host{kind: ours, name: name}
 	}
 	return host{kind: foreign, name: name}

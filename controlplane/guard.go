@@ -15,17 +15,8 @@ import (
 // as after DNS rebinding, and one from a page of another origin. Without ControlAuth it
 // refuses other machines, too.
 func (s *Server) admit(r *http.Request) error {
-	if s.plane.hostOf(r).kind != ours {
-		return accessDenied("The Host header %q is no name of this server: call it as localhost, or add the name to its hosts", clip(r.Host))
-	}
-	if !caller.SameOrigin(r) {
-		return accessDenied("The request comes from a page of another origin")
-	}
-	if s.cfg.ControlAuth != nil {
-		return nil
-	}
-	if !caller.IsHere(r) {
-		return accessDenied("The request comes from another machine, and nothing decides whether it may call this server")
+	if why := caller.Barred(r, s.plane.hostOf(r).kind == ours, s.cfg.ControlAuth != nil); why != "" {
+		return accessDenied("%s", why)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/caller"
 	"example.com/gateway/internal/connid"
 )
 
@@ -66,14 +66,11 @@ type served struct {
 }
 
 func newStages(cfg *Config, log *slog.Logger) *stages {
-	s := &stages{cfg: cfg, log: log, hosts: map[string]bool{}, byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}, domains: map[string]map[string]mapping{}}
+	s := &stages{cfg: cfg, log: log, hosts: caller.Names(cfg.Hosts), byAPI: map[string]map[string]*stage{}, byTag: map[uint32][]*stage{}, domains: map[string]map[string]mapping{}}
 	cut, cutOff := context.WithCancel(context.Background()) //nolint:forbidigo // removed stages outlive the request that removes them
 	s.cutOff = cutOff
 	s.within = func(d time.Duration) (context.Context, context.CancelFunc) { return context.WithTimeout(cut, d) }
 	s.onCutOff = func(f func()) func() bool { return context.AfterFunc(cut, f) }
-	for _, name := range cfg.Hosts {
-		s.hosts[strings.ToLower(name)] = true
-	}
 	if u, err := url.Parse(cfg.Endpoint); err == nil && u.Hostname() != "" {
 		s.hosts[strings.ToLower(u.Hostname())] = true
 	}
@@ -192,8 +189,7 @@ func stageOptions(cfg *Config, apiID, name string, log *slog.Logger, more ...gat
 
 // loopbackOnly allows the calls of @connections that come from this machine.
 func loopbackOnly(_ context.Context, call *gateway.ManagementCall) error {
-	from, err := netip.ParseAddrPort(call.Request.RemoteAddr)
-	if err != nil || !from.Addr().Unmap().IsLoopback() {
+	if !caller.IsHere(call.Request) {
 		return fmt.Errorf("%w: the call comes from another machine: set Config.Auth to decide about such calls", gateway.ErrForbidden)
 	}
 	return nil

@@ -144,19 +144,9 @@ type Signature struct {
 // The error is an [*Error] when the request is refused. Any other error wraps an error
 // of Keys, or names a field of v that makes no sense.
 func (v *Verifier) Verify(r *http.Request, body []byte) (Signature, error) {
-	if err := v.Validate(); err != nil {
-		return Signature{}, err
-	}
-	m := newMessage(r)
+	m, now := newMessage(r), v.now()
 	var a authorization
-	if err := m.authorization(&a); err != nil {
-		return Signature{}, err
-	}
-	now := v.now()
-	if err := v.check(&a, now); err != nil {
-		return Signature{}, err
-	}
-	key, err := v.key(r.Context(), a.scope.accessKeyID)
+	key, err := v.checkHeaders(r.Context(), &m, &a, now)
 	if err != nil {
 		return Signature{}, err
 	}
@@ -187,6 +177,31 @@ func (v *Verifier) VerifyManagement(r *http.Request, body []byte) (Signature, er
 		return Signature{}, errDotSegments()
 	}
 	return signature, nil
+}
+
+// CheckHeaders makes the checks of VerifyManagement for which no body is needed: whether r
+// is signed at all, when, for what, and by a key that Keys knows. Call it before a large body
+// is read. A request that it does not refuse may still have a wrong signature.
+func (v *Verifier) CheckHeaders(r *http.Request) error {
+	m := newMessage(r)
+	var a authorization
+	_, err := v.checkHeaders(r.Context(), &m, &a, v.now())
+	return err
+}
+
+// checkHeaders reads the authorization of m, and makes all checks that come before the one of
+// the signature.
+func (v *Verifier) checkHeaders(ctx context.Context, m *message, a *authorization, now time.Time) (Key, error) {
+	if err := v.Validate(); err != nil {
+		return Key{}, err
+	}
+	if err := m.authorization(a); err != nil {
+		return Key{}, err
+	}
+	if err := v.check(a, now); err != nil {
+		return Key{}, err
+	}
+	return v.key(ctx, a.scope.accessKeyID)
 }
 
 // AuthorizeManagement makes *Verifier a [gateway.ManagementAuth] that allows every

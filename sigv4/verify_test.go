@@ -557,3 +557,28 @@ func TestVerify_Caller(t *testing.T) {
 		AccessKeyID: exampleID, AccountID: "123456789012", PrincipalID: "AIDA", ARN: "arn:aws:iam::123456789012:user/u",
 	}, signature.Caller)
 }
+
+// What can be refused without the body is refused without it.
+func TestVerifier_CheckHeaders(t *testing.T) {
+	t.Parallel()
+	r, body := newSigner(signedAt).request(nil)
+	v := exampleVerifier(at(t, signedAt), "execute-api", "")
+	require.NoError(t, v.CheckHeaders(r))
+	require.NoError(t, admit(v, r, body))
+	unsigned := r.Clone(t.Context())
+	unsigned.Header.Del("Authorization")
+	for name, tt := range map[string]struct {
+		v *sigv4.Verifier
+		r *http.Request
+	}{
+		"no signature":    {v, unsigned},
+		"too old":         {exampleVerifier(at(t, signedAt).Add(time.Hour), "execute-api", ""), r},
+		"another service": {exampleVerifier(at(t, signedAt), "lambda", ""), r},
+		"no such key":     {&sigv4.Verifier{Service: "execute-api", Region: "us-east-1", Now: clock(at(t, signedAt)), Keys: sigv4.StaticKeys(nil)}, r},
+		"no Keys":         {&sigv4.Verifier{Service: "execute-api", Region: "us-east-1"}, r},
+	} {
+		err := tt.v.CheckHeaders(tt.r)
+		require.Error(t, err, name)
+		require.Equal(t, admit(tt.v, tt.r, body), err, name)
+	}
+}

@@ -5,6 +5,7 @@ package caller
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -31,6 +32,36 @@ func IsLocalName(name string) bool {
 	}
 	address, err := netip.ParseAddr(name)
 	return err == nil && address.Unmap().IsLoopback()
+}
+
+// IsBelowLocalhost reports whether a name from [Hostname] ends in .localhost, which is
+// reserved for this machine. (RFC 6761, section 6.3.)
+func IsBelowLocalhost(name string) bool { return strings.HasSuffix(name, ".localhost") }
+
+// Names returns host names in the form of [Hostname], as a set.
+func Names(hosts []string) map[string]bool {
+	names := map[string]bool{}
+	for _, host := range hosts {
+		names[Hostname(host)] = true
+	}
+	return names
+}
+
+// Barred returns why a request to change or read something must not be answered, or "" if it
+// may: it has a name that is none of the server's, as after DNS rebinding, or a page of
+// another origin sends it, or, unless something else decides who may call, another machine
+// does. ours says whether its Host header is a name of the server.
+func Barred(r *http.Request, ours, decided bool) string {
+	switch {
+	case !ours:
+		const most = 256
+		return fmt.Sprintf("The Host header %q is no name of this server: call it as localhost, or add the name to its hosts", r.Host[:min(len(r.Host), most)])
+	case !SameOrigin(r):
+		return "The request comes from a page of another origin"
+	case !decided && !IsHere(r):
+		return "The request comes from another machine, and nothing decides whether it may call this server"
+	}
+	return ""
 }
 
 // IsHere reports whether a request comes from this machine.

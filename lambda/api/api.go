@@ -59,8 +59,10 @@ type Config struct {
 	Concurrency int
 	// Auth decides who may call. A *sigv4.Verifier whose Service is "lambda" checks the
 	// signatures of SDKs. The Action of a call is "lambda:" and the operation's name, as in
-	// IAM policies: "lambda:CreateFunction". nil means that callers on this machine may
-	// call it, and nobody else.
+	// IAM policies: "lambda:CreateFunction". If it has the method
+	// CheckHeaders(*http.Request) error, as a Verifier does, that is asked before the body
+	// of a call is read: without it, strangers can keep others from uploading. nil means
+	// that callers on this machine may call it, and nobody else.
 	Auth gateway.ManagementAuth
 	// Logger gets warnings, what goes wrong, and the output of the functions. nil means no
 	// log.

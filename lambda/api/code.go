@@ -26,8 +26,14 @@ type codeFolder struct {
 	dir   string
 	owned bool // the folder is removed at the end
 
-	mu   sync.Mutex     // guards the files and the fields below
-	pins map[string]int // hashes in use, by how many
+	mu   sync.Mutex // guards pins, and what is removed; it is never held for long
+	pins map[string]*pin
+}
+
+// pin keeps code as long as somebody needs it.
+type pin struct {
+	users   int        // the lock of the folder guards it
+	writing sync.Mutex // held while the code is written or unpacked
 }
 
 var hashed = regexp.MustCompile(`^[0-9a-f]{64}(\.zip)?$`)
@@ -37,7 +43,7 @@ const unfinished = ".unfinished-"
 
 // openCode opens the folder, and removes what a crash may have left. "" makes one.
 func openCode(dir string) (*codeFolder, error) {
-	f := &codeFolder{dir: dir, owned: dir == "", pins: map[string]int{}}
+	f := &codeFolder{dir: dir, owned: dir == "", pins: map[string]*pin{}}
 	var err error
 	if f.owned {
 		if f.dir, err = os.MkdirTemp("", "gateway-functions-"); err != nil {
@@ -95,54 +101,62 @@ func hashOf(d document) string {
 	return hex.EncodeToString(sum)
 }
 
-// add keeps a zip file, after it was unpacked without an error, and pins it.
-func (f *codeFolder) add(zipped []byte) (sum [sha256.Size]byte, err error) {
-	if len(zipped) > mostZipped {
-		return sum, tooLarge(mostCode, "UpdateFunctionCode")
-	}
-	sum = sha256.Sum256(zipped)
-	hash := hex.EncodeToString(sum[:])
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// add keeps a zip file, after it was unpacked without an error. The caller has pinned it.
+func (f *codeFolder) add(hash string, zipped []byte) error {
+	defer f.write(hash)()
 	if _, err := f.unpackOnce(hash, zipped); err != nil {
-		return sum, err
+		return err
 	}
 	path := f.zipPath(hash)
-	if _, err := os.Stat(path); err != nil {
-		if err := writeDurably(path, zipped); err != nil {
-			return sum, fmt.Errorf("keeping the code of a function: %w", err)
-		}
+	if _, err := os.Stat(path); err == nil {
+		return nil
 	}
-	f.pins[hash]++
-	return sum, nil
+	if err := writeDurably(path, zipped); err != nil {
+		return fmt.Errorf("keeping the code of a function: %w", err)
+	}
+	return nil
 }
 
 func (f *codeFolder) zipPath(hash string) string { return filepath.Join(f.zips(), hash+".zip") }
 
-// pin keeps code until it is unpinned.
+// pin keeps code until it is unpinned, also code that is not there yet.
 func (f *codeFolder) pin(hash string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pins[hash]++
+	if f.pins[hash] == nil {
+		f.pins[hash] = &pin{}
+	}
+	f.pins[hash].users++
 }
 
 func (f *codeFolder) unpin(hash string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.pins[hash]--; f.pins[hash] <= 0 {
+	if p := f.pins[hash]; p.users > 1 {
+		p.users--
+	} else {
 		delete(f.pins, hash)
 	}
 }
 
-// folder returns the folder with the unpacked code.
-func (f *codeFolder) folder(hash string) (string, error) {
+// write begins to write code that is pinned, and returns what ends it. Others may write
+// other code meanwhile.
+func (f *codeFolder) write(hash string) (end func()) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	p := f.pins[hash]
+	f.mu.Unlock()
+	p.writing.Lock()
+	return p.writing.Unlock
+}
+
+// folder returns the folder with the unpacked code, which the caller has pinned.
+func (f *codeFolder) folder(hash string) (string, error) {
+	defer f.write(hash)()
 	return f.unpackOnce(hash, nil)
 }
 
-// unpackOnce unpacks a zip file, unless that was done. If zipped is nil, it is read. The
-// caller holds the lock.
+// unpackOnce unpacks a zip file, unless that was done. If zipped is nil, it is read. Nobody
+// else writes this code.
 func (f *codeFolder) unpackOnce(hash string, zipped []byte) (string, error) {
 	dir := filepath.Join(f.unpacked(), hash)
 	if _, err := os.Stat(dir); err == nil {
@@ -168,12 +182,30 @@ func (f *codeFolder) unpackOnce(hash string, zipped []byte) (string, error) {
 	return dir, nil
 }
 
-// collect removes code that is neither pinned nor in used.
+// collect removes all code that is not in used. It is for the start: nothing is pinned.
 func (f *codeFolder) collect(used map[string]bool) error {
+	keep := func(hash string) bool { return used[hash] }
+	return errors.Join(removeFrom(f.zips(), keep), removeFrom(f.unpacked(), keep))
+}
+
+// drop takes code away, unless it is pinned, and returns what the caller then removes: that
+// may take long.
+func (f *codeFolder) drop(hash string) (removed []string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	keep := func(hash string) bool { return used[hash] || f.pins[hash] > 0 }
-	return errors.Join(removeFrom(f.zips(), keep), removeFrom(f.unpacked(), keep))
+	if f.pins[hash] != nil {
+		return nil, nil
+	}
+	for _, path := range []string{f.zipPath(hash), filepath.Join(f.unpacked(), hash)} {
+		aside := filepath.Join(filepath.Dir(path), unfinished+newRevision())
+		switch renamed := os.Rename(path, aside); {
+		case renamed == nil:
+			removed = append(removed, aside)
+		case !errors.Is(renamed, fs.ErrNotExist):
+			err = errors.Join(err, renamed)
+		}
+	}
+	return removed, err
 }
 
 // writeDurably writes a file that is there as a whole, or not at all, whatever happens.

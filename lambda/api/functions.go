@@ -2,7 +2,9 @@ package api
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,16 +29,21 @@ import (
 
 // change runs a change of a function in one Update of the store, and lets the runner know.
 func (s *Server) change(name string, f func(controlplane.Writer) error) error {
+	aside, err := s.changeAndSettle(name, f)
+	s.remove(aside)
+	return err
+}
+
+func (s *Server) changeAndSettle(name string, f func(controlplane.Writer) error) (aside []string, err error) {
 	s.changes.Lock()
 	defer s.changes.Unlock()
 	if s.runner.isClosed() {
-		return errClosed
+		return nil, errClosed
 	}
 	if err := s.store.Update(f); err != nil {
-		return err
+		return nil, err
 	}
-	s.settle(name)
-	return nil
+	return s.settle(name), nil
 }
 
 // record returns what the store has of a function.
@@ -133,7 +140,7 @@ func (s *Server) createFunction(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	defer s.code.unpin(hash)
+	defer s.unpin(hash)
 	stamp(d)
 	err = s.change(name, func(w controlplane.Writer) error {
 		if there, err := w.Get(functionKey(name)); err != nil || there != nil {
@@ -162,13 +169,19 @@ func (s *Server) upload(c *call, source, d document) (hash string, err error) {
 	}
 	c.data = nil
 	delete(source, "ZipFile") // so that they do not stay in memory
-	sum, err := s.code.add(zipped)
-	if err != nil {
+	if len(zipped) > mostZipped {
+		return "", tooLarge(mostCode, "UpdateFunctionCode")
+	}
+	sum := sha256.Sum256(zipped)
+	hash = hex.EncodeToString(sum[:])
+	s.code.pin(hash)
+	if err := s.code.add(hash, zipped); err != nil {
+		s.unpin(hash)
 		return "", err
 	}
 	d["CodeSize"] = json.Number(strconv.Itoa(len(zipped)))
 	d["CodeSha256"] = base64.StdEncoding.EncodeToString(sum[:])
-	return hashOf(d), nil
+	return hash, nil
 }
 
 // zipOf returns the zip file of a call.
@@ -287,7 +300,7 @@ func (s *Server) updateCode(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	defer s.code.unpin(hash)
+	defer s.unpin(hash)
 	if body["DryRun"] == true {
 		return s.dryUpdate(name, body["RevisionId"], given)
 	}

@@ -120,7 +120,7 @@ func (s *Server) newInstance(t target, f *function) *instance {
 	i.cfg = process.Config{
 		Name: name, ARN: s.arnOf(name, qualifier), Handler: textOf(d, "Handler"), Runtime: textOf(d, "Runtime"), Env: env, PassEnv: s.cfg.PassEnv,
 		Timeout: time.Duration(numberOf(d, "Timeout")) * time.Second, MemoryMB: numberOf(d, "MemorySize"), Concurrency: s.cfg.Concurrency,
-		Logger: s.log, Output: s.tails.add,
+		Unchanging: true, Logger: s.log, Output: s.tails.add,
 	}
 	if i.cfg.Concurrency == 0 {
 		i.cfg.Concurrency = defaultConcurrency

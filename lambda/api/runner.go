@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 
@@ -119,8 +120,9 @@ func (s *Server) load() error {
 	})
 }
 
-// settle brings the runner up to date after a change of a function.
-func (s *Server) settle(name string) {
+// settle brings the runner up to date after a change of a function. It returns the code that
+// was taken away, for remove. The caller holds the lock of changes.
+func (s *Server) settle(name string) (aside []string) {
 	var f *function
 	err := s.store.View(func(r controlplane.Reader) (err error) {
 		f, err = readFunction(r, name)
@@ -128,11 +130,21 @@ func (s *Server) settle(name string) {
 	})
 	if err != nil {
 		s.log.Error("a function cannot be read, and runs as before", "function", name, "error", err)
-		return
+		s.unsure = true
+		return nil
 	}
-	r := &s.runner
+	old := s.runner.replace(s, name, f)
+	hashes := old.hashes()
+	maps.DeleteFunc(hashes, func(hash string, _ bool) bool { return f.hashes()[hash] })
+	return s.dropUnused(hashes)
+}
+
+// replace makes a function known in the place of the one with its name, and ends instances
+// that it does not have any more. f is nil if the function is gone.
+func (r *runner) replace(s *Server, name string, f *function) (old *function) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	old = r.functions[name]
 	if f == nil {
 		delete(r.functions, name)
 	} else {
@@ -148,6 +160,7 @@ func (s *Server) settle(name string) {
 			r.end(i)
 		}
 	}
+	return old
 }
 
 // acquire returns the instance for an event. The caller releases it.
@@ -198,24 +211,68 @@ func (r *runner) end(i *instance) {
 		r.mu.Lock()
 		delete(r.all, i)
 		r.mu.Unlock()
-		i.server.code.unpin(i.hash)
-		if err := i.server.collect(); err != nil {
-			i.server.log.Warn("old code of functions could not be removed", "error", err)
-		}
+		i.server.unpin(i.hash)
 	})
 }
 
-// collect removes code that no function needs.
-func (s *Server) collect() error {
-	s.changes.Lock()
-	defer s.changes.Unlock()
+// usedCode returns the hashes of the code of all functions.
+func (r *runner) usedCode() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	used := map[string]bool{}
-	s.runner.mu.Lock()
-	for _, f := range s.runner.functions {
-		for _, d := range f.versions {
-			used[hashOf(d)] = true
+	for _, f := range r.functions {
+		for hash := range f.hashes() {
+			used[hash] = true
 		}
 	}
-	s.runner.mu.Unlock()
-	return s.code.collect(used)
+	return used
+}
+
+// hashes returns the hashes of the code of a function. f may be nil.
+func (f *function) hashes() map[string]bool {
+	all := map[string]bool{}
+	if f != nil {
+		for _, d := range f.versions {
+			all[hashOf(d)] = true
+		}
+	}
+	return all
+}
+
+// unpin gives code back, and removes it if no function needs it.
+func (s *Server) unpin(hash string) {
+	s.code.unpin(hash)
+	s.changes.Lock()
+	aside := s.dropUnused(map[string]bool{hash: true})
+	s.changes.Unlock()
+	s.remove(aside)
+}
+
+// dropUnused takes code away that nothing needs, and returns what remove then removes. The
+// caller holds the lock of changes: else another one could name the code just now.
+func (s *Server) dropUnused(hashes map[string]bool) (aside []string) {
+	if len(hashes) == 0 || s.unsure {
+		return nil
+	}
+	used := s.runner.usedCode()
+	for hash := range hashes {
+		if used[hash] || hash == "" {
+			continue
+		}
+		paths, err := s.code.drop(hash)
+		if err != nil {
+			s.log.Warn("old code of functions could not be removed", "error", err)
+		}
+		aside = append(aside, paths...)
+	}
+	return aside
+}
+
+// remove removes what dropUnused has taken away.
+func (s *Server) remove(paths []string) {
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil {
+			s.log.Warn("old code of functions could not be removed", "error", err)
+		}
+	}
 }

@@ -10,8 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -28,6 +27,7 @@ type document = map[string]any
 // concurrent use.
 type Server struct {
 	cfg        Config
+	hosts      map[string]bool // names of this server
 	log        *slog.Logger
 	store      controlplane.Store
 	operations []operation
@@ -39,6 +39,9 @@ type Server struct {
 	uploads chan struct{}
 	// changes is held from the beginning of a change until the runner knows of it.
 	changes sync.Mutex
+	// unsure is set when the runner could not read a function that has changed: no code is
+	// removed until the next start. The lock of changes guards it.
+	unsure bool
 }
 
 var (
@@ -57,7 +60,7 @@ func New(c Config) (*Server, error) {
 	if c.Concurrency < 0 {
 		return nil, fmt.Errorf("lambda/api: Config.Concurrency %d is negative", c.Concurrency)
 	}
-	s := &Server{cfg: c, log: c.Logger, store: c.Store, operations: operations(), uploads: make(chan struct{}, mostUploads)}
+	s := &Server{cfg: c, hosts: caller.Names(c.Hosts), log: c.Logger, store: c.Store, operations: operations(), uploads: make(chan struct{}, mostUploads)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -77,7 +80,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("lambda/api: opening the folder for code: %w", err)
 	}
 	if err = s.load(); err == nil {
-		err = s.collect()
+		err = s.code.collect(s.runner.usedCode())
 	}
 	if err != nil {
 		_ = s.code.close()
@@ -168,6 +171,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, id string) (repl
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return reply{}, invalid("The query string cannot be read")
 	}
+	if err := s.authorizeHeaders(c); err != nil {
+		return reply{}, err
+	}
 	if c.op.limit == mostCode {
 		select {
 		case s.uploads <- struct{}{}:
@@ -207,29 +213,44 @@ func readBody(w http.ResponseWriter, r *http.Request, op *operation) ([]byte, er
 // admit refuses what a hostile page could send, and, without Auth, other machines.
 func (s *Server) admit(r *http.Request) error {
 	name := caller.Hostname(r.Host)
-	switch {
-	case !caller.IsLocalName(name) && !strings.HasSuffix(name, ".localhost") && !slices.Contains(s.cfg.Hosts, name):
-		return accessDenied("The Host header %q is no name of this server: call it as localhost, or add the name to its hosts", clip(r.Host))
-	case !caller.SameOrigin(r):
-		return accessDenied("The request comes from a page of another origin")
-	case s.cfg.Auth == nil && !caller.IsHere(r):
-		return accessDenied("The request comes from another machine, and nothing decides whether it may call this server")
+	ours := caller.IsLocalName(name) || caller.IsBelowLocalhost(name) || s.hosts[name]
+	if why := caller.Barred(r, ours, s.cfg.Auth != nil); why != "" {
+		return accessDenied("%s", why)
+	}
+	return nil
+}
+
+// headerAuth is an Auth that can refuse some calls before their body is read, such as a
+// *sigv4.Verifier.
+type headerAuth interface {
+	CheckHeaders(r *http.Request) error
+}
+
+// authorizeHeaders asks Auth, if it can tell, whether it makes sense to read the body.
+func (s *Server) authorizeHeaders(c *call) error {
+	if auth, ok := s.cfg.Auth.(headerAuth); ok {
+		return ask(func() error { return auth.CheckHeaders(c.Request) })
 	}
 	return nil
 }
 
 // authorize asks Auth.
-func (s *Server) authorize(ctx context.Context, c *call) (err error) {
+func (s *Server) authorize(ctx context.Context, c *call) error {
 	if s.cfg.Auth == nil {
 		return nil
 	}
+	asked := &gateway.ManagementCall{Action: gateway.ManagementAction("lambda:" + c.op.name), Request: c.Request, Body: c.data}
+	return ask(func() error { return s.cfg.Auth.AuthorizeManagement(ctx, asked) })
+}
+
+// ask returns what a caller gets for the verdict of Auth. A panic is an error of this program.
+func ask(auth func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.New("lambda/api: Config.Auth panicked")
+			err = fmt.Errorf("lambda/api: Config.Auth panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	asked := &gateway.ManagementCall{Action: gateway.ManagementAction("lambda:" + c.op.name), Request: c.Request, Body: c.data}
-	if err := s.cfg.Auth.AuthorizeManagement(ctx, asked); err != nil {
+	if err := auth(); err != nil {
 		status, name, message := caller.Refusal(err, gateway.ErrUnauthorized)
 		return &apiError{status, name, message}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,14 +32,27 @@ func environment(c Config, api string, now time.Time) []string {
 		"AWS_DEFAULT_REGION="+region,
 		"AWS_EXECUTION_ENV=AWS_Lambda_"+cmp.Or(c.Runtime, "provided"),
 		"AWS_LAMBDA_FUNCTION_NAME="+c.Name,
-		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		versionVariable+versionOf(c.Env),
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE="+strconv.Itoa(c.MemoryMB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/"+c.Name,
-		fmt.Sprintf("AWS_LAMBDA_LOG_STREAM_NAME=%s/[$LATEST]%s", now.UTC().Format("2006/01/02"), strings.ReplaceAll(newUUID(), "-", "")),
+		fmt.Sprintf("AWS_LAMBDA_LOG_STREAM_NAME=%s/[%s]%s", now.UTC().Format("2006/01/02"), versionOf(c.Env), strings.ReplaceAll(newUUID(), "-", "")),
 		"LAMBDA_TASK_ROOT="+c.Dir,
 		"_HANDLER="+cmp.Or(c.Handler, "bootstrap"),
 	)
 	env = append(env, c.Env...)
 	return append(env, "AWS_LAMBDA_RUNTIME_API="+api)
+}
+
+const versionVariable = "AWS_LAMBDA_FUNCTION_VERSION="
+
+// versionOf returns the version that the variables of a function say, or $LATEST. The last one
+// counts, as for the function itself.
+func versionOf(env []string) string {
+	for _, v := range slices.Backward(env) {
+		if version, ok := strings.CutPrefix(v, versionVariable); ok {
+			return version
+		}
+	}
+	return "$LATEST"
 }

@@ -32,11 +32,13 @@ const (
 type Function struct {
 	cfg     Config
 	runtime runtime
+	version string        // of the function: $LATEST, or a number
 	idle    time.Duration // idleAfter, but in tests
 	startup time.Duration // how long a process may take until it asks for its first event
 	stop    chan struct{} // closed by Close
-	left    chan struct{} // closed by Retire
+	left    chan struct{} // closed by Retire and Shutdown
 	running sync.WaitGroup
+	gone    sync.Once // the end of Close
 
 	mu     sync.Mutex // guards the fields below, and the state of each process
 	closed bool
@@ -69,7 +71,7 @@ func New(c Config) (*Function, error) {
 		return nil, err
 	}
 	c.Logger = c.Logger.With(slog.String("function", c.Name))
-	f := &Function{cfg: c, runtime: r, idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), left: make(chan struct{}), all: map[*process]struct{}{}}
+	f := &Function{cfg: c, runtime: r, version: versionOf(c.Env), idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), left: make(chan struct{}), all: map[*process]struct{}{}}
 	f.code = f.newCode()
 	return f, nil
 }
@@ -78,9 +80,6 @@ func (f *Function) newCode() *code { return &code{cfg: f.cfg, runtime: f.runtime
 
 // FunctionName returns the name of the function.
 func (f *Function) FunctionName() string { return f.cfg.Name }
-
-// ARN returns the ARN of the function.
-func (f *Function) ARN() string { return f.cfg.ARN }
 
 // Validate returns an error if f was not made with [New].
 func (f *Function) Validate() error {
@@ -173,7 +172,7 @@ func (f *Function) abandon(inv *invocation) {
 
 // watchCode begins to watch the code, once. The caller holds the lock.
 func (f *Function) watchCode(ctx context.Context) {
-	if !f.watches {
+	if !f.watches && !f.cfg.Unchanging {
 		f.watches = true
 		f.running.Go(func() { f.watch(ctx) })
 	}
@@ -197,6 +196,9 @@ func (f *Function) untilStop(ctx context.Context, do func(ctx context.Context)) 
 // builds it again when its code changes. It does not wait for that. What is wrong with the
 // program is in the log, and the error of events. Other functions have nothing to build.
 func (f *Function) Prepare() {
+	if f.Validate() != nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed || f.prepares {
@@ -346,7 +348,7 @@ func (f *Function) retireFree() {
 func (f *Function) reload(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed || f.retired {
+	if f.closed || f.retired || f.draining {
 		return
 	}
 	old := f.code
@@ -376,7 +378,7 @@ func (f *Function) removeUnused(old *code) {
 }
 
 // Shutdown takes no more events, waits until those that run or wait have ended, and then
-// closes the function. When ctx ends, it waits no longer: the error is that of ctx, and the
+// closes the function. Changed files are not seen any more. When ctx ends, it waits no longer: the error is that of ctx, and the
 // events that are left fail, as after Close.
 func (f *Function) Shutdown(ctx context.Context) error {
 	if f == nil || f.stop == nil {
@@ -384,6 +386,7 @@ func (f *Function) Shutdown(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	f.draining = true
+	f.leaveCode()
 	f.mu.Unlock()
 	look := time.NewTicker(drainEvery)
 	defer look.Stop()
@@ -419,17 +422,27 @@ func (f *Function) busy() bool {
 // Events are still served, but changed files are not seen any more. Call it when no more
 // events should come, and Close some time later.
 func (f *Function) Retire() {
+	if f.Validate() != nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.retired {
-		f.retired = true
-		close(f.left)
-	}
+	f.retired = true
+	f.leaveCode()
 	f.retireFree()
 }
 
+// leaveCode ends the watch of the code. The caller holds the lock.
+func (f *Function) leaveCode() {
+	select {
+	case <-f.left:
+	default:
+		close(f.left)
+	}
+}
+
 // Close kills all processes and their children, and returns when they have ended. Events
-// that run or wait fail. A second call does nothing.
+// that run or wait fail. A second call only waits for the end of the first.
 func (f *Function) Close() error {
 	if f == nil || f.stop == nil {
 		return nil
@@ -451,9 +464,11 @@ func (f *Function) Close() error {
 		}
 	}
 	f.mu.Unlock()
-	f.running.Wait()
-	f.warden.close() // nothing changes it any more
-	f.code.remove()
+	f.gone.Do(func() { // a second call waits for it
+		f.running.Wait()
+		f.warden.close() // nothing changes it any more
+		f.code.remove()
+	})
 	return nil
 }
 

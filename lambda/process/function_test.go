@@ -419,6 +419,72 @@ func TestFunction_Retire(t *testing.T) {
 	require.NotContains(t, f.log.String(), "level=WARN")
 }
 
+// A function whose files stay as they are, or that gets no more events, does not look for
+// changes: another one has its place.
+func TestFunction_WatchesNot(t *testing.T) {
+	t.Parallel()
+	const changed = "function code changed"
+	for name, tt := range map[string]struct {
+		unchanging bool
+		end        func(*fn)
+		want       int
+	}{
+		"usual":      {false, func(*fn) {}, 1},
+		"unchanging": {true, func(*fn) {}, 0},
+		"retired":    {false, func(f *fn) { f.Retire() }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, process.Config{Runtime: "python", Handler: "app.handler", Unchanging: tt.unchanging}, files{"app.py": "def handler(event, context):\n    return 1\n"})
+			other := start(t, process.Config{Runtime: "python", Handler: "app.handler", Dir: f.dir}, nil)
+			for _, f := range []*fn{f, other} {
+				f.call(t, `{}`)
+			}
+			tt.end(f)
+			write(t, f.dir, files{"app.py": "def handler(event, context):\n    return 2222\n"})
+			require.Eventually(t, func() bool { return other.number(t, `{}`) == 2222 }, 30*time.Second, 10*time.Millisecond)
+			if tt.want > 0 {
+				require.Eventually(t, func() bool { return countLines(f.log.String(), changed) == tt.want }, 30*time.Second, 10*time.Millisecond)
+			}
+			require.NoError(t, f.Close())
+			require.Equal(t, tt.want, countLines(f.log.String(), changed))
+		})
+	}
+}
+
+// The methods of an empty Function do nothing.
+func TestFunction_Empty(t *testing.T) {
+	t.Parallel()
+	for _, f := range []*process.Function{nil, {}} {
+		f.Prepare()
+		f.Retire()
+		require.NoError(t, f.Shutdown(t.Context()))
+		require.NoError(t, f.Close())
+		_, err := f.InvokeFunction(t.Context(), nil)
+		require.ErrorIs(t, err, process.ErrConfig)
+	}
+}
+
+// Several calls of Close at a time end the function once, and all wait for it.
+func TestFunction_CloseTwice(t *testing.T) {
+	t.Parallel()
+	f := python(t, "import os\ndef handler(event, context):\n    return os.getpid()\n")
+	pid := f.number(t, `{}`)
+	var wait sync.WaitGroup
+	left := make(chan int, 8)
+	for range cap(left) {
+		wait.Go(func() {
+			_ = f.Close()
+			left <- process.Processes(f.Function)
+		})
+	}
+	wait.Wait()
+	for range cap(left) {
+		require.Zero(t, <-left)
+	}
+	requireGone(t, pid, process.WardenPID(f.Function))
+}
+
 // After Close nothing of the function runs, whatever it was doing, and events fail.
 func TestFunction_Close(t *testing.T) {
 	t.Parallel()

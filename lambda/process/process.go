@@ -104,6 +104,8 @@ type Config struct {
 	MemoryMB int
 	// Concurrency is how many processes may run at a time. 0 means 8.
 	Concurrency int
+	// Unchanging says that the files under Dir stay as they are: nothing looks for changes.
+	Unchanging bool
 	// Logger gets the output of the function, and what happens to its processes. nil
 	// discards it.
 	Logger *slog.Logger

@@ -20,7 +20,7 @@ func (f *Function) reports(ctx context.Context) bool {
 // reportStart writes Lambda's line at the beginning of an event.
 func (p *process) reportStart(ctx context.Context, inv *invocation) {
 	if p.fn.reports(ctx) {
-		p.output.report(ctx, "START RequestId: "+inv.id+" Version: $LATEST")
+		p.output.report(ctx, "START RequestId: "+inv.id+" Version: "+p.fn.version)
 	}
 }
 

@@ -42,3 +42,16 @@ def handler(event, context):
 	require.Regexp(t, `\\tDuration: 1200\.00 ms\\tBilled Duration: 1200 ms\\tMemory Size: 256 MB\\tStatus: timeout"`, log)
 	require.Regexp(t, `\\tStatus: error\\tError Type: Runtime\.ExitError"`, log)
 }
+
+// The version is the one that the environment says.
+func TestFunction_ReportsVersion(t *testing.T) {
+	t.Parallel()
+	f := start(t, process.Config{Runtime: "python", Handler: "app.handler", Env: []string{"AWS_LAMBDA_FUNCTION_VERSION=7"}}, files{"app.py": `
+import os
+def handler(event, context):
+    return [context.function_version, os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]]
+`})
+	require.Regexp(t, `^\["7", ?"[0-9/]{10}/\[7\][0-9a-f]{32}"\]$`, f.call(t, `{}`))
+	require.NoError(t, f.Close())
+	require.Regexp(t, `line="START RequestId: [0-9a-f-]+ Version: 7"`, f.log.String())
+}

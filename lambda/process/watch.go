@@ -19,7 +19,7 @@ const (
 	watchLatest = 3 * time.Second
 )
 
-// watch looks for changed files until Close or Retire.
+// watch looks for changed files until Close, Retire or Shutdown.
 func (f *Function) watch(ctx context.Context) {
 	last, took := f.look()
 	before := took // on a busy machine one look may take long

@@ -206,6 +206,7 @@ func (fs *functions) retire(f *function) {
 	if f.fn == nil {
 		return
 	}
+	f.fn.Retire() // it does not see changed files any more
 	fs.retired.Go(func() {
 		f.running.Wait()
 		_ = f.fn.Close()

@@ -2,13 +2,21 @@ package dev
 
 import (
 	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/controlplane"
 	"example.com/gateway/definition"
+	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
+	"example.com/gateway/lambda/process"
 )
 
 type fake string
@@ -30,6 +38,46 @@ func TestLocalHosts(t *testing.T) {
 	} {
 		require.Equal(t, want, localHosts(text, d, "localhost:4568"), text)
 	}
+}
+
+// A function that was replaced, and still has events, does not look for changed files: one
+// change is told once.
+func TestFunctions_retiredWatchNot(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("GATEWAY_E2E") == "1" {
+			t.Fatal("python3 is not installed")
+		}
+		t.Skip("python3 is not installed")
+	}
+	dir := t.TempDir()
+	write := func(answer string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "app.py"), []byte("def handler(event, context):\n    return "+answer+"\n"), 0o600))
+	}
+	write("1")
+	var log testutil.LockedBuffer
+	fs := &functions{log: slog.New(slog.NewTextHandler(&log, nil))}
+	defer fs.close()
+	c := process.Config{Name: "chat", Dir: dir, Handler: "app.handler", Runtime: "python3.12"}
+	var last *function
+	for range 5 {
+		f := fs.start(c)
+		f.running.Add(1) // an event that has not ended
+		defer f.running.Done()
+		last = f
+		fs.swap(func(map[string]*function) map[string]*function { return map[string]*function{"chat": f} })
+		_, err := f.fn.InvokeFunction(t.Context(), []byte(`{}`))
+		require.NoError(t, err)
+	}
+	write("22222")
+	require.Eventually(t, func() bool {
+		answer, err := last.fn.InvokeFunction(context.WithoutCancel(t.Context()), []byte(`{}`))
+		return err == nil && string(answer) == "22222"
+	}, 30*time.Second, 10*time.Millisecond)
+	for f := range fs.all { // each has ended its watch, and told all that it has seen
+		require.NoError(t, f.fn.Close())
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "function code changed"))
 }
 
 // The first place that knows a function counts. Who gets the error knows no Go.
