@@ -76,7 +76,7 @@ func startDev(t testing.TB, env []string, args ...string) *program {
 		}
 		_ = p.cmd.Wait()
 		if t.Failed() {
-			t.Log(p.text())
+			t.Log(p.tail())
 		}
 	})
 	return p
@@ -86,6 +86,16 @@ func (p *program) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(p.lines, "\n")
+}
+
+// tail is the last lines of text.
+func (p *program) tail() string {
+	const most = 100
+	lines := strings.Split(p.text(), "\n")
+	if left := len(lines) - most; left > 0 {
+		lines = append([]string{fmt.Sprintf("… %d lines before", left)}, lines[left:]...)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // await waits for a line, and returns what its groups match.
@@ -545,6 +555,42 @@ functions:
 		p.awaitAfter(n, `reloaded `)
 		require.Equal(t, version, ask())
 	}
+}
+
+// What the program itself writes beside the code is no code: its output, which a shell names, and
+// its state. So processes stay.
+func TestDev_OutputBesideCode(t *testing.T) {
+	t.Parallel()
+	file := project(t, template())
+	dir := filepath.Join(filepath.Dir(file), "src")
+	log, err := os.Create(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	defer log.Close()
+	cmd := exec.Command(binary, "dev", "--port", "0", "--tls-port", "0", "--state", filepath.Join(dir, "state"), file)
+	cmd.Stdout, cmd.Stderr = log, log
+	require.NoError(t, cmd.Start())
+	defer func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, cmd.Wait())
+	}()
+	text := func() string {
+		text, err := os.ReadFile(log.Name())
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(text(), "\nready in") }, patience, 10*time.Millisecond)
+	c := dial(t, regexp.MustCompile(`  prod +(ws://\S+/prod)\n`).FindStringSubmatch(text())[1], wsconn.DialOptions{})
+	ask := func() string {
+		c.send(`{"action":"pid"}`)
+		return c.receive()
+	}
+	pid := ask()
+	for n := 1; n <= 3; n++ { // the files are looked at between two of these
+		require.NoError(t, os.WriteFile(file, []byte(template()+"# "+strings.Repeat("x", n)), 0o600))
+		require.Eventually(t, func() bool { return strings.Count(text(), "  reloaded ") == n }, patience, 10*time.Millisecond)
+		require.Equal(t, pid, ask())
+	}
+	require.NotContains(t, text(), "function code changed")
 }
 
 // Parameters and the environment of functions come from flags. What the flags say is the last

@@ -71,6 +71,6 @@ func BenchmarkFingerprint(b *testing.B) {
 		require.NoError(b, os.WriteFile(filepath.Join(dir, strconv.Itoa(n)+".js"), nil, 0o600))
 	}
 	for b.Loop() {
-		process.Fingerprint(dir)
+		process.Fingerprint(dir, nil)
 	}
 }

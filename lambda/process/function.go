@@ -72,6 +72,7 @@ func New(c Config) (*Function, error) {
 	}
 	c.Logger = c.Logger.With(slog.String("function", c.Name))
 	f := &Function{cfg: c, runtime: r, version: versionOf(c.Env), idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), left: make(chan struct{}), all: map[*process]struct{}{}}
+	f.cfg.Unwatched = append(ownOutput(), c.Unwatched...)
 	f.code = f.newCode()
 	return f, nil
 }
@@ -354,11 +355,24 @@ func (f *Function) reload(ctx context.Context) {
 	old := f.code
 	f.code = f.newCode()
 	f.retireFree()
-	f.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "function code changed: the next event starts new processes")
+	if f.ran(old) {
+		f.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "function code changed: the next event starts new processes")
+	}
 	if f.prepares {
 		f.prepare(ctx)
 	}
 	f.running.Go(func() { f.removeUnused(old) })
+}
+
+// ran reports whether anything came of code: a process, or an error. The caller holds the
+// lock.
+func (f *Function) ran(code *code) bool {
+	for p := range f.all {
+		if p.code == code {
+			return true
+		}
+	}
+	return code.told
 }
 
 // removeUnused removes what was built for code, after its last process has ended.

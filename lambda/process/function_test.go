@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -309,6 +310,32 @@ func TestFunction_Reload(t *testing.T) {
 	stop.Store(true)
 	running.Wait()
 	require.Contains(t, f.log.String(), "function code changed")
+}
+
+// Changes before a process has the code are not worth a line.
+func TestFunction_ReloadUnseen(t *testing.T) {
+	t.Parallel()
+	f := start(t, process.Config{Runtime: "provided.al2023"}, files{"bootstrap": "#!/bin/sh\n"})
+	process.Reload(f.Function, t.Context())
+	require.NotContains(t, f.log.String(), "function code changed")
+}
+
+// Files and folders that are not code do not count, by whatever name they are reached.
+func TestFunction_Unwatched(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, files{"index.js": "", "notes": "", "state/db": ""})
+	var unwatched []fs.FileInfo
+	for _, name := range []string{"notes", "state"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		unwatched = append(unwatched, info)
+	}
+	before := process.Fingerprint(dir, unwatched)
+	write(t, dir, files{"notes": "more", "state/db": "more", "state/other": "more"})
+	require.Equal(t, before, process.Fingerprint(dir, unwatched))
+	write(t, dir, files{"index.js": "more"})
+	require.NotEqual(t, before, process.Fingerprint(dir, unwatched))
 }
 
 // After a mistake in the code, and its correction, the function runs again.

@@ -45,8 +45,8 @@
 // half a second, or up to three seconds with very many files. Events that run end on the
 // old ones. Folders that are named node_modules or __pycache__ are not watched, nor are
 // names that begin with a dot, but for .env files, nor files of editors and logs: *~, *.swp,
-// *.tmp, *.log. A function that writes other files into its own Dir, which Lambda does not
-// allow, restarts itself.
+// *.tmp, *.log, nor what Config.Unwatched has. A function that writes other files into its
+// own Dir, which Lambda does not allow, restarts itself.
 //
 // # What a function sees
 //
@@ -70,6 +70,7 @@
 package process
 
 import (
+	"io/fs"
 	"log/slog"
 	"time"
 )
@@ -106,6 +107,11 @@ type Config struct {
 	Concurrency int
 	// Unchanging says that the files under Dir stay as they are: nothing looks for changes.
 	Unchanging bool
+	// Unwatched are files and folders, as [os.Stat] describes them, that are not code although
+	// they may be under Dir, such as those that this program writes. Changes of them, and of
+	// all that is in such a folder, start no fresh processes. The standard output of this
+	// program and its standard error are always among them.
+	Unwatched []fs.FileInfo
 	// Logger gets the output of the function, and what happens to its processes. nil
 	// discards it.
 	Logger *slog.Logger

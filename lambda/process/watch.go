@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,12 +46,12 @@ func (f *Function) watch(ctx context.Context) {
 
 func (f *Function) look() (uint64, time.Duration) {
 	began := time.Now()
-	return fingerprint(f.cfg.Dir), time.Since(began)
+	return fingerprint(f.cfg.Dir, f.cfg.Unwatched), time.Since(began)
 }
 
 // fingerprint returns a number that changes when a file under dir changes: its name, its
-// size or when it was written.
-func fingerprint(dir string) uint64 {
+// size or when it was written. What unwatched has does not count.
+func fingerprint(dir string, unwatched []fs.FileInfo) uint64 {
 	h := fnv.New64a()
 	if target, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = target // a link is not followed below
@@ -60,12 +61,12 @@ func fingerprint(dir string) uint64 {
 			return nil //nolint:nilerr // a file that goes away meanwhile is a change that is seen
 		}
 		if d.IsDir() {
-			if path != dir && ignored(d.Name()) {
+			if path != dir && (ignored(d.Name()) || among(d, unwatched)) {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if passing(d.Name()) {
+		if passing(d.Name()) || among(d, unwatched) {
 			return nil
 		}
 		info, err := d.Info()
@@ -80,6 +81,26 @@ func fingerprint(dir string) uint64 {
 		return nil
 	})
 	return h.Sum64()
+}
+
+// ownOutput returns the files that this program prints to. What it prints about a change must
+// not be a change.
+func ownOutput() (own []fs.FileInfo) {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			own = append(own, info)
+		}
+	}
+	return own
+}
+
+// among reports whether a file or folder is one of those.
+func among(d fs.DirEntry, those []fs.FileInfo) bool {
+	if len(those) == 0 {
+		return false
+	}
+	info, err := d.Info()
+	return err == nil && slices.ContainsFunc(those, func(one fs.FileInfo) bool { return os.SameFile(one, info) })
 }
 
 // ignored tells which folders are not watched.

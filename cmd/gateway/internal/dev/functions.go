@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -43,6 +44,7 @@ type functions struct {
 	env, more []string // before and after the variables of each function
 	pass      []string
 	address   string // of the port with TLS: localhost:4568
+	unwatched []fs.FileInfo
 
 	mu      sync.RWMutex // guards the fields below
 	byName  map[string]*function
@@ -52,7 +54,7 @@ type functions struct {
 
 // function is one function. Events that run when it goes end as usual.
 type function struct {
-	cfg     process.Config // without its Logger
+	cfg     process.Config // without its Logger and Unwatched
 	fn      *process.Function
 	err     error          // why it cannot run
 	running sync.WaitGroup // events; added to under the lock of functions, while the function is in byName
@@ -134,7 +136,7 @@ func (fs *functions) prepare(d *definition.Definition) *plan {
 
 func (fs *functions) start(c process.Config) *function {
 	f := &function{cfg: c}
-	c.Logger = fs.log
+	c.Logger, c.Unwatched = fs.log, fs.unwatched
 	if f.fn, f.err = process.New(c); f.err != nil {
 		fs.log.Error("a function cannot run", "function", c.Name, "error", f.err)
 		return f

@@ -69,6 +69,9 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 		log: s.log, env: s.environment(), more: o.Env, pass: o.PassEnv,
 		address: "localhost:" + strconv.Itoa(s.ports.tlsPort),
 	}
+	if state, err := os.Stat(s.dir); err == nil { // it may be a folder of the project
+		s.functions.unwatched = append(s.functions.unwatched, state)
+	}
 	if s.lambda, err = api.New(s.lambdaConfig()); err != nil {
 		return nil, err
 	}
