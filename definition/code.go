@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -73,6 +74,35 @@ func fill(workDir, logicalID string, sum []byte, write func(dir string) error) (
 	return target, nil
 }
 
+// RemoveUnused removes the folders of Options.WorkDir with code that earlier calls of Load have
+// written or unpacked, and that neither d nor one of the others needs. A function that still
+// runs may need its folder: give its definition, too. Nothing else in WorkDir is removed. No
+// other program may use the same WorkDir at that time.
+func (d *Definition) RemoveUnused(others ...*Definition) error {
+	entries, err := os.ReadDir(d.workDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	used := map[string]bool{}
+	for _, user := range append(others, d) {
+		for _, name := range user.unpacked {
+			used[name] = true
+		}
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); entry.IsDir() && !used[name] && folderName.MatchString(name) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(d.workDir, name)))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("definition: %w", err)
+	}
+	return nil
+}
+
+// folderName matches the names that fill gives to its folders, also while it fills them.
+var folderName = regexp.MustCompile(`^([A-Za-z0-9-]*-[0-9a-f]{16}|\.new-[0-9]+)$`)
+
 func safeName(logicalID string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -107,6 +137,8 @@ func extract(z *zip.Reader, dir string) error {
 			if left -= n; err != nil {
 				return err
 			}
+		case mode&fs.ModeSymlink != 0:
+			return fmt.Errorf("the entry %q is a symbolic link: pack what it points to, as zip does without -y", entry.Name)
 		default:
 			return fmt.Errorf("the entry %q is no file and no folder", entry.Name)
 		}

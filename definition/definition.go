@@ -22,6 +22,9 @@ type Definition struct {
 
 	// Notes says what the file has that does not run here, or not as it does on AWS.
 	Notes []Note
+
+	workDir  string
+	unpacked []string // folders in workDir
 }
 
 // Document is one resource of the REST API of API Gateway (apigatewayv2).

@@ -160,6 +160,7 @@ func TestIntrinsics(t *testing.T) {
 		"Cidr":                      {"!Join [' ', !Cidr [10.0.0.0/16, 3, 6]]", "10.0.0.0/26 10.0.0.64/26 10.0.0.128/26"},
 		"Cidr over bytes":           {"!Select [255, !Cidr [10.0.0.0/16, 256]]", "10.0.255.0/24"},
 		"Cidr of IPv6":              {"!Select [1, !Cidr ['2001:db8::/56', 2, 64]]", "2001:db8:0:1::/64"},
+		"GetAtt of a domain":        {"!GetAtt Domain.DomainNameArn", "arn:aws:apigateway:us-east-1::/domainnames/red.example.com"},
 		"Length":                    {"!Length {Ref: Names}", "3"},
 		"ToJsonString":              {"!ToJsonString {b: 1, a: [!Ref Name]}", `{"b":1,"a":["red"]}`},
 	} {
@@ -168,7 +169,8 @@ func TestIntrinsics(t *testing.T) {
 			if name == "ImportValue of a Sub" {
 				c.variable, c.want = "{Fn::ImportValue: !Sub ['shared-${Kind}', {Kind: table}]}", "orders"
 			}
-			d := mustLoad(t, withEnv(sections, c.variable), opts)
+			domain := "  Domain: {Type: AWS::ApiGatewayV2::DomainName, Properties: {DomainName: !Sub '${Name}.example.com'}}\n"
+			d := mustLoad(t, withEnv(sections, c.variable)+domain, opts)
 			require.Equal(t, map[string]string{"X": c.want}, d.Functions[0].Env)
 		})
 	}
@@ -292,14 +294,6 @@ func TestOtherResources(t *testing.T) {
 	})
 }
 
-// Addresses of an API in environments lead to this machine if it has a suffix of its own.
-func TestURLSuffix(t *testing.T) {
-	t.Parallel()
-	opts := definition.Options{URLSuffix: "localhost"}
-	d := mustLoad(t, withEnv("", "!Sub 'https://${Api}.execute-api.${AWS::Region}.amazonaws.com/prod https://sqs.us-east-1.amazonaws.com'"), opts)
-	require.Equal(t, "https://"+d.APIs[0].ID+".execute-api.us-east-1.localhost/prod https://sqs.us-east-1.amazonaws.com", d.Functions[0].Env["X"])
-}
-
 // A program that watches a definition learns which files it consists of, also those that are
 // missing.
 func TestLoad_OnFile(t *testing.T) {
@@ -321,5 +315,5 @@ functions: {f: {handler: app.handler, events: [{websocket: $connect}]}}
 		files = append(files, rel)
 	}})
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"serverless.yml", "env.yml", "stage.json", ".env", ".env.dev"}, files)
+	require.ElementsMatch(t, []string{"template.yaml", "template.yml", "template.json", "serverless.yml", "env.yml", "stage.json", ".env", ".env.dev"}, files)
 }

@@ -100,15 +100,21 @@ func (t *template) loop(to *node, at position, name string, n *node) *problem {
 	if values.kind != listKind {
 		return problemAt(at, "%s needs a list of values, but has %s", name, values.kind)
 	}
+	if p := t.spend(at, len(to.keys)); p != nil {
+		return p
+	}
 	for _, item := range values.items {
 		value, ok := item.scalar()
 		if !ok {
 			return problemAt(item.at, "%s needs texts as values, but has %s", name, item.kind)
 		}
-		if p := t.spend(at, args[2].size*bytesPerUnit+len(to.keys)); p != nil {
+		if p := t.spend(at, args[2].size*bytesPerUnit); p != nil {
 			return p
 		}
-		body, p := t.repeatIn(replaced(args[2], identifier, value))
+		body, p := t.replaced(args[2], identifier, value)
+		if p == nil {
+			body, p = t.repeatIn(body)
+		}
 		if p != nil {
 			return p
 		}
@@ -124,31 +130,44 @@ func (t *template) loop(to *node, at position, name string, n *node) *problem {
 
 // replaced returns a copy of a node in which an identifier has its value: in Ref, in
 // "${identifier}", and without anything but letters and digits in "&{identifier}".
-func replaced(n *node, identifier, value string) *node {
+func (t *template) replaced(n *node, identifier, value string) (*node, *problem) {
 	switch n.kind {
 	case textKind:
-		return textNode(n.at, replaceIn(n.text, identifier, value))
+		text, p := t.replacedIn(n.at, n.text, identifier, value)
+		return textNode(n.at, text), p
 	case listKind, mapKind:
 		if name, argument := n.intrinsic(); name == "Ref" && argument.str() == identifier {
-			return textNode(n.at, value)
+			return textNode(n.at, value), nil
 		}
 		made := &node{kind: n.kind, at: n.at, keyAt: n.keyAt}
 		for i, item := range n.items {
-			made.items = append(made.items, replaced(item, identifier, value))
+			copied, p := t.replaced(item, identifier, value)
+			if p != nil {
+				return nil, p
+			}
+			made.items = append(made.items, copied)
 			if n.kind == mapKind {
-				made.keys = append(made.keys, replaceIn(n.keys[i], identifier, value))
+				key, p := t.replacedIn(n.keyAt[i], n.keys[i], identifier, value)
+				if p != nil {
+					return nil, p
+				}
+				made.keys = append(made.keys, key)
 			}
 		}
 		made.weigh()
-		return made
+		return made, nil
 	default:
-		return n
+		return n, nil
 	}
 }
 
-func replaceIn(text, identifier, value string) string {
-	if !strings.Contains(text, "{"+identifier+"}") {
-		return text
+func (t *template) replacedIn(at position, text, identifier, value string) (string, *problem) {
+	found := strings.Count(text, "{"+identifier+"}")
+	if found == 0 {
+		return text, nil
+	}
+	if p := t.spend(at, len(text)+found*len(value)); p != nil {
+		return "", p
 	}
 	plain := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
@@ -156,5 +175,5 @@ func replaceIn(text, identifier, value string) string {
 		}
 		return -1
 	}, value)
-	return strings.NewReplacer("${"+identifier+"}", value, "&{"+identifier+"}", plain).Replace(text)
+	return strings.NewReplacer("${"+identifier+"}", value, "&{"+identifier+"}", plain).Replace(text), nil
 }

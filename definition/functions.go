@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,18 +12,20 @@ import (
 // functions evaluates the Lambda functions.
 func (s *stacks) functions() []Function {
 	var found []Function
+	byARN := map[string]int{}
 	s.ofType(typeFunction, func(t *template, r *resource) {
 		f, ok := t.function(r)
 		if !ok {
 			return
 		}
-		if i := slices.IndexFunc(found, func(other Function) bool { return other.ARN == f.ARN }); i >= 0 {
+		if i, taken := byARN[f.ARN]; taken {
 			advice := "give one of them another name"
 			if len(s.all) > 1 {
 				advice += ", or name the file of one stack"
 			}
 			t.failf(r.at, r.logicalID, "the function has the name %s, as %s has: %s", f.Name, found[i].LogicalID, advice)
 		}
+		byARN[f.ARN] = len(found)
 		found = append(found, f)
 	})
 	return found
@@ -141,22 +142,9 @@ func (t *template) environment(r *resource) map[string]string {
 		if strings.Contains(text, "{{resolve:") {
 			t.notef(Warning, value.keyAt[i], r.logicalID, "the environment variable %s is resolved only on AWS: set it yourself", key)
 		}
-		env[key] = t.localHost(text)
+		env[key] = text
 	}
 	return env
-}
-
-// localHost replaces the host of an API of this template in a text, if the addresses here
-// end in another suffix than those of AWS.
-func (t *template) localHost(text string) string {
-	if t.opts.URLSuffix == awsSuffix {
-		return text
-	}
-	t.stacks.ofType(typeAPI, func(other *template, api *resource) {
-		host := other.id(api) + ".execute-api." + t.opts.Region + "."
-		text = strings.ReplaceAll(text, host+awsSuffix, host+t.opts.URLSuffix)
-	})
-	return text
 }
 
 // code finds the folder with the code of a function.
@@ -197,9 +185,11 @@ func (t *template) codeInS3(r *resource, at position, key string) (string, bool)
 	base := filepath.Base(filepath.FromSlash(key))
 	asset := "asset." + strings.TrimSuffix(base, ".zip")
 	for _, name := range []string{base, asset, asset + ".zip"} {
-		if path := t.path(name); exists(path) {
+		path := t.path(name)
+		if exists(path) {
 			return t.folder(r, at, path)
 		}
+		t.opts.onFile(path)
 	}
 	t.notef(NotRun, at, r.logicalID, "the code is in S3 (%s), and not beside this file: give the template as it was before packaging, or put %s beside it", key, base)
 	return "", false
@@ -243,6 +233,7 @@ func (t *template) folder(r *resource, at position, path string) (string, bool) 
 		t.failf(at, r.logicalID, "%s cannot be unpacked: %v", path, err)
 		return "", false
 	}
+	t.unpacked = append(t.unpacked, filepath.Base(dir))
 	return dir, true
 }
 
@@ -309,6 +300,7 @@ func (t *template) inlineCode(r *resource, f *Function, n *node) (string, bool) 
 		t.failf(n.at, r.logicalID, "the code cannot be written: %v", err)
 		return "", false
 	}
+	t.unpacked = append(t.unpacked, filepath.Base(dir))
 	return dir, true
 }
 

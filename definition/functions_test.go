@@ -107,6 +107,7 @@ func TestFunction_codeRefused(t *testing.T) {
 		"missing folder": {"Code: nowhere", "the code of the function is not at DIR/nowhere: build it first, or correct the path"},
 		"no archive":     {"Code: template.yaml", "DIR/template.yaml is no folder, no zip file and no jar file: give the folder of the code"},
 		"broken archive": {"Code: broken.zip", "DIR/broken.zip cannot be unpacked: zip: not a valid zip file"},
+		"symbolic link":  {"Code: link.zip", `DIR/link.zip cannot be unpacked: the entry "node_modules/.bin/a" is a symbolic link: pack what it points to, as zip does without -y`},
 		"outside":        {"Code: outside.zip", `DIR/outside.zip cannot be unpacked: the entry "../../evil" would lie outside of the folder`},
 		"none":           {"", "the function has no code: give the path of its folder"},
 		"timeout":        {"Code: ., Timeout: 901", "Timeout has to be a whole number from 1 to 900"},
@@ -121,12 +122,64 @@ func TestFunction_codeRefused(t *testing.T) {
 				c.want = `the text of a program is for Node.js and Python only, but Runtime is "provided.al2023": put the code into a folder`
 			}
 			_, dir, err := loadFiles(t, "template.yaml", map[string]string{
-				"template.yaml": template, "broken.zip": "no", "outside.zip": archive(t, map[string]string{"../../evil": "x"}),
+				"template.yaml": template, "broken.zip": "no", "outside.zip": archive(t, map[string]string{"../../evil": "x"}), "link.zip": link(t),
 			})
 			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "DIR", dir))
 			require.NoFileExists(t, filepath.Join(filepath.Dir(dir), "evil"))
 		})
 	}
+}
+
+// link is an archive with a symbolic link, as "zip -y" makes it.
+func link(tb testing.TB) string {
+	tb.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	header := &zip.FileHeader{Name: "node_modules/.bin/a"}
+	header.SetMode(0o777 | os.ModeSymlink)
+	w, err := z.CreateHeader(header)
+	require.NoError(tb, err)
+	_, err = w.Write([]byte("../a/cli.js"))
+	require.NoError(tb, err)
+	require.NoError(tb, z.Close())
+	return b.String()
+}
+
+// Code that has changed is in another folder. The earlier one stays while it is needed, and
+// nothing but such folders is removed.
+func TestDefinition_RemoveUnused(t *testing.T) {
+	t.Parallel()
+	layers := "  L: {Type: AWS::Lambda::LayerVersion, Properties: {Content: layer.zip}}\n"
+	dir := files(t, map[string]string{"layer.zip": archive(t, map[string]string{"nodejs/a.js": ""}), "work/mine/a": "", "work/.new-123/half": "", "work/Gone-0123456789abcdef/index.js": ""})
+	read := func(program string) *definition.Definition {
+		template := function("Layers: [!Ref L], Code: {ZipFile: '"+program+"'}") + layers
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "template.yaml"), []byte(template), 0o600))
+		d, err := definition.Load(dir, definition.Options{WorkDir: filepath.Join(dir, "work")})
+		require.NoError(t, err)
+		return d
+	}
+	names := func() (all []string) {
+		entries, err := os.ReadDir(filepath.Join(dir, "work"))
+		require.NoError(t, err)
+		for _, e := range entries {
+			all = append(all, e.Name())
+		}
+		return all
+	}
+	code := func(d *definition.Definition) string { return filepath.Base(d.Functions[0].Dir) }
+	first := read("one")
+	layer := filepath.Base(filepath.Dir(first.Functions[0].Env["NODE_PATH"]))
+	require.ElementsMatch(t, []string{"mine", ".new-123", "Gone-0123456789abcdef", code(first), layer}, names())
+	require.NoError(t, first.RemoveUnused())
+	require.ElementsMatch(t, []string{"mine", code(first), layer}, names())
+	second := read("two")
+	require.NoError(t, second.RemoveUnused(first))
+	require.ElementsMatch(t, []string{"mine", code(first), code(second), layer}, names())
+	require.NoError(t, second.RemoveUnused())
+	require.ElementsMatch(t, []string{"mine", code(second), layer}, names())
+
+	without := mustLoad(t, "Resources: {}", definition.Options{})
+	require.NoError(t, without.RemoveUnused(), "there is no folder")
 }
 
 func TestFunction_notes(t *testing.T) {

@@ -56,7 +56,7 @@ func (t *template) dependsOn(r *resource) []string {
 		}
 		target := t.resources[t.alias(name)]
 		if target == nil {
-			t.failf(item.at, r.logicalID, "DependsOn names %q, which is no resource of this template%s", name, didYouMean(name, t.order))
+			t.failf(item.at, r.logicalID, "DependsOn names %q, which is no resource of this template%s", name, t.didYouMean(name, func() []string { return t.order }))
 			continue
 		}
 		names = append(names, target.logicalID)

@@ -281,11 +281,7 @@ func (t *template) callFindInMap(at position, n *node) (*node, *problem) {
 			return t.eval(args[3].get("DefaultValue"))
 		}
 		if next == nil {
-			var known []string
-			if found.isMap() {
-				known = found.keys
-			}
-			return nil, problemAt(at, "Fn::FindInMap finds no %q in the mapping %s%s", key, keys[0], didYouMean(key, known))
+			return nil, problemAt(at, "Fn::FindInMap finds no %q in the mapping %s%s", key, keys[0], t.didYouMean(key, found.names))
 		}
 		found = next
 	}
@@ -376,6 +372,9 @@ func (t *template) callExtension(at position, name string, n *node) (*node, *pro
 		return nil, p
 	}
 	if name == "Fn::ToJsonString" {
+		if p := t.spend(at, value.size*bytesPerUnit); p != nil {
+			return nil, p
+		}
 		return t.made(at, value.json())
 	}
 	if value.kind != listKind {
@@ -475,20 +474,15 @@ func (t *template) subVariable(at position, name string, variables *node) (strin
 
 // condition returns whether a condition of the template holds.
 func (t *template) condition(at position, name string) (bool, *problem) {
+	if state := t.conditions[name]; state == conditionTrue || state == conditionFalse {
+		return state == conditionTrue, nil
+	}
 	body := t.root.get("Conditions", name)
 	if body == nil {
-		var known []string
-		if all := t.root.get("Conditions"); all.isMap() {
-			known = all.keys
-		}
-		return false, problemAt(at, "the template has no condition %q%s", name, didYouMean(name, known))
+		return false, problemAt(at, "the template has no condition %q%s", name, t.didYouMean(name, t.root.get("Conditions").names))
 	}
-	switch state := t.conditions[name]; state {
-	case conditionTrue, conditionFalse:
-		return state == conditionTrue, nil
-	case conditionOpen:
+	if t.conditions[name] == conditionOpen {
 		return false, problemAt(body.at, "the condition %q refers to itself", name)
-	default:
 	}
 	t.conditions[name] = conditionOpen
 	holds, p := t.holds(body)
@@ -509,6 +503,10 @@ const (
 
 // holds evaluates a condition's function.
 func (t *template) holds(n *node) (bool, *problem) {
+	if t.depth++; t.depth > 5*maxDepth {
+		return false, problemAt(n.at, "this condition refers to other conditions more than %d deep", 5*maxDepth)
+	}
+	defer func() { t.depth-- }()
 	name, argument := n.intrinsic()
 	switch name {
 	case "Condition":

@@ -14,6 +14,7 @@ type jsonReader struct {
 	file    string
 	decoder *json.Decoder
 	newline []int // offsets of the line breaks
+	values  int   // that were read
 }
 
 // readJSON reads the only value of a JSON file.
@@ -68,6 +69,9 @@ func (r *jsonReader) read(depth int) (*node, *problem) {
 	at := r.at()
 	if depth > maxDepth {
 		return nil, tooDeep(at)
+	}
+	if r.values++; r.values > maxSize {
+		return nil, problemAt(at, "the file is too large: it may have about %d values", maxSize)
 	}
 	switch t := t.(type) {
 	case json.Delim:

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,6 +42,13 @@ func TestLimits(t *testing.T) {
 		variables += fmt.Sprintf("  v%d: '${self:custom.v%d}${self:custom.v%d}'\n", i, i-1, i-1)
 	}
 	deep := strings.Repeat("[", 200) + strings.Repeat("]", 200)
+	nested := "service: x\nprovider: {name: aws}\ncustom: {v: '" + strings.Repeat("${", 20_000) + "a" + strings.Repeat("}", 20_000) + "'}\n" +
+		"functions: {f: {handler: a.b, environment: {X: '${self:custom.v}'}}}\n"
+	list := strings.Repeat("a,", 2_000)
+	common := "Transform: AWS::Serverless-2016-10-31\nGlobals: {Function: {Environment: {Variables: {" + flowKeys("G", 3_000) + "}}}}\nResources:\n" +
+		repeated(3_000, "  F%d: {Type: AWS::Serverless::Function, Properties: {Environment: {Variables: {A: b}}}}\n")
+	framework := "service: x\nprovider: {name: aws, environment: {" + flowKeys("G", 3_000) + "}}\nfunctions:\n" +
+		repeated(3_000, "  f%d: {handler: a.b, environment: {A: b}}\n")
 	for name, c := range map[string]struct{ text, want string }{
 		"lists in one line":   {"Resources: " + deep, "values are nested more than 100 deep"},
 		"many lists":          {strings.Repeat("[", 200_000), "values are nested more than 100 deep"},
@@ -51,32 +57,68 @@ func TestLimits(t *testing.T) {
 		"blocks":              {blocks(300), "values are nested more than 100 deep"},
 		"JSON":                {`{"Resources":` + deep + "}", "values are nested more than 100 deep"},
 		"anchors":             {laughs(60) + "Resources: {}\n", "the file is too large once its anchors are expanded"},
-		"names":               {names(60), "the functions of this template make more than 16 MB of text"},
-		"variables":           {variables + "functions: {f: {handler: a.b, environment: {X: '${self:custom.v59}'}}}\n", "make more than 16 MB of text"},
-		"size":                {"# " + strings.Repeat("x", 16<<20), "the file has 16777218 bytes: it may have 16777216"},
-		"keys of one map":     {manyKeys(100_000), "a map has more than 20000 keys"},
-		"lines":               {strings.Repeat("- a\n", 1<<20+1), "the file has more than 1048576 lines and commas"},
-		"an error late":       {strings.Repeat("{}", 1<<20), "this is not YAML"},
-		"two documents":       {"Resources: {}\n---\nResources: {}\n", "a second document begins here"},
-		"empty":               {"# nothing\n", "the file is empty"},
-		"no map":              {"- a\n", "the file has to be a map"},
-		"something else":      {"a: b\n", "this is neither a template"},
-		"no YAML":             {"a: [\n", "this is not YAML"},
-		"no JSON":             {`{"a": 1,}`, "this is not JSON"},
-		"JSON that ends":      {"{\"a\":\n", "this is not JSON: it ends too early"},
-		"JSON key twice":      {"{\"a\": 1,\n\"a\": 2}", `the key "a" is here twice: remove one`},
-		"YAML key twice":      {"a: 1\na: 2\n", "this is not YAML"},
-		"unknown anchor":      {"a: *b\n", "the alias *b has no anchor &b before it"},
+		"merge keys":          {"common: &a {" + flowKeys("K", 1_000) + "}\n" + repeated(5_000, "m%d: {<<: *a}\n") + "Resources: {}\n", "<< copies more than 1048576 keys in this file"},
+		"merged lists":        {strings.Replace(laughs(40), "[lol, lol]", "{lol: lol}", 1) + "m: {<<: *a40}\nResources: {}\n", "<< copies more than 1048576 keys in this file"},
+		"globals":             {common, "the merging of maps and lists copies more than 1048576 values"},
+		"environments":        {framework, "the merging of maps and lists copies more than 1048576 values"},
+		"nested variables":    {nested, "variables refer to variables more than 100 deep"},
+		"values of ForEach": {
+			"Resources:\n  Fn::ForEach::X:\n  - A\n  - [" + strings.Repeat("x", 10_000) + "]\n  - {'Q&{A}': {Type: AWS::SQS::Queue, Metadata: {M: '" + strings.Repeat("${A}", 100_000) + "'}}}\n",
+			"the functions of this template make more than 16 MB of text",
+		},
+		"keys as JSON": {
+			"Mappings: {A: {B: {C: &k {'" + strings.Repeat("k", 10_000) + "': v}}}}\n" + withEnv("", "!ToJsonString ["+strings.Repeat("*k, ", 3_000)+"]"),
+			"the functions of this template make more than 16 MB of text",
+		},
+		"values of JSON":  {`{"Resources": [` + strings.Repeat("0,", 5_000_000) + "0]}", "the file is too large: it may have about 4000000 values"},
+		"list parameters": {"{\"Parameters\": {" + repeated(600, `"P%d": {"Type": "CommaDelimitedList", "Default": "`+list+`"}, `) + `"P": {"Type": "String", "Default": ""}}, "Resources": {}}`, "the functions of this template make more than 16 MB of text"},
+		"resources":       {`{"Resources": {` + repeated(20_000, `"R%d": {"Type": "AWS::SQS::Queue"}, `) + `"R": {"Type": "AWS::SQS::Queue"}}}`, "the templates have more than 10000 resources"},
+		"conditions":      {"{\"Conditions\": {" + chain(2_000) + `"C2000": {"Fn::Equals": [1, 1]}}, "Resources": {"Q": {"Type": "AWS::SQS::Queue", "Condition": "C0"}}}`, "this condition refers to other conditions more than 500 deep"},
+		"names":           {names(60), "the functions of this template make more than 16 MB of text"},
+		"variables":       {variables + "functions: {f: {handler: a.b, environment: {X: '${self:custom.v59}'}}}\n", "make more than 16 MB of text"},
+		"size":            {"# " + strings.Repeat("x", 16<<20), "the file has 16777218 bytes: it may have 16777216"},
+		"keys of one map": {manyKeys(100_000), "a map has more than 20000 keys"},
+		"lines":           {strings.Repeat("- a\n", 1<<20+1), "the file has more than 1048576 lines and commas"},
+		"an error late":   {strings.Repeat("{}", 1<<20), "this is not YAML"},
+		"two documents":   {"Resources: {}\n---\nResources: {}\n", "a second document begins here"},
+		"empty":           {"# nothing\n", "the file is empty"},
+		"no map":          {"- a\n", "the file has to be a map"},
+		"something else":  {"a: b\n", "this is neither a template"},
+		"no YAML":         {"a: [\n", "this is not YAML"},
+		"no JSON":         {`{"a": 1,}`, "this is not JSON"},
+		"JSON that ends":  {"{\"a\":\n", "this is not JSON: it ends too early"},
+		"JSON key twice":  {"{\"a\": 1,\n\"a\": 2}", `the key "a" is here twice: remove one`},
+		"YAML key twice":  {"a: 1\na: 2\n", "this is not YAML"},
+		"unknown anchor":  {"a: *b\n", "the alias *b has no anchor &b before it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			_, err := load(t, c.text, definition.Options{})
 			require.ErrorContains(t, err, c.want)
-			require.Less(t, time.Since(start), 20*time.Second)
 			require.Less(t, len(err.Error()), 4000)
 		})
 	}
+}
+
+// repeated is a text for each number.
+func repeated(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// flowKeys are keys of a map within braces.
+func flowKeys(prefix string, n int) string { return repeated(n, prefix+"%d: v, ") }
+
+// chain are conditions of which each is the next.
+func chain(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"C%d": {"Condition": "C%d"}, `, i, i+1)
+	}
+	return b.String()
 }
 
 func manyKeys(n int) string {
@@ -178,7 +220,7 @@ func TestLoad_folder(t *testing.T) {
 		"nothing":         {map[string]string{"a.txt": ""}, "has none of template.yaml, template.yml"},
 		"several stacks":  {map[string]string{"cdk.out/A.template.json": `{"Resources": {}}`, "cdk.out/B.template.json": `{"Resources": {}}`}, ""},
 		"a CDK project":   {map[string]string{"cdk.json": "{}"}, `is a CDK project: run "cdk synth" first`},
-		"a program":       {map[string]string{"serverless.ts": ""}, `run "serverless print --format yaml > serverless.yml" first`},
+		"a program":       {map[string]string{"serverless.ts": ""}, `run "serverless print --format yaml > serverless.local.yml" first`},
 		"a missing file":  {nil, "no such file"},
 		"a stack of CDK":  {map[string]string{"cdk.out/A.template.json": `{"Resources": {}}`}, ""},
 		"a template file": {map[string]string{"template.yml": "Resources: {}"}, ""},
@@ -211,6 +253,9 @@ func FuzzLoad(f *testing.F) {
 		f.Add(string(content))
 	}
 	f.Add(laughs(30))
+	f.Add("service: x\nprovider: {name: aws}\nresources: {Resources: [{A: {Type: AWS::SQS::Queue}}, {B: {Type: AWS::SQS::Queue}}], Outputs: [{O: {Value: a}}]}\n")
+	f.Add("service: x\nprovider: {name: aws}\ncustom: {v: '${${${self:custom.w}}}'}\n")
+	f.Add("a: &a {b: c}\nd: {<<: [*a, *a]}\nResources: {}\n")
 	f.Add(samAPI)
 	f.Add(serverlessFile)
 	dir := f.TempDir()

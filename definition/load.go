@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-const awsSuffix = "amazonaws.com"
+const awsSuffix = "amazonaws.com" // the value of AWS::URLSuffix
 
 // Options say what a file cannot: values of parameters, and the names of the surroundings.
 // The zero value reads a file with its defaults.
@@ -21,11 +21,6 @@ type Options struct {
 	// Region and AccountID are the values of AWS::Region and AWS::AccountId. The defaults
 	// are the region of serverless.yml or "us-east-1", and "123456789012".
 	Region, AccountID string
-
-	// URLSuffix is the value of AWS::URLSuffix: the default is "amazonaws.com". With another
-	// one, environment variables that name the host of an API of the file get the host with
-	// this suffix, so that functions call this machine.
-	URLSuffix string
 
 	// Parameters has the values of parameters by name: of a template, and for
 	// "${param:NAME}" of serverless.yml.
@@ -47,7 +42,8 @@ type Options struct {
 	Getenv func(name string) (string, bool)
 
 	// WorkDir is the folder for code that has to be written or unpacked: ZipFile and
-	// archives. The default is a folder of its own for each file in the user's cache.
+	// archives. The default is a folder of its own for each file in the user's cache. Code
+	// that changes gets another folder: Definition.RemoveUnused removes the earlier ones.
 	WorkDir string
 
 	// OnFile is called with the absolute path of each file that Load reads, or would read if
@@ -61,11 +57,11 @@ type Options struct {
 // file. It returns an *Error if the file has problems, and another error if it cannot be read.
 // It changes nothing but the folder WorkDir, and calls no service.
 func Load(path string, opts Options) (*Definition, error) {
-	path, whole, err := find(path)
+	opts.tellOnce()
+	path, whole, err := opts.find(path)
 	if err != nil {
 		return nil, err
 	}
-	opts.tellOnce()
 	opts.onFile(path)
 	content, err := readFile(path)
 	if err != nil {
@@ -91,7 +87,7 @@ func readFile(path string) ([]byte, error) {
 
 // find returns the file of a path that may be a folder. It reports whether that stands for
 // all the stacks of a CDK app.
-func find(path string) (file string, whole bool, err error) {
+func (o *Options) find(path string) (file string, whole bool, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", false, fmt.Errorf("definition: %w", err)
@@ -105,9 +101,11 @@ func find(path string) (file string, whole bool, err error) {
 	}
 	names := []string{"template.yaml", "template.yml", "template.json", "serverless.yml", "serverless.yaml", "serverless.json"}
 	for _, name := range names {
-		if file := filepath.Join(abs, name); exists(file) {
+		file := filepath.Join(abs, name)
+		if exists(file) {
 			return file, false, nil
 		}
+		o.onFile(file)
 	}
 	if file := filepath.Join(abs, packagedTemplate); exists(file) {
 		return file, false, nil
@@ -127,7 +125,7 @@ func find(path string) (file string, whole bool, err error) {
 		}
 		err = fmt.Errorf("definition: %s has several stages: name one of %s", filepath.Join(abs, "cdk.out"), listed(stages))
 	case exists(filepath.Join(abs, "serverless.ts")) || exists(filepath.Join(abs, "serverless.js")):
-		err = fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.yml\" first", abs)
+		err = fmt.Errorf("definition: %s has a serverless file that is a program: run \"serverless print --format yaml > serverless.local.yml\" first", abs)
 	case exists(filepath.Join(abs, "cdk.json")):
 		err = fmt.Errorf("definition: %s is a CDK project: run \"cdk synth\" first", abs)
 	default:
@@ -159,7 +157,8 @@ func parse(path string, content []byte, opts Options, whole bool) (*Definition, 
 	case !root.isMap():
 		r.failf(root.at, "", "the file has to be a map with Resources, or with service, provider and functions")
 	case root.get("Resources") != nil, isEmptyStack(path, root):
-		opts.setStack(stackOf(path))
+		opts.setStack(opts.stackOf(path))
+		all.given = opts
 		all.findSiblings(path)
 		t = newTemplate(all, opts, path, root, nil)
 	case root.get("provider") != nil || root.get("functions") != nil:
@@ -199,7 +198,7 @@ func (t *template) definition(whole bool) (*Definition, error) {
 		}
 		return a.Line - b.Line
 	})
-	d.Notes = t.notes
+	d.Notes, d.workDir, d.unpacked = t.notes, t.opts.WorkDir, t.unpacked
 	if err := t.err(); err != nil {
 		return nil, err
 	}
@@ -219,9 +218,6 @@ func readNode(path string, content []byte) (*node, *problem) {
 func (o Options) withDefaults() Options {
 	if o.AccountID == "" {
 		o.AccountID = "123456789012"
-	}
-	if o.URLSuffix == "" {
-		o.URLSuffix = awsSuffix
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.LookupEnv
@@ -263,13 +259,14 @@ const packagedTemplate = "cloudformation-template-update-stack.json"
 
 // stackOf returns the name of the stack of a file: CDK calls it NAME.template.json, and the
 // Serverless Framework keeps the names of service and stage beside it.
-func stackOf(path string) string {
+func (o *Options) stackOf(path string) string {
 	base := filepath.Base(path)
 	if name, ok := strings.CutSuffix(base, cdkEnding); ok && name != "" {
 		return name
 	}
 	if base == packagedTemplate {
 		state := filepath.Join(filepath.Dir(path), "serverless-state.json")
+		o.onFile(state)
 		if content, err := readFile(state); err == nil {
 			root, _ := readJSON(state, content)
 			service, stage := root.get("service", "service").str(), root.get("service", "provider", "stage").str()

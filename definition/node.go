@@ -2,6 +2,7 @@ package definition
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +37,7 @@ type node struct {
 	items []*node    // of a list or a map
 	keys  []string   // of a map, one for each item
 	keyAt []position // where the keys are
+	index *keyIndex  // of the keys, once there are many: see find
 	at    position
 	size  int // how much work a walk is: see weigh
 }
@@ -72,11 +74,9 @@ func getAttNode(at position, logicalID, attribute string) *node {
 
 // set adds a key to a map under construction, or replaces its value.
 func (n *node) set(key string, at position, value *node) {
-	for i, k := range n.keys {
-		if k == key {
-			n.items[i], n.keyAt[i] = value, at
-			return
-		}
+	if i := n.find(key); i >= 0 {
+		n.items[i], n.keyAt[i] = value, at
+		return
 	}
 	n.keys, n.keyAt, n.items = append(n.keys, key), append(n.keyAt, at), append(n.items, value)
 }
@@ -90,9 +90,43 @@ const (
 // more for long texts, with everything that is used several times counted each time.
 func (n *node) weigh() {
 	n.size = 1 + len(n.text)/bytesPerUnit
+	for _, key := range n.keys {
+		n.size = min(n.size+len(key)/bytesPerUnit, maxSize+1)
+	}
 	for _, item := range n.items {
 		n.size = min(n.size+item.size, maxSize+1)
 	}
+}
+
+// find returns the index of a key, or -1. The keys of a map under construction may grow.
+func (n *node) find(key string) int {
+	const few = 16
+	if len(n.keys) <= few {
+		return slices.Index(n.keys, key)
+	}
+	if n.index == nil {
+		n.index = &keyIndex{at: make(map[string]int, len(n.keys))}
+	}
+	for x := n.index; x.done < len(n.keys); x.done++ {
+		if k := n.keys[x.done]; !x.has(k) {
+			x.at[k] = x.done
+		}
+	}
+	if !n.index.has(key) {
+		return -1
+	}
+	return n.index.at[key]
+}
+
+// keyIndex has the indexes of the first done keys of a map.
+type keyIndex struct {
+	at   map[string]int
+	done int
+}
+
+func (x *keyIndex) has(key string) bool {
+	_, known := x.at[key]
+	return known
 }
 
 // get returns the value of a key, or nil. A nil node and a node that is no map have no keys.
@@ -100,11 +134,8 @@ func (n *node) get(path ...string) *node {
 	for _, key := range path {
 		found := (*node)(nil)
 		if n != nil && n.kind == mapKind {
-			for i, k := range n.keys {
-				if k == key {
-					found = n.items[i]
-					break
-				}
+			if i := n.find(key); i >= 0 {
+				found = n.items[i]
 			}
 		}
 		n = found
@@ -114,12 +145,18 @@ func (n *node) get(path ...string) *node {
 
 // lineOf returns the place of a key, or of the node if it has no such key.
 func (n *node) lineOf(key string) position {
-	for i, k := range n.keys {
-		if k == key {
-			return n.keyAt[i]
-		}
+	if i := n.find(key); i >= 0 {
+		return n.keyAt[i]
 	}
 	return n.at
+}
+
+// names returns the keys of a map, and none of anything else.
+func (n *node) names() []string {
+	if !n.isMap() {
+		return nil
+	}
+	return n.keys
 }
 
 func (n *node) isMap() bool { return n != nil && n.kind == mapKind }

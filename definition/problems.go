@@ -28,6 +28,33 @@ func problemAt(at position, format string, args ...any) *problem {
 type report struct {
 	problems []Note
 	notes    []Note
+	told     map[Note]bool   // all of them
+	texts    map[string]bool // of the notes
+	hints    int
+	copied   int // see mayMerge
+}
+
+// first reports whether a note has not been told before.
+func (r *report) first(n Note) bool {
+	if r.told[n] {
+		return false
+	}
+	if r.told == nil {
+		r.told, r.texts = map[Note]bool{}, map[string]bool{}
+	}
+	r.told[n] = true
+	return true
+}
+
+// maxHints is how many times a name is compared with all names of a file.
+const maxHints = 100
+
+// didYouMean is like the function, for names of which a file may have very many.
+func (r *report) didYouMean(name string, known func() []string) string {
+	if r.hints++; r.hints > maxHints {
+		return ""
+	}
+	return didYouMean(name, known())
 }
 
 // fail records a problem of a resource.
@@ -36,7 +63,7 @@ func (r *report) fail(logicalID string, p *problem) {
 		logicalID = p.logicalID
 	}
 	n := Note{File: p.at.file, Line: p.at.line, LogicalID: logicalID, Text: p.text}
-	if !slices.Contains(r.problems, n) {
+	if r.first(n) {
 		r.problems = append(r.problems, n)
 	}
 }
@@ -47,14 +74,14 @@ func (r *report) failf(at position, logicalID, format string, args ...any) {
 
 func (r *report) notef(kind NoteKind, at position, logicalID, format string, args ...any) {
 	n := Note{Kind: kind, File: at.file, Line: at.line, LogicalID: logicalID, Text: fmt.Sprintf(format, args...)}
-	if !slices.Contains(r.notes, n) {
-		r.notes = append(r.notes, n)
+	if r.first(n) {
+		r.notes, r.texts[n.Text] = append(r.notes, n), true
 	}
 }
 
 // noteOnce adds a note unless there is one with the same text.
 func (r *report) noteOnce(kind NoteKind, at position, text string) {
-	if !slices.ContainsFunc(r.notes, func(n Note) bool { return n.Text == text }) {
+	if !r.texts[text] {
 		r.notef(kind, at, "", "%s", text)
 	}
 }

@@ -37,7 +37,10 @@ func stableID(length int, parts ...string) string {
 // id returns the ID of a resource of API Gateway.
 func (t *template) id(r *resource) string {
 	if r.typ == typeAPI {
-		return stableID(10, t.opts.StackName, r.logicalID)
+		if r.apiID == "" {
+			r.apiID = stableID(10, t.opts.StackName, r.logicalID)
+		}
+		return r.apiID
 	}
 	return stableID(7, t.opts.StackName, r.logicalID)
 }
@@ -102,7 +105,7 @@ func (t *template) ref(at position, name string) (*node, *problem) {
 func (t *template) find(at position, name string) (*resource, *problem) {
 	r := t.resources[t.alias(name)]
 	if r == nil {
-		return nil, problemAt(at, "the template has no parameter and no resource %q%s", name, didYouMean(name, t.known()))
+		return nil, problemAt(at, "the template has no parameter and no resource %q%s", name, t.didYouMean(name, t.known))
 	}
 	if !r.active {
 		return nil, problemAt(at, "%s does not exist, because its condition %q is false: refer to it only within Fn::If with the same condition",
@@ -131,7 +134,7 @@ func (t *template) pseudo(at position, name string) *node {
 	case "AWS::Partition":
 		return textNode(at, "aws")
 	case "AWS::URLSuffix":
-		return textNode(at, t.opts.URLSuffix)
+		return textNode(at, awsSuffix)
 	case "AWS::StackName":
 		return textNode(at, t.opts.StackName)
 	case "AWS::StackId":
@@ -247,15 +250,16 @@ func (t *template) attribute(at position, r *resource, attribute string) (string
 	short := strings.TrimPrefix(r.typ, "AWS::ApiGatewayV2::")
 	switch {
 	case r.typ == typeAPI && attribute == "ApiEndpoint":
-		return fmt.Sprintf("wss://%s.execute-api.%s.%s", t.id(r), t.opts.Region, t.opts.URLSuffix), nil
+		return fmt.Sprintf("wss://%s.execute-api.%s.%s", t.id(r), t.opts.Region, awsSuffix), nil
 	case attribute == short+"Id", attribute == "Id" && r.typ != typeStage, strings.EqualFold(attribute, short+"Id"):
 		return t.id(r), nil
 	case r.typ == typeDomain && attribute == "RegionalDomainName":
-		return "d-" + t.id(r) + ".execute-api." + t.opts.Region + "." + t.opts.URLSuffix, nil
+		return "d-" + t.id(r) + ".execute-api." + t.opts.Region + "." + awsSuffix, nil
 	case r.typ == typeDomain && attribute == "RegionalHostedZoneId":
 		return strings.ToUpper(stableID(14, r.logicalID)), nil
 	case r.typ == typeDomain && attribute == "DomainNameArn":
-		return "arn:aws:apigateway:" + t.opts.Region + "::/domainnames/" + t.names[r.logicalID].str(), nil
+		name, p := t.ref(at, r.logicalID)
+		return "arn:aws:apigateway:" + t.opts.Region + "::/domainnames/" + name.str(), p
 	}
 	if r.typ == typeAPI {
 		return "", unknownAttribute(at, r, attribute, "ApiEndpoint", "ApiId")

@@ -65,14 +65,34 @@ func (t *template) withGlobals(r *resource, section string) *node {
 	if globals.absent() {
 		return r.props
 	}
-	return mergeGlobals(globals, r.props)
+	return t.merged(globals, r.props)
 }
 
-func mergeGlobals(global, local *node) *node {
+// maxMerged is how many values the merging of maps and lists may copy in all.
+const maxMerged = 1 << 20
+
+// mayMerge counts what a merge copies, so that a small file cannot make endless copies. It
+// reports whether that is still little enough.
+func (r *report) mayMerge(global, local *node) bool {
+	if r.copied > maxMerged {
+		return false // it has been told
+	}
+	if r.copied += len(global.items) + len(local.items); r.copied > maxMerged {
+		r.failf(local.at, "", "the merging of maps and lists copies more than %d values: write what is common to many once", maxMerged)
+	}
+	return r.copied <= maxMerged
+}
+
+// merged returns what two values are together: of maps the keys of both, of lists one after
+// the other, and of anything else the local one.
+func (r *report) merged(global, local *node) *node {
 	if name, _ := local.intrinsic(); name != "" {
 		return local
 	}
 	if name, _ := global.intrinsic(); name != "" || global.kind != local.kind {
+		return local
+	}
+	if !r.mayMerge(global, local) {
 		return local
 	}
 	switch local.kind {
@@ -86,7 +106,7 @@ func mergeGlobals(global, local *node) *node {
 		for i, key := range local.keys {
 			value := local.items[i]
 			if before := global.get(key); before != nil {
-				value = mergeGlobals(before, value)
+				value = r.merged(before, value)
 			}
 			m.set(key, local.keyAt[i], value)
 		}

@@ -30,7 +30,7 @@ type webSocketEvent struct {
 func newServerless(all *stacks, opts Options, path string, root *node) *template {
 	v := &variables{
 		report: all.report, opts: &opts, root: root, dir: filepath.Dir(path),
-		files: map[string]*node{}, resolved: map[*node]*node{},
+		files: map[string]*node{}, resolved: map[*node]*node{}, failed: map[*node]*problem{},
 	}
 	s := &serverless{
 		variables: v, path: path, resources: &node{kind: mapKind, at: root.at}, template: map[string]*node{},
@@ -86,6 +86,7 @@ func (s *serverless) readSurroundings() {
 		s.dotenv = s.opts.readDotenv(s.dir, stage)
 	}
 	clear(s.resolved) // what was resolved without the stage
+	clear(s.failed)
 	if s.opts.Region == "" {
 		if s.opts.Region = s.opts.Options["region"]; s.opts.Region == "" {
 			s.opts.Region = s.textAt("us-east-1", "provider", "region")
@@ -108,23 +109,23 @@ func isVersion4(version string) bool {
 }
 
 // entries returns the entries of a section that is a map, or a list of maps.
-func (s *serverless) entries(section *node) *node {
+func (s *serverless) entries(name string, section *node) *node {
 	if section.absent() || section.kind == mapKind {
 		return section
 	}
 	all := &node{kind: mapKind, at: section.at}
 	if section.kind != listKind {
-		s.failf(section.at, "", "this has to be a map, but is %s", section.kind)
+		s.failf(section.at, "", "%s has to be a map, or a list of maps, but is %s", name, section.kind)
 	}
 	for _, item := range section.items {
 		if !item.isMap() {
-			s.failf(item.at, "", "this has to be a map, but is %s", item.kind)
+			s.failf(item.at, "", "%s has to be a list of maps, but one is %s", name, item.kind)
 			continue
 		}
 		for i, key := range item.keys {
 			value := item.items[i]
 			if before := all.get(key); before.isMap() && value.isMap() {
-				value = mergeGlobals(before, value)
+				value = s.merged(before, value)
 			}
 			all.set(key, item.keyAt[i], value)
 		}
@@ -149,7 +150,7 @@ func (s *serverless) readFunctions() {
 	if functions.absent() {
 		return
 	}
-	functions = s.entries(functions)
+	functions = s.entries("functions", functions)
 	for i, name := range functions.keys {
 		body := functions.items[i]
 		if !body.isMap() {
@@ -221,11 +222,7 @@ func (s *serverless) environmentOf(body *node) *node {
 	case own.absent():
 		return common
 	}
-	return mergeEnvironment(common, own)
-}
-
-func mergeEnvironment(common, own *node) *node {
-	if !common.isMap() || !own.isMap() {
+	if !common.isMap() || !own.isMap() || !s.mayMerge(common, own) {
 		return own
 	}
 	m := &node{kind: mapKind, at: own.at}
@@ -247,7 +244,7 @@ func (s *serverless) functionNames() []string {
 	if functions.absent() {
 		return nil
 	}
-	return s.entries(functions).keys
+	return s.entries("functions", functions).keys
 }
 
 // readResources takes the template that the file has under "resources".
@@ -256,7 +253,7 @@ func (s *serverless) readResources() {
 	if resources.absent() {
 		return
 	}
-	resources = s.entries(resources)
+	resources = s.entries("resources", resources)
 	for i, section := range resources.keys {
 		value := resources.items[i]
 		switch section {
@@ -264,11 +261,14 @@ func (s *serverless) readResources() {
 			if value.absent() {
 				continue
 			}
-			for j, logicalID := range s.entries(value).keys {
-				s.takeResource(logicalID, value.keyAt[j], value.items[j])
+			all := s.entries("resources.Resources", value)
+			for j, logicalID := range all.keys {
+				s.takeResource(logicalID, all.keyAt[j], all.items[j])
 			}
 		case "Conditions", "Mappings", "Outputs", "Parameters":
-			s.template[section] = value
+			if !value.absent() {
+				s.template[section] = s.entries("resources."+section, value)
+			}
 		}
 	}
 	s.extend(resources.get("extensions"))
@@ -279,10 +279,10 @@ func (s *serverless) extend(extensions *node) {
 	if extensions.absent() {
 		return
 	}
-	extensions = s.entries(extensions)
+	extensions = s.entries("resources.extensions", extensions)
 	for i, logicalID := range extensions.keys {
 		if s.resources.get(logicalID) == nil {
-			s.notef(Ignored, extensions.keyAt[i], "", "resources.extensions extends %s, which is not made here%s", logicalID, didYouMean(logicalID, s.resources.keys))
+			s.notef(Ignored, extensions.keyAt[i], "", "resources.extensions extends %s, which is not made here%s", logicalID, s.didYouMean(logicalID, s.resources.names))
 			continue
 		}
 		s.takeResource(logicalID, extensions.keyAt[i], extensions.items[i])
@@ -292,7 +292,7 @@ func (s *serverless) extend(extensions *node) {
 // takeResource adds a resource of the file, or merges it into one that the framework makes.
 func (s *serverless) takeResource(logicalID string, at position, body *node) {
 	if before := s.resources.get(logicalID); before.isMap() && body.isMap() {
-		body = mergeGlobals(before, body)
+		body = s.merged(before, body)
 	}
 	s.resources.set(logicalID, at, body)
 }
@@ -341,7 +341,7 @@ func (s *serverless) implyResources(t *template) {
 	}
 	t.imply("WebsocketsLogGroup", "AWS::Logs::LogGroup", made, nil)
 	if layers := s.at("layers"); !layers.absent() {
-		all := s.entries(layers)
+		all := s.entries("layers", layers)
 		for i, name := range all.keys {
 			t.imply(logicalName(name)+"LambdaLayer", typeLayer, made, mapNode(all.keyAt[i], "Content", all.items[i].get("path")))
 		}

@@ -188,7 +188,7 @@ func TestServerless_refused(t *testing.T) {
 		"no environment":    {head + "    environment: {X: '${env:X}'}\n", ":6: the variable ${env:X} has no value: give one, or a default as in ${env:X, 'value'}"},
 		"circle":            {head + "custom: {a: '${self:custom.b}', b: '${self:custom.a}'}\nresources: {Resources: {T: {Type: '${self:custom.a}'}}}\n", ":6: this value refers to itself by its variables"},
 		"map in a text":     {head + "    environment: {X: 'a-${self:provider}'}\n", ":6: ${self:provider} cannot be put into a text: it is a map"},
-		"a program's map":   {head + "resources: '${file(a.js):b}'\n", ":6: this has to be a map, but is a text"},
+		"a program's map":   {head + "resources: '${file(a.js):b}'\n", ":6: resources has to be a map, or a list of maps, but is a text"},
 		"absolute file":     {head + "    environment: {X: '${file(/etc/passwd.yml)}'}\n", ":6: file(/etc/passwd.yml): write the path relative to the folder of this file"},
 		"no route":          {head + "    events: [{websocket: {authorizer: x}}]\n", ":6: f: the websocket event needs a route, as in \"route: $connect\""},
 		"route twice":       {head + "    events: [{websocket: a}, {websocket: a}]\n", `:6: f: there is another websocket event with the route "a": remove one`},
@@ -224,6 +224,31 @@ func TestServerless_authorizers(t *testing.T) {
 				"authorizerUri": "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/" + arn + "/invocations",
 			}, d.APIs[0].Authorizers[0].Fields)
 		})
+	}
+}
+
+// A section may be a list of maps, also within the resources. What is neither is told with the
+// name of the section.
+func TestServerless_lists(t *testing.T) {
+	t.Parallel()
+	file := "service: chat\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions: {f: {handler: src/app.f, environment: {A: !Ref A, B: !Ref B}}}\n"
+	d, err := loadServerless(t, file+`resources:
+  - Resources: [{A: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref P}}}, {B: {Type: AWS::DynamoDB::Table, Properties: {TableName: b}}}]
+    Parameters: [{P: {Type: String, Default: a}}]
+    Outputs:
+`, nil, definition.Options{})
+	require.NoError(t, err)
+	require.Equal(t, "https://sqs.us-east-1.amazonaws.com/123456789012/a", d.Functions[0].Env["A"])
+	require.Equal(t, "b", d.Functions[0].Env["B"])
+	for text, want := range map[string]string{
+		"resources: {Resources: x}":          "resources.Resources has to be a map, or a list of maps, but is a text",
+		"resources: {Resources: [{}, x]}":    "resources.Resources has to be a list of maps, but one is a text",
+		"resources: [x]":                     "resources has to be a list of maps, but one is a text",
+		"resources: {extensions: 1}":         "resources.extensions has to be a map, or a list of maps, but is a number",
+		"resources: {Outputs: x}\nlayers: x": "layers has to be a map, or a list of maps, but is a text",
+	} {
+		_, err := loadServerless(t, file+text+"\n", nil, definition.Options{})
+		require.ErrorContains(t, err, want)
 	}
 }
 

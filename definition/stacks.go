@@ -19,8 +19,11 @@ const (
 // those of other stacks of a CDK app.
 type stacks struct {
 	*report
+	given    Options     // those of Load, with the names that the file tells
 	all      []*template // each behind the one that names it
 	loaded   int
+	count    int      // of resources
+	unpacked []string // folders of WorkDir
 	produced int
 	depth    int
 
@@ -166,8 +169,11 @@ func (t *template) nestedPath(r *resource) (string, *problem) {
 	}
 	base := text[strings.LastIndexByte(text, '/')+1:]
 	for _, name := range []string{base, "cloudformation-template-" + base} {
-		if path := t.path(name); base != "" && exists(path) {
-			return path, nil
+		if path := t.path(name); base != "" {
+			if exists(path) {
+				return path, nil
+			}
+			t.opts.onFile(path)
 		}
 	}
 	return "", nil
@@ -212,11 +218,7 @@ func (t *template) output(at position, r *resource, name string) (*node, *proble
 	}
 	body := child.root.get("Outputs", name)
 	if body == nil {
-		var known []string
-		if outputs := child.root.get("Outputs"); outputs.isMap() {
-			known = outputs.keys
-		}
-		return nil, problemAt(at, "the template of %s (%s) has no output %q%s", r.logicalID, filepath.Base(child.root.at.file), name, didYouMean(name, known))
+		return nil, problemAt(at, "the template of %s (%s) has no output %q%s", r.logicalID, filepath.Base(child.root.at.file), name, t.didYouMean(name, child.root.get("Outputs").names))
 	}
 	return child.outputValue(at, name, body)
 }
@@ -304,7 +306,7 @@ func (s *stacks) sibling(path string) *node {
 	if root := s.siblings[path]; root != nil {
 		return root
 	}
-	root, p := readTemplate(&s.all[0].opts, position{file: path}, path)
+	root, p := readTemplate(&s.given, position{file: path}, path)
 	if p != nil {
 		s.fail("", p)
 		delete(s.siblings, path)
@@ -321,8 +323,8 @@ func (s *stacks) open(path string) {
 		return
 	}
 	delete(s.siblings, path)
-	opts := s.all[0].opts
-	opts.StackName, opts.Parameters = stackOf(path), nil
+	opts := s.given
+	opts.StackName, opts.Parameters = s.given.stackOf(path), nil
 	newTemplate(s, opts, path, root, nil).complete()
 }
 

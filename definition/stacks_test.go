@@ -132,6 +132,36 @@ func TestStacks_ofOneApp(t *testing.T) {
 	}
 }
 
+// A condition, and the values of Fn::ForEach, may import from another stack of a CDK app, which
+// is then read before the stack itself is complete.
+func TestStacks_importInCondition(t *testing.T) {
+	t.Parallel()
+	other := `{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}, "Outputs": {"Names": {"Value": "prod", "Export": {"Name": "Other:Stage"}}}}`
+	condition := `{"Conditions": {"IsProd": {"Fn::Equals": [{"Fn::ImportValue": "Other:Stage"}, "prod"]}},
+		"Resources": {"Chat": {"Type": "AWS::ApiGatewayV2::Api", "Condition": "IsProd", "Properties": {"Name": "chat", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}}}}`
+	loop := `{"Resources": {"Fn::ForEach::Apis": ["Name", [{"Fn::ImportValue": "Other:Stage"}], {
+		"Api&{Name}": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "chat", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}}}]}}`
+	for name, first := range map[string]string{"condition": condition, "loop": loop} {
+		for _, path := range []string{"cdk.out/First.template.json", ""} {
+			d, err := loadStacks(t, path, map[string]string{"cdk.out/First.template.json": first, "cdk.out/Other.template.json": other})
+			require.NoError(t, err, name)
+			require.Len(t, d.APIs, 1, name)
+		}
+	}
+}
+
+// A program that watches hears of all places where code and templates may appear.
+func TestStacks_OnFileMissing(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{".serverless/cloudformation-template-update-stack.json": `{"Resources": {
+		"N": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://s3.amazonaws.com/b/n.json"}},
+		"A": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {"S3Key": "x/ab.zip"}, "Handler": "app.handler", "Runtime": "nodejs22.x"}}}}`})
+	var heard []string
+	_, err := definition.Load(filepath.Join(dir, ".serverless", "cloudformation-template-update-stack.json"), definition.Options{OnFile: func(path string) { heard = append(heard, filepath.Base(path)) }})
+	require.NoError(t, err)
+	require.Subset(t, heard, []string{"serverless-state.json", "n.json", "cloudformation-template-n.json", "ab.zip", "asset.ab", "asset.ab.zip"})
+}
+
 // A stack that cannot be read is an error where it is needed; an empty one is none.
 func TestStacks_broken(t *testing.T) {
 	t.Parallel()

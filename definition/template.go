@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // template is a CloudFormation template under evaluation. The templates of SAM and of the
@@ -42,8 +43,9 @@ type resource struct {
 	logicalID, typ string
 	at             position
 	body, props    *node
-	active         bool // its condition holds
-	implied        bool // made by SAM or the Serverless Framework
+	apiID          string // once it is asked for
+	active         bool   // its condition holds
+	implied        bool   // made by SAM or the Serverless Framework
 }
 
 type parameter struct {
@@ -94,6 +96,9 @@ func (t *template) addResource(logicalID string, at position, body *node) {
 		t.failf(at, logicalID, "the resource has no Type")
 		return
 	}
+	if !t.mayAdd(at) {
+		return
+	}
 	if before := t.resources[logicalID]; before != nil {
 		t.failf(at, logicalID, "there is another resource with this logical ID in line %d: give one of them another name", before.at.line)
 		return
@@ -116,6 +121,19 @@ func (t *template) addResource(logicalID string, at position, body *node) {
 	}
 	t.resources[logicalID] = r
 	t.order, t.byType = append(t.order, logicalID), nil
+}
+
+// maxResources is how many resources the templates of a definition may have. CloudFormation
+// allows 500 in each.
+const maxResources = 10_000
+
+// mayAdd counts a resource, because resources are compared with each other. It reports whether
+// that is still little enough.
+func (s *stacks) mayAdd(at position) bool {
+	if s.count++; s.count == maxResources+1 {
+		s.failf(at, "", "the templates have more than %d resources: CloudFormation allows 500 in each", maxResources)
+	}
+	return s.count <= maxResources
 }
 
 // checkSections tells of sections that no template has.
@@ -234,6 +252,10 @@ func (t *template) readParameter(name string, at position, body *node) {
 	}
 	p.value = textNode(value.at, text)
 	if typ == "CommaDelimitedList" || strings.HasPrefix(typ, "List<") || strings.HasPrefix(typ, "AWS::SSM::Parameter::Value<List") {
+		if problem := t.spend(at, len(text)*8); problem != nil {
+			t.fail(name, problem)
+			return
+		}
 		list := &node{kind: listKind, at: value.at}
 		for part := range strings.SplitSeq(text, ",") {
 			list.items = append(list.items, textNode(value.at, strings.TrimSpace(part)))
@@ -268,7 +290,7 @@ func checkParameter(at position, body *node, typ, text string, secret bool) *pro
 			return problemAt(at, "the parameter may not be %s: it has to match %s", shown, pattern)
 		}
 	}
-	number := float64(len(text))
+	number := float64(utf8.RuneCountInString(text))
 	least, most, what := "MinLength", "MaxLength", "characters"
 	if typ == "Number" {
 		v, err := strconv.ParseFloat(text, 64)
@@ -356,13 +378,15 @@ func (t *template) path(rel string) string {
 
 // asset returns the path of an asset of CDK. Those of a stage lie in the folder above it.
 func (t *template) asset(rel string) string {
-	if path := t.path(rel); exists(path) {
+	path := t.path(rel)
+	if exists(path) {
 		return path
 	}
+	t.opts.onFile(path)
 	if above := t.path(filepath.Join("..", rel)); exists(above) {
 		return above
 	}
-	return t.path(rel)
+	return path
 }
 
 func sortedKeys[V any](m map[string]V) []string {

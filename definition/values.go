@@ -82,11 +82,12 @@ func (r *report) take(values map[string]string, name string, at position, value 
 func samOverrides(text string) map[string]string {
 	bySection := map[string]map[string]string{}
 	section, open := "", ""
+	var list []string // the lines of a list that is not closed yet
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
-		case open != "":
-			open += " " + line
+		case list != nil:
+			open = line
 		case strings.HasPrefix(line, "["):
 			section = strings.Trim(line, "[] ")
 			continue
@@ -97,11 +98,11 @@ func samOverrides(text string) map[string]string {
 			}
 			open = strings.TrimSpace(value)
 		}
-		if strings.HasPrefix(open, "[") && !strings.HasSuffix(open, "]") {
+		if list = append(list, open); strings.HasPrefix(list[0], "[") && !strings.HasSuffix(open, "]") {
 			continue // the list goes on
 		}
-		bySection[section] = overrides(open)
-		open = ""
+		bySection[section] = overrides(strings.Join(list, " "))
+		list = nil
 	}
 	values := map[string]string{}
 	for _, section := range []string{"default.global.parameters", "default.deploy.parameters"} {

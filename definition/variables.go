@@ -19,6 +19,7 @@ type variables struct {
 	params   map[string]string // values of ${param:…} that the caller gave
 	files    map[string]*node
 	resolved map[*node]*node // nil while the resolution is under way
+	failed   map[*node]*problem
 	produced int
 	depth    int
 }
@@ -35,6 +36,9 @@ func (v *variables) resolve(n *node) (*node, *problem) {
 		}
 		return before, nil
 	}
+	if p := v.failed[n]; p != nil {
+		return nil, p
+	}
 	if v.depth++; v.depth > 3*maxDepth {
 		return nil, problemAt(n.at, "variables refer to variables more than %d deep", maxDepth)
 	}
@@ -48,6 +52,7 @@ func (v *variables) resolve(n *node) (*node, *problem) {
 	}
 	if p != nil {
 		delete(v.resolved, n)
+		v.failed[n] = p
 		return nil, p
 	}
 	v.resolved[n] = value
@@ -113,6 +118,10 @@ func endOf(text string) int {
 // text resolves the variables in a text. A text that is one variable becomes its value,
 // which may be a map or a list.
 func (v *variables) text(at position, text string) (*node, *problem) {
+	if v.depth++; v.depth > 3*maxDepth {
+		return nil, problemAt(at, "variables refer to variables more than %d deep", maxDepth)
+	}
+	defer func() { v.depth-- }()
 	var b strings.Builder
 	for whole := text; ; {
 		begin := strings.Index(text, "${")

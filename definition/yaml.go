@@ -26,6 +26,7 @@ const (
 type yamlReader struct {
 	file    string
 	anchors map[string]*node
+	merged  int // keys that << has copied
 }
 
 // readYAML reads the only document of a YAML file.
@@ -337,7 +338,7 @@ func (r *yamlReader) readMap(at position, values []*ast.MappingValueNode, depth 
 		}
 		keyAt := r.at(v.Key)
 		if v.Key.IsMergeKey() {
-			if p := merge(m, value, seen, keyAt); p != nil {
+			if p := r.merge(m, value, seen, keyAt); p != nil {
 				return nil, p
 			}
 			continue
@@ -375,10 +376,13 @@ func (r *yamlReader) key(k ast.MapKeyNode) (string, *problem) {
 }
 
 // merge adds the keys of one map, or of a list of maps, for the merge key "<<" of YAML.
-func merge(m, value *node, seen map[string]bool, at position) *problem {
+func (r *yamlReader) merge(m, value *node, seen map[string]bool, at position) *problem {
+	if r.merged += 1 + len(value.keys); r.merged > maxMerged {
+		return problemAt(at, "<< copies more than %d keys in this file: write what is common to many once", maxMerged)
+	}
 	if value.kind == listKind {
 		for _, item := range value.items {
-			if p := merge(m, item, seen, at); p != nil {
+			if p := r.merge(m, item, seen, at); p != nil {
 				return p
 			}
 		}
