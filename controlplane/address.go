@@ -110,7 +110,9 @@ func (s *stages) owns(r *http.Request) bool {
 	}
 	path := segments(r)
 	switch {
-	case len(path) == 0 || path[0] == "v2":
+	case len(path) == 0:
+		return r.Header.Get("Upgrade") != ""
+	case path[0] == "v2":
 		return false
 	case isConnections(path) || r.Header.Get("Upgrade") != "":
 		return true
@@ -187,10 +189,9 @@ func (s *stages) explain(at host, path []string) {
 	if at.kind == ours && len(path) > 0 {
 		apiID, path = path[0], path[1:]
 	}
-	if s.advise == nil || at.kind == custom || len(path) > 1 {
-		return
+	if s.advise != nil && at.kind != custom {
+		s.advise(apiID, strings.Join(path, "/"))
 	}
-	s.advise(apiID, strings.Join(path, ""))
 }
 
 // target returns the stage that an upgrade is for, or nil.

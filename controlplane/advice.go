@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,11 +16,15 @@ type advice struct {
 	given map[string]bool
 }
 
+// mostAdvice is how many APIs the log has advice for: who asks for APIs that do not exist could
+// name any number of them.
+const mostAdvice = 1000
+
 // first tells whether it is called for an API for the first time.
 func (a *advice) first(apiID string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	first := !a.given[apiID]
+	first := !a.given[apiID] && len(a.given) < mostAdvice
 	if a.given == nil {
 		a.given = map[string]bool{}
 	}
@@ -33,38 +38,79 @@ func (a *advice) forget() {
 	a.given = nil
 }
 
-// adviseAbout logs what to do so that clients can connect to a stage that does not exist, or
-// has no deployment. It says nothing about an API that does not exist.
+// adviseAbout logs what to do so that clients can connect: to an API or a stage that does not
+// exist, or to a stage that has no deployment.
 func (s *Server) adviseAbout(apiID, stage string) {
-	if !isID(apiID) {
-		return
-	}
-	exists := false
-	var deployments []entry
-	first := false
+	var say []any // attributes of the line
+	text := "a client got 403, because the API has no such stage, or the stage has no deployment"
 	err := s.store.View(func(r Reader) error {
-		value, err := r.Get("apis/" + apiID)
-		if err != nil || value == nil || !s.advice.first(apiID) {
+		known := isID(apiID)
+		if known {
+			value, err := r.Get("apis/" + apiID)
+			if err != nil {
+				return err
+			}
+			known = value != nil
+		}
+		if !s.advice.first(clip(apiID)) {
+			return nil
+		}
+		var err error
+		if known {
+			say, err = s.adviceAboutStage(r, apiID, stage)
 			return err
 		}
-		first = true
-		deployments, err = listDocuments(r, "apis/"+apiID+"/deployments", "", 0)
-		if err != nil {
-			return err
-		}
-		if isID(stage) {
-			value, err = r.Get("apis/" + apiID + "/stages/" + stage)
-			exists = value != nil
-		}
+		addresses, err := s.addressesOf(r, "")
+		text, say = "a client got 403, because its address names no API", []any{"api_id", clip(apiID), "addresses", addresses}
 		return err
 	})
 	switch {
 	case err != nil:
-		s.log.Error("the store could not be read", "api_id", apiID, "error", err)
-	case first:
-		s.log.Warn("a client got 403, because the API has no such stage, or the stage has no deployment",
-			"api_id", apiID, "stage", clip(stage), "do", remedy(apiID, stage, exists, deployments))
+		s.log.Error("the store could not be read", "api_id", clip(apiID), "error", err)
+	case say != nil:
+		s.log.Warn(text, say...)
 	}
+}
+
+func (s *Server) adviceAboutStage(r Reader, apiID, stage string) ([]any, error) {
+	deployments, err := listDocuments(r, "apis/"+apiID+"/deployments", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	exists := false
+	if isID(stage) {
+		value, err := r.Get("apis/" + apiID + "/stages/" + stage)
+		if err != nil {
+			return nil, err
+		}
+		exists = value != nil
+	}
+	addresses, err := s.addressesOf(r, apiID)
+	return []any{"api_id", apiID, "stage", clip(stage), "addresses", addresses, "do", remedy(apiID, stage, exists, deployments)}, err
+}
+
+// mostAddresses is how many addresses a line of the log has.
+const mostAddresses = 10
+
+// addressesOf returns the addresses of the stages of an API, or of all, that have a deployment.
+func (s *Server) addressesOf(r Reader, apiID string) (string, error) {
+	stages, err := s.stagesOf(r, apiID)
+	if err != nil {
+		return "", err
+	}
+	var all []string
+	for _, st := range stages {
+		if st.Deployed {
+			all = append(all, st.URL)
+		}
+	}
+	switch n := len(all); {
+	case n == 0:
+		return "none", nil
+	case n > mostAddresses:
+		all = append(all[:mostAddresses], "…")
+	}
+	return strings.Join(all, " "), nil
 }
 
 // remedy returns commands of the AWS CLI.

@@ -42,10 +42,20 @@ func TestAdvice(t *testing.T) {
 	c.must(201, "POST", api+"/stages", document{"stageName": "dev"})
 	require.Contains(t, connect("/"+id+"/dev/"), "aws apigatewayv2 update-stage --api-id "+id+" --stage-name dev --deployment-id "+deployment)
 	require.Empty(t, connect("/"+id+"/"+strings.Repeat("x", 1000)), "once, whatever the client asks for")
-	require.Empty(t, connect("/0000000000/prod"), "an API that does not exist")
+	require.Contains(t, connect("/0000000000/prod"), `names no API" api_id=0000000000 addresses=none`)
 
 	c.must(200, "PATCH", api+"/stages/dev", document{"description": "a change"})
 	require.Contains(t, connect("/"+id+"/"+strings.Repeat("x", 1000)), create+"prod ", "no stage may have that name")
 	c.must(200, "PATCH", api+"/stages/dev", document{"deploymentId": deployment})
 	require.Contains(t, connect("/"+id+"/no%20name"), create+"prod ")
+	c.must(200, "PATCH", api+"/stages/dev", document{"description": "another change"})
+	address := "addresses=wss://" + id + ".execute-api.us-east-1.amazonaws.com/dev"
+	for _, path := range []string{"/prod", "/", "/{api}/prod", "/" + id + "/prod", "/prod/a/b"} {
+		advice := connect(path)
+		if path == "/prod/a/b" {
+			require.Empty(t, advice, "once")
+			continue
+		}
+		require.Contains(t, advice, address, path)
+	}
 }

@@ -19,38 +19,46 @@ type Stage struct {
 	RouteKeys []string
 	// RouteSelectionExpression is that of the API as it is now.
 	RouteSelectionExpression string
+	// IdentitySource is what the authorizer of $connect wants to find in an upgrade, such as
+	// route.request.querystring.token, as the API is now. It is empty without an authorizer.
+	IdentitySource []string
+	// APIKeyRequired tells whether $connect wants an API key, as the API is now.
+	APIKeyRequired bool
 }
 
 // Stages returns the stages of an API, or those of all APIs in the order of their IDs if
 // apiID is "". The error is that of the store.
 func (s *Server) Stages(apiID string) (all []Stage, err error) {
 	err = s.store.View(func(r Reader) error {
-		apis, err := apisOf(r, apiID)
-		if err != nil {
-			return err
-		}
-		for _, api := range apis {
-			keys, err := s.routeKeys(r, api.key)
-			if err != nil {
-				return err
-			}
-			stages, err := listDocuments(r, api.key+"/stages", "", 0)
-			if err != nil {
-				return err
-			}
-			for _, stage := range stages {
-				all = append(all, Stage{
-					APIID: api.id(), APIName: textOf(api.doc, "name"), Name: stage.id(), RouteKeys: keys,
-					URL:      strings.TrimSuffix(s.apiEndpoint(api.id()), "/") + "/" + url.PathEscape(stage.id()),
-					Deployed: textOf(stage.doc, "deploymentId") != "",
-
-					RouteSelectionExpression: textOf(api.doc, "routeSelectionExpression"),
-				})
-			}
-		}
-		return nil
+		all, err = s.stagesOf(r, apiID)
+		return err
 	})
 	return all, err
+}
+
+func (s *Server) stagesOf(r Reader, apiID string) (all []Stage, err error) {
+	apis, err := apisOf(r, apiID)
+	if err != nil {
+		return nil, err
+	}
+	for _, api := range apis {
+		about := Stage{APIID: api.id(), APIName: textOf(api.doc, "name"), RouteSelectionExpression: textOf(api.doc, "routeSelectionExpression")}
+		if err := about.readRoutes(r, api.key); err != nil {
+			return nil, err
+		}
+		stages, err := listDocuments(r, api.key+"/stages", "", 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, stage := range stages {
+			st := about
+			st.Name = stage.id()
+			st.URL = strings.TrimSuffix(s.apiEndpoint(api.id()), "/") + "/" + url.PathEscape(stage.id())
+			st.Deployed = textOf(stage.doc, "deploymentId") != ""
+			all = append(all, st)
+		}
+	}
+	return all, nil
 }
 
 // apisOf returns one API, if it is there, or all.
@@ -66,11 +74,24 @@ func apisOf(r Reader, apiID string) ([]entry, error) {
 	return []entry{{key: key, doc: doc}}, err
 }
 
-func (s *Server) routeKeys(r Reader, api string) (keys []string, err error) {
+// readRoutes sets what the routes of an API say.
+func (st *Stage) readRoutes(r Reader, api string) error {
 	routes, err := listDocuments(r, api+"/routes", "", 0)
 	for _, route := range routes {
-		keys = append(keys, textOf(route.doc, "routeKey"))
+		key := textOf(route.doc, "routeKey")
+		st.RouteKeys = append(st.RouteKeys, key)
+		if key != "$connect" {
+			continue
+		}
+		st.APIKeyRequired = boolOf(route.doc, "apiKeyRequired")
+		if id := textOf(route.doc, "authorizerId"); id != "" {
+			authorizer, err := readDocument(r, api+"/authorizers/"+id)
+			if err != nil && !errors.Is(err, errNoDocument) {
+				return err
+			}
+			st.IdentitySource = listOf(authorizer, "identitySource")
+		}
 	}
-	slices.Sort(keys)
-	return keys, err
+	slices.Sort(st.RouteKeys)
+	return err
 }

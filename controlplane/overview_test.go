@@ -24,7 +24,11 @@ func TestServer_Stages(t *testing.T) {
 	require.NoError(t, s.Apply(t.Context(), []controlplane.Call{
 		call("a", map[string]any{"name": "Chat", "protocolType": "WEBSOCKET", "routeSelectionExpression": "$request.body.action"}),
 		call("a/integrations/i", map[string]any{"integrationType": "MOCK"}),
-		call("a/routes/r1", map[string]any{"routeKey": "$connect", "target": "integrations/i"}),
+		call("a/routes/r1", map[string]any{"routeKey": "$connect", "target": "integrations/i", "apiKeyRequired": true, "authorizationType": "CUSTOM", "authorizerId": "z"}),
+		call("a/authorizers/z", map[string]any{
+			"name": "who", "authorizerType": "REQUEST", "identitySource": []any{"route.request.querystring.token"},
+			"authorizerUri": "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:who/invocations",
+		}),
 		call("a/routes/r2", map[string]any{"routeKey": "send", "target": "integrations/i"}),
 		call("a/deployments/d", map[string]any{}),
 		call("a/stages/prod", map[string]any{"deploymentId": "d"}),
@@ -34,9 +38,10 @@ func TestServer_Stages(t *testing.T) {
 	stages, err = s.Stages("")
 	require.NoError(t, err)
 	keys := []string{"$connect", "send"}
+	source := []string{"route.request.querystring.token"}
 	require.Equal(t, []controlplane.Stage{
-		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys, RouteSelectionExpression: "$request.body.action"},
-		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys, RouteSelectionExpression: "$request.body.action"},
+		{APIID: "a", APIName: "Chat", Name: "prod", URL: "ws://127.0.0.1:4567/a/prod", Deployed: true, RouteKeys: keys, RouteSelectionExpression: "$request.body.action", IdentitySource: source, APIKeyRequired: true},
+		{APIID: "a", APIName: "Chat", Name: "test", URL: "ws://127.0.0.1:4567/a/test", RouteKeys: keys, RouteSelectionExpression: "$request.body.action", IdentitySource: source, APIKeyRequired: true},
 	}, stages)
 	one, err := s.Stages("a")
 	require.NoError(t, err)

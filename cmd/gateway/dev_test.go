@@ -341,6 +341,25 @@ func TestDev_StateOfAnotherDefinition(t *testing.T) {
 	second.await(`the API Chat \(\S+\) is removed: a definition had made it, and .*template.yaml does not have it$`)
 }
 
+// An address that leads nowhere gets the answer of the service, and a line with those that
+// lead somewhere.
+func TestDev_WrongAddress(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, nil, project(t, template()))
+	right := regexp.QuoteMeta(p.url())
+	server := strings.Join(strings.Split(p.url(), "/")[:3], "/")
+	for _, path := range []string{"/prod", "/{api}/prod"} {
+		n := p.printed()
+		_, resp, err := wsconn.Dial(t.Context(), server+path, wsconn.DialOptions{}) //nolint:bodyclose // Dial has read it
+		require.Error(t, err)
+		require.Equal(t, http.StatusForbidden, resp.StatusCode)
+		p.awaitAfter(n, `a client got 403, because its address names no API .*addresses=`+right+`$`)
+	}
+	_, _, err := wsconn.Dial(t.Context(), strings.TrimSuffix(p.url(), "prod")+"dev", wsconn.DialOptions{}) //nolint:bodyclose // as above
+	require.Error(t, err)
+	p.await(`a client got 403, because the API has no such stage.* stage=dev addresses=` + right + ` do=`)
+}
+
 // control calls the control plane. The call is signed if there is a key.
 func (p *program) control(method, path, body, id, secret string, header ...string) (status int, answer string) {
 	p.t.Helper()
