@@ -37,6 +37,7 @@ type Function struct {
 	startup time.Duration // how long a process may take until it asks for its first event
 	stop    chan struct{} // closed by Close
 	left    chan struct{} // closed by Retire and Shutdown
+	looked  chan struct{} // closed after the first look at the files
 	running sync.WaitGroup
 	gone    sync.Once // the end of Close
 
@@ -71,8 +72,14 @@ func New(c Config) (*Function, error) {
 		return nil, err
 	}
 	c.Logger = c.Logger.With(slog.String("function", c.Name))
-	f := &Function{cfg: c, runtime: r, version: versionOf(c.Env), idle: idleAfter, startup: max(startWithin, c.Timeout), stop: make(chan struct{}), left: make(chan struct{}), all: map[*process]struct{}{}}
+	f := &Function{
+		cfg: c, runtime: r, version: versionOf(c.Env), idle: idleAfter, startup: max(startWithin, c.Timeout),
+		stop: make(chan struct{}), left: make(chan struct{}), looked: make(chan struct{}), all: map[*process]struct{}{},
+	}
 	f.cfg.Unwatched = append(ownOutput(), c.Unwatched...)
+	if c.Unchanging {
+		close(f.looked) // nothing looks
+	}
 	f.code = f.newCode()
 	return f, nil
 }
@@ -216,13 +223,24 @@ func (f *Function) prepare(ctx context.Context) {
 	code := f.code
 	f.running.Go(func() {
 		f.untilStop(ctx, func(ctx context.Context) {
-			if _, err := code.prepare(ctx); err != nil {
+			if _, err := f.command(ctx, code); err != nil {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				f.tell(ctx, code, err, nil)
 			}
 		})
 	})
+}
+
+// command returns the command that runs code, after the first look at its files: a change
+// that comes while they are read for the first time is seen.
+func (f *Function) command(ctx context.Context, code *code) ([]string, error) {
+	select {
+	case <-f.looked:
+		return code.prepare(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // tell logs once for each state of the code why it does not start. The caller holds the
@@ -242,7 +260,7 @@ func (f *Function) tell(ctx context.Context, code *code, err error, tail []strin
 // start starts a process and waits until it ends.
 func (f *Function) start(ctx context.Context, code *code) {
 	f.untilStop(ctx, func(ctx context.Context) { // it ends a build
-		command, err := code.prepare(ctx)
+		command, err := f.command(ctx, code)
 		var p *process
 		if err == nil {
 			p, err = f.spawn(ctx, code, command)

@@ -45,7 +45,8 @@
 // half a second, or up to three seconds with very many files. Events that run end on the
 // old ones. Folders that are named node_modules or __pycache__ are not watched, nor are
 // names that begin with a dot, but for .env files, nor files of editors and logs: *~, *.swp,
-// *.tmp, *.log, nor what Config.Unwatched has. A function that writes other files into its
+// *.tmp, *.log, nor what Config.Unwatched has. Of a symbolic link to a file, the file is
+// watched, too; one to a folder is not followed. A function that writes other files into its
 // own Dir, which Lambda does not allow, restarts itself.
 //
 // # What a function sees

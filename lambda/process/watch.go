@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"encoding/binary"
+	"hash"
 	"hash/fnv"
 	"io/fs"
 	"os"
@@ -23,6 +24,7 @@ const (
 // watch looks for changed files until Close, Retire or Shutdown.
 func (f *Function) watch(ctx context.Context) {
 	last, took := f.look()
+	close(f.looked)
 	before := took // on a busy machine one look may take long
 	timer := time.NewTimer(watchEvery)
 	defer timer.Stop()
@@ -50,37 +52,43 @@ func (f *Function) look() (uint64, time.Duration) {
 }
 
 // fingerprint returns a number that changes when a file under dir changes: its name, its
-// size or when it was written. What unwatched has does not count.
+// size, its mode or when it was written. A link to a file changes with that file. What
+// unwatched has does not count.
 func fingerprint(dir string, unwatched []fs.FileInfo) uint64 {
 	h := fnv.New64a()
 	if target, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = target // a link is not followed below
 	}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // a file that goes away meanwhile is a change that is seen
-		}
-		if d.IsDir() {
-			if path != dir && (ignored(d.Name()) || among(d, unwatched)) {
+		switch {
+		case err != nil || path == dir: // a file that goes away meanwhile is a change that is seen
+		case d.IsDir():
+			if ignored(d.Name()) || isUnwatched(d, unwatched) {
 				return fs.SkipDir
 			}
-			return nil
+		case !passing(d.Name()):
+			add(h, path, d.Info, unwatched)
+			if d.Type() == fs.ModeSymlink {
+				add(h, path, func() (fs.FileInfo, error) { return os.Stat(path) }, unwatched)
+			}
 		}
-		if passing(d.Name()) || among(d, unwatched) {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil //nolint:nilerr // as above
-		}
-		var b [16]byte
-		binary.LittleEndian.PutUint64(b[:], uint64(info.Size()))
-		binary.LittleEndian.PutUint64(b[8:], uint64(info.ModTime().UnixNano()))
-		_, _ = h.Write([]byte(path))
-		_, _ = h.Write(b[:])
 		return nil
 	})
 	return h.Sum64()
+}
+
+// add adds the state of a file to a fingerprint, unless it is one of unwatched.
+func add(h hash.Hash, path string, stat func() (fs.FileInfo, error), unwatched []fs.FileInfo) {
+	info, err := stat()
+	if err != nil || info.IsDir() || isOneOf(info, unwatched) {
+		return
+	}
+	_, _ = h.Write([]byte(path))
+	var b [20]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(info.Size()))
+	binary.LittleEndian.PutUint64(b[8:], uint64(info.ModTime().UnixNano()))
+	binary.LittleEndian.PutUint32(b[16:], uint32(info.Mode()))
+	_, _ = h.Write(b[:])
 }
 
 // ownOutput returns the files that this program prints to. What it prints about a change must
@@ -94,13 +102,18 @@ func ownOutput() (own []fs.FileInfo) {
 	return own
 }
 
-// among reports whether a file or folder is one of those.
-func among(d fs.DirEntry, those []fs.FileInfo) bool {
-	if len(those) == 0 {
+// isUnwatched reports whether a folder is one of unwatched.
+func isUnwatched(d fs.DirEntry, unwatched []fs.FileInfo) bool {
+	if len(unwatched) == 0 {
 		return false
 	}
 	info, err := d.Info()
-	return err == nil && slices.ContainsFunc(those, func(one fs.FileInfo) bool { return os.SameFile(one, info) })
+	return err == nil && isOneOf(info, unwatched)
+}
+
+// isOneOf reports whether a file or folder is one of those.
+func isOneOf(info fs.FileInfo, those []fs.FileInfo) bool {
+	return slices.ContainsFunc(those, func(one fs.FileInfo) bool { return os.SameFile(one, info) })
 }
 
 // ignored tells which folders are not watched.
