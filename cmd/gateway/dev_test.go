@@ -234,6 +234,23 @@ func TestDev_Stop(t *testing.T) {
 	ends(t, pid)
 }
 
+// A client that has sent half of a call does not hold up the end, and makes it no failure.
+func TestDev_StopHalfCall(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, nil)
+	for _, path := range []string{"/v2/apis", "/2015-03-31/functions", "/v2/no-such-path"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.await(`^ready in \d+ ms +(http://\S+),`)[1], "http://"))
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\nExpect: 100-continue\r\n\r\n")
+		require.NoError(t, err)
+		_, err = bufio.NewReader(c).ReadByte() // the call has begun
+		require.NoError(t, err)
+	}
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 0, p.exit(), p.text())
+}
+
 // ends waits for the end of a process.
 func ends(t *testing.T, pid string) {
 	t.Helper()

@@ -129,6 +129,7 @@ func (s *server) stop(ctx context.Context, signals <-chan os.Signal) error {
 			}
 		}
 	}()
+	s.bodies.Stop()
 	err := s.plane.Shutdown(ctx)
 	for _, d := range s.doors {
 		err = errors.Join(err, d.shutdown(ctx))

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"example.com/gateway"
+	"example.com/gateway/cmd/gateway/internal/body"
 	"example.com/gateway/controlplane"
 	"example.com/gateway/controlplane/boltstore"
 	"example.com/gateway/definition"
@@ -34,6 +35,7 @@ type server struct {
 	functions    *functions
 	lambda       *api.Server // functions that clients make
 	doors        []*door
+	bodies       body.Limit
 	failed       chan error
 
 	wanted *definition.Definition // what was read last; nil without a file
@@ -86,10 +88,10 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 		return nil, err
 	}
 	for _, l := range s.ports.plain {
-		s.doors = append(s.doors, newDoor(l, s.handler(), nil, s.log))
+		s.doors = append(s.doors, newDoor(l, s.bodies.Handler(s.handler()), nil, s.log))
 	}
 	for _, l := range s.ports.tls {
-		s.doors = append(s.doors, newDoor(l, s.handler(), s.certificates, s.log))
+		s.doors = append(s.doors, newDoor(l, s.bodies.Handler(s.handler()), s.certificates, s.log))
 	}
 	return s, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"example.com/gateway"
+	"example.com/gateway/cmd/gateway/internal/body"
 	"example.com/gateway/cmd/gateway/internal/config"
 	"example.com/gateway/usageplan"
 )
@@ -58,6 +59,7 @@ type server struct {
 	access  access
 	front   front
 	doors   []*door
+	bodies  body.Limit
 	failed  chan error
 	removed []removed // functions, by reloads
 }
@@ -129,7 +131,7 @@ func (s *server) deploy(built *config.Built) error {
 
 // open opens a port, and serves h there.
 func (s *server) open(ctx context.Context, purpose string, l config.Listener, h http.Handler) error {
-	d, err := newDoor(l, h, s.log)
+	d, err := newDoor(l, s.bodies.Handler(h), s.log)
 	if err != nil {
 		return err
 	}
@@ -203,6 +205,7 @@ func (s *server) drain(ctx context.Context, signals <-chan os.Signal) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, s.now.Shutdown.Timeout)
 	defer stop()
+	s.bodies.Stop()
 	err := s.gateway.Shutdown(ctx)
 	for _, d := range s.doors {
 		err = errors.Join(err, d.shutdown(ctx))
