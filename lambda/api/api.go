@@ -2,7 +2,7 @@
 // that makes functions from zip files. Terraform, SDKs and the AWS CLI create functions
 // here before an API names them, and call them:
 //
-//	functions, err := api.New(api.Config{Dir: "state/functions"})
+//	functions, err := api.New(api.Config{Store: store, Dir: "state/functions"})
 //	if err != nil { … }
 //	defer functions.Close()
 //	apis, err := controlplane.New(controlplane.Config{Functions: functions})
@@ -34,15 +34,19 @@ import (
 )
 
 // Config says how a [Server] answers, and how it runs functions. The zero value keeps
-// everything until Close.
+// everything until Close. Functions, versions and aliases together are at most 50,000.
 type Config struct {
 	// Store keeps the documents, under keys that begin with "functions/". It may be that
 	// of a controlplane.Server. nil means in memory. The Server does not close it.
 	Store controlplane.Store
-	// Dir is the folder for the code of the functions. It belongs to this Server alone: what
-	// no function of the Store needs is removed from it. "" means a folder of its own,
-	// which Close removes.
+	// Dir is the folder for the code of the functions. It needs a Store that lasts as long:
+	// code that no function of the Store has is removed from Dir. It belongs to this Server
+	// alone, and nothing checks that: never give it to two programs at a time. "" means a
+	// folder of its own, which Close removes.
 	Dir string
+	// CodeBytes is how many bytes of the disk the code of all functions may need, as zip
+	// files and unpacked together. 0 means 75 GB. (Lambda: "Lambda quotas".)
+	CodeBytes int64
 	// Region and AccountID are those of ARNs. "" means us-east-1 and 123456789012.
 	Region, AccountID string
 	// Hosts are names that the Host header of a request may have, without a port, in

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,10 @@ type codeFolder struct {
 
 	mu   sync.Mutex // guards pins, and what is removed; it is never held for long
 	pins map[string]*pin
+	// sizes are about how many bytes of the disk code needs, and total is their sum.
+	sizes map[string]int64
+	total int64
+	limit int64 // of total
 }
 
 // pin keeps code as long as somebody needs it.
@@ -42,8 +47,8 @@ var hashed = regexp.MustCompile(`^[0-9a-f]{64}(\.zip)?$`)
 const unfinished = ".unfinished-"
 
 // openCode opens the folder, and removes what a crash may have left. "" makes one.
-func openCode(dir string) (*codeFolder, error) {
-	f := &codeFolder{dir: dir, owned: dir == "", pins: map[string]*pin{}}
+func openCode(dir string, limit int64) (*codeFolder, error) {
+	f := &codeFolder{dir: dir, owned: dir == "", limit: limit, pins: map[string]*pin{}, sizes: map[string]int64{}}
 	var err error
 	if f.owned {
 		if f.dir, err = os.MkdirTemp("", "gateway-functions-"); err != nil {
@@ -101,7 +106,8 @@ func hashOf(d document) string {
 	return hex.EncodeToString(sum)
 }
 
-// add keeps a zip file, after it was unpacked without an error. The caller has pinned it.
+// add keeps a zip file, after it was unpacked without an error. The caller has pinned it, and
+// unpins it, also after an error.
 func (f *codeFolder) add(hash string, zipped []byte) error {
 	defer f.write(hash)()
 	if _, err := f.unpackOnce(hash, zipped); err != nil {
@@ -111,10 +117,22 @@ func (f *codeFolder) add(hash string, zipped []byte) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
+	if total := f.grow(hash, int64(len(zipped))); total > f.limit {
+		return &apiError{http.StatusBadRequest, "CodeStorageExceededException", fmt.Sprintf("Code storage limit exceeded: all code may need %d bytes, unpacked and as zip files. Delete functions or versions that you do not need", f.limit)}
+	}
 	if err := writeDurably(path, zipped); err != nil {
 		return fmt.Errorf("keeping the code of a function: %w", err)
 	}
 	return nil
+}
+
+// grow notes that code needs more bytes, and returns how many all code needs.
+func (f *codeFolder) grow(hash string, bytes int64) (total int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sizes[hash] += bytes
+	f.total += bytes
+	return f.total
 }
 
 func (f *codeFolder) zipPath(hash string) string { return filepath.Join(f.zips(), hash+".zip") }
@@ -172,20 +190,28 @@ func (f *codeFolder) unpackOnce(hash string, zipped []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err = unpack(zipped, part); err == nil {
+	size, err := unpack(zipped, part)
+	if err == nil {
 		err = os.Rename(part, dir)
 	}
 	if err != nil {
 		_ = os.RemoveAll(part)
 		return "", err
 	}
+	f.grow(hash, size)
 	return dir, nil
 }
 
-// collect removes all code that is not in used. It is for the start: nothing is pinned.
+// collect removes all code that is not in used. It is for the start: nothing is pinned, or
+// unpacked.
 func (f *codeFolder) collect(used map[string]bool) error {
-	keep := func(hash string) bool { return used[hash] }
-	return errors.Join(removeFrom(f.zips(), keep), removeFrom(f.unpacked(), keep))
+	return removeFrom(f.zips(), func(hash string) bool {
+		info, err := os.Stat(f.zipPath(hash))
+		if err == nil && used[hash] {
+			f.grow(hash, info.Size())
+		}
+		return used[hash]
+	})
 }
 
 // drop takes code away, unless it is pinned, and returns what the caller then removes: that
@@ -205,6 +231,8 @@ func (f *codeFolder) drop(hash string) (removed []string, err error) {
 			err = errors.Join(err, renamed)
 		}
 	}
+	f.total -= f.sizes[hash]
+	delete(f.sizes, hash)
 	return removed, err
 }
 

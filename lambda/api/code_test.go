@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/controlplane"
 	"example.com/gateway/lambda/api"
 )
 
@@ -48,6 +49,53 @@ func TestCode_Removed(t *testing.T) {
 	kept(1, "the deletion of that")
 	c.must(204, "DELETE", chat, nil)
 	kept(0, "the last deletion")
+}
+
+// All code together needs a bounded part of the disk. What is deleted makes room.
+func TestCode_Full(t *testing.T) {
+	t.Parallel()
+	store, dir := controlplane.NewMemory(), t.TempDir()
+	c := newClient(t, api.Config{Store: store, Dir: dir, CodeBytes: 10000}) // a file needs 4 KiB at least
+	c.create(nil)
+	c.create(document{"FunctionName": "same"})
+	two := document{"Code": document{"ZipFile": code(t, "two")}, "FunctionName": "second"}
+	c.create(two)
+	const full = "CodeStorageExceededException"
+	c.refused(400, full, "Delete functions or versions", "PUT", functions+"/second/code", document{"ZipFile": code(t, "three")})
+	c.must(200, "PUT", functions+"/same/code", document{"ZipFile": code(t, "two")})
+	c.must(204, "DELETE", chat, nil)
+	c.create(document{"Code": document{"ZipFile": code(t, "three")}})
+	require.Equal(t, "three", c.invoke("chat", event{}).Code)
+	require.NoError(t, c.server.Close())
+	c = newClient(t, api.Config{Store: store, Dir: dir, CodeBytes: 10000})
+	require.Equal(t, "three", c.invoke("chat", event{}).Code)
+	require.Equal(t, "two", c.invoke("same", event{}).Code)
+	c.refused(400, full, "", "PUT", chat+"/code", document{"ZipFile": code(t, "four")})
+}
+
+// There is a bound on functions, versions and aliases together.
+func TestFunctions_TooMany(t *testing.T) {
+	t.Parallel()
+	store := controlplane.NewMemory()
+	c := newClient(t, api.Config{Store: store})
+	api.SetMost(c.server, 3)
+	c.create(document{"Publish": true})
+	c.must(201, "POST", chat+"/aliases", document{"Name": "live", "FunctionVersion": "1"})
+	c.must(200, "PUT", chat+"/configuration", document{"Timeout": 9})
+	const value, hint = "InvalidParameterValueException", "delete those that you do not need"
+	for range 2 {
+		c.refused(400, value, hint, "POST", functions, definition(t, document{"FunctionName": "more"}))
+		c.refused(400, value, hint, "POST", chat+"/versions", nil)
+		c.refused(400, value, hint, "POST", chat+"/aliases", document{"Name": "more", "FunctionVersion": "1"})
+		require.NoError(t, c.server.Close())
+		c = newClient(t, api.Config{Store: store})
+		api.SetMost(c.server, 3)
+	}
+	c.must(204, "DELETE", chat+"/aliases/live", nil)
+	c.must(201, "POST", chat+"/versions", nil)
+	c.must(204, "DELETE", chat, nil)
+	api.SetMost(c.server, 2)
+	c.create(document{"Publish": true})
 }
 
 // A call that Auth would refuse for its headers costs no place among those that upload.

@@ -149,6 +149,9 @@ func (s *Server) createFunction(c *call) (reply, error) {
 			}
 			return err
 		}
+		if err := s.checkRoom(); err != nil {
+			return err
+		}
 		record := document{"Configuration": d, "Tags": tags}
 		if body["Publish"] == true {
 			if d, err = s.publish(w, name, record, nil); err != nil {

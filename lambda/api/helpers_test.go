@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/controlplane"
 	"example.com/gateway/lambda/api"
 )
 
@@ -124,6 +125,9 @@ func newClient(tb testing.TB, c api.Config) *client {
 	tb.Helper()
 	if c.Dir == "" {
 		c.Dir = tb.TempDir()
+	}
+	if c.Store == nil {
+		c.Store = controlplane.NewMemory()
 	}
 	server, err := api.New(c)
 	require.NoError(tb, err)

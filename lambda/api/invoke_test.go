@@ -381,6 +381,10 @@ func TestServer_Close(t *testing.T) {
 	c.refused(503, "ServiceException", "shutting down", "POST", chat+"/invocations", nil)
 	_, err := api.New(api.Config{Concurrency: -1})
 	require.ErrorContains(t, err, "negative")
-	_, err = api.New(api.Config{Dir: "/dev/null"})
+	_, err = api.New(api.Config{CodeBytes: -1})
+	require.ErrorContains(t, err, "negative")
+	_, err = api.New(api.Config{Store: controlplane.NewMemory(), Dir: "/dev/null"})
 	require.ErrorContains(t, err, "opening the folder for code")
+	_, err = api.New(api.Config{Dir: t.TempDir()})
+	require.ErrorContains(t, err, "set both, or neither")
 }

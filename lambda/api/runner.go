@@ -26,6 +26,7 @@ type runner struct {
 	instances map[target]*instance // by name and version: those for new events
 	all       map[*instance]struct{}
 	async     int // events that nobody waits for
+	documents int // of all functions, see size
 }
 
 // target is a function as an event names it, or an instance.
@@ -115,6 +116,7 @@ func (s *Server) load() error {
 				return err
 			}
 			s.runner.functions[name] = f
+			s.runner.documents += f.size()
 		}
 		return err
 	})
@@ -145,6 +147,7 @@ func (r *runner) replace(s *Server, name string, f *function) (old *function) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old = r.functions[name]
+	r.documents += f.size() - old.size()
 	if f == nil {
 		delete(r.functions, name)
 	} else {
@@ -213,6 +216,26 @@ func (r *runner) end(i *instance) {
 		r.mu.Unlock()
 		i.server.unpin(i.hash)
 	})
+}
+
+// size is how many documents a function has: itself, with $LATEST, its versions and its
+// aliases. f may be nil.
+func (f *function) size() int {
+	if f == nil {
+		return 0
+	}
+	return len(f.versions) + len(f.aliases)
+}
+
+// checkRoom refuses one more function, version or alias if there are too many. The caller
+// holds the lock of changes.
+func (s *Server) checkRoom() error {
+	s.runner.mu.Lock()
+	defer s.runner.mu.Unlock()
+	if s.runner.documents >= s.most {
+		return invalid("There are %d functions, versions and aliases, which is the most: delete those that you do not need", s.most)
+	}
+	return nil
 }
 
 // usedCode returns the hashes of the code of all functions.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ type Server struct {
 	downloads  signer
 	// uploads bounds how many calls with code are read at a time: each may need 200 MB.
 	uploads chan struct{}
+	most    int // of functions, versions and aliases
 	// changes is held from the beginning of a change until the runner knows of it.
 	changes sync.Mutex
 	// unsure is set when the runner could not read a function that has changed: no code is
@@ -50,6 +52,11 @@ var (
 )
 
 const (
+	mostCodeBytes = 75 << 30
+	// mostDocuments bounds what the store and the memory keep: Lambda bounds it by the bytes
+	// of the code alone.
+	mostDocuments = 50000
+
 	mostUploads  = 2               // calls with code that are read at a time
 	uploadWithin = 2 * time.Minute // how long one may take to send it
 )
@@ -60,7 +67,13 @@ func New(c Config) (*Server, error) {
 	if c.Concurrency < 0 {
 		return nil, fmt.Errorf("lambda/api: Config.Concurrency %d is negative", c.Concurrency)
 	}
-	s := &Server{cfg: c, hosts: caller.Names(c.Hosts), log: c.Logger, store: c.Store, operations: operations(), uploads: make(chan struct{}, mostUploads)}
+	if c.CodeBytes < 0 {
+		return nil, fmt.Errorf("lambda/api: Config.CodeBytes %d is negative", c.CodeBytes)
+	}
+	if c.Dir != "" && c.Store == nil {
+		return nil, errors.New("lambda/api: Config.Dir is set without Config.Store: the code would outlive its functions, and the next New would remove it; set both, or neither")
+	}
+	s := &Server{cfg: c, hosts: caller.Names(c.Hosts), log: c.Logger, store: c.Store, operations: operations(), most: mostDocuments, uploads: make(chan struct{}, mostUploads)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -76,7 +89,7 @@ func New(c Config) (*Server, error) {
 	s.runner.init()
 	s.downloads.init()
 	var err error
-	if s.code, err = openCode(c.Dir); err != nil {
+	if s.code, err = openCode(c.Dir, cmp.Or(c.CodeBytes, mostCodeBytes)); err != nil {
 		return nil, fmt.Errorf("lambda/api: opening the folder for code: %w", err)
 	}
 	if err = s.load(); err == nil {

@@ -13,13 +13,17 @@ import (
 	"syscall"
 )
 
-// The quotas of the code of a function. (Lambda: "Lambda quotas".) That of files is our own:
-// it is how many a zip file without the extension ZIP64 can have.
+// The quotas of the code of a function. (Lambda: "Lambda quotas".) Those of files, of names
+// and of links are our own. That of files is how many a zip file without the extension ZIP64
+// can have.
 const (
 	mostZipped   = 50 << 20  // bytes
 	mostUnzipped = 250 << 20 // bytes
-	mostFiles    = 1<<16 - 1
-	mostLink     = 4096 // bytes of the target of a symbolic link
+	mostFiles    = 1<<16 - 1 // files and folders
+	mostLink     = 4096      // bytes of the target of a symbolic link
+	mostPath     = 1024      // bytes of a name
+	mostDepth    = 100       // folders in a name
+	perFile      = 4 << 10   // bytes that a file or a folder needs on the disk, beside its content
 )
 
 // unpack writes the files of a zip file into a folder, which is empty. Nothing that a zip
@@ -27,23 +31,24 @@ const (
 // read, and can be executed if the zip file says so: a file from a system that does not
 // know that cannot. Symbolic links may point to files of the same zip file.
 //
-// The error is an *apiError if the zip file is to blame.
-func unpack(zipped []byte, dir string) error {
+// It returns about how many bytes of the disk the files need. The error is an *apiError if the
+// zip file is to blame.
+func unpack(zipped []byte, dir string) (size int64, err error) {
 	r, err := zip.NewReader(bytes.NewReader(zipped), int64(len(zipped)))
 	switch {
 	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
-		return badZip("it is no zip file")
+		return 0, badZip("it is no zip file")
 	case len(r.File) == 0:
-		return invalid("Uploaded file must be a non-empty zip")
+		return 0, invalid("Uploaded file must be a non-empty zip")
 	case len(r.File) > mostFiles:
-		return badZip("it has more than 65535 files")
+		return 0, errTooManyFiles
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer root.Close()
-	u := &unpacker{root: root, left: mostUnzipped}
+	u := &unpacker{root: root, left: mostUnzipped, folders: map[string]bool{".": true}}
 	var links []*zip.File
 	for _, f := range r.File {
 		if f.Mode()&fs.ModeSymlink != 0 {
@@ -51,33 +56,41 @@ func unpack(zipped []byte, dir string) error {
 			continue
 		}
 		if err := u.entry(f); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for _, f := range links { // after everything else, so that nothing is written through one
 		if err := u.link(f); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return mostUnzipped - u.left + int64(u.files)*perFile, nil
 }
 
 func badZip(why string) error {
 	return invalid("Could not unzip uploaded file. Please check your file, then try to upload again: %s", why)
 }
 
+var errTooManyFiles = badZip("it has more than 65535 files and folders")
+
 // unpacker writes into a folder.
 type unpacker struct {
 	root *os.Root
 	left int64 // bytes that may still be written
+	// folders are those that were made, and files is how many there are of both.
+	folders map[string]bool
+	files   int
 }
 
 // nameOf returns the name of an entry as a path below the folder.
 func nameOf(f *zip.File) (string, error) {
 	name := strings.TrimSuffix(f.Name, "/")
 	clean := path.Clean(name)
-	if name == "" || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean) {
+	switch {
+	case name == "" || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean):
 		return "", badZip("the name " + clip(f.Name) + " leads out of it")
+	case len(clean) > mostPath || strings.Count(clean, "/") > mostDepth:
+		return "", badZip("the name " + clip(f.Name) + " is too long, or no name for a file")
 	}
 	return clean, nil
 }
@@ -91,7 +104,7 @@ func (u *unpacker) entry(f *zip.File) error {
 	mode := f.Mode()
 	switch {
 	case mode.IsDir():
-		return blame(name, u.root.MkdirAll(name, 0o755))
+		return u.folder(name)
 	case !mode.IsRegular():
 		return badZip(clip(name) + " is neither a file nor a folder nor a symbolic link")
 	case mode&0o111 != 0:
@@ -99,10 +112,8 @@ func (u *unpacker) entry(f *zip.File) error {
 	default:
 		mode = 0o444
 	}
-	if err := u.root.MkdirAll(path.Dir(name), 0o755); errors.Is(err, fs.ErrExist) {
-		return badZip("a part of " + clip(name) + " is a file and a folder")
-	} else if err != nil {
-		return blame(name, err)
+	if err := u.makeRoom(name); err != nil {
+		return err
 	}
 	file, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -167,7 +178,7 @@ func (u *unpacker) link(f *zip.File) error {
 	if len(target) == 0 || len(target) > mostLink || strings.ContainsRune(target, 0) || !staysInside(path.Dir(name), target) {
 		return badZip("the symbolic link " + clip(name) + " leads out of it")
 	}
-	if err := u.realFolder(path.Dir(name)); err != nil {
+	if err := u.makeRoom(name); err != nil {
 		return err
 	}
 	return blame(name, u.root.Symlink(target, name))
@@ -185,23 +196,38 @@ func staysInside(folder, target string) bool {
 	return !path.IsAbs(target) && filepath.IsLocal(path.Join(folder, target))
 }
 
-// realFolder makes a folder, none of whose parents may be a link.
-func (u *unpacker) realFolder(folder string) error {
-	if folder == "." {
-		return nil
-	}
-	if err := u.realFolder(path.Dir(folder)); err != nil {
+// makeRoom makes the folder of a file, and counts the file.
+func (u *unpacker) makeRoom(name string) error {
+	if err := u.folder(path.Dir(name)); err != nil {
 		return err
 	}
-	info, err := u.root.Lstat(folder)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return blame(folder, u.root.Mkdir(folder, 0o755))
-	case err != nil:
-		return blame(folder, err)
-	case !info.IsDir():
-		return badZip(clip(folder) + " is a file and a folder")
+	return u.count()
+}
+
+func (u *unpacker) count() error {
+	if u.files++; u.files > mostFiles {
+		return errTooManyFiles
 	}
+	return nil
+}
+
+// folder makes a folder with its parents, none of which may be a link.
+func (u *unpacker) folder(name string) error {
+	if u.folders[name] {
+		return nil
+	}
+	if err := u.folder(path.Dir(name)); err != nil {
+		return err
+	}
+	if err := u.count(); err != nil {
+		return err
+	}
+	if err := u.root.Mkdir(name, 0o755); errors.Is(err, fs.ErrExist) {
+		return badZip("a part of it, " + clip(name) + ", is a file and a folder")
+	} else if err != nil {
+		return blame(name, err)
+	}
+	u.folders[name] = true
 	return nil
 }
 

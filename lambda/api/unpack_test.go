@@ -42,11 +42,12 @@ func archive(tb testing.TB, entries ...entry) []byte {
 func TestUnpack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.NoError(t, unpack(archive(t,
+	_, err := unpack(archive(t,
 		entry{"bin", "", fs.ModeDir | 0o755}, entry{"bin/run", "run", 0o700}, entry{"lib/deep/index.js", "x", 0o600}, entry{"windows.js", "y", 0}, entry{"./same.js", "z", 0o644},
 		entry{"node_modules/.bin/tool", "../tool/cli.js", fs.ModeSymlink | 0o777}, entry{"node_modules/tool/cli.js", "cli", 0o644},
 		entry{"up", "lib/deep", fs.ModeSymlink | 0o777},
-	), dir))
+	), dir)
+	require.NoError(t, err)
 	for name, mode := range map[string]fs.FileMode{"bin/run": 0o555, "lib/deep/index.js": 0o444, "windows.js": 0o444, "same.js": 0o444} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -80,6 +81,8 @@ func TestUnpack_Refused(t *testing.T) {
 		"a file and a folder":   {archive(t, entry{"a", "1", 0o644}, entry{"a/b", "2", 0o644}), "a file and a folder"},
 		"a folder and a file":   {archive(t, entry{"a/b", "2", 0o644}, entry{"a", "1", 0o644}), "it has a twice"},
 		"a long name":           {archive(t, entry{strings.Repeat("a", 300), "", 0o644}), "too long"},
+		"a long path":           {archive(t, entry{strings.Repeat("abcdefghi/", 103), "", 0o644}), "too long"},
+		"a deep path":           {archive(t, entry{strings.Repeat("a/", 102) + "x", "", 0o644}), "too long"},
 		"a device":              {archive(t, entry{"a", "", fs.ModeDevice | 0o644}), "neither a file nor a folder"},
 		"a pipe":                {archive(t, entry{"a", "", fs.ModeNamedPipe | 0o644}), "neither a file nor a folder"},
 		"damaged":               {damaged, "damaged"},
@@ -96,7 +99,7 @@ func TestUnpack_Refused(t *testing.T) {
 			top := t.TempDir()
 			dir := filepath.Join(top, "in")
 			require.NoError(t, os.Mkdir(dir, 0o700))
-			err := unpack(tt.zip, dir)
+			_, err := unpack(tt.zip, dir)
 			var refused *apiError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, "InvalidParameterValueException", refused.name)
@@ -132,7 +135,7 @@ func TestUnpack_Size(t *testing.T) {
 			if declared == 10 {
 				content = relabel(t, content, declared)
 			}
-			err = unpack(content, t.TempDir())
+			_, err = unpack(content, t.TempDir())
 			var refused *apiError
 			require.ErrorAs(t, err, &refused)
 			require.Regexp(t, "Unzipped size must be smaller than 262144000 bytes|damaged", refused.message)
@@ -145,7 +148,15 @@ func TestUnpack_Size(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
-	require.ErrorContains(t, unpack(b.Bytes(), t.TempDir()), "more than 65535 files")
+	_, err := unpack(b.Bytes(), t.TempDir())
+	require.ErrorContains(t, err, "more than 65535 files")
+
+	root, err := os.OpenRoot(t.TempDir())
+	require.NoError(t, err)
+	defer root.Close()
+	u := &unpacker{root: root, folders: map[string]bool{".": true}, files: mostFiles - 3}
+	require.NoError(t, u.makeRoom("a/b/x"))
+	require.ErrorContains(t, u.makeRoom("a/b/c/x"), "more than 65535 files and folders", "folders count that no entry names")
 }
 
 // relabel copies the only file of a zip file, and says that it has another size.
@@ -181,7 +192,7 @@ func FuzzUnpack(f *testing.F) {
 		top := t.TempDir()
 		dir := filepath.Join(top, "in")
 		require.NoError(t, os.Mkdir(dir, 0o700))
-		err := unpack(content, dir)
+		_, err := unpack(content, dir)
 		var refused *apiError
 		require.True(t, err == nil || errors.As(err, &refused), "%v", err)
 		requireOnly(t, top, "in")

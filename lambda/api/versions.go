@@ -23,6 +23,9 @@ func (s *Server) publish(w controlplane.Writer, name string, record document, de
 	if previous != nil && sameFunction(previous, d) {
 		return previous, nil
 	}
+	if err := s.checkRoom(); err != nil {
+		return nil, err
+	}
 	number := strconv.Itoa(last + 1)
 	record["LastVersion"] = json.Number(number)
 	version := maps.Clone(d)
@@ -156,6 +159,9 @@ func (s *Server) createAlias(c *call) (reply, error) {
 			if err == nil {
 				err = conflict("Alias already exists: %s", s.arnOf(name, alias))
 			}
+			return err
+		}
+		if err := s.checkRoom(); err != nil {
 			return err
 		}
 		return s.writeAlias(w, name, d, body)

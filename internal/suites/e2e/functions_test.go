@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/controlplane"
 	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda/api"
 	"example.com/gateway/sigv4"
@@ -52,7 +53,7 @@ func TestFunctions_Life(t *testing.T) {
 // startFunctions serves the Lambda API to whoever signs with the key of keyEnvironment.
 func startFunctions(t *testing.T) *controlServer {
 	t.Helper()
-	functions, err := api.New(api.Config{Dir: t.TempDir(), Auth: &sigv4.Verifier{
+	functions, err := api.New(api.Config{Store: controlplane.NewMemory(), Dir: t.TempDir(), Auth: &sigv4.Verifier{
 		Service: "lambda", Region: "us-east-1", Keys: sigv4.StaticKeys(map[string]sigv4.Key{allowed: {SecretAccessKey: awsSecret}}),
 	}})
 	require.NoError(t, err)
