@@ -24,12 +24,14 @@ const mostAdvice = 1000
 func (a *advice) first(apiID string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	first := !a.given[apiID] && len(a.given) < mostAdvice
+	if a.given[apiID] || len(a.given) == mostAdvice {
+		return false
+	}
 	if a.given == nil {
 		a.given = map[string]bool{}
 	}
 	a.given[apiID] = true
-	return first
+	return true
 }
 
 func (a *advice) forget() {
@@ -42,9 +44,8 @@ func (a *advice) forget() {
 // exist, or to a stage that has no deployment.
 func (s *Server) adviseAbout(apiID, stage string) {
 	var say []any // attributes of the line
-	text := "a client got 403, because the API has no such stage, or the stage has no deployment"
+	known := isID(apiID)
 	err := s.store.View(func(r Reader) error {
-		known := isID(apiID)
 		if known {
 			value, err := r.Get("apis/" + apiID)
 			if err != nil {
@@ -61,14 +62,17 @@ func (s *Server) adviseAbout(apiID, stage string) {
 			return err
 		}
 		addresses, err := s.addressesOf(r, "")
-		text, say = "a client got 403, because its address names no API", []any{"api_id", clip(apiID), "addresses", addresses}
+		say = []any{"api_id", clip(apiID), "addresses", addresses}
 		return err
 	})
 	switch {
 	case err != nil:
 		s.log.Error("the store could not be read", "api_id", clip(apiID), "error", err)
-	case say != nil:
-		s.log.Warn(text, say...)
+	case say == nil: // it has been said
+	case known:
+		s.log.Warn("a client got 403, because the API has no such stage, or the stage has no deployment", say...)
+	default:
+		s.log.Warn("a client got 403, because its address names no API", say...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package controlplane_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -58,4 +59,8 @@ func TestAdvice(t *testing.T) {
 		}
 		require.Contains(t, advice, address, path)
 	}
+	for n := range 2000 {
+		connect(fmt.Sprintf("/x%d/prod", n))
+	}
+	require.Less(t, strings.Count(log.String(), "\n"), 1100, "clients cannot fill the log")
 }

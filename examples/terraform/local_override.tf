@@ -1,6 +1,7 @@
 # All that a local gateway needs: gateway dev, then terraform apply.
 
 provider "aws" {
+  profile                     = null # of the provider that this overrides
   access_key                  = "test"
   secret_key                  = "test"
   skip_credentials_validation = true

@@ -194,11 +194,14 @@ func (s *server) address() string { return "127.0.0.1:" + strconv.Itoa(s.ports.p
 // handler serves every request of both ports.
 func (s *server) handler() http.Handler {
 	return s.calls(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if api.Owns(r) {
+		switch {
+		case s.isPage(r):
+			s.servePage(w)
+		case api.Owns(r):
 			s.lambda.ServeHTTP(w, r)
-			return
+		default:
+			s.plane.ServeHTTP(w, r)
 		}
-		s.plane.ServeHTTP(w, r)
 	}))
 }
 

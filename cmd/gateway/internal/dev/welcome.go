@@ -1,7 +1,9 @@
 package dev
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +59,7 @@ const maxListed = 30
 // describe lists the stages, and says how to connect to the first.
 func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 	if len(stages) == 0 {
-		b.WriteString("There is no API yet: make one with an AWS SDK, the AWS CLI or Terraform, or name a definition, as in \"gateway dev template.yaml\".\n")
+		b.WriteString(s.nothing() + "\n")
 		return
 	}
 	api := ""
@@ -72,9 +74,65 @@ func (s *server) describe(b *strings.Builder, stages []controlplane.Stage) {
 		}
 		fmt.Fprintf(b, "  %-10s %s%s\n", st.Name, s.print.paint(cyan, st.URL), undeployed(st))
 	}
-	url := stages[0].URL
-	fmt.Fprintf(b, "\nConnect:\n  gateway send %s '%s'\n  npx wscat -c %s\n  in a browser: ws = new WebSocket(\"%s\"); ws.onmessage = e => console.log(e.data)\n",
-		url, exampleMessage(stages[0]), url, url)
+	s.describeDomains(b)
+	c := connectTo(stages[0])
+	quoted := c.url
+	if c.url != stages[0].URL { // a shell reads "?"
+		quoted = "'" + c.url + "'"
+	}
+	fmt.Fprintf(b, "\nConnect:\n  gateway send%[1]s %[2]s '%[3]s'\n  npx wscat%[1]s -c %[2]s\n", c.options, quoted, exampleMessage(stages[0]))
+	if c.options == "" {
+		fmt.Fprintf(b, "  in the console of http://%s/: ws = new WebSocket(\"%s\"); ws.onmessage = e => console.log(e.data)\n", s.address(), c.url)
+	}
+}
+
+// nothing says why there is no stage.
+func (s *server) nothing() string {
+	switch {
+	case s.now == nil:
+		return "There is no API yet: make one with an AWS SDK, the AWS CLI or Terraform, or name a definition, as in \"gateway dev template.yaml\"."
+	case len(s.now.APIs) == 0:
+		return shortPath(s.o.File) + " has no WebSocket API: write one, or make it with an AWS SDK, the AWS CLI or Terraform."
+	}
+	return shortPath(s.o.File) + " has a WebSocket API, but no stage, so nobody can connect: write an AWS::ApiGatewayV2::Stage, or make one with create-stage."
+}
+
+// describeDomains lists the custom domain names of the definition.
+func (s *server) describeDomains(b *strings.Builder) {
+	if s.now == nil {
+		return
+	}
+	for _, d := range s.now.Domains {
+		for _, m := range d.Mappings {
+			key, _ := m.Fields["apiMappingKey"].(string)
+			fmt.Fprintf(b, "  %s  ws://%s:%d/%s, once your hosts file has \"127.0.0.1 %s\"\n", s.print.paint(faint, "custom domain name"), visible(d.ID), s.ports.port, visible(key), visible(d.ID))
+		}
+	}
+}
+
+// connecting is what a client has to bring to connect to a stage.
+type connecting struct{ url, options string }
+
+// connectTo reads what $connect of a stage wants. The values are for the user to fill in.
+func connectTo(st controlplane.Stage) connecting {
+	c := connecting{url: st.URL}
+	var query []string
+	for _, source := range st.IdentitySource {
+		source = visible(strings.ReplaceAll(source, "'", ""))
+		if name, ok := strings.CutPrefix(source, "route.request.querystring."); ok {
+			query = append(query, url.QueryEscape(name)+"=…")
+		}
+		if name, ok := strings.CutPrefix(source, "route.request.header."); ok && !strings.EqualFold(name, "x-api-key") {
+			c.options += " -H '" + name + ": …'"
+		}
+	}
+	if len(query) > 0 {
+		c.url += "?" + strings.Join(query, "&")
+	}
+	if st.APIKeyRequired {
+		c.options += " -H 'x-api-key: …'"
+	}
+	return c
 }
 
 func undeployed(st controlplane.Stage) string {
@@ -143,11 +201,14 @@ func (s *server) describeClients(b *strings.Builder) {
 AWS SDKs and CLI:
   export AWS_ENDPOINT_URL_APIGATEWAYV2=http://%[1]s AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://%[1]s
   export AWS_ENDPOINT_URL_LAMBDA=http://%[1]s
-  export AWS_REGION=%[2]s AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
+  export AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s
 `, s.address(), s.region(), s.keys.user.id, secret)
 	fmt.Fprintf(b, `
-Terraform:
+Terraform, in a file local_override.tf:
+  # There is no IAM here: aws_iam_role goes to AWS, which refuses it. Give functions any ARN as role,
+  # such as "arn:aws:iam::%[5]s:role/local": docs/clients.md shows it with a variable.
   provider "aws" {
+    profile                     = null
     region                      = "%[2]s"
     access_key                  = "%[3]s"
     secret_key                  = "%[4]s"
@@ -159,7 +220,7 @@ Terraform:
       lambda       = "http://%[1]s"
     }
   }
-`, s.address(), s.region(), s.keys.user.id, secret)
+`, s.address(), s.region(), s.keys.user.id, secret, cmp.Or(s.o.AccountID, "123456789012"))
 }
 
 // reloaded says what a reload has changed.
