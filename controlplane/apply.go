@@ -33,9 +33,13 @@ type Call struct {
 // delete it. An example is the deployment of such a stage. The log tells of it, and a later
 // Apply deletes it when nothing uses it any more.
 //
-// The error names the call, and is the service's for such a call. A deployment that does
+// The error names the call, and is the service's for such a call. The quotas of the service
+// hold, too, unless Config.NoQuotas is set. A deployment that does
 // not work is an error, too. If only an automatic deployment could not be stored, the rest
 // is made, the error says so, and the deployment is tried again.
+//
+// Apply looks at ctx between the calls. When ctx ends, nothing is made and the error is that
+// of ctx.
 func (s *Server) Apply(ctx context.Context, calls []Call) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -46,7 +50,7 @@ func (s *Server) Apply(ctx context.Context, calls []Call) error {
 	//nolint:contextcheck // a removed stage closes after Apply has returned
 	err := s.updateLocked(func(w Writer, e *effects) error {
 		touched = e
-		return s.apply(w, e, calls)
+		return s.apply(ctx, w, e, calls)
 	})
 	if err != nil {
 		return err
@@ -84,12 +88,13 @@ func (a *applied) failed(err error) error {
 	return fmt.Errorf("controlplane: %s: %w", name, err)
 }
 
-func (s *Server) apply(w Writer, e *effects, calls []Call) error {
+func (s *Server) apply(ctx context.Context, w Writer, e *effects, calls []Call) error {
 	all := make([]*applied, len(calls))
 	keys := make([]string, len(calls))
 	made := make(map[string]bool, len(calls))
+	texts := index{}
 	for n := range calls {
-		a := &applied{call: &calls[n], change: &change{s: s, w: w, at: time.Now(), applying: true, effects: e}}
+		a := &applied{call: &calls[n], change: &change{s: s, w: w, at: time.Now(), applying: true, index: texts, effects: e}}
 		if err := a.read(); err != nil {
 			return a.failed(err)
 		}
@@ -101,23 +106,45 @@ func (s *Server) apply(w Writer, e *effects, calls []Call) error {
 	// First all documents are there, and those of the former Apply are gone. Then each is
 	// checked against the others, then the deployments are made, and last those that will be
 	// are tried out.
-	if err := eachApplied(all, (*applied).put); err != nil {
+	if err := eachApplied(ctx, all, (*applied).put); err != nil {
 		return err
 	}
-	kept, err := s.discardFormer(w, e, made)
+	kept, err := s.discardFormer(ctx, w, e, texts, made)
 	if err != nil {
 		return err
 	}
-	if err := eachApplied(all, (*applied).complete, (*applied).deploy, (*applied).tryOut); err != nil {
+	if err := haveRoom(all); err != nil {
+		return err
+	}
+	if err := eachApplied(ctx, all, (*applied).complete, (*applied).deploy, tryOut()); err != nil {
 		return err
 	}
 	return writeDocument(w, appliedKey, append(keys, kept...))
 }
 
+// haveRoom applies the quotas of the service to each collection that has a new document.
+func haveRoom(all []*applied) error {
+	counted := map[string]bool{}
+	for _, a := range slices.Backward(all) {
+		collection := a.res.collection(a.ids)
+		if a.before != nil || counted[collection] {
+			continue
+		}
+		counted[collection] = true
+		if err := a.hasRoom(0); err != nil {
+			return a.failed(err)
+		}
+	}
+	return nil
+}
+
 // eachApplied takes one step after the other, each for all calls.
-func eachApplied(all []*applied, steps ...func(*applied) error) error {
+func eachApplied(ctx context.Context, all []*applied, steps ...func(*applied) error) error {
 	for _, step := range steps {
 		for _, a := range all {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := step(a); err != nil {
 				return a.failed(err)
 			}
@@ -164,7 +191,7 @@ func (a *applied) read() error {
 
 // discardFormer deletes what a former Apply made and this one lacks. It returns the keys of
 // what stays, because the service would refuse to delete it.
-func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) (kept []string, err error) {
+func (s *Server) discardFormer(ctx context.Context, w Writer, e *effects, texts index, made map[string]bool) (kept []string, err error) {
 	value, err := w.Get(appliedKey)
 	if err != nil || value == nil {
 		return nil, err
@@ -180,7 +207,10 @@ func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) (kept
 		n = len(former)
 		kept = nil
 		for _, key := range former {
-			refused, err := s.discardKey(w, e, key)
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			refused, err := s.discardKey(w, e, texts, key)
 			if err != nil {
 				return nil, err
 			}
@@ -197,8 +227,8 @@ func (s *Server) discardFormer(w Writer, e *effects, made map[string]bool) (kept
 }
 
 // discardKey deletes what a former Apply made. refused is why it stays.
-func (s *Server) discardKey(w Writer, e *effects, key string) (refused, err error) {
-	c := &change{s: s, w: w, key: key, at: time.Now(), applying: true, effects: e}
+func (s *Server) discardKey(w Writer, e *effects, texts index, key string) (refused, err error) {
+	c := &change{s: s, w: w, key: key, at: time.Now(), applying: true, index: texts, effects: e}
 	c.res, c.ids, _ = s.table.find(strings.Split(key, "/"))
 	if c.res == nil {
 		return nil, nil
@@ -299,23 +329,27 @@ func (a *applied) deploy() error {
 	if now, err := a.w.Get(frozen); err != nil || string(now) == string(old) {
 		return err
 	}
-	stages, err := a.siblings("stages")
+	stages, err := a.find(a.below("stages", "deploymentId"), a.ids["deploymentId"], 0)
 	for _, stage := range stages {
-		if textOf(stage.doc, "deploymentId") == a.ids["deploymentId"] {
-			a.stages[stageKey{a.ids["apiId"], stage.id()}] = true
-		}
+		a.stages[stageKey{a.ids["apiId"], stage.id()}] = true
 	}
 	return err
 }
 
-// tryOut checks the automatic deployment that a stage will get.
-func (a *applied) tryOut() error {
-	if a.res.name != "Stage" || !boolOf(a.doc, "autoDeploy") {
-		return nil
+// tryOut returns the step that checks the automatic deployment which the stages of an API
+// will get. They share it, so it is checked once.
+func tryOut() func(*applied) error {
+	tried := map[string]bool{}
+	return func(a *applied) error {
+		apiID := a.ids["apiId"]
+		if a.res.name != "Stage" || !boolOf(a.doc, "autoDeploy") || tried[apiID] {
+			return nil
+		}
+		tried[apiID] = true
+		draft, err := newSnapshot(a.w, apiID)
+		if err != nil || len(draft.Routes) == 0 {
+			return err
+		}
+		return checkSnapshot(&a.s.cfg, draft, true)
 	}
-	draft, err := newSnapshot(a.w, a.ids["apiId"])
-	if err != nil || len(draft.Routes) == 0 {
-		return err
-	}
-	return checkSnapshot(&a.s.cfg, draft, true)
 }

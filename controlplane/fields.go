@@ -243,6 +243,9 @@ func (f *field) checkNumber(value any) (any, error) {
 	if err != nil || math.IsInf(x, 0) || x < 0 && f.kind == number {
 		return nil, badRequest("Invalid %s specified: %s", f.title(), clip(n.String()))
 	}
+	if x == 0 { // it may be -0
+		n = json.Number(strings.TrimPrefix(n.String(), "-"))
+	}
 	if f.kind == number {
 		return n, nil
 	}

@@ -56,6 +56,7 @@ func TestPatch(t *testing.T) {
 		{"variables", stage, document{"stageVariables": document{"a": "1", "b": "2"}}, document{"stageVariables": document{"a": "1", "b": "2"}}},
 		{"variables merge", stage, document{"stageVariables": document{"a": "", "c": "3"}}, document{"stageVariables": document{"b": "2", "c": "3"}}},
 		{"no variable left", stage, document{"stageVariables": document{"b": "", "c": ""}}, document{"stageVariables": document{}}},
+		{"zeros", stage, document{"routeSettings": document{"send": document{"throttlingRateLimit": number("-0.0"), "throttlingBurstLimit": number("-0")}}}, document{"routeSettings": document{"send": document{"throttlingRateLimit": number("0.0"), "throttlingBurstLimit": number("0")}}}},
 		{"route settings", stage, document{"routeSettings": document{"send": document{"throttlingRateLimit": 2.5}}}, document{"routeSettings": document{"send": document{"throttlingRateLimit": number("2.5")}}}},
 		{"route settings merge", stage, document{"routeSettings": document{"$connect": document{"throttlingBurstLimit": 1}}}, document{"routeSettings": document{"send": document{"throttlingRateLimit": number("2.5")}, "$connect": document{"throttlingBurstLimit": number("1")}}}},
 		{"default settings keep the defaults", stage, document{"defaultRouteSettings": document{"loggingLevel": "INFO"}}, document{"defaultRouteSettings": document{"dataTraceEnabled": false, "detailedMetricsEnabled": false, "loggingLevel": "INFO"}}},

@@ -33,6 +33,9 @@ func ownerOf(key string) string {
 
 // add adds n documents, or takes them away, that have a key and a value.
 func (r rooms) add(n int, key string, value []byte) {
+	if key == appliedKey {
+		return // measure does not see it
+	}
 	owner := ownerOf(key)
 	of := r[owner]
 	of.bytes += n * (len(key) + len(value))
@@ -131,11 +134,19 @@ func (s *Server) checkRoom(changes rooms) error {
 	if s.cfg.NoQuotas {
 		return nil
 	}
+	apis := s.rooms.apis()
+	for owner, change := range changes {
+		if now, exists := s.rooms[owner]; owner != "" && now.documents+change.documents == 0 {
+			apis--
+		} else if owner != "" && !exists {
+			apis++
+		}
+	}
 	for owner, change := range changes {
 		now, exists := s.rooms[owner]
 		switch {
 		case owner == "":
-		case !exists && change.documents > 0 && s.rooms.apis() >= mostAPIs:
+		case !exists && change.documents > 0 && apis > mostAPIs:
 			return badRequest("Maximum number of Apis for this account has been reached. Please contact AWS if you need additional Apis.")
 		case change.documents > 0 && now.documents+change.documents > mostResources:
 			return badRequest("Maximum number of resources for this API has been reached: %d. Delete some of them, or start the server without quotas.", mostResources)

@@ -1,7 +1,6 @@
 package controlplane
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,18 +15,6 @@ func (c *change) siblings(collection string) ([]entry, error) {
 	return listDocuments(c.w, "apis/"+c.ids["apiId"]+"/"+collection, "", 0)
 }
 
-// isTaken tells whether another document of the same collection has the same text as
-// member.
-func (c *change) isTaken(d document, member string) (bool, error) {
-	entries, err := findDocuments(c.w, c.res.collection(c.ids), member, textOf(d, member))
-	return slices.ContainsFunc(entries, func(e entry) bool { return e.key != c.key }), err
-}
-
-// users returns the documents of a collection of the same API whose member is this text.
-func (c *change) users(collection, member, value string) ([]entry, error) {
-	return findDocuments(c.w, "apis/"+c.ids["apiId"]+"/"+collection, member, value)
-}
-
 // exists tells whether an API has a document.
 func (c *change) exists(collection, id string) (bool, error) {
 	if !isID(id) {
@@ -37,60 +24,34 @@ func (c *change) exists(collection, id string) (bool, error) {
 	return value != nil, err
 }
 
-// hasRoom applies the quotas of the service.
-func (c *change) hasRoom() error {
-	if c.s.cfg.NoQuotas {
+// hasRoom applies the quotas of the service, if the collection will have so many new
+// documents.
+func (c *change) hasRoom(added int) error {
+	most := c.res.most
+	if c.s.cfg.NoQuotas || most == 0 {
 		return nil
 	}
-	if most := c.res.most; most > 0 {
-		n := 0
-		err := eachValue(c.w, c.res.collection(c.ids), "", func(string, []byte) (bool, error) {
-			n++
-			return n < most, nil
-		})
-		if err != nil {
-			return err
-		}
-		if n == most {
-			return badRequest("Maximum number of %ss for this %s has been reached. Please contact AWS if you need additional %[1]ss.", c.res.name, c.res.owner())
-		}
+	n := added
+	err := eachValue(c.w, c.res.collection(c.ids), "", func(string, []byte) (bool, error) {
+		n++
+		return n <= most, nil
+	})
+	if err == nil && n > most {
+		err = badRequest("Maximum number of %ss for this %s has been reached. Please contact AWS if you need additional %[1]ss.", c.res.name, c.res.owner())
 	}
-	return nil
+	return err
 }
 
 func apiIsMapped(c *change, _ document) error {
-	mapped, err := c.mappings(func(d document) bool { return textOf(d, "apiId") == c.ids["apiId"] })
-	if err == nil && mapped {
+	mappings, err := c.find(mappedAPIs(), c.ids["apiId"], 1)
+	if err == nil && len(mappings) > 0 {
 		err = badRequest("Deleting API %s failed. Please remove all API mappings for the API from your custom domain names.", c.ids["apiId"])
 	}
 	return err
 }
 
-// mappings tells whether there is an API mapping of this kind on any domain name.
-func (c *change) mappings(is func(document) bool) (bool, error) {
-	const batch = 100
-	for position := ""; ; {
-		keys, values, err := c.w.List("domainnames/", position, batch)
-		if err != nil {
-			return false, fmt.Errorf("controlplane: listing domainnames: %w", err)
-		}
-		for n, key := range keys {
-			position = key
-			if !strings.Contains(key, "/apimappings/") {
-				continue
-			}
-			if mapping, err := decodeDocument(key, values[n]); err != nil || is(mapping) {
-				return err == nil, err
-			}
-		}
-		if len(keys) < batch {
-			return false, nil
-		}
-	}
-}
-
 func routeIsUnique(c *change, d document) error {
-	taken, err := c.isTaken(d, "routeKey")
+	taken, err := c.isTaken(c.sameIn("routeKey"), d)
 	if err == nil && taken {
 		err = conflict("Route with key %s already exists for this API", textOf(d, "routeKey"))
 	}
@@ -137,7 +98,7 @@ func modelsExist(member string) rule {
 			if names[key] == before[key] {
 				continue
 			}
-			models, err := c.users("models", "name", names[key])
+			models, err := c.find(c.below("models", "name"), names[key], 1)
 			if err != nil {
 				return err
 			}
@@ -153,7 +114,7 @@ func modelsExist(member string) rule {
 // response.
 func responseIsUnique(member, exists string) rule {
 	return func(c *change, d document) error {
-		taken, err := c.isTaken(d, member)
+		taken, err := c.isTaken(c.sameIn(member), d)
 		if err == nil && taken {
 			err = conflict(exists, textOf(d, member))
 		}
@@ -206,7 +167,7 @@ func payloadIsOne(c *change, d document) error {
 }
 
 func integrationIsUsed(c *change, _ document) error {
-	routes, err := c.users("routes", "target", "integrations/"+c.ids["integrationId"])
+	routes, err := c.find(c.below("routes", "target"), "integrations/"+c.ids["integrationId"], 0)
 	if err != nil || len(routes) == 0 {
 		return err
 	}
@@ -226,7 +187,7 @@ func expressionCompiles(_ *change, d document) error {
 }
 
 func authorizerIsUsed(c *change, d document) error {
-	routes, err := c.users("routes", "authorizerId", c.ids["authorizerId"])
+	routes, err := c.find(c.below("routes", "authorizerId"), c.ids["authorizerId"], 0)
 	for _, route := range routes {
 		if textOf(route.doc, "authorizationType") == "CUSTOM" {
 			return conflict("Cannot delete authorizer '%s', is referenced in route: %s", textOf(d, "name"), textOf(route.doc, "routeKey"))
@@ -236,7 +197,7 @@ func authorizerIsUsed(c *change, d document) error {
 }
 
 func modelIsUnique(c *change, d document) error {
-	taken, err := c.isTaken(d, "name")
+	taken, err := c.isTaken(c.sameIn("name"), d)
 	if err == nil && taken {
 		err = conflict("Model with name %s already exists for this API", textOf(d, "name"))
 	}
@@ -244,7 +205,7 @@ func modelIsUnique(c *change, d document) error {
 }
 
 func deploymentIsUsed(c *change, _ document) error {
-	stages, err := c.users("stages", "deploymentId", c.ids["deploymentId"])
+	stages, err := c.find(c.below("stages", "deploymentId"), c.ids["deploymentId"], 1)
 	if err == nil && len(stages) > 0 {
 		err = badRequest("Active stages pointing to this deployment must be moved or deleted")
 	}
@@ -276,17 +237,14 @@ func settingsOfRoutes(c *change, d document) error {
 	if len(settings) == 0 {
 		return nil
 	}
-	routes, err := c.siblings("routes")
+	routes, err := c.texts(c.below("routes", "routeKey"))
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{"$connect": true, "$disconnect": true, "$default": true}
-	for _, route := range routes {
-		known[textOf(route.doc, "routeKey")] = true
-	}
 	before, _ := c.before["routeSettings"].(map[string]any)
 	for key := range settings {
-		if _, already := before[key]; !known[key] && !already {
+		_, already := before[key]
+		if !already && routes[key] == nil && key != "$connect" && key != "$disconnect" && key != "$default" {
 			return notFound("Unable to find Route by key %s within the provided RouteSettings", clip(key))
 		}
 	}
@@ -311,10 +269,8 @@ func formatOfLogs(c *change, d document) error {
 }
 
 func stageIsMapped(c *change, _ document) error {
-	mapped, err := c.mappings(func(d document) bool {
-		return textOf(d, "apiId") == c.ids["apiId"] && textOf(d, "stage") == c.ids["stageName"]
-	})
-	if err == nil && mapped {
+	mappings, err := c.find(mappedStages(), c.ids["apiId"]+"/"+c.ids["stageName"], 1)
+	if err == nil && len(mappings) > 0 {
 		err = badRequest("Deleting stage %s failed. Please remove all API mappings for the stage from your custom domain names.", c.ids["stageName"])
 	}
 	return err
@@ -322,12 +278,11 @@ func stageIsMapped(c *change, _ document) error {
 
 // domainIsUnique compares as DNS does: capitals do not matter.
 func domainIsUnique(c *change, d document) error {
-	return eachValue(c.w, "domainnames", "", func(key string, _ []byte) (bool, error) {
-		if key != c.key && strings.EqualFold(key, "domainnames/"+textOf(d, "domainName")) {
-			return false, conflict("%s", c.res.exists)
-		}
-		return true, nil
-	})
+	taken, err := c.isTaken(query{collection: "domainnames", member: "domainName", fold: true}, d)
+	if err == nil && taken {
+		err = conflict("%s", c.res.exists)
+	}
+	return err
 }
 
 // domainHasAddress fills in what the service would say of a domain name. A client that
@@ -386,11 +341,9 @@ func firstError(err, otherwise error) error {
 }
 
 func mappingIsUnique(c *change, d document) error {
-	mappings, err := listDocuments(c.w, c.res.collection(c.ids), "", 0)
-	for _, mapping := range mappings {
-		if mapping.key != c.key && textOf(mapping.doc, "apiMappingKey") == textOf(d, "apiMappingKey") {
-			return conflict("An API mapping with the key '%s' already exists for this domain name", textOf(d, "apiMappingKey"))
-		}
+	taken, err := c.isTaken(c.sameIn("apiMappingKey"), d)
+	if err == nil && taken {
+		err = conflict("An API mapping with the key '%s' already exists for this domain name", textOf(d, "apiMappingKey"))
 	}
 	return err
 }

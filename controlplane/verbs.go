@@ -22,8 +22,10 @@ type change struct {
 	before document          // nil in a create
 	body   document          // what the client sent
 	at     time.Time
-	// applying is true in Apply, which checks all rules when all documents are there.
+	// applying is true in Apply, which checks all rules when all documents are there, and
+	// then has an index.
 	applying bool
+	index    index
 	*effects
 }
 
@@ -119,7 +121,7 @@ func (c *change) create(wanted string) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.hasRoom(); err != nil {
+	if err := c.hasRoom(1); err != nil {
 		return nil, err
 	}
 	if err := c.name(d, wanted); err != nil {
