@@ -153,6 +153,7 @@ func (s *server) config() (controlplane.Config, error) {
 
 func (s *server) lambdaConfig() api.Config {
 	c := api.Config{
+		Store:  controlplane.NewMemory(),
 		Dir:    filepath.Join(s.dir, "functions"),
 		Region: s.region(), AccountID: s.o.AccountID,
 		Hosts: s.ports.names(s.o.Hosts),
