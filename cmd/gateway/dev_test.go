@@ -377,6 +377,41 @@ func TestDev_WrongAddress(t *testing.T) {
 	p.await(`a client got 403, because the API has no such stage.* stage=dev addresses=` + right + ` do=`)
 }
 
+// The code of a function in the text of a template is written to a folder. Those of earlier
+// texts go, but for that of the last one, whose events may still run.
+func TestDev_removesCode(t *testing.T) {
+	t.Parallel()
+	state, file := t.TempDir(), filepath.Join(t.TempDir(), "template.yaml")
+	write := func(version string) {
+		require.NoError(t, os.WriteFile(file, []byte(`Resources:
+  Chat: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: Chat, ProtocolType: WEBSOCKET, RouteSelectionExpression: $request.body.action}}
+  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: index.handler, Code: {ZipFile: "`+version+`"}}}
+`), 0o600))
+	}
+	folders := func() (programs []string) {
+		found, err := filepath.Glob(filepath.Join(state, "code", "*", "index.py"))
+		require.NoError(t, err)
+		for _, name := range found {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			programs = append(programs, string(text))
+		}
+		return programs
+	}
+	write("a = 1")
+	p := runDev(t, nil, file, "--state", state)
+	for _, version := range []string{"a = 22", "a = 333"} {
+		n := p.printed()
+		write(version)
+		p.awaitAfter(n, `reloaded .*template.yaml`)
+	}
+	require.ElementsMatch(t, []string{"a = 22", "a = 333"}, folders())
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 0, p.exit())
+	runDev(t, nil, file, "--state", state)
+	require.Equal(t, []string{"a = 333"}, folders())
+}
+
 // control calls the control plane. The call is signed if there is a key.
 func (p *program) control(method, path, body, id, secret string, header ...string) (status int, answer string) {
 	p.t.Helper()

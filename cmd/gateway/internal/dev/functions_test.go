@@ -23,6 +23,18 @@ type fake string
 
 func (fake) InvokeFunction(context.Context, []byte) ([]byte, error) { return nil, nil }
 
+// A panic while a definition is read is an error: what runs goes on.
+func TestServer_loadPanics(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "serverless.yml")
+	require.NoError(t, os.WriteFile(file, []byte("service: ${env:NAME}\nprovider: {name: aws}\n"), 0o600))
+	s := &server{log: slog.New(slog.DiscardHandler), o: Options{File: file}}
+	s.o.Definition.Getenv = func(string) (string, bool) { panic("a mistake") }
+	err := s.read()
+	require.ErrorAs(t, err, new(*FileError))
+	require.ErrorContains(t, err, "please report it: a mistake")
+}
+
 func TestLocalHosts(t *testing.T) {
 	t.Parallel()
 	d := &definition.Definition{APIs: []definition.API{{Document: definition.Document{ID: "abc"}}, {Document: definition.Document{ID: "xyz"}}}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -21,13 +22,25 @@ func (s *server) read() error {
 	s.files = watched{}
 	options := s.o.definition(filepath.Join(s.dir, "code"))
 	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
-	d, err := definition.Load(s.o.File, options)
+	d, err := s.load(options)
 	if err != nil {
 		s.files.add(before) // what was not reached, as while a file is being replaced
 		return fileError(err)
 	}
 	s.wanted = d
 	return nil
+}
+
+// load loads the definition. A panic is an error, because it must not end the connections that
+// there are when a file is read again.
+func (s *server) load(options definition.Options) (_ *definition.Definition, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Debug("a panic while a definition was read", "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: reading it has failed by a mistake of this program, please report it: %v", s.o.File, v)
+		}
+	}()
+	return definition.Load(s.o.File, options)
 }
 
 // definition says how to read the definition.
@@ -66,9 +79,23 @@ func (s *server) apply(ctx context.Context) error {
 		return &FileError{located(d, s.o.File, err)}
 	}
 	p.commit()
+	former := s.now
 	s.now = d
+	s.removeCode(former)
 	s.removedAPIs(before)
 	return nil
+}
+
+// removeCode removes unpacked code that no function needs any more. That of the former
+// definition stays, because its last events may still run.
+func (s *server) removeCode(former *definition.Definition) {
+	var needed []*definition.Definition
+	if former != nil {
+		needed = append(needed, former)
+	}
+	if err := s.now.RemoveUnused(needed...); err != nil {
+		s.log.Warn("code that is not needed any more was not removed", "error", err)
+	}
 }
 
 // removedAPIs says which APIs of a former definition are gone: that may have been another
