@@ -223,6 +223,7 @@ func TestParameters(t *testing.T) {
   Name: {Type: String, MinLength: 3, MaxLength: 5, AllowedPattern: "^[a-z]+$", Default: abc, ConstraintDescription: small letters}
   Size: {Type: Number, MinValue: 5, MaxValue: 10, Default: 5}
   Secret: {Type: String, NoEcho: true, MinLength: 20, Default: 01234567890123456789}
+  Label: {Type: String, MinLength: 3, MaxLength: 3, Default: ééé}
 `
 	d := mustLoad(t, withEnv(parameters, "!Sub '${Stage} ${Name} ${Size}'"), definition.Options{
 		Parameters: map[string]string{"Stage": "prod", "Name": "wxyz", "Size": "10"},
@@ -231,6 +232,7 @@ func TestParameters(t *testing.T) {
 	for name, c := range map[string]struct{ value, want string }{
 		"Stage":  {"test", `template.yaml:2: Stage: the parameter may not be "test": allowed are dev, prod`},
 		"Name":   {"ABC", `template.yaml:3: Name: the parameter may not be "ABC" (small letters): it has to match ^[a-z]+$`},
+		"Label":  {"éé", `template.yaml:6: Label: the parameter may not be "éé": it needs at least 3 characters`},
 		"Size":   {"11", `template.yaml:4: Size: the parameter may not be "11": it may have at most 10 as value`},
 		"Secret": {"hunter2", `template.yaml:5: Secret: the parameter may not be its secret value: it needs at least 20 characters`},
 		"Stages": {"x", `template.yaml: the template has no parameter "Stages", which was given a value: did you mean "Stage"?`},

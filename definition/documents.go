@@ -107,18 +107,7 @@ func convert(p property, n *node) (any, *problem) {
 	case settingsField:
 		return convertSettings(p, n)
 	case settingsListField:
-		if n.kind != listKind {
-			return nil, wrong("a list")
-		}
-		list := []any{}
-		for _, item := range n.items {
-			settings, problem := convertSettings(p, item)
-			if problem != nil {
-				return nil, problem
-			}
-			list = append(list, settings)
-		}
-		return list, nil
+		return convertSettingsList(p, n)
 	case parameterMapField:
 		return convertParameters(p, n)
 	case tagsField:
@@ -208,6 +197,21 @@ func convertSettings(p property, n *node) (any, *problem) {
 		m[known[index].field()] = value
 	}
 	return m, nil
+}
+
+func convertSettingsList(p property, n *node) (any, *problem) {
+	if n.kind != listKind {
+		return nil, problemAt(n.at, "%s has to be a list, but is %s", p.name, n.kind)
+	}
+	list := []any{}
+	for _, item := range n.items {
+		settings, problem := convertSettings(p, item)
+		if problem != nil {
+			return nil, problem
+		}
+		list = append(list, settings)
+	}
+	return list, nil
 }
 
 // convertParameters converts {"route.request.header.X": {Required: true}}.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,12 +62,15 @@ func TestParse_Refused(t *testing.T) {
 func TestBetter(t *testing.T) {
 	t.Parallel()
 	all := []*contender{
-		{rounds: []figures{{ready: 10, perSecond(1): 300}, {ready: 10, perSecond(1): 100}, {ready: 20, perSecond(1): 100}}},
-		{rounds: []figures{{ready: 20, perSecond(1): 100}, {ready: 30, perSecond(1): 50}, {ready: 30, perSecond(1): 100}}},
+		{name: ours, rounds: []figures{{ready: 10, perSecond(1): 300}, {ready: 10, perSecond(1): 100}, {ready: 20, perSecond(1): 100}}},
+		{name: peer, rounds: []figures{{ready: 20, perSecond(1): 100}, {ready: 30, perSecond(1): 50}, {ready: 30, perSecond(1): 100}}},
 	}
 	require.Equal(t, "2.0×", better(perSecond(1), all), "the median of 3, 2 and 1")
 	require.Equal(t, "2.0×", better(ready, all), "the median of 2, 3 and 1.5")
 	require.Empty(t, better(processes, all))
+	require.Empty(t, better(ready, all[:1]))
+	slices.Reverse(all)
+	require.Equal(t, "2.0×", better(perSecond(1), all), "the order does not matter")
 	require.Empty(t, better(ready, all[:1]))
 	require.Equal(t, []string{"–", "7", "7.25", "72.5", "725", "7,250"},
 		[]string{figure(median(nil)), figure(7), figure(7.25), figure(72.5), figure(725.4), figure(7250)})

@@ -132,14 +132,16 @@ func (c *contender) values(name string) []float64 {
 	return values
 }
 
-// better compares the first contender with the second, if there is one.
+// better compares ours with the other contender, if both are there.
 func better(name string, all []*contender) string {
-	if len(all) < 2 || name == processes {
+	us := slices.IndexFunc(all, func(c *contender) bool { return c.name == ours })
+	them := slices.IndexFunc(all, func(c *contender) bool { return c.name != ours })
+	if us < 0 || them < 0 || name == processes {
 		return ""
 	}
 	var ratios []float64
-	for n, a := range all[0].values(name) {
-		b := all[1].values(name)[n]
+	for n, a := range all[us].values(name) {
+		b := all[them].values(name)[n]
 		if strings.HasSuffix(name, "a second") {
 			a, b = b, a
 		}

@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/gateway/cmd/gateway/internal/client"
 	"example.com/gateway/cmd/gateway/internal/config"
@@ -64,25 +66,49 @@ about what is allowed but probably a mistake; they do not change the exit code.`
 		ValidArgsFunction: completeYAML,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			summary, err := "", reading.read(&o)
-			switch {
-			case err != nil:
-			case dev.IsDefinition(args[0]):
+			if err != nil {
+				return err
+			}
+			definition := dev.IsDefinition(args[0])
+			if _, missing := os.Stat(args[0]); missing == nil {
+				if err := fitting(cmd, definition); err != nil {
+					return err
+				}
+			}
+			if definition {
 				o.File = args[0]
 				summary, err = dev.Check(cmd.Context(), o, cmd.ErrOrStderr())
-			default:
+			} else {
 				summary, err = validateConfiguration(cmd, args[0], options)
 			}
 			if err == nil {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), summary)
 			}
-			return err
+			return failed(err)
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&options.WithoutSecrets, "without-secrets", false, "do not read the environment variables and files that have secrets and certificates")
+	flags.BoolVar(&options.WithoutSecrets, withoutSecrets, false, "do not read the environment variables and files that have secrets and certificates")
 	reading.add(flags, &o)
 	return cmd
+}
+
+// withoutSecrets is the only flag of validate that is not for definitions.
+const withoutSecrets = "without-secrets"
+
+// fitting refuses flags that have no meaning for the kind of FILE.
+func fitting(cmd *cobra.Command, definition bool) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case err != nil || f.Name == "help" || (f.Name == withoutSecrets) != definition:
+		case definition:
+			err = fmt.Errorf("--%s is for a configuration of \"gateway serve\", and FILE is a definition: remove the flag", f.Name)
+		default:
+			err = fmt.Errorf("--%s is for definitions, and FILE seems to be a configuration of \"gateway serve\", because it has no Resources and no service: remove the flag", f.Name)
+		}
+	})
+	return err
 }
 
 func validateConfiguration(cmd *cobra.Command, file string, options config.Options) (summary string, err error) {
@@ -170,7 +196,7 @@ func newVersion() *cobra.Command {
 				}
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "gateway %s%s, %s, %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return failed(err)
 		},
 	}
 }

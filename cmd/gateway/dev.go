@@ -7,17 +7,12 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/gateway/cmd/gateway/internal/dev"
 )
 
-func newDev() *cobra.Command {
-	var o dev.Options
-	var reading definitionFlags
-	cmd := &cobra.Command{
-		Use:   "dev [FILE]",
-		Short: "Run a local API Gateway, with the APIs and functions of a definition",
-		Long: `Run a local API Gateway, with the APIs and functions of a definition.
+const devHelp = `Run a local API Gateway, with the APIs and functions of a definition.
 
 FILE is a CloudFormation or SAM template, a serverless.yml, the output of
 "cdk synth" or "sls package", or the folder of one of these. Its APIs are made,
@@ -42,7 +37,15 @@ made and printed at the start.
   SIGINT, SIGTERM  stop: close the connections with 1001, run $disconnect, end
                    the functions. A second signal ends it at once.
 
-Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is wrong.`,
+Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is wrong.`
+
+func newDev() *cobra.Command {
+	var o dev.Options
+	var reading definitionFlags
+	cmd := &cobra.Command{
+		Use:   "dev [FILE]",
+		Short: "Run a local API Gateway, with the APIs and functions of a definition",
+		Long:  devHelp,
 		Example: `  gateway dev                                  # an empty API Gateway for boto3, the CLI, Terraform
   gateway dev template.yaml                    # SAM or CloudFormation
   gateway dev cdk.out/ChatStack.template.json  # after "cdk synth"
@@ -61,27 +64,35 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 			if len(args) == 1 {
 				o.File = args[0]
 			}
-			flags := cmd.Flags()
-			o.FixedPort, o.FixedTLSPort = flags.Changed("port") && o.Port != 0, flags.Changed("tls-port") && o.TLSPort != 0
-			if err := reading.read(&o); err != nil {
-				return err
-			}
-			if _, err := pairs("env", o.Env); err != nil {
-				return err
-			}
-			if o.Out = cmd.OutOrStdout(); o.Out == os.Stdout {
-				o.Out = dev.Stdout()
-			}
-			o.Color = isTerminal(o.Out)
-			err := dev.Run(cmd.Context(), o)
-			var file *dev.FileError
-			if errors.Is(err, dev.ErrUsage) || errors.As(err, &file) {
-				return err
-			}
-			return failed(err)
+			return serveDev(cmd, o, &reading)
 		},
 	}
+	addDevFlags(cmd.Flags(), &o, &reading)
+	return cmd
+}
+
+func serveDev(cmd *cobra.Command, o dev.Options, reading *definitionFlags) error {
 	flags := cmd.Flags()
+	o.FixedPort, o.FixedTLSPort = flags.Changed("port") && o.Port != 0, flags.Changed("tls-port") && o.TLSPort != 0
+	if err := reading.read(&o); err != nil {
+		return err
+	}
+	if _, err := pairs("env", o.Env); err != nil {
+		return err
+	}
+	if o.Out = cmd.OutOrStdout(); o.Out == os.Stdout {
+		o.Out = dev.Stdout()
+	}
+	o.Color = isTerminal(o.Out)
+	err := dev.Run(cmd.Context(), o)
+	var file *dev.FileError
+	if errors.Is(err, dev.ErrUsage) || errors.As(err, &file) {
+		return err
+	}
+	return failed(err)
+}
+
+func addDevFlags(flags *pflag.FlagSet, o *dev.Options, reading *definitionFlags) {
 	flags.SortFlags = false
 	flags.IntVar(&o.Port, "port", dev.DefaultPort, "the `port` for everything; 0 for any free one. If the default is in use, another one is taken")
 	flags.IntVar(&o.TLSPort, "tls-port", dev.DefaultTLSPort, "the `port` with TLS")
@@ -92,12 +103,11 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 	flags.StringVar(&o.State, "state", "", "keep APIs, certificate and code in this `folder` (default: in memory until the end)")
 	flags.StringArrayVar(&o.Env, "env", nil, "set `NAME=value` in the environment of all functions, over what FILE says; may be repeated")
 	flags.StringArrayVar(&o.PassEnv, "pass-env", nil, "give functions the variable `NAME` of your environment, such as AWS_PROFILE; may be repeated")
-	reading.add(flags, &o)
+	reading.add(flags, o)
 	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
 	flags.BoolVar(&o.Quiet, "quiet", false, "print no lines for events and calls that went well")
 	flags.BoolVar(&o.ShowBodies, "show-bodies", false, "print messages and answers, too: they may have secrets")
 	flags.BoolVar(&o.Debug, "debug", false, "print what else happens inside")
-	return cmd
 }
 
 // isTerminal reports whether w is a terminal that wants colors: see no-color.org.

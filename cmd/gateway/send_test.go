@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -25,6 +29,44 @@ func run1(t *testing.T, in string, args ...string) (code int, out, log string) {
 		require.NoError(t, err)
 	}
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+}
+
+// A signal closes the connection as a client should, and fewer messages than were asked for are a
+// failure.
+func TestSend_stopped(t *testing.T) {
+	t.Parallel()
+	codes := make(chan string, 1)
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { codes <- r.Header.Get("X-Code") }))
+	defer backend.Close()
+	p := serve(t, withRoutes(`
+  gone: {http: {uri: "`+backend.URL+`", requestParameters: {integration.request.header.X-Code: context.disconnectStatusCode}}}
+routes: {$default: {integration: one, routeResponse: true}, $disconnect: {integration: gone}}
+`))
+	for name, tc := range map[string]struct {
+		count string
+		code  int
+		log   string
+	}{
+		"enough":  {"0", 0, ""},
+		"too few": {"2", 1, "gateway: 1 of 2 messages came before it was stopped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), binary, "send", "--wait", "1h", "--count", tc.count, "ws://"+p.address("clients", 1)+"/prod", "x")
+			var log bytes.Buffer
+			cmd.Stderr = &log
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			line, err := bufio.NewReader(out).ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "one\n", line)
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+			_ = cmd.Wait()
+			require.Equal(t, tc.code, cmd.ProcessState.ExitCode(), log.String())
+			require.Contains(t, log.String(), tc.log)
+			require.Equal(t, "1000", <-codes)
+		})
+	}
 }
 
 func TestSend(t *testing.T) {

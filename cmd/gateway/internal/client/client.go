@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"example.com/gateway/internal/wsconn"
@@ -38,8 +40,12 @@ type Options struct {
 // ErrUsage marks an error in the options.
 var ErrUsage = errors.New("usage")
 
-// Run connects, sends, prints what comes, and closes.
+// Run connects, sends, prints what comes, and closes. A signal to stop closes, too; a second one
+// ends the program at once.
 func Run(ctx context.Context, o Options) error {
+	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer restore()
+	context.AfterFunc(ctx, restore)
 	dial, err := o.dialing()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
@@ -51,7 +57,8 @@ func Run(ctx context.Context, o Options) error {
 	defer c.CloseNow()
 	_, _ = fmt.Fprintln(o.Log, "connected to", o.URL)
 
-	ctx, stop := context.WithCancel(ctx)
+	stopped := ctx
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // a Close frame can still be written after stopped
 	defer stop()
 	received, ended := make(chan string), make(chan error, 1)
 	go func() {
@@ -69,11 +76,11 @@ func Run(ctx context.Context, o Options) error {
 	}()
 	sent := make(chan error, 1)
 	go func() { sent <- send(ctx, c, o) }()
-	return follow(ctx, c, o, received, ended, sent)
+	return follow(stopped, c, o, received, ended, sent)
 }
 
 // follow prints messages until it is time to end.
-func follow(ctx context.Context, c *wsconn.Client, o Options, received <-chan string, ended, sent <-chan error) error {
+func follow(stopped context.Context, c *wsconn.Client, o Options, received <-chan string, ended, sent <-chan error) error {
 	var over <-chan time.Time
 	for got := 0; ; {
 		select {
@@ -94,7 +101,10 @@ func follow(ctx context.Context, c *wsconn.Client, o Options, received <-chan st
 				return fmt.Errorf("%d of %d messages came within %v after the last one was sent", got, o.Count, o.Wait)
 			}
 			return goodbye(c)
-		case <-ctx.Done():
+		case <-stopped.Done():
+			if got < o.Count {
+				return errors.Join(fmt.Errorf("%d of %d messages came before it was stopped", got, o.Count), goodbye(c))
+			}
 			return goodbye(c)
 		}
 	}

@@ -38,8 +38,7 @@ type Config struct {
 	APIKeySource             string                 `yaml:"apiKeySource"`
 	Routes                   map[string]Route       `yaml:"routes"`
 
-	file string
-	dir  string
+	dir string
 }
 
 // API is what integrations see of the API.
@@ -242,9 +241,6 @@ type Route struct {
 	ModelSelectionExpression string            `yaml:"modelSelectionExpression"`
 	Models                   map[string]string `yaml:"models"`
 }
-
-// File is the name of the file, as it was given to Load.
-func (c *Config) File() string { return c.file }
 
 // within returns a path of the configuration, which is relative to the folder of the file.
 func (c *Config) within(path string) string {

@@ -34,7 +34,7 @@ func Load(file string, o Options, b *Builder) (built *Built, warnings []Problem,
 	if err != nil {
 		return nil, nil, Error{{File: file, Text: "cannot be read: " + reason(err)}}
 	}
-	c := &Config{file: file, dir: filepath.Dir(file)}
+	c := &Config{dir: filepath.Dir(file)}
 	r := &reader{decoder: decoder{file: file, places: map[string]*token.Position{}}, Config: c, options: o}
 	r.secret = r.readSecret
 	r.decode(text, c)
