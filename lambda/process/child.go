@@ -21,6 +21,7 @@ type process struct {
 	code   *code
 	api    *runtimeAPI
 	cmd    *exec.Cmd
+	warden *warden // nil: it leads its group itself
 	output *output
 	events chan *invocation // of one
 	gone   chan struct{}    // closed when it has ended
@@ -50,8 +51,10 @@ func (f *Function) spawn(ctx context.Context, code *code, command []string) (*pr
 		return nil, err
 	}
 	p.api = api
+	p.warden = f.newWarden(ctx)
 	if err := p.run(ctx, listener, command); err != nil {
 		_ = listener.Close()
+		p.warden.end()
 		return nil, err
 	}
 	return p, nil
@@ -73,7 +76,7 @@ func (p *process) run(ctx context.Context, listener net.Listener, command []stri
 		p.cmd.Stdin = bytes.NewReader(script)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = write, write
-	ownGroup(p.cmd)
+	ownGroup(p.cmd, p.warden.group())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -84,7 +87,6 @@ func (p *process) run(ctx context.Context, listener net.Listener, command []stri
 		_ = read.Close()
 		return startError(command[0], err)
 	}
-	f.warden.watch(p.cmd.Process.Pid)
 	f.all[p] = struct{}{}
 	p.timer = time.AfterFunc(f.startup, p.timeOut)
 	f.running.Go(func() { p.output.read(ctx) })
@@ -104,8 +106,10 @@ func startError(program string, err error) error {
 // printed. Its children are killed.
 func (p *process) wait() (state string, tail []string) {
 	_ = p.cmd.Wait() // the state says it all
-	_ = killGroup(p.cmd.Process.Pid)
-	p.fn.warden.forget(p.cmd.Process.Pid)
+	if p.warden == nil {
+		_ = killGroup(p.cmd.Process.Pid)
+	}
+	p.warden.end()
 	return p.cmd.ProcessState.String(), p.output.finish()
 }
 
@@ -143,8 +147,13 @@ func (p *process) timeOut() {
 // retire kills a process and its children. The caller holds the lock.
 func (p *process) retire() {
 	p.retired = true
-	if !p.ended {
-		_ = killGroup(p.cmd.Process.Pid)
+	if p.ended {
+		return
+	}
+	_ = killGroup(p.cmd.Process.Pid) // it may lead a group of its own
+	if p.warden != nil {
+		_ = killGroup(p.warden.group())
+		_ = p.cmd.Process.Kill() // it may have left the group
 	}
 }
 

@@ -99,7 +99,7 @@ func (c *code) build(ctx context.Context, dir string) ([]string, error) {
 	target := filepath.Join(c.built, "bootstrap")
 	cmd := exec.CommandContext(ctx, program, "build", "-buildvcs=false", "-o", target, ".")
 	cmd.Dir = dir
-	ownGroup(cmd)
+	ownGroup(cmd, 0)
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	output, err := cmd.CombinedOutput()
 	if err != nil {

@@ -127,7 +127,7 @@ func interpreted(c Config, r runtime, program string, args []string, names ...st
 // choose returns the command of r with the first interpreter that runs: version managers
 // put programs on the PATH that fail unless their version is installed and chosen.
 func (r runtime) choose(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	paths := append(r.command[:1:1], r.others...)
 	for n, path := range paths {

@@ -35,9 +35,12 @@ func Look(f *Function) uint64 {
 	return state
 }
 
-// WardenPID returns the process ID of the warden.
-func WardenPID(f *Function) int {
+// Wardens returns the process IDs of the wardens.
+func Wardens(f *Function) (pids []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.warden.cmd.Process.Pid
+	for p := range f.all {
+		pids = append(pids, p.warden.group())
+	}
+	return pids
 }

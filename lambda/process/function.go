@@ -40,6 +40,7 @@ type Function struct {
 	looked  chan struct{} // closed after the first look at the files
 	running sync.WaitGroup
 	gone    sync.Once // the end of Close
+	alone   sync.Once // the warning that there is no warden
 
 	mu     sync.Mutex // guards the fields below, and the state of each process
 	closed bool
@@ -49,8 +50,7 @@ type Function struct {
 	retired bool
 	// prepares is set by Prepare: new code is built at once.
 	prepares bool
-	watches  bool    // the code is watched for changes
-	warden   *warden // nil: no process was started yet
+	watches  bool // the code is watched for changes
 	code     *code
 	// processes is how many processes there are, with those that are being started.
 	processes int
@@ -160,9 +160,6 @@ func (f *Function) submit(ctx context.Context, inv *invocation) error {
 	if f.closed || f.draining {
 		return f.notRun(errClosed)
 	}
-	if f.warden == nil {
-		f.warden = f.newWarden(ctx)
-	}
 	f.watchCode(ctx)
 	f.queue = append(f.queue, inv)
 	f.advance(ctx)
@@ -259,22 +256,22 @@ func (f *Function) tell(ctx context.Context, code *code, err error, tail []strin
 
 // start starts a process and waits until it ends.
 func (f *Function) start(ctx context.Context, code *code) {
-	f.untilStop(ctx, func(ctx context.Context) { // it ends a build
-		command, err := f.command(ctx, code)
-		var p *process
-		if err == nil {
-			p, err = f.spawn(ctx, code, command)
-		}
-		if err != nil {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.starting--
-			f.startFailed(ctx, code, f.notRun(err), nil)
-			return
-		}
-		state, tail := p.wait()
-		f.ended(ctx, p, state, tail)
-	})
+	var command []string
+	var err error
+	f.untilStop(ctx, func(ctx context.Context) { command, err = f.command(ctx, code) })
+	var p *process
+	if err == nil {
+		p, err = f.spawn(ctx, code, command)
+	}
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.starting--
+		f.startFailed(ctx, code, f.notRun(err), nil)
+		return
+	}
+	state, tail := p.wait()
+	f.ended(ctx, p, state, tail)
 }
 
 // startFailed tells an event that its process did not start: all events, if there is no
@@ -498,7 +495,6 @@ func (f *Function) Close() error {
 	f.mu.Unlock()
 	f.gone.Do(func() { // a second call waits for it
 		f.running.Wait()
-		f.warden.close() // nothing changes it any more
 		f.code.remove()
 	})
 	return nil

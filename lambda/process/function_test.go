@@ -138,13 +138,13 @@ exports.handler = async (e) => {
 	all.Wait()
 	require.LessOrEqual(t, len(pids), 4)
 	require.Greater(t, len(pids), 1)
+	var groups []int
 	for pid := range pids {
-		require.NotEmpty(t, running(t, pid))
+		require.Len(t, running(t, pid), 1)
+		groups = append(groups, groupOf(t, pid))
 	}
 	require.NoError(t, f.Close())
-	for pid := range pids {
-		requireGone(t, pid)
-	}
+	requireGone(t, groups...)
 }
 
 // After the timeout the function and its children are dead, and the caller has Lambda's
@@ -177,12 +177,13 @@ def handler(event, context):
 			tt.config.Timeout = 1500 * time.Millisecond
 			f := start(t, tt.config, tt.files)
 			first := f.number(t, `0`)
+			group := groupOf(t, first)
 			began := time.Now()
 			raised := f.raises(t, `1`)
 			require.WithinRange(t, time.Now(), began.Add(1500*time.Millisecond), began.Add(20*time.Second))
 			require.Equal(t, "Sandbox.Timedout", raised.Type)
 			require.Equal(t, "RequestId: ID Error: Task timed out after 1.50 seconds", withoutID(raised.Message))
-			requireGone(t, first)
+			requireGone(t, group)
 			require.NotEqual(t, first, f.number(t, `0`))
 		})
 	}
@@ -373,7 +374,8 @@ func TestFunction_Idle(t *testing.T) {
 	f := node(t, `exports.handler = async () => process.pid`)
 	process.SetIdle(f.Function, 50*time.Millisecond)
 	pid := f.number(t, `{}`)
-	requireGone(t, pid)
+	wardens := process.Wardens(f.Function)
+	requireGone(t, append(wardens, pid)...)
 	require.Eventually(t, func() bool { return process.Processes(f.Function) == 0 }, 30*time.Second, 5*time.Millisecond)
 	require.NotEqual(t, pid, f.number(t, `{}`))
 	require.NotContains(t, f.log.String(), "level=WARN")
@@ -496,7 +498,7 @@ func TestFunction_Empty(t *testing.T) {
 func TestFunction_CloseTwice(t *testing.T) {
 	t.Parallel()
 	f := python(t, "import os\ndef handler(event, context):\n    return os.getpid()\n")
-	pid := f.number(t, `{}`)
+	group := groupOf(t, f.number(t, `{}`))
 	var wait sync.WaitGroup
 	left := make(chan int, 8)
 	for range cap(left) {
@@ -509,7 +511,7 @@ func TestFunction_CloseTwice(t *testing.T) {
 	for range cap(left) {
 		require.Zero(t, <-left)
 	}
-	requireGone(t, pid, process.WardenPID(f.Function))
+	requireGone(t, group)
 }
 
 // After Close nothing of the function runs, whatever it was doing, and events fail.
@@ -547,11 +549,13 @@ def handler(event, context):
 		}
 		return len(pids) == 2
 	}, 30*time.Second, 10*time.Millisecond)
+	var groups []int
 	for _, pid := range pids {
-		require.Len(t, running(t, pid), 2, "python and its child")
+		groups = append(groups, groupOf(t, pid))
+		require.Len(t, running(t, groupOf(t, pid)), 3, "the warden, python and its child")
 	}
 	require.NoError(t, f.Close())
-	requireGone(t, pids...)
+	requireGone(t, append(groups, pids...)...)
 	waiting.Wait()
 	close(errs)
 	for err := range errs {

@@ -9,7 +9,7 @@ import (
 
 const supported = false
 
-func ownGroup(*exec.Cmd) {}
+func ownGroup(*exec.Cmd, int) {}
 
 func killGroup(int) error { return errors.ErrUnsupported }
 

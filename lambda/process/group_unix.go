@@ -9,8 +9,10 @@ import (
 
 const supported = true
 
-// ownGroup makes cmd start in a process group of its own.
-func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup makes cmd start in a process group, or in one of its own, which is 0.
+func ownGroup(cmd *exec.Cmd, group int) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
+}
 
 // killGroup kills a process and its children.
 func killGroup(pid int) error { return syscall.Kill(-pid, syscall.SIGKILL) }

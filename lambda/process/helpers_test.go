@@ -139,8 +139,16 @@ func marked(tb testing.TB, mark string) (found []string) {
 	return found
 }
 
-// requireGone waits until no process of these process groups runs. One that has ended
-// and that nobody has waited for does not count.
+// groupOf returns the process group of a process that runs.
+func groupOf(tb testing.TB, pid int) int {
+	tb.Helper()
+	group, err := syscall.Getpgid(pid)
+	require.NoError(tb, err)
+	return group
+}
+
+// requireGone waits until no process with these numbers, or of these process groups, runs.
+// One that has ended and that nobody has waited for does not count.
 func requireGone(tb testing.TB, groups ...int) {
 	tb.Helper()
 	for _, group := range groups {
@@ -149,13 +157,13 @@ func requireGone(tb testing.TB, groups ...int) {
 	}
 }
 
-// running returns the processes of a process group.
+// running returns the process with a number, and those of the process group with it.
 func running(tb testing.TB, group int) []string {
 	tb.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	require.NoError(tb, err)
 	if len(stats) == 0 { // macOS
-		if syscall.Kill(-group, 0) == nil {
+		if syscall.Kill(-group, 0) == nil || syscall.Kill(group, 0) == nil {
 			return []string{"some"}
 		}
 		return nil
@@ -166,10 +174,11 @@ func running(tb testing.TB, group int) []string {
 		if err != nil {
 			continue
 		}
-		_, rest, _ := strings.Cut(string(text), ") ")
+		number, rest, _ := strings.Cut(string(text), ") ")
+		number, _, _ = strings.Cut(number, " ")
 		var state string
 		var parent, pgrp int
-		if n, _ := fmt.Sscan(rest, &state, &parent, &pgrp); n == 3 && pgrp == group && state != "Z" {
+		if n, _ := fmt.Sscan(rest, &state, &parent, &pgrp); n == 3 && (pgrp == group || number == strconv.Itoa(group)) && state != "Z" {
 			found = append(found, string(text))
 		}
 	}

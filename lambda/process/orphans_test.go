@@ -28,7 +28,11 @@ func TestFunction_OrphansParent(t *testing.T) {
 	if dir == "" {
 		t.Skip("it is run by TestFunction_NoOrphans")
 	}
-	f, err := process.New(process.Config{Dir: dir, Runtime: "python", Handler: "app.handler", Timeout: time.Hour})
+	c := process.Config{Dir: dir, Runtime: "python", Handler: "app.handler", Timeout: time.Hour}
+	if _, err := os.Stat(dir + "/bootstrap"); err == nil {
+		c.Runtime = "provided"
+	}
+	f, err := process.New(c)
 	require.NoError(t, err)
 	for _, event := range []string{`"busy"`, `"idle"`} {
 		go func() { _, _ = f.InvokeFunction(context.Background(), []byte(event)) }()
@@ -76,13 +80,51 @@ def handler(event, context):
 	requireNoOrphans(t, dir)
 }
 
-// The warden ends with the function.
-func TestFunction_WardenEnds(t *testing.T) {
+// A program that is killed while its function starts leaves nothing: here, the function
+// itself kills it with its first command.
+func TestFunction_NoOrphansOfAStart(t *testing.T) {
 	t.Parallel()
-	f := node(t, `exports.handler = async () => "hi"`)
-	f.call(t, `1`)
-	warden := process.WardenPID(f.Function)
-	require.NotEmpty(t, running(t, warden))
+	dir := t.TempDir()
+	mark := "86399." + fmt.Sprint(os.Getpid())
+	write(t, dir, files{"bootstrap": "#!/bin/sh\nkill -9 $PPID\nsleep " + mark + " &\nexec sleep " + mark + "\n"})
+	require.NoError(t, os.Chmod(dir+"/bootstrap", 0o700)) //nolint:gosec // it is a program
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFunction_OrphansParent$", "-test.v")
+	parent.Env = append(os.Environ(), orphanEnv+"="+dir)
+	require.ErrorContains(t, parent.Run(), "killed")
+	requireNoOrphans(t, mark)
+	requireNoOrphans(t, dir)
+}
+
+// The warden is there before its process, which is in its group, and ends with it. A signal
+// for the group does not end it.
+func TestFunction_Warden(t *testing.T) {
+	t.Parallel()
+	f := python(t, `
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def handler(event, context):
+    os.killpg(0, signal.SIGTERM)
+    return os.getpgrp()
+`)
+	group := f.number(t, `{}`)
+	require.Equal(t, []int{group}, process.Wardens(f.Function))
+	require.Len(t, running(t, group), 2, "the warden and python")
 	require.NoError(t, f.Close())
-	requireGone(t, warden)
+	requireGone(t, group)
+}
+
+// A process that leaves its group is ended nevertheless.
+func TestFunction_OwnSession(t *testing.T) {
+	t.Parallel()
+	f := python(t, `
+import os
+os.setsid()
+def handler(event, context):
+    return os.getpgrp()
+`)
+	group := f.number(t, `{}`)
+	require.NotEqual(t, []int{group}, process.Wardens(f.Function))
+	require.NotEmpty(t, running(t, group))
+	require.NoError(t, f.Close())
+	requireGone(t, group)
 }

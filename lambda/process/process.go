@@ -67,7 +67,7 @@
 // a process group of its own, as a daemon does, is not ended with the function.
 //
 // If this program is killed with SIGKILL, all processes and their children are killed as
-// well: a small /bin/sh for each function waits for that.
+// well: beside each process a small /bin/sh waits for that. It leads their process group.
 package process
 
 import (

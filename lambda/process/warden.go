@@ -2,72 +2,55 @@ package process
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os/exec"
-	"sync"
 )
 
-// warden is a small process that ends the processes of a function when this program is
-// killed and cannot do it: they and their children would stay. It reads from a pipe which
-// process groups there are. The end of the pipe is the end of this program.
-//
-// A warden that is nil, because there is no shell, does nothing.
+// warden is a small process that leads the process group of a process. It ends the group
+// when this program is killed and cannot do it: the process and its children would stay. It
+// reads from a pipe, whose end is the end of this program. It is there before the process is,
+// so that there is no moment without it.
 type warden struct {
-	cmd *exec.Cmd
-
-	mu   sync.Mutex // guards the order of lines
-	pipe io.WriteCloser
+	cmd  *exec.Cmd
+	pipe io.Closer
 }
 
-const wardenScript = `
-groups=
-while read -r sign group; do
-  left=
-  for g in $groups; do [ "$g" = "$group" ] || left="$left $g"; done
-  [ "$sign" = - ] || left="$left $group"
-  groups=$left
-done
-for g in $groups; do kill -9 "-$g"; done
-`
+// A signal for the whole group, which the process may ignore, does not end it.
+const wardenScript = `trap '' HUP INT QUIT TERM USR1 USR2 ALRM; read -r end; kill -9 0`
 
-// newWarden starts the warden of a function.
+// newWarden starts a warden, or returns nil if there is no shell.
 func (f *Function) newWarden(ctx context.Context) *warden {
-	w := &warden{cmd: exec.Command("/bin/sh", "-c", wardenScript)} //nolint:noctx // close ends it
+	w := &warden{cmd: exec.Command("/bin/sh", "-c", wardenScript)} //nolint:noctx // end ends it
 	w.cmd.Env = []string{}
-	ownGroup(w.cmd) // a signal of the terminal does not end it
+	ownGroup(w.cmd, 0)
 	var err error
 	if w.pipe, err = w.cmd.StdinPipe(); err == nil {
 		err = w.cmd.Start()
 	}
 	if err != nil {
-		f.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "if this program is killed, processes of the function may stay", slog.String("error", err.Error()))
-		return &warden{}
+		f.alone.Do(func() {
+			f.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "if this program is killed, processes of the function may stay", slog.String("error", err.Error()))
+		})
+		return nil
 	}
 	return w
 }
 
-// watch adds a process group.
-func (w *warden) watch(group int) { w.write('+', group) }
-
-// forget removes a process group that has ended.
-func (w *warden) forget(group int) { w.write('-', group) }
-
-func (w *warden) write(sign rune, group int) {
-	if w == nil || w.pipe == nil {
-		return
+// group returns the process group of a process that starts. 0 means one of its own.
+func (w *warden) group() int {
+	if w == nil {
+		return 0
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, _ = fmt.Fprintf(w.pipe, "%c %d\n", sign, group)
+	return w.cmd.Process.Pid
 }
 
-// close ends the warden. There are no processes left.
-func (w *warden) close() {
-	if w == nil || w.pipe == nil {
+// end kills all that is left of the group. Until it returns, no other group has this number.
+func (w *warden) end() {
+	if w == nil {
 		return
 	}
+	_ = killGroup(w.group())
 	_ = w.pipe.Close()
 	_ = w.cmd.Wait()
 }

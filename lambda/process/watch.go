@@ -72,7 +72,7 @@ func fingerprint(dir string, unwatched []fs.FileInfo) uint64 {
 				add(h, path, func() (fs.FileInfo, error) { return os.Stat(path) }, unwatched)
 			}
 		}
-		return nil
+		return nil //nolint:nilerr // as above
 	})
 	return h.Sum64()
 }
