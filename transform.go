@@ -24,15 +24,15 @@ type Transform struct {
 	// RequestTemplates are mapping templates by key. The payload for the backend is made
 	// by the template whose key is the value of TemplateSelectionExpression, or else by
 	// that of "$default". If there is neither, PassthroughBehavior decides. A template
-	// that the expression can never select is an error. So is a template that cannot be
-	// parsed. If one refers to a variable or a method that does not exist, the reference
+	// that the expression can never select is an error, unless AllowUnusedTemplates is set.
+	// So is a template that cannot be parsed. If one refers to a variable or a method that does not exist, the reference
 	// prints its own text or nothing, as in the service. When the route is set, the log
 	// tells of such references if they cannot be meant as text.
 	RequestTemplates map[string]string
 	// TemplateSelectionExpression may use $request.body.<JSONPath>. "" and \$default
 	// select the template "$default", or, if there is none, the template
 	// "application/json". If there are templates, an expression that can select none of
-	// them is an error.
+	// them is an error, unless AllowUnusedTemplates is set.
 	TemplateSelectionExpression string
 	// PassthroughBehavior says what happens to a message that no template matches. ""
 	// means PassthroughWhenNoMatch.
@@ -46,6 +46,9 @@ type Transform struct {
 	// counts. On a two-way route, the client gets the error frame "Internal server error"
 	// if no key matches. A one-way route needs no integration response.
 	Responses map[string]IntegrationResponse
+	// AllowUnusedTemplates accepts templates that are never selected, here and in
+	// Responses, as the service does. The log warns of them when the route is set.
+	AllowUnusedTemplates bool
 }
 
 // IntegrationResponse makes the client's answer from a backend's.
@@ -198,6 +201,7 @@ func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(
 		RequestTemplates: t.RequestTemplates, TemplateSelectionExpression: t.TemplateSelectionExpression,
 		PassthroughBehavior: string(t.PassthroughBehavior), ContentHandling: string(t.ContentHandling),
 		Responses: make(map[string]transform.Response, len(t.Responses)), SelectByErrorMessage: byErrorMessage,
+		AllowUnusedTemplates: t.AllowUnusedTemplates,
 	}
 	for key, response := range t.Responses {
 		c.Responses[key] = transform.Response{

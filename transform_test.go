@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -230,6 +231,12 @@ func TestTransform_TemplatesThatNothingSelects(t *testing.T) {
 				}
 				require.ErrorIs(t, err, gateway.ErrInvalidOption)
 				require.ErrorContains(t, err, tt.says)
+
+				log := &testutil.LockedBuffer{}
+				tr.AllowUnusedTemplates = true
+				g := newGateway(t, gateway.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
+				require.NoError(t, g.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$default", Integration: echoing(tr)}}}))
+				require.Contains(t, strings.ReplaceAll(log.String(), `\"`, `"`), tt.says)
 			}
 		})
 	}

@@ -425,6 +425,7 @@ func (b *builder) transform(id string, doc document) *gateway.Transform {
 		PassthroughBehavior:         gateway.PassthroughBehavior(textOf(doc, "passthroughBehavior")),
 		ContentHandling:             gateway.ContentHandling(textOf(doc, "contentHandlingStrategy")),
 		Responses:                   map[string]gateway.IntegrationResponse{},
+		AllowUnusedTemplates:        true,
 	}
 	for _, response := range b.snapshot.IntegrationResponses[id] {
 		t.Responses[textOf(response, "integrationResponseKey")] = gateway.IntegrationResponse{

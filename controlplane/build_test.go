@@ -457,6 +457,33 @@ func TestBuild_SchemaValidationDisabled(t *testing.T) {
 	}
 }
 
+// A template that nothing selects is accepted, as in the service, with a warning: the other
+// routes work, and so does the integration as long as nobody waits for the answer.
+func TestBuild_UnusedTemplate(t *testing.T) {
+	t.Parallel()
+	for name, response := range map[string]struct{ texts, want string }{
+		"beside the default": {`{"200":"{}","$default":"answer"}`, "answer"},
+		"alone":              {`{"200":"{}"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, &Config{})
+			s := twoWay(t, `"integrationType":"MOCK","requestTemplates":{"$default":"{\"statusCode\":200}","application/json":"x"}`,
+				`{"integrationResponseKey":"$default","responseTemplates":`+response.texts+`}`)
+			require.NoError(t, checkSnapshot(l.cfg, s, true))
+			answer := l.ask(l.serve(s), "x")
+			if response.want == "" { // never the backend's own body
+				require.Equal(t, internalServerError, frame(t, answer))
+			} else {
+				require.Equal(t, response.want, answer)
+			}
+			require.Contains(t, l.log.String(), "200")
+			require.Contains(t, l.log.String(), "that is never used")
+			require.NotContains(t, l.log.String(), "every event fails")
+		})
+	}
+}
+
 // Settings without an effect are ignored, as in the service, with a warning.
 func TestBuild_IgnoredSettings(t *testing.T) {
 	t.Parallel()

@@ -16,14 +16,15 @@ import (
 type templates struct {
 	selection *selection.Expression
 	byKey     map[string]*vtl.Template
-	asJSON    bool // the template "$default" was given as "application/json"
+	asJSON    bool   // the template "$default" was given as "application/json"
+	unused    string // the doubt about templates that are never selected, or ""
 }
 
 // contentTypeJSON is the key of the template for JSON in other APIs of the service.
 // Messages have no content type, so here one template takes all of them.
 const contentTypeJSON = "application/json"
 
-func compileTemplates(kind selection.Kind, expression string, texts map[string]string, compile Compiler) (t templates, err error) {
+func compileTemplates(kind selection.Kind, expression string, texts map[string]string, unused bool, compile Compiler) (t templates, err error) {
 	if expression == "" {
 		expression = `\$default`
 	}
@@ -31,7 +32,10 @@ func compileTemplates(kind selection.Kind, expression string, texts map[string]s
 		return t, fmt.Errorf("TemplateSelectionExpression: %w", err)
 	}
 	if err := checkKeys(t.selection, expression, texts); err != nil {
-		return t, err
+		if !unused {
+			return t, err
+		}
+		t.unused = err.Error()
 	}
 	t.byKey = make(map[string]*vtl.Template, len(texts))
 	for key, text := range texts {
@@ -39,7 +43,7 @@ func compileTemplates(kind selection.Kind, expression string, texts map[string]s
 		if err != nil {
 			return t, fmt.Errorf("template %q: %w", key, err)
 		}
-		if key == contentTypeJSON && t.selection.Is(keyDefault) {
+		if _, both := texts[keyDefault]; !both && key == contentTypeJSON && t.selection.Is(keyDefault) {
 			key, t.asJSON = keyDefault, true
 		}
 		t.byKey[key] = template
@@ -117,8 +121,8 @@ func run(template *vtl.Template, env *vtl.Env) ([]byte, error) {
 	return made, nil
 }
 
-// Doubts returns one text for each template that uses names which do not exist. (See
-// [vtl.Template.Doubts].)
+// Doubts returns one text for each template that uses names which do not exist (see
+// [vtl.Template.Doubts]), and for templates that are never used.
 func (t *Transform) Doubts(known *vtl.Known) []string {
 	found := t.request.doubts("request template", known)
 	for _, r := range t.responses {
@@ -132,6 +136,9 @@ const maxDoubts = 5
 
 func (t *templates) doubts(where string, known *vtl.Known) []string {
 	var found []string
+	if t.unused != "" {
+		found = append(found, where+" that is never used: "+t.unused)
+	}
 	for _, key := range slices.Sorted(maps.Keys(t.byKey)) {
 		doubts := t.byKey[key].Doubts(known)
 		if len(doubts) == 0 {

@@ -27,6 +27,7 @@ type Config struct {
 	ContentHandling             string
 	Responses                   map[string]Response
 	SelectByErrorMessage        bool
+	AllowUnusedTemplates        bool
 }
 
 // Response is what an integration response is compiled from.
@@ -113,7 +114,7 @@ func Compile(c *Config, compile Compiler) (*Transform, error) {
 		return nil, err
 	}
 	var err error
-	if t.request, err = compileTemplates(selection.RequestTemplate, c.TemplateSelectionExpression, c.RequestTemplates, compile); err != nil {
+	if t.request, err = compileTemplates(selection.RequestTemplate, c.TemplateSelectionExpression, c.RequestTemplates, c.AllowUnusedTemplates, compile); err != nil {
 		return nil, err
 	}
 	kind, expression := selection.HTTPIntegrationResponse, "$integration.response.statuscode"
@@ -124,7 +125,7 @@ func Compile(c *Config, compile Compiler) (*Transform, error) {
 		return nil, err
 	}
 	for key, r := range c.Responses {
-		compiled, err := compileResponse(key, &r, compile)
+		compiled, err := compileResponse(key, &r, c.AllowUnusedTemplates, compile)
 		if err != nil {
 			return nil, fmt.Errorf("integration response %q: %w", key, err)
 		}
@@ -145,7 +146,7 @@ func byPattern(a, b response) int {
 	return strings.Compare(a.pattern.String(), b.pattern.String())
 }
 
-func compileResponse(key string, r *Response, compile Compiler) (compiled response, err error) {
+func compileResponse(key string, r *Response, unused bool, compile Compiler) (compiled response, err error) {
 	compiled.key = key
 	if key != keyDefault {
 		pattern, ok := strings.CutPrefix(key, "/")
@@ -159,7 +160,7 @@ func compileResponse(key string, r *Response, compile Compiler) (compiled respon
 			return compiled, err
 		}
 	}
-	if compiled.templates, err = compileTemplates(selection.ResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates, compile); err != nil {
+	if compiled.templates, err = compileTemplates(selection.ResponseTemplate, r.TemplateSelectionExpression, r.ResponseTemplates, unused, compile); err != nil {
 		return compiled, err
 	}
 	if compiled.parameters, err = mapping.Response().Compile(r.ResponseParameters); err != nil {
