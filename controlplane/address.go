@@ -104,8 +104,8 @@ func (s *stages) isOurs(name string) bool {
 // owns reports whether a request is for the data plane: an upgrade, a call of @connections,
 // anything for the host of an API or a custom domain name, and anything for a host that is
 // not ours, which ServeHTTP refuses.
-func (s *stages) owns(r *http.Request) bool {
-	if s.hostOf(r).kind != ours {
+func (s *stages) owns(r *http.Request, at host) bool {
+	if at.kind != ours {
 		return true
 	}
 	path := segments(r)
@@ -144,8 +144,10 @@ func isConnections(path []string) bool {
 }
 
 // ServeHTTP serves upgrades and calls of @connections, at any address of a stage.
-func (s *stages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	at, path := s.hostOf(r), segments(r)
+func (s *stages) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.hostOf(r)) }
+
+func (s *stages) serve(w http.ResponseWriter, r *http.Request, at host) {
+	path := segments(r)
 	switch {
 	case at.kind == foreign:
 		forbid(w, "Forbidden: "+strconv.Quote(at.name)+" is not a name of this server: if it should be, add it to its hosts")
@@ -210,9 +212,9 @@ func (s *stages) target(at host, path []string) *stage {
 	return nil
 }
 
-// longestMapping returns the mapping with the longest key that is a beginning of the path,
-// by whole segments. The empty key is the beginning of every path. There is no such stage
-// as that of the zero mapping.
+// longestMapping returns the mapping whose key is a beginning of the path, by whole
+// segments. If there are several, it is the one with the longest key. The empty key is the
+// beginning of every path. If there is none, it is the zero mapping, which names no stage.
 func longestMapping(mappings map[string]mapping, path []string) mapping {
 	for n := len(path); n >= 0; n-- {
 		if m, ok := mappings[strings.Join(path[:n], "/")]; ok {
@@ -246,8 +248,9 @@ func (s *stages) domainName(r *http.Request, at host) string {
 	return net.JoinHostPort(name, strconv.Itoa(s.cfg.TLSPort))
 }
 
-// serveConnections serves a call of @connections. The page of another origin must not make
-// one. A path without an API is not the default endpoint of any: no API disables it.
+// serveConnections serves a call of @connections. It refuses one that a page of another
+// origin makes, and one at the default endpoint of an API that has disabled it. A path
+// without an API, /@connections/{ID}, is not such an endpoint, so it works for every API.
 func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
 	target := s.connectionsTarget(r, at, path)
 	defaultEndpoint := at.kind == executeAPI || at.kind == ours && len(path) > 3 // {API ID}/{stage}/@connections/{ID}

@@ -268,7 +268,7 @@ func TestAddress_Owns(t *testing.T) {
 		if tt.upgrade {
 			r.Header.Set("Upgrade", "websocket")
 		}
-		require.Equal(t, tt.want, l.owns(r), "%s%s", tt.host, tt.path)
+		require.Equal(t, tt.want, l.owns(r, l.hostOf(r)), "%s%s", tt.host, tt.path)
 	}
 }
 

@@ -250,7 +250,7 @@ func (f *field) checkNumber(value any) (any, error) {
 		return n, nil
 	}
 	if _, err := strconv.ParseInt(n.String(), 10, 64); err != nil {
-		return nil, f.mistaken(value)
+		return nil, badRequest("%s must be a whole number without an exponent", f.title())
 	}
 	if x < float64(f.least) || x > float64(f.most) {
 		return nil, badRequest("Invalid %s specified: %s. Must be between %d and %d", f.title(), n, f.least, f.most)

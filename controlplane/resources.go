@@ -71,6 +71,8 @@ func apiRow() *resource {
 			{name: "createdDate", readOnly: true},
 		},
 		refuse: []rule{apiIsMapped},
+		also:   discardStages,
+		shown:  showAPI,
 	}
 }
 
@@ -134,6 +136,7 @@ func integrationRow() *resource {
 		},
 		rules:  []rule{integrationIsComplete, payloadIsOne},
 		refuse: []rule{integrationIsUsed},
+		shown:  showSelection,
 	}
 }
 
@@ -201,6 +204,7 @@ func deploymentRow() *resource {
 		},
 		rules:  []rule{freeze},
 		refuse: []rule{deploymentIsUsed},
+		also:   func(c *change) error { return c.w.Delete(snapshotKey(c.ids["apiId"], c.ids["deploymentId"])) },
 	}
 }
 

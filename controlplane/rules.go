@@ -347,3 +347,40 @@ func mappingIsUnique(c *change, d document) error {
 	}
 	return err
 }
+
+// discardStages notes that the stages of an API are gone, and deletes its frozen copies.
+func discardStages(c *change) error {
+	stages, err := c.siblings("stages")
+	if err != nil {
+		return err
+	}
+	for _, stage := range stages {
+		c.stages[stageKey{c.ids["apiId"], stage.id()}] = false
+	}
+	return c.w.Delete("snapshots/" + c.ids["apiId"])
+}
+
+func showAPI(s *Server, visible document, created bool) {
+	visible["apiEndpoint"] = s.apiEndpoint(textOf(visible, "apiId"))
+	if visible["tags"] == nil && !created {
+		visible["tags"] = map[string]any{}
+	}
+}
+
+// apiEndpoint is the address to which a client adds "/" and a stage.
+func (s *Server) apiEndpoint(apiID string) string {
+	if s.cfg.Endpoint != "" {
+		return strings.TrimSuffix(s.cfg.Endpoint, "/") + "/" + apiID
+	}
+	return "wss://" + apiID + ".execute-api." + s.cfg.Region + ".amazonaws.com"
+}
+
+// showSelection shows what selects an integration response.
+func showSelection(_ *Server, visible document, _ bool) {
+	switch textOf(visible, "integrationType") {
+	case "AWS":
+		visible["integrationResponseSelectionExpression"] = "${integration.response.body.errorMessage}"
+	case "HTTP", "MOCK":
+		visible["integrationResponseSelectionExpression"] = "${integration.response.statuscode}"
+	}
+}

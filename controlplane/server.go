@@ -175,8 +175,8 @@ func everyStage(r Reader, all *effects) error {
 // Give the Server to an [http.Server] itself: an [http.ServeMux] before it redirects some
 // of these paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.plane.owns(r) {
-		s.plane.ServeHTTP(w, r)
+	if at := s.plane.hostOf(r); s.plane.owns(r, at) {
+		s.plane.serve(w, r, at)
 		return
 	}
 	s.serveAPI(w, r)

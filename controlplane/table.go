@@ -23,6 +23,11 @@ type resource struct {
 	rules []rule
 	// refuse are the reasons not to delete it.
 	refuse []rule
+	// also deletes what belongs to it and lies elsewhere. It may be nil.
+	also func(*change) error
+	// shown adds what clients see of it and what is not stored. created is true in the
+	// answer to a create. It may be nil.
+	shown func(s *Server, visible document, created bool)
 	// then says what a change of it means for the stages.
 	then effect
 	// missing is the text for an ID that does not exist.

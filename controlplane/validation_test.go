@@ -57,6 +57,7 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/routes/" + route + "/routeresponses", document{"routeResponseKey": "$default", "responseModels": document{"$default": "nope"}}, bad, "Invalid model identifier specified: nope"},
 		{"POST", api + "/routes/nope/routeresponses", document{"routeResponseKey": "$default"}, missing, "Invalid route identifier specified"},
 
+		{"POST", "/apis", document{"name": "n", "protocolType": "HTTP"}, bad, "HTTP APIs are not supported by this gateway: ProtocolType must be WEBSOCKET"},
 		{"POST", api + "/integrations", document{}, bad, "IntegrationType is required to create an Integration"},
 		{"POST", api + "/integrations", document{"integrationType": "X"}, bad, "Invalid IntegrationType specified: X. Must be one of [AWS, AWS_PROXY, HTTP, HTTP_PROXY, MOCK]"},
 		{"POST", api + "/integrations", document{"integrationType": "AWS_PROXY"}, bad, "IntegrationUri is required for integrations of type AWS_PROXY"},
@@ -64,7 +65,7 @@ func TestValidation(t *testing.T) {
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "connectionType": "VPC_LINK"}, bad, "ConnectionId is required for connections of type VPC_LINK"},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "timeoutInMillis": 49}, bad, "Invalid TimeoutInMillis specified: 49. Must be between 50 and 29000"},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "timeoutInMillis": 29001}, bad, "Invalid TimeoutInMillis specified: 29001. Must be between 50 and 29000"},
-		{"POST", api + "/integrations", document{"integrationType": "MOCK", "timeoutInMillis": 50.5}, bad, "TimeoutInMillis must be an integer, and not a number"},
+		{"POST", api + "/integrations", document{"integrationType": "MOCK", "timeoutInMillis": 50.5}, bad, "TimeoutInMillis must be a whole number without an exponent"},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "credentialsArn": "x"}, bad, "Invalid role ARN"},
 		{"POST", api + "/integrations", document{"integrationType": "AWS_PROXY", "integrationUri": "arn:f", "credentialsArn": "arn:aws:iam::*:user/*"}, bad, "Invalid role ARN"},
 		{"POST", api + "/integrations", document{"integrationType": "MOCK", "tlsConfig": document{"serverNameToVerify": "x"}}, bad, "TlsConfig cannot be set for WEBSOCKET protocol Apis."},

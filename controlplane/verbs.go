@@ -227,38 +227,15 @@ func (c *change) remove() error {
 
 // discard deletes without asking.
 func (c *change) discard() error {
-	if err := c.discardBelow(); err != nil {
-		return err
+	if c.res.also != nil {
+		if err := c.res.also(c); err != nil {
+			return err
+		}
 	}
 	if err := c.w.Delete(c.key); err != nil {
 		return fmt.Errorf("controlplane: deleting %s: %w", c.key, err)
 	}
 	c.touch(true)
-	return nil
-}
-
-// discardBelow takes care of what belongs to a document and lies elsewhere: stages that
-// run, and frozen copies.
-func (c *change) discardBelow() error {
-	snapshots := ""
-	switch c.res.name {
-	case "Api":
-		stages, err := listDocuments(c.w, c.key+"/stages", "", 0)
-		if err != nil {
-			return err
-		}
-		for _, stage := range stages {
-			c.stages[stageKey{c.ids["apiId"], stage.id()}] = false
-		}
-		snapshots = "snapshots/" + c.ids["apiId"]
-	case "Deployment":
-		snapshots = snapshotKey(c.ids["apiId"], c.ids["deploymentId"])
-	default:
-		return nil
-	}
-	if err := c.w.Delete(snapshots); err != nil {
-		return fmt.Errorf("controlplane: deleting %s: %w", snapshots, err)
-	}
 	return nil
 }
 
@@ -311,27 +288,8 @@ func (s *Server) answer(res *resource, d document, created bool) document {
 		}
 		visible[name] = value
 	}
-	switch res.name {
-	case "Api":
-		visible["apiEndpoint"] = s.apiEndpoint(textOf(d, "apiId"))
-		if visible["tags"] == nil && !created {
-			visible["tags"] = map[string]any{}
-		}
-	case "Integration":
-		switch textOf(d, "integrationType") {
-		case "AWS":
-			visible["integrationResponseSelectionExpression"] = "${integration.response.body.errorMessage}"
-		case "HTTP", "MOCK":
-			visible["integrationResponseSelectionExpression"] = "${integration.response.statuscode}"
-		}
+	if res.shown != nil {
+		res.shown(s, visible, created)
 	}
 	return visible
-}
-
-// apiEndpoint is the address to which a client adds "/" and a stage.
-func (s *Server) apiEndpoint(apiID string) string {
-	if s.cfg.Endpoint != "" {
-		return strings.TrimSuffix(s.cfg.Endpoint, "/") + "/" + apiID
-	}
-	return "wss://" + apiID + ".execute-api." + s.cfg.Region + ".amazonaws.com"
 }
