@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -97,11 +99,17 @@ func (w *memoryWriter) undo() {
 }
 
 func (w *memoryWriter) Put(key string, value []byte) error {
-	w.change(key, append([]byte{}, value...))
+	if key == "" || len(value) == 0 {
+		return fmt.Errorf("controlplane: the key %q or its value is empty: delete the key instead", key)
+	}
+	w.change(key, slices.Clone(value))
 	return nil
 }
 
 func (w *memoryWriter) Delete(prefix string) error {
+	if prefix == "" {
+		return errors.New("controlplane: delete without a key would delete everything: name a key")
+	}
 	key := strings.TrimSuffix(prefix, "/")
 	keys, _, _ := w.List(key+"/", "", 0)
 	for _, below := range keys {

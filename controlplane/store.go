@@ -38,12 +38,13 @@ type Reader interface {
 // it has written.
 type Writer interface {
 	Reader
-	// Put sets the value of a key. Neither is empty. The store copies value.
+	// Put sets the value of a key. The store copies value. It is an error if one of them is
+	// empty.
 	Put(key string, value []byte) error
 	// Delete removes the key prefix and everything below it: the keys that start with
 	// prefix and a slash. "apis/a/stages/prod" does not name "apis/a/stages/prod2". A
 	// prefix that ends in a slash removes only what is below. It is no error if there is
-	// nothing to remove.
+	// nothing to remove. An empty prefix, which would remove everything, is an error.
 	Delete(prefix string) error
 }
 

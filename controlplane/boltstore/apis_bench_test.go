@@ -81,7 +81,7 @@ func (m *many) open(b *testing.B) {
 		m.store, err = Open(m.file)
 		require.NoError(b, err)
 	}
-	m.Server, err = controlplane.New(controlplane.Config{Store: m.store})
+	m.Server, err = controlplane.New(controlplane.Config{Store: m.store, NoQuotas: true})
 	require.NoError(b, err)
 }
 

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -59,8 +60,9 @@ var _ controlplane.Store = (*Store)(nil)
 
 // Store is an open file. It is a [controlplane.Store], and safe for concurrent use.
 type Store struct {
-	file string
-	db   *bbolt.DB
+	file  string
+	db    *bbolt.DB
+	close sync.Once
 }
 
 // Open opens the store in file, and makes the file if there is none. The folder has to be
@@ -203,20 +205,21 @@ func (s *Store) Backup(w io.Writer) error {
 // Close closes the file, after the calls that run have returned. Later calls get an
 // [ErrClosed].
 func (s *Store) Close() error {
-	if s.db.Path() != "" { // it is open, so the note is ours
+	var err error
+	s.close.Do(func() { // a later call must not remove the note of another process
 		_ = os.Remove(s.file + ".pid")
-	}
-	if err := s.db.Close(); err != nil {
-		return explain(s.file, err)
-	}
-	return nil
+		if err = s.db.Close(); err != nil {
+			err = explain(s.file, err)
+		}
+	})
+	return err
 }
 
 // reader implements Reader.
 type reader struct{ documents *bbolt.Bucket }
 
 func (r reader) Get(key string) ([]byte, error) {
-	return bytes.Clone(r.documents.Get([]byte(key))), nil
+	return r.documents.Get([]byte(key)), nil // valid until the transaction ends
 }
 
 func (r reader) List(prefix, after string, limit int) (keys []string, values [][]byte, err error) {
@@ -226,7 +229,7 @@ func (r reader) List(prefix, after string, limit int) (keys []string, values [][
 		key, value = c.Next()
 	}
 	for ; key != nil && strings.HasPrefix(string(key), prefix) && (limit <= 0 || len(keys) < limit); key, value = c.Next() {
-		keys, values = append(keys, string(key)), append(values, bytes.Clone(value))
+		keys, values = append(keys, string(key)), append(values, value)
 	}
 	return keys, values, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -236,4 +237,23 @@ func rewrite(t *testing.T, file string, bucket, key, value []byte) {
 		return b.Put(key, value)
 	}))
 	require.NoError(t, db.Close())
+}
+
+// Close may be called again, and at the same time. It leaves the note of the process that
+// has opened the file since alone.
+func TestStore_CloseTwice(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	s, err := Open(file)
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() { _ = s.Close() })
+	}
+	group.Wait()
+	next := open(t, file)
+	require.NoError(t, s.Close())
+	require.FileExists(t, file+".pid")
+	require.NoError(t, next.Close())
+	require.NoFileExists(t, file+".pid")
 }

@@ -270,7 +270,7 @@ func asNobody(t *testing.T, fn func()) {
 		fn()
 		return
 	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	runtime.LockOSThread() // only this thread is another user
 	defer runtime.UnlockOSThread()
 	require.NoError(t, unix.Setfsuid(65534))
 	defer func() { require.NoError(t, unix.Setfsuid(0)) }()

@@ -8,13 +8,14 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Run tests the stores that open returns. Each call of open returns a new store that is
 // empty. Run closes it.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Store){
+	for name, test := range map[string]func(testing.TB, Store){
 		"an empty store":              empty,
 		"put, replace, get":           putAndGet,
 		"an update is all or nothing": allOrNothing,
@@ -24,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a view is a snapshot":        snapshot,
 		"an update sees itself":       ownChanges,
 		"values are copied":           copies,
+		"nothing is empty":            nothingEmpty,
 		"concurrent use":              concurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -35,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-func empty(t *testing.T, s Store) {
+func empty(t testing.TB, s Store) {
 	view(t, s, func(r Reader) {
 		value, err := r.Get("apis/a")
 		ok(t, err)
@@ -47,13 +49,13 @@ func empty(t *testing.T, s Store) {
 	update(t, s, func(w Writer) { ok(t, w.Delete("apis/a")) })
 }
 
-func putAndGet(t *testing.T, s Store) {
+func putAndGet(t testing.TB, s Store) {
 	put(t, s, "apis/a", `{"name":"a"}`, "apis/b", "b")
 	put(t, s, "apis/a", `{"name":"c"}`)
 	holds(t, s, "apis/a", `{"name":"c"}`, "apis/b", "b")
 }
 
-func allOrNothing(t *testing.T, s Store) {
+func allOrNothing(t testing.TB, s Store) {
 	put(t, s, "apis/a", "a", "apis/a/routes/1", "1")
 	failure := errors.New("no")
 	err := s.Update(func(w Writer) error {
@@ -67,7 +69,7 @@ func allOrNothing(t *testing.T, s Store) {
 	equal(t, errors.Is(s.View(func(Reader) error { return failure }), failure), true)
 }
 
-func panics(t *testing.T, s Store) {
+func panics(t testing.TB, s Store) {
 	func() {
 		defer func() { equal(t, recover(), any("no")) }()
 		_ = s.Update(func(w Writer) error {
@@ -83,7 +85,7 @@ func panics(t *testing.T, s Store) {
 	holds(t, s, "apis/b", "b")
 }
 
-func deleteByPrefix(t *testing.T, s Store) {
+func deleteByPrefix(t testing.TB, s Store) {
 	all := []string{
 		"apis/a", "1", "apis/a/routes/r", "2", "apis/a/routes/r/routeresponses/x", "3", "apis/a/stages/s", "4",
 		"apis/a-b", "5", "apis/a0", "6", "apis/ab", "7", "domainnames/a", "8",
@@ -103,7 +105,7 @@ func deleteByPrefix(t *testing.T, s Store) {
 	holds(t, s, "apis/a-b", "5", "apis/a0", "6", "apis/ab", "7", "domainnames/a", "8")
 }
 
-func pages(t *testing.T, s Store) {
+func pages(t testing.TB, s Store) {
 	var want []string
 	for n := range 25 {
 		key := fmt.Sprintf("apis/a/routes/%02d", n)
@@ -152,31 +154,61 @@ func pages(t *testing.T, s Store) {
 	})
 }
 
-func snapshot(t *testing.T, s Store) {
+func snapshot(t testing.TB, s Store) {
 	put(t, s, "apis/a", "old", "apis/b", "old")
-	reading, changed := make(chan struct{}), make(chan error)
-	go func() {
-		<-reading
-		// A store may let the update wait for the view, so it is not waited for in there.
-		changed <- s.Update(func(w Writer) error { return errors.Join(w.Put("apis/a", []byte("new")), w.Delete("apis/b")) })
-	}()
+	written, committed := make(chan struct{}), make(chan struct{})
+	var failed error
+	change := func() {
+		defer close(committed)
+		failed = s.Update(func(w Writer) error {
+			defer close(written)
+			return errors.Join(w.Put("apis/a", []byte("new")), w.Delete("apis/b"))
+		})
+	}
 	view(t, s, func(r Reader) {
-		for n := range 100 {
-			if n == 10 {
-				close(reading)
-			}
+		for n, reached := range []chan struct{}{written, committed} {
 			for _, key := range []string{"apis/a", "apis/b"} {
 				value, err := r.Get(key)
 				ok(t, err)
 				equal(t, string(value), "old")
 			}
+			if n == 0 {
+				go change()
+			}
+			// A store may let the update wait for the view.
+			select {
+			case <-reached:
+			case <-time.After(100 * time.Millisecond):
+			}
 		}
+		keys, _, err := r.List("apis/", "", 0)
+		ok(t, err)
+		equal(t, keys, []string{"apis/a", "apis/b"})
 	})
-	ok(t, <-changed)
+	<-committed
+	ok(t, failed)
 	holds(t, s, "apis/a", "new")
 }
 
-func ownChanges(t *testing.T, s Store) {
+// Nothing empty is stored, and nothing is deleted by mistake.
+func nothingEmpty(t testing.TB, s Store) {
+	put(t, s, "apis/a", "a")
+	for _, change := range []func(Writer) error{
+		func(w Writer) error { return w.Put("", []byte("x")) },
+		func(w Writer) error { return w.Put("apis/a", nil) },
+		func(w Writer) error { return w.Put("apis/a", []byte{}) },
+		func(w Writer) error { return w.Delete("") },
+	} {
+		update(t, s, func(w Writer) {
+			if change(w) == nil {
+				t.Fatal("an empty key or value is no error")
+			}
+		})
+		holds(t, s, "apis/a", "a")
+	}
+}
+
+func ownChanges(t testing.TB, s Store) {
 	put(t, s, "apis/a", "old", "apis/b", "old")
 	update(t, s, func(w Writer) {
 		ok(t, w.Put("apis/a", []byte("new")))
@@ -191,7 +223,7 @@ func ownChanges(t *testing.T, s Store) {
 	})
 }
 
-func copies(t *testing.T, s Store) {
+func copies(t testing.TB, s Store) {
 	mine := []byte("abc")
 	update(t, s, func(w Writer) {
 		ok(t, w.Put("apis/a", mine))
@@ -206,7 +238,7 @@ func copies(t *testing.T, s Store) {
 }
 
 // Each update moves one unit between two keys, so that every state has the same sum.
-func concurrent(t *testing.T, s Store) {
+func concurrent(t testing.TB, s Store) {
 	put(t, s, "apis/a", string(rune(50)), "apis/b", string(rune(50)))
 	read := func(r Reader) (a, b byte, err error) {
 		va, err1 := r.Get("apis/a")
@@ -250,18 +282,18 @@ func concurrent(t *testing.T, s Store) {
 }
 
 // view and update fail the test if the store fails.
-func view(t *testing.T, s Store, read func(Reader)) {
+func view(t testing.TB, s Store, read func(Reader)) {
 	t.Helper()
 	ok(t, s.View(func(r Reader) error { read(r); return nil }))
 }
 
-func update(t *testing.T, s Store, change func(Writer)) {
+func update(t testing.TB, s Store, change func(Writer)) {
 	t.Helper()
 	ok(t, s.Update(func(w Writer) error { change(w); return nil }))
 }
 
 // put puts pairs of keys and values in one update.
-func put(t *testing.T, s Store, pairs ...string) {
+func put(t testing.TB, s Store, pairs ...string) {
 	t.Helper()
 	update(t, s, func(w Writer) {
 		for n := 0; n < len(pairs); n += 2 {
@@ -271,7 +303,7 @@ func put(t *testing.T, s Store, pairs ...string) {
 }
 
 // holds requires that the store has these pairs, in the order of the keys, and no more.
-func holds(t *testing.T, s Store, pairs ...string) {
+func holds(t testing.TB, s Store, pairs ...string) {
 	t.Helper()
 	var got []string
 	view(t, s, func(r Reader) {
@@ -284,14 +316,14 @@ func holds(t *testing.T, s Store, pairs ...string) {
 	equal(t, got, pairs)
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func equal(t *testing.T, got, want any) {
+func equal(t testing.TB, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
