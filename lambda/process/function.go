@@ -57,6 +57,7 @@ type Function struct {
 	starting  int        // of these have not asked for an event yet
 	free      []*process // wait for an event; the last one is used first
 	queue     []*invocation
+	waits     int           // bytes of the events in queue
 	usual     time.Duration // how long an event takes, about
 	again     *time.Timer   // looks at the queue again
 	all       map[*process]struct{}
@@ -117,16 +118,23 @@ type outcome struct {
 // InvokeFunction gives an event to an idle process, or starts one. If all are busy, it
 // waits. An error that the handler raised, an answer above 6 MB, a timeout and a crash
 // are a *[lambda.FunctionError] with the type and the message that Lambda has for it. An
-// *[lambda.InvokeError] says that the function did not run.
+// *[lambda.InvokeError] says that the function did not run; its status is 429 if too many
+// events wait already.
 func (f *Function) InvokeFunction(ctx context.Context, payload []byte) ([]byte, error) {
 	return f.Invoke(ctx, newUUID(), payload)
 }
 
 // Invoke is InvokeFunction with a request ID that the caller has chosen: a UUID as those
-// of Lambda, which no other event has.
+// of Lambda, which no other event has. Another one is an error.
 func (f *Function) Invoke(ctx context.Context, requestID string, payload []byte) ([]byte, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
+	}
+	if !isUUID(requestID) {
+		return nil, &lambda.InvokeError{
+			Function: f.cfg.Name, StatusCode: http.StatusBadRequest, Type: "InvalidParameterValueException",
+			Message: fmt.Sprintf("the request ID %q is not a UUID", clip(requestID)),
+		}
 	}
 	if len(payload) > maxRequest {
 		return nil, &lambda.InvokeError{
@@ -161,7 +169,10 @@ func (f *Function) submit(ctx context.Context, inv *invocation) error {
 		return f.notRun(errClosed)
 	}
 	f.watchCode(ctx)
-	f.queue = append(f.queue, inv)
+	if err := f.room(inv); err != nil {
+		return err
+	}
+	f.enqueue(len(f.queue), inv)
 	f.advance(ctx)
 	return nil
 }
@@ -171,7 +182,7 @@ func (f *Function) abandon(inv *invocation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n := slices.Index(f.queue, inv); n >= 0 {
-		f.queue = slices.Delete(f.queue, n, n+1)
+		f.dequeue(n)
 	}
 }
 
@@ -288,10 +299,9 @@ func (f *Function) startFailed(ctx context.Context, code *code, err error, tail 
 	if f.processes == 0 {
 		told = len(f.queue)
 	}
-	for _, inv := range f.queue[:told] {
-		inv.finish(nil, err)
+	for n := told - 1; n >= 0; n-- {
+		f.dequeue(n).finish(nil, err)
 	}
-	f.queue = slices.Delete(f.queue, 0, told)
 	f.advance(ctx)
 }
 
@@ -321,7 +331,7 @@ func (f *Function) ended(ctx context.Context, p *process, state string, tail []s
 	inv := p.current
 	switch {
 	case inv != nil && !inv.delivered && p.failure == nil: // it died before: another process can have the event
-		f.queue = slices.Insert(f.queue, 0, inv)
+		f.enqueue(0, inv)
 	case inv != nil && !inv.answered:
 		err := p.failure
 		if err == nil {
@@ -483,7 +493,7 @@ func (f *Function) Close() error {
 		for _, inv := range f.queue {
 			inv.finish(nil, f.notRun(errClosed))
 		}
-		f.queue = nil
+		f.queue, f.waits = nil, 0
 		if f.again != nil {
 			f.again.Stop()
 		}
@@ -543,4 +553,19 @@ func newUUID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// isUUID reports whether a request ID has the form of newUUID.
+func isUUID(id string) bool {
+	for n := range len(id) {
+		switch c := id[n]; {
+		case n == 8 || n == 13 || n == 18 || n == 23:
+			if c != '-' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F'):
+			return false
+		}
+	}
+	return len(id) == 36
 }

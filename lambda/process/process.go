@@ -31,8 +31,9 @@
 //
 // The first process starts with the first event. A process handles one event at a time:
 // more start under load, up to Config.Concurrency, and one that gets no event for five
-// minutes ends. Events beyond that wait. As many processes as the machine has cores start
-// at once; an event that needs one more waits 100 ms first, and 250 ms while others start.
+// minutes ends. Events beyond that wait, up to 10,000 and 128 MB of them: more fail with the
+// status 429. As many processes as the machine has cores start at once; an event that needs
+// one more waits 100 ms first, and 250 ms while others start.
 // If events usually take less than 2 ms, one waits up to 2 ms for a process that is warm and
 // busy before it gets an idle one, because to switch between processes would cost more.
 //

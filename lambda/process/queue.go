@@ -2,9 +2,13 @@ package process
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	goruntime "runtime"
 	"slices"
 	"time"
+
+	"example.com/gateway/lambda"
 )
 
 // This file decides when an event gets a process, and when a process is started.
@@ -28,6 +32,37 @@ const (
 	startPatience = 250 * time.Millisecond
 )
 
+// How many events may wait for a function, and how many bytes they may have.
+const (
+	mostWaiting      = 10_000
+	mostWaitingBytes = 128 << 20
+)
+
+// room returns an error if too many events wait. The caller holds the lock.
+func (f *Function) room(inv *invocation) error {
+	if len(f.queue) < mostWaiting && f.waits+len(inv.payload) <= mostWaitingBytes {
+		return nil
+	}
+	return &lambda.InvokeError{
+		Function: f.cfg.Name, StatusCode: http.StatusTooManyRequests, Type: "TooManyRequestsException",
+		Message: fmt.Sprintf("Rate Exceeded: %d events with %d bytes wait for the function already. It has up to %d processes: allow it more, or send fewer events at a time", len(f.queue), f.waits, f.cfg.Concurrency),
+	}
+}
+
+// enqueue lets an event wait. The caller holds the lock.
+func (f *Function) enqueue(at int, inv *invocation) {
+	f.queue = slices.Insert(f.queue, at, inv)
+	f.waits += len(inv.payload)
+}
+
+// dequeue takes an event that waits. The caller holds the lock.
+func (f *Function) dequeue(at int) *invocation {
+	inv := f.queue[at]
+	f.queue = slices.Delete(f.queue, at, at+1)
+	f.waits -= len(inv.payload)
+	return inv
+}
+
 // advance gives events to free processes, and starts processes for the others. The caller
 // holds the lock.
 func (f *Function) advance(ctx context.Context) {
@@ -40,9 +75,7 @@ func (f *Function) advance(ctx context.Context) {
 		last := len(f.free) - 1
 		p := f.free[last]
 		f.free = f.free[:last]
-		inv := f.queue[0]
-		f.queue = slices.Delete(f.queue, 0, 1)
-		p.assign(inv, now)
+		p.assign(f.dequeue(0), now)
 		running++
 	}
 	if len(f.queue) == 0 {

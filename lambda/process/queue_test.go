@@ -1,12 +1,16 @@
 package process
 
 import (
+	"context"
+	"net/http"
 	goruntime "runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/lambda"
 )
 
 // idle makes a function with processes that wait for an event, and are none in truth.
@@ -31,7 +35,7 @@ func (f *Function) arrive(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for range n {
-		f.queue = append(f.queue, &invocation{arrived: time.Now(), done: make(chan outcome, 1)})
+		f.enqueue(len(f.queue), &invocation{arrived: time.Now(), done: make(chan outcome, 1)})
 		f.advance(lifetime())
 	}
 }
@@ -85,4 +89,71 @@ func TestFunction_Hesitates(t *testing.T) {
 		f.finishOne(time.Second)
 		require.Equal(t, [2]int{cores + 3, 0}, f.state())
 	})
+}
+
+// Only so many events wait for a function, and only so many bytes. What does not wait any
+// more makes room.
+func TestFunction_TooManyWait(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		size, room int
+	}{
+		"events": {1, mostWaiting},
+		"bytes":  {maxRequest, mostWaitingBytes / maxRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, err := New(Config{Name: "chat", Dir: t.TempDir(), Command: []string{"sh"}, Concurrency: 1, Unchanging: true})
+				require.NoError(t, err)
+				f.processes = 1 // it is none in truth, and busy
+				payload := make([]byte, tt.size)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				errs := make(chan error, tt.room)
+				for range tt.room {
+					go func() {
+						_, err := f.InvokeFunction(ctx, payload)
+						errs <- err
+					}()
+				}
+				synctest.Wait()
+				require.Empty(t, errs)
+				_, err = f.InvokeFunction(t.Context(), payload)
+				var refused *lambda.InvokeError
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
+				require.Equal(t, "TooManyRequestsException", refused.Type)
+				cancel()
+				for range tt.room {
+					require.ErrorIs(t, <-errs, context.Canceled)
+				}
+				require.Zero(t, f.waits)
+				late := make(chan error, 1)
+				go func() {
+					_, err := f.InvokeFunction(t.Context(), payload)
+					late <- err
+				}()
+				synctest.Wait()
+				require.Empty(t, late)
+				require.NoError(t, f.Close())
+				require.ErrorContains(t, <-late, "the function is closed")
+				require.Zero(t, f.waits)
+			})
+		})
+	}
+}
+
+// A request ID is a UUID: it is a part of a path and of headers.
+func TestFunction_InvokeID(t *testing.T) {
+	t.Parallel()
+	f, err := New(Config{Dir: t.TempDir(), Command: []string{"sh"}})
+	require.NoError(t, err)
+	for _, id := range []string{"", "x", "8e6b1d0c2a774f0e9d1b6a5c4f3e2d10", "8e6b1d0c-2a77-4f0e-9d1b-6a5c4f3e2d1g", "8e6b1d0c-2a77-4f0e-9d1b-6a5c4f3e2d1", newUUID() + "0", "8e6b1d0c/2a77-4f0e-9d1b-6a5c4f3e2d10"} {
+		_, err := f.Invoke(t.Context(), id, nil)
+		require.ErrorContains(t, err, "is not a UUID", id)
+	}
+	require.True(t, isUUID(newUUID()))
+	require.True(t, isUUID("8E6B1D0C-2A77-4F0E-9D1B-6A5C4F3E2D10"))
+	require.NoError(t, f.Close())
 }
