@@ -3,6 +3,7 @@
 package process_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -151,6 +152,45 @@ func TestNode_DoesNotStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An error of the code says where it is, and a module that only Lambda has says what to do.
+func TestNode_SaysWhere(t *testing.T) {
+	t.Parallel()
+	const broken = "export const a = 1;\nconst b = ;\n"
+	for _, tt := range []struct {
+		name    string
+		files   files
+		message string
+	}{
+		{"CommonJS", files{"index.js": "const a = 1;\nconst b = ;\n"}, "SyntaxError: Unexpected token ';' (index.js:2)"},
+		{"CommonJS, required", files{"index.js": `require("./lib/b")`, "lib/b.js": "\nconst b = ;\n"}, "SyntaxError: Unexpected token ';' (lib/b.js:2)"},
+		{"an ES module", files{"index.mjs": broken}, "SyntaxError: Unexpected token ';' (index.mjs:2)"},
+		{"an ES module, imported", files{"index.mjs": `import { c } from "./lib/c.mjs"; export const handler = c`, "lib/c.mjs": `export * from "./b.mjs"`, "lib/b.mjs": broken}, "SyntaxError: Unexpected token ';' (lib/b.mjs:2)"},
+		{"JSON", files{"index.js": "\nJSON.parse('{')"}, "(index.js:2)"},
+		{"an SDK", files{"index.js": `require("@aws-sdk/client-none/x")`}, "Error: Cannot find module '@aws-sdk/client-none/x': Lambda brings it, and here your project has to: npm install --save-dev @aws-sdk/client-none\nRequire stack:\n- DIR/index.js"},
+		{"an SDK, imported", files{"index.mjs": `import "@aws-sdk/client-none"`}, "Cannot find package '@aws-sdk/client-none' imported from DIR/index.mjs: Lambda brings it, and here your project has to: npm install --save-dev @aws-sdk/client-none"},
+		{"no invented file", files{"index.cjs": `require("none")`}, "Error: Cannot find module 'none'\nRequire stack:\n- DIR/index.cjs"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, process.Config{Runtime: "nodejs", Handler: "index.handler"}, tt.files)
+			raised := f.raises(t, `{}`)
+			require.Contains(t, strings.ReplaceAll(raised.Message, f.dir, "DIR"), tt.message)
+			require.Contains(t, f.log.String(), firstLine(strings.ReplaceAll(tt.message, "DIR", f.dir)))
+			if tt.name == "no invented file" {
+				require.NotContains(t, raised.Message, "index.js")
+			}
+		})
+	}
+	t.Run("a cause", func(t *testing.T) {
+		t.Parallel()
+		f := node(t, `exports.handler = async () => { const cause = Object.assign(new Error(""), { code: "ECONNREFUSED" }); throw new TypeError("fetch failed", { cause: new Error("no route", { cause }) }) }`)
+		trace := f.raises(t, `{}`).Trace
+		require.Equal(t, []string{"caused by Error: no route", "caused by Error: ECONNREFUSED"}, trace[len(trace)-2:])
+		require.NoError(t, f.Close())
+		require.Contains(t, f.log.String(), "caused by Error: ECONNREFUSED")
+	})
 }
 
 // TypeScript is refused with what to do, where Node.js does not run it.

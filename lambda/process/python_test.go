@@ -80,6 +80,7 @@ func TestPython_DoesNotStart(t *testing.T) {
 		{"no module", "chat.handler", ``, "Runtime.ImportModuleError", "Unable to import module 'chat': No module named 'chat'"},
 		{"no function", "app.other", ``, "Runtime.HandlerNotFound", "Handler 'other' missing on module 'app'"},
 		{"a missing module", "app.handler", `import no_such_module`, "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'no_such_module'"},
+		{"the SDK", "app.handler", "error = ModuleNotFoundError(\"No module named 'boto3'\", name='boto3.session')\nraise error", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'boto3': Lambda brings it, and here the python3 on the PATH needs it: python3 -m pip install boto3, in a virtual environment"},
 		{"a syntax error", "app.handler", `def handler(`, "Runtime.UserCodeSyntaxError", "Syntax error in module 'app': '(' was never closed (app.py, line 1)"},
 		{"a module of Python itself", "sys.exit", ``, "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as a handler module"},
 		{"it raises", "app.handler", `raise KeyError("TABLE")`, "KeyError", "'TABLE'"},

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
 import { Writable } from "node:stream";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const env = process.env;
 const [host, port] = env.AWS_LAMBDA_RUNTIME_API.split(":");
@@ -73,7 +73,11 @@ function report(error) {
   if (!(error instanceof Error) && !(error?.name && error?.message && error?.stack)) {
     return { errorType: typeof error, errorMessage: String(error), trace: [] };
   }
-  return { errorType: String(error.name), errorMessage: String(error.message), trace: String(error.stack ?? "").split("\n") };
+  const trace = String(error.stack ?? "").split("\n");
+  for (let cause = error.cause, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
+    trace.push(`caused by ${cause.name}: ${cause.message || cause.code || "no message"}`);
+  }
+  return { errorType: String(error.name), errorMessage: String(error.message), trace };
 }
 
 function sendError(target, error) {
@@ -124,6 +128,44 @@ async function loadFile(root, folder, name) {
   return require(require.resolve(name, { paths: [root, path.join(root, folder)] }));
 }
 
+// checked returns what Node.js says about the syntax of a file, "" if it is right.
+async function checked(file) {
+  const { spawnSync } = await import("node:child_process"); // here, because it takes time at the start
+  return spawnSync(process.execPath, ["--check", file], { encoding: "utf8", timeout: 5000 }).stderr ?? "";
+}
+
+// placeOf returns the file and the line of an error: the stack begins with them, or has them
+// in a frame. The stack of a syntax error in an ES module has neither: then the files that
+// the handler imports are checked one by one.
+async function placeOf(error, entry) {
+  const stack = String(error.stack);
+  const first = /^(?:file:\/\/)?(\/.*:\d+)\n/.exec(stack) ?? /(?:\(|at )(?:file:\/\/)?(\/.*:\d+):\d+\)?$/m.exec(stack);
+  if (first) return decodeURI(first[1]);
+  const files = entry ? [entry] : [];
+  for (let n = 0; n < files.length && n < 20; n++) {
+    const wrong = /^(?:file:\/\/)?(\/.*:\d+)\n/.exec(await checked(files[n]));
+    if (wrong) return decodeURI(wrong[1]);
+    for (const [, name] of fs.readFileSync(files[n], "utf8").matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)) {
+      const next = fileURLToPath(new URL(name, pathToFileURL(files[n])));
+      if (!files.includes(next) && fs.existsSync(next)) files.push(next);
+    }
+  }
+  return "";
+}
+
+// missing returns the text about a module that is not there. "index.js" in the folder, with
+// which this program looks for modules, need not be a file.
+function missing(root, error) {
+  const own = `- ${path.join(root, "index.js")}`;
+  let text = String(error.message)
+    .split("\n")
+    .filter((line) => line !== own || fs.existsSync(line.slice(2)))
+    .join("\n");
+  text = text.replace(/\nRequire stack:$/, "");
+  const name = /'((?:@aws-sdk|@smithy)\/[^/']+|aws-sdk)/.exec(text)?.[1];
+  return name ? text.replace(/\n|$/, `: Lambda brings it, and here your project has to: npm install --save-dev ${name}$&`) : text;
+}
+
 async function load(root, handler) {
   const base = path.basename(handler);
   const parts = /^([^.]*)\.(.+)$/.exec(base);
@@ -134,9 +176,12 @@ async function load(root, handler) {
   try {
     value = await loadFile(root, handler.slice(0, -base.length), parts[1]);
   } catch (error) {
-    if (error?.code === "MODULE_NOT_FOUND") throw named("Runtime.ImportModuleError", String(error));
-    if (error instanceof SyntaxError) throw named("Runtime.UserCodeSyntaxError", String(error));
-    throw error;
+    if (error?.code === "MODULE_NOT_FOUND") throw named("Runtime.ImportModuleError", `${error.name}: ${missing(root, error)}`);
+    if (error?.code === "ERR_MODULE_NOT_FOUND") error.message = missing(root, error);
+    if (!(error instanceof SyntaxError)) throw error;
+    const entry = [".mjs", ".js", ".mts", ".ts"].map((end) => path.resolve(root, handler.slice(0, -base.length), parts[1]) + end).find(fs.existsSync);
+    const place = await placeOf(error, entry);
+    throw named("Runtime.UserCodeSyntaxError", String(error) + (place && ` (${path.relative(fs.realpathSync(root), place)})`));
   }
   for (const key of parts[2].split(".")) value = value?.[key];
   if (!value) throw named("Runtime.HandlerNotFound", `${handler} is undefined or not exported`);

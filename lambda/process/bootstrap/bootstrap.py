@@ -96,7 +96,10 @@ def load(name):
     try:
         loaded = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
-        raise Failure("Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module, error))
+        text = "Unable to import module '%s': %s" % (module, error)
+        if (error.name or "").split(".")[0] in ("boto3", "botocore"):
+            text += ": Lambda brings it, and here the python3 on the PATH needs it: python3 -m pip install boto3, in a virtual environment"
+        raise Failure("Runtime.ImportModuleError", text)
     except SyntaxError as error:
         trace = ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)]
         raise Failure("Runtime.UserCodeSyntaxError", "Syntax error in module '%s': %s" % (module, error), trace)
