@@ -66,7 +66,7 @@ func (t *template) eval(n *node) (*node, *problem) {
 // spend counts what the evaluation makes, so that a small template cannot make endless text.
 func (t *template) spend(at position, amount int) *problem {
 	if t.produced += amount; t.produced > maxProduced {
-		return problemAt(at, "the functions of this template make more than %d MB of text", maxProduced>>20)
+		return problemAt(at, "the functions of this template make more than %d MiB of text", maxProduced>>20)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (v *variables) resolve(n *node) (*node, *problem) {
 	value, p := v.resolveNew(n)
 	if p == nil {
 		if v.produced += value.size * bytesPerUnit; v.produced > maxProduced {
-			p = problemAt(n.at, "the variables of this file make more than %d MB of text", maxProduced>>20)
+			p = problemAt(n.at, "the variables of this file make more than %d MiB of text", maxProduced>>20)
 		}
 	}
 	if p != nil {
@@ -160,7 +160,7 @@ func (v *variables) text(at position, text string) (*node, *problem) {
 			return nil, problemAt(at, "%s cannot be put into a text: it is %s", variable, value.kind)
 		}
 		if b.WriteString(part); b.Len() > maxProduced {
-			return nil, problemAt(at, "the variables of this file make more than %d MB of text", maxProduced>>20)
+			return nil, problemAt(at, "the variables of this file make more than %d MiB of text", maxProduced>>20)
 		}
 	}
 }

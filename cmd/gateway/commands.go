@@ -56,7 +56,8 @@ func newValidate() *cobra.Command {
 FILE is a configuration of "gateway serve", or a definition that "gateway dev"
 reads: a template of CloudFormation or SAM, a serverless.yml, or a folder.
 
-Each mistake is printed with its file, its line and what to do. Warnings are
+Mistakes are printed with file, line and what to do: in a configuration all of
+them, in a definition those of the first step that finds any. Warnings are
 about what is allowed but probably a mistake; they do not change the exit code.` + exitCodes,
 		Example: `  gateway validate gateway.yaml
   gateway validate --without-secrets gateway.yaml   # in CI

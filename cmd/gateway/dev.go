@@ -34,7 +34,8 @@ the control plane and of @connections must be signed, as with
 GATEWAY_ACCESS_KEY_ID and GATEWAY_SECRET_ACCESS_KEY, or else with one that is
 made and printed at the start.
 
-  SIGINT, SIGTERM  stop: close the connections with 1001, run $disconnect, end
+  SIGINT, SIGTERM, SIGHUP
+                   stop: close the connections with 1001, run $disconnect, end
                    the functions. A second signal ends it at once.
 
 Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is wrong.`

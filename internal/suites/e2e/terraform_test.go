@@ -29,19 +29,23 @@ type terraform struct {
 	env     []string
 }
 
-// providerFolders are the folders in which the AWS provider may lie, as Terraform's own
-// mirrors of files do.
-func providerFolders(t *testing.T) []string {
+// providerFolder returns the folder in which the AWS provider lies, as in Terraform's own
+// mirrors of files, or "".
+func providerFolder(t *testing.T) string {
 	t.Helper()
 	home, err := os.UserHomeDir()
 	require.NoError(t, err)
-	folders := []string{
+	for _, folder := range []string{
 		os.Getenv("GATEWAY_TERRAFORM_MIRROR"), filepath.Join(home, ".terraform.d", "plugins"),
 		"/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins",
+	} {
+		found, err := filepath.Glob(filepath.Join(folder, "*", "hashicorp", "aws"))
+		require.NoError(t, err)
+		if folder != "" && len(found) > 0 {
+			return folder
+		}
 	}
-	more, err := filepath.Glob("/opt/*")
-	require.NoError(t, err)
-	return append(folders, more...)
+	return ""
 }
 
 // newTerraform copies the files of a folder, and initializes Terraform there. It skips the
@@ -53,17 +57,14 @@ func newTerraform(t *testing.T, from string, vars ...string) *terraform {
 	if err != nil {
 		t.Skip("terraform is not on this machine")
 	}
-	mirror := slices.IndexFunc(providerFolders(t), func(folder string) bool {
-		_, err := os.Stat(filepath.Join(folder, "registry.terraform.io/hashicorp/aws"))
-		return folder != "" && err == nil
-	})
-	if mirror < 0 {
+	mirror := providerFolder(t)
+	if mirror == "" {
 		t.Skip("the AWS provider of Terraform is not on this machine: set GATEWAY_TERRAFORM_MIRROR to a folder that terraform providers mirror has made")
 	}
 	tf := &terraform{t: t, program: program, dir: t.TempDir(), vars: vars}
 	require.NoError(t, os.CopyFS(tf.dir, os.DirFS(from)))
 	config := filepath.Join(t.TempDir(), "terraformrc")
-	require.NoError(t, os.WriteFile(config, []byte(`provider_installation { filesystem_mirror { path = "`+providerFolders(t)[mirror]+`" } }`), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(`provider_installation { filesystem_mirror { path = "`+mirror+`" } }`), 0o600))
 	tf.env = append(keyEnvironment(t), "TF_CLI_CONFIG_FILE="+config, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1", "TF_CLI_ARGS=-no-color")
 	tf.run("init", "-input=false")
 	return tf
