@@ -53,6 +53,8 @@
 // WebSocket API integration request"; "Set up Lambda proxy integrations".)
 package lambda
 
+import internalclip "example.com/gateway/internal/clip"
+
 // WebsocketRequest is the event of the service, for handlers written in Go. Its JSON
 // and its names are those of events.APIGatewayWebsocketProxyRequest in
 // github.com/aws/aws-lambda-go, which you can use instead. Fields that an event does not
@@ -116,12 +118,7 @@ type Response struct {
 const maxPayload = 6<<20 + 100
 
 // clip shortens the text of an answer for an error.
-func clip(s string) string {
-	if len(s) > 256 {
-		return s[:256] + "…"
-	}
-	return s
-}
+func clip(s string) string { return internalclip.To(s, 256) }
 
 // AuthorizerRequest is the event of a Lambda authorizer, for handlers written in Go. In
 // the JSON, empty maps are empty objects.

@@ -78,7 +78,7 @@ func NewInvoker(handler any) Invoker {
 type handlerFunc func(ctx context.Context, event []byte) (answer []byte, err error)
 
 // InvokeFunction implements [Invoker]. An error of the handler, and a panic, are a
-// *FunctionError.
+// *FunctionError. If ctx ends before the handler runs, the error is that of ctx.
 func (h handlerFunc) InvokeFunction(ctx context.Context, event []byte) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -86,11 +86,20 @@ func (h handlerFunc) InvokeFunction(ctx context.Context, event []byte) (answer [
 		}
 	}()
 	answer, err = h(ctx, event)
+	if waited, ok := err.(*notRunError); ok { //nolint:errorlint // it is not wrapped, and no error of a handler
+		return nil, waited.err
+	}
 	if err != nil {
 		return nil, &FunctionError{Type: typeName(err), Message: err.Error(), Err: err}
 	}
 	return answer, nil
 }
+
+// notRunError is the error of a context that ended before the handler ran.
+type notRunError struct{ err error }
+
+// Error implements error.
+func (e *notRunError) Error() string { return e.err.Error() }
 
 // typeName returns the name of a value's type, as the Lambda runtime reports it.
 func typeName(v any) string {
@@ -141,7 +150,7 @@ func oneAtATime(c handlerFunc) handlerFunc {
 		select {
 		case free <- struct{}{}:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, &notRunError{ctx.Err()}
 		}
 		defer func() { <-free }()
 		answer, err := c(ctx, event)

@@ -357,3 +357,31 @@ func FuzzWrap(f *testing.F) {
 		require.Equal(t, string([]rune(variable)), resp.Header.Get("X"))
 	})
 }
+
+// slowHandler is a handler of the kind that runs one event at a time.
+type slowHandler struct{ began, goOn chan struct{} }
+
+func (h slowHandler) Invoke(context.Context, []byte) ([]byte, error) {
+	close(h.began)
+	<-h.goOn
+	return []byte(`1`), nil
+}
+
+// An event that waited in vain for its turn did not run: that is no error of the function.
+func TestNewInvoker_WaitsInVain(t *testing.T) {
+	t.Parallel()
+	h := slowHandler{make(chan struct{}), make(chan struct{})}
+	i := lambda.NewInvoker(h)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := i.InvokeFunction(context.WithoutCancel(t.Context()), nil)
+		ended <- err
+	}()
+	<-h.began
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := i.InvokeFunction(ctx, nil)
+	require.Equal(t, context.Canceled, err)
+	close(h.goOn)
+	require.NoError(t, <-ended)
+}

@@ -2,7 +2,10 @@
 // module read them here.
 package arn
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Function is a Lambda function, as a text names it. What the text does not have is "".
 type Function struct {
@@ -16,12 +19,13 @@ type Function struct {
 
 // ParseFunction reads one of
 //
-//	{name}, {name}:{qualifier}
-//	{account}:function:{name}, {account}:function:{name}:{qualifier}
-//	arn:{partition}:lambda:{region}:{account}:function:{name}, and :{qualifier} behind it
+//	{name}, function:{name}
+//	{account}:function:{name}
+//	{region}:{account}:function:{name}
+//	arn:{partition}:lambda:{region}:{account}:function:{name}
 //	arn:{partition}:apigateway:{region}:lambda:path/2015-03-31/functions/{ARN}/invocations
 //
-// It reports false for any other text.
+// each with or without :{qualifier} behind the name. It reports false for any other text.
 func ParseFunction(text string) (Function, bool) {
 	f := Function{Identifier: text}
 	if strings.HasPrefix(text, "arn:") {
@@ -37,15 +41,15 @@ func ParseFunction(text string) (Function, bool) {
 		if len(parts) < 7 || parts[2] != "lambda" {
 			return Function{}, false
 		}
-		f.Partition, f.Region = parts[1], parts[3]
-		parts = parts[4:]
-	}
-	if len(parts) >= 3 {
-		if parts[1] != "function" {
+		if parts[5] != "function" {
 			return Function{}, false
 		}
-		f.AccountID = parts[0]
-		parts = parts[2:]
+		f.Partition, f.Region, f.AccountID = parts[1], parts[3], parts[4]
+		parts = parts[6:]
+	} else if n := slices.Index(parts[:min(len(parts)-1, 3)], "function"); n >= 0 {
+		before := append([]string{"", ""}, parts[:n]...)
+		f.Region, f.AccountID = before[n], before[n+1]
+		parts = parts[n+1:]
 	}
 	if len(parts) > 2 || !isName(parts[0]) || strings.Trim(parts[0], ".") == "" {
 		return Function{}, false

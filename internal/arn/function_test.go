@@ -14,13 +14,20 @@ func TestParseFunction(t *testing.T) {
 	const full = "arn:aws:lambda:eu-west-1:123456789012:function:chat"
 	const uri = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/"
 	for text, want := range map[string]arn.Function{
-		"chat":                       {Name: "chat"},
-		"chat:live":                  {Name: "chat", Qualifier: "live"},
-		"chat:$LATEST":               {Name: "chat", Qualifier: "$LATEST"},
-		"123456789012:function:chat": {AccountID: "123456789012", Name: "chat"},
-		full:                         {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat"},
-		full + ":7":                  {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Qualifier: "7"},
-		uri + full + "/invocations":  {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Identifier: full},
+		"chat":                                 {Name: "chat"},
+		"chat:live":                            {Name: "chat", Qualifier: "live"},
+		"chat:$LATEST":                         {Name: "chat", Qualifier: "$LATEST"},
+		"123456789012:function:chat":           {AccountID: "123456789012", Name: "chat"},
+		"function:chat":                        {Name: "chat"},
+		"function:chat:live":                   {Name: "chat", Qualifier: "live"},
+		"function":                             {Name: "function"},
+		"chat:function":                        {Name: "chat", Qualifier: "function"},
+		"function:function":                    {Name: "function"},
+		"eu-west-1:123456789012:function:chat": {Region: "eu-west-1", AccountID: "123456789012", Name: "chat"},
+		"eu-west-1:123456789012:function:chat:live": {Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Qualifier: "live"},
+		full:                        {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat"},
+		full + ":7":                 {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Qualifier: "7"},
+		uri + full + "/invocations": {Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Identifier: full},
 		uri + full + ":live/invocations": {
 			Partition: "aws", Region: "eu-west-1", AccountID: "123456789012", Name: "chat", Qualifier: "live", Identifier: full + ":live",
 		},
@@ -37,7 +44,7 @@ func TestParseFunction(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", ":", "chat:", "..", "a b", "chat/live", "arn:aws:lambda", "arn:aws:sqs:eu-west-1:123456789012:function:chat",
-		"123456789012:layer:chat", full + ":a:b", uri + full, "arn:aws:apigateway:eu-west-1:sqs:path/123456789012/queue",
+		"123456789012:layer:chat", "a:b:c:function:chat", "eu-west-1:123456789012:function:chat:a:b", "arn:aws:lambda:function:chat:live:x", full + ":a:b", uri + full, "arn:aws:apigateway:eu-west-1:sqs:path/123456789012/queue",
 	} {
 		t.Run("not "+text, func(t *testing.T) {
 			t.Parallel()

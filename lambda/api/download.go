@@ -54,10 +54,10 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) (answer reply,
 	if !hmac.Equal([]byte(signature), []byte(query.Get("signature"))) || time.Now().Unix() > expires {
 		return reply{}, true, accessDenied("The URL is not that of any code, or is too old: call GetFunction again")
 	}
-	zipped, err := os.ReadFile(s.code.zipPath(hash))
+	file, err := os.Open(s.code.zipPath(hash))
 	if err != nil {
 		return reply{}, true, notFound("The code is not there any more: call GetFunction again")
 	}
 	w.Header().Set("Content-Type", "application/zip")
-	return reply{status: http.StatusOK, bytes: zipped}, true, nil
+	return reply{file: file}, true, nil
 }

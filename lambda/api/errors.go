@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"example.com/gateway/internal/clip"
 )
 
 // apiError is an error that a client gets: a name, a status and a text. Any other error is
@@ -35,10 +37,16 @@ func invalid(format string, args ...any) error {
 	return &apiError{http.StatusBadRequest, "InvalidParameterValueException", fmt.Sprintf(format, args...)}
 }
 
-// constraint is the error of a value that breaks a constraint of the SDK model.
+// constraint is the error of a value that breaks a constraint of the SDK model. nil is null.
 func constraint(value any, member, must string) error {
-	return &apiError{http.StatusBadRequest, "ValidationException", fmt.Sprintf(
-		"1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must %s", clip(fmt.Sprint(value)), member, must)}
+	shown := "null"
+	if t, ok := value.(string); ok {
+		shown = "'" + echo(t) + "'"
+	} else if value != nil {
+		text, _ := encodeJSON(value) // it came from JSON
+		shown = "'" + echo(string(text)) + "'"
+	}
+	return &apiError{http.StatusBadRequest, "ValidationException", "1 validation error detected: Value " + shown + " at '" + member + "' failed to satisfy constraint: Member must " + must}
 }
 
 // malformed is the error of a body that is no JSON object, or has a value of another type.
@@ -74,20 +82,14 @@ func unsupported(what, hint string) error {
 // errClosed is the error of a call after Close. SDKs try again after a 503.
 var errClosed error = &apiError{http.StatusServiceUnavailable, "ServiceException", "The server is shutting down"}
 
-// answerOf returns what a client gets for an error, and whether the error is its own
-// business, or one that the log has to tell.
-func answerOf(err error) (answer *apiError, told bool) {
+// answerOf returns what a client gets for an error. known reports whether the client may see
+// its text: if not, log it.
+func answerOf(err error) (answer *apiError, known bool) {
 	if errors.As(err, &answer) {
 		return answer, true
 	}
 	return &apiError{http.StatusInternalServerError, "ServiceException", "Internal server error"}, false
 }
 
-// clip shortens what a client has sent, for the text of an error.
-func clip(text string) string {
-	const most = 256
-	if len(text) > most {
-		return text[:most] + "…"
-	}
-	return text
-}
+// echo shortens what a client has sent, for the text of an error.
+func echo(text string) string { return clip.To(text, 256) }

@@ -2,7 +2,7 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,12 +37,12 @@ func fields() []field {
 		{name: "Environment", check: checkEnvironment},
 		{name: "PackageType", check: only("packageType", "Zip", "Functions in images", "Give the code as a zip file, or run the image yourself and give its URL to the gateway."), standard: "Zip", onCreate: true},
 		{name: "Architectures", check: checkArchitectures, standard: []any{"x86_64"}, onCreate: true},
-		{name: "TracingConfig", check: object("tracingConfig", "Mode", "Active", "PassThrough"), standard: document{"Mode": "PassThrough"}},
+		{name: "TracingConfig", check: object("tracingConfig", "Mode", "PassThrough", "Active"), standard: document{"Mode": "PassThrough"}},
 		{name: "EphemeralStorage", check: checkStorage, standard: document{"Size": json.Number("512")}},
 		{name: "SnapStart", check: checkSnapStart, standard: document{"ApplyOn": "None", "OptimizationStatus": "Off"}},
-		{name: "LoggingConfig", check: object("loggingConfig", "LogFormat", "JSON", "Text")},
-		{name: "VpcConfig", check: anObject("vpcConfig")},
-		{name: "DeadLetterConfig", check: anObject("deadLetterConfig")},
+		{name: "LoggingConfig", check: checkLogging},
+		{name: "VpcConfig", check: anObject("vpcConfig", "SubnetIds", "SecurityGroupIds", "Ipv6AllowedForDualStack")},
+		{name: "DeadLetterConfig", check: anObject("deadLetterConfig", "TargetArn")},
 		{name: "KMSKeyArn", check: pattern("kMSKeyArn", nil, 2048)},
 		{name: "Layers", check: none("Layers", "Put the files of the layer into the zip file of the function.")},
 		{name: "FileSystemConfigs", check: none("File systems", "Give the function a path of this machine in a variable of its environment.")},
@@ -57,6 +57,7 @@ func fields() []field {
 var (
 	roleARN     = regexp.MustCompile(`^arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
 	runtimeName = regexp.MustCompile(`^(nodejs\d*(\.\d+)?(\.x)?|python\d\.\d+|java\d+(\.al2)?|dotnet(core)?\d+(\.\d+)?|ruby\d\.\d|go1\.x|provided(\.al\d+)?)$`)
+	logGroup    = regexp.MustCompile(`^[\.\-_/#A-Za-z0-9]+$`)
 	variable    = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`)
 )
 
@@ -120,6 +121,8 @@ func pattern(member string, form *regexp.Regexp, most int) func(*Server, any) (a
 			return nil, err
 		case most > 0 && len([]rune(t)) > most:
 			return nil, constraint(t, member, "have length less than or equal to "+strconv.Itoa(most))
+		case strings.ContainsRune(t, 0): // no variable of an environment can have it
+			return nil, constraint(t, member, "not have a null character")
 		case form != nil && !form.MatchString(t):
 			return nil, constraint(t, member, "satisfy regular expression pattern: "+form.String())
 		}
@@ -196,28 +199,63 @@ func none(what, hint string) func(*Server, any) (any, error) {
 	}
 }
 
-// object is the check of an object with a member that has to be one of a set.
-func object(member, inner string, set ...string) func(*Server, any) (any, error) {
+// object is the check of an object with one member, which has to be the standard value or one
+// of the others. Without it, it is the standard value. An empty object is none.
+func object(member, inner, standard string, others ...string) func(*Server, any) (any, error) {
 	return func(_ *Server, value any) (any, error) {
 		d, err := objectOf(member, value)
 		if err != nil || len(d) == 0 {
 			return nil, err
 		}
-		if given, there := d[inner]; there {
-			err = oneOf(member+"."+strings.ToLower(inner[:1])+inner[1:], given, set...)
-		} else {
-			d[inner] = set[len(set)-1]
+		given, there := d[inner]
+		if !there {
+			given = standard
 		}
-		return d, err
+		return document{inner: given}, oneOf(member+"."+strings.ToLower(inner[:1])+inner[1:], given, append([]string{standard}, others...)...)
 	}
 }
 
-// anObject is the check of an object that is kept and not used. An empty one is none.
-func anObject(member string) func(*Server, any) (any, error) {
+// checkLogging checks how a function logs. Only the name of the group has an effect: the
+// function sees it.
+func checkLogging(s *Server, value any) (any, error) {
+	d, err := objectOf("loggingConfig", value)
+	if err != nil || len(d) == 0 {
+		return nil, err
+	}
+	kept := document{"LogFormat": "Text"}
+	for _, member := range []struct {
+		name, path string
+		set        []string
+	}{
+		{"LogFormat", "loggingConfig.logFormat", []string{"JSON", "Text"}},
+		{"ApplicationLogLevel", "loggingConfig.applicationLogLevel", []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
+		{"SystemLogLevel", "loggingConfig.systemLogLevel", []string{"DEBUG", "INFO", "WARN"}},
+	} {
+		if given := d[member.name]; given != nil {
+			if err := oneOf(member.path, given, member.set...); err != nil {
+				return nil, err
+			}
+			kept[member.name] = given
+		}
+	}
+	if group := d["LogGroup"]; group != nil {
+		kept["LogGroup"], err = pattern("loggingConfig.logGroup", logGroup, 512)(s, group)
+	}
+	return kept, err
+}
+
+// anObject is the check of an object that is kept and not used. Members that the service does
+// not know are dropped, as there. An empty object is none.
+func anObject(member string, members ...string) func(*Server, any) (any, error) {
 	return func(s *Server, value any) (any, error) {
 		d, err := objectOf(member, value)
 		if err != nil || len(d) == 0 {
 			return nil, err
+		}
+		const most = 4096
+		maps.DeleteFunc(d, func(name string, _ any) bool { return !slices.Contains(members, name) })
+		if text, err := encodeJSON(d); err != nil || len(text) > most {
+			return nil, invalid("The value of %s must have at most %d bytes", member, most)
 		}
 		s.log.Warn("a member of a function's configuration is kept, but has no effect here", "member", member)
 		return d, nil
@@ -238,7 +276,7 @@ func checkRuntime(s *Server, value any) (any, error) {
 		return nil, err
 	}
 	if !runtimeName.MatchString(t) {
-		return nil, invalid("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, nodejs22.x, python3.12, python3.13, provided.al2023, …] or be a valid ARN", clip(t))
+		return nil, invalid("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, nodejs22.x, python3.12, python3.13, provided.al2023, …] or be a valid ARN", echo(t))
 	}
 	for _, prefix := range []string{"java", "dotnet", "ruby"} {
 		if strings.HasPrefix(t, prefix) {
@@ -267,7 +305,7 @@ func checkEnvironment(_ *Server, value any) (any, error) {
 		case !variable.MatchString(name):
 			return nil, constraint("{"+name+"}", "environment.variables", "satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]")
 		case strings.ContainsRune(t, 0):
-			return nil, invalid("The value of the environment variable %s has a null character in it", clip(name))
+			return nil, invalid("The value of the environment variable %s has a null character in it", echo(name))
 		case isReserved(name):
 			reserved = append(reserved, name)
 		}
@@ -301,7 +339,7 @@ func isReserved(name string) bool {
 func checkArchitectures(_ *Server, value any) (any, error) {
 	list, ok := value.([]any)
 	if !ok || len(list) != 1 {
-		return nil, constraint(fmt.Sprint(value), "architectures", "have length equal to 1")
+		return nil, constraint(value, "architectures", "have length equal to 1")
 	}
 	return list, oneOf("architectures", list[0], "x86_64", "arm64")
 }
@@ -316,7 +354,7 @@ func checkStorage(s *Server, value any) (any, error) {
 }
 
 func checkSnapStart(s *Server, value any) (any, error) {
-	d, err := object("snapStart", "ApplyOn", "PublishedVersions", "None")(s, value)
+	d, err := object("snapStart", "ApplyOn", "None", "PublishedVersions")(s, value)
 	if d, ok := d.(document); ok && err == nil {
 		return document{"ApplyOn": d["ApplyOn"], "OptimizationStatus": "Off"}, nil
 	}

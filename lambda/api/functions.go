@@ -337,32 +337,50 @@ func (s *Server) listFunctions(c *call) (answer reply, err error) {
 	if err != nil {
 		return reply{}, err
 	}
-	all := c.query.Get("FunctionVersion") == "ALL"
-	list := []any{}
-	value := document{}
-	err = s.store.View(func(r controlplane.Reader) error {
-		names, records, err := children(r, allFunctions, after, limit)
-		if err != nil {
+	list, value := []any{}, document{}
+	err = s.store.View(func(r controlplane.Reader) (err error) {
+		if c.query.Get("FunctionVersion") == "ALL" {
+			list, err = listAll(r, value, after, limit)
 			return err
 		}
-		for n, record := range records {
+		names, records, err := children(r, allFunctions, after, limit)
+		for _, record := range records {
 			list = append(list, record["Configuration"])
-			if !all {
-				continue
-			}
-			_, versions, err := children(r, versionsKey(names[n]), "", 0)
-			if err != nil {
-				return err
-			}
-			for _, d := range versions {
-				list = append(list, d)
-			}
 		}
 		next(value, names, limit)
-		return nil
+		return err
 	})
 	value["Functions"] = list
 	return reply{status: http.StatusOK, value: value}, err
+}
+
+// listAll returns a page of functions, each with its versions behind it. Its markers are
+// {function}:{version}, of which the version may be "".
+func listAll(r controlplane.Reader, value document, after string, limit int) (list []any, err error) {
+	name, version, within := strings.Cut(after, ":")
+	for list = []any{}; ; within = false {
+		if !within {
+			names, records, err := children(r, allFunctions, name, 1)
+			if err != nil || len(names) == 0 {
+				return list, err
+			}
+			name, version = names[0], ""
+			list = append(list, records[0]["Configuration"])
+		}
+		if len(list) < limit {
+			names, versions, err := children(r, versionsKey(name), version, limit-len(list))
+			if err != nil {
+				return nil, err
+			}
+			for n, d := range versions {
+				list, version = append(list, d), names[n]
+			}
+		}
+		if len(list) == limit {
+			next(value, []string{name + ":" + version}, 1)
+			return list, nil
+		}
+	}
 }
 
 // page returns after which name a page begins, and how many documents it has.
@@ -371,7 +389,7 @@ func (c *call) page() (after string, limit int, err error) {
 	if marker := c.query.Get("Marker"); marker != "" {
 		b, err := base64.RawURLEncoding.DecodeString(marker)
 		if err != nil || len(b) == 0 || strings.Contains(string(b), "/") {
-			return "", 0, invalid("Invalid marker: %s", clip(marker))
+			return "", 0, invalid("Invalid marker: %s", echo(marker))
 		}
 		after = string(b)
 	}

@@ -72,6 +72,9 @@ func (c *client) download(location string) string {
 	a := c.do("GET", u.RequestURI(), nil)
 	require.Equal(c.tb, 200, a.status)
 	require.Equal(c.tb, "application/zip", a.header.Get("Content-Type"))
+	part := c.request("GET", u.RequestURI(), nil)
+	part.Header.Set("Range", "bytes=0-1")
+	require.Equal(c.tb, "PK", c.send(part).text, "it comes from the file")
 	return a.text
 }
 
@@ -92,7 +95,7 @@ func TestFunctions_Refused(t *testing.T) {
 		"a dot":               {document{"FunctionName": ".."}, validation, "'functionName'"},
 		"a long name":         {document{"FunctionName": strings.Repeat("a", 65)}, validation, "'functionName'"},
 		"a qualifier":         {document{"FunctionName": "chat:live"}, value, "must not have a qualifier"},
-		"no role":             {document{"Role": nil}, validation, "'role' failed to satisfy constraint: Member must not be null"},
+		"no role":             {document{"Role": nil}, validation, "Value null at 'role' failed to satisfy constraint: Member must not be null"},
 		"a bad role":          {document{"Role": "admin"}, validation, "'role'"},
 		"no runtime":          {document{"Runtime": nil}, value, "Runtime and Handler are mandatory"},
 		"no handler":          {document{"Handler": nil}, value, "Runtime and Handler are mandatory"},
@@ -119,6 +122,13 @@ func TestFunctions_Refused(t *testing.T) {
 		"file systems":        {document{"FileSystemConfigs": []any{document{}}}, value, "file systems"},
 		"code signing":        {document{"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:1:code-signing-config:csc-1"}, value, "code signing"},
 		"architectures":       {document{"Architectures": []any{"mips"}}, validation, "[x86_64, arm64]"},
+		"no architecture":     {document{"Architectures": []any{}}, validation, "Value '[]' at 'architectures'"},
+		"two architectures":   {document{"Architectures": []any{"arm64", "x86_64"}}, validation, `Value '["arm64","x86_64"]' at 'architectures'`},
+		"a null in a name":    {document{"Handler": "a\x00b"}, validation, "'handler'"},
+		"a log group":         {document{"LoggingConfig": document{"LogGroup": "a b"}}, validation, "'loggingConfig.logGroup'"},
+		"a null in a group":   {document{"LoggingConfig": document{"LogGroup": "a\x00b"}}, validation, "'loggingConfig.logGroup'"},
+		"a log level":         {document{"LoggingConfig": document{"ApplicationLogLevel": "LOUD"}}, validation, "'loggingConfig.applicationLogLevel'"},
+		"a large VpcConfig":   {document{"VpcConfig": document{"SubnetIds": []any{strings.Repeat("x", 5000)}}}, value, "at most 4096 bytes"},
 		"storage":             {document{"EphemeralStorage": document{"Size": 1}}, validation, "ephemeralStorage.size"},
 		"tracing":             {document{"TracingConfig": document{"Mode": "x"}}, validation, "tracingConfig.mode"},
 		"tags of aws":         {document{"Tags": document{"aws:x": "y"}}, value, "must not begin with aws:"},
@@ -170,7 +180,8 @@ func TestFunctions_Names(t *testing.T) {
 	c := newClient(t, api.Config{Region: "eu-west-1", AccountID: "210987654321"})
 	c.create(document{"FunctionName": "arn:aws:lambda:eu-west-1:210987654321:function:chat", "Publish": true})
 	for name, arn := range map[string]string{
-		"chat": "chat", "chat:1": "chat:1", "chat:$LATEST": "chat:$LATEST", "210987654321:function:chat": "chat", "arn:aws:lambda:eu-west-1:210987654321:function:chat:1": "chat:1",
+		"chat": "chat", "chat:1": "chat:1", "chat:$LATEST": "chat:$LATEST", "210987654321:function:chat": "chat", "function:chat": "chat", "function:chat:1": "chat:1", "eu-west-1:210987654321:function:chat": "chat",
+		"arn:aws:lambda:eu-west-1:210987654321:function:chat:1": "chat:1",
 	} {
 		for _, escaped := range []string{name, url.PathEscape(name), strings.ReplaceAll(name, ":", "%3A")} {
 			got := c.must(200, "GET", functions+"/"+escaped+"/configuration", nil)
@@ -201,6 +212,53 @@ func TestFunctions_Revision(t *testing.T) {
 		c.refused(412, "PreconditionFailedException", "does not match the latest Revision Id", call.method, call.path, call.body)
 	}
 	require.Equal(t, second, c.must(200, "GET", chat+"/configuration", nil)["RevisionId"])
+}
+
+// A page has as many functions or versions as it was asked for, whatever they are.
+func TestFunctions_PagesOfVersions(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, api.Config{})
+	var all []string
+	for _, name := range []string{"a", "b", "c"} {
+		c.create(document{"FunctionName": name})
+		all = append(all, name+" $LATEST")
+		for n := range 3 {
+			c.must(200, "PUT", functions+"/"+name+"/configuration", document{"Timeout": n + 5})
+			c.must(201, "POST", functions+"/"+name+"/versions", nil)
+			all = append(all, fmt.Sprint(name, " ", n+1))
+		}
+	}
+	for path, want := range map[string][]string{functions + "?FunctionVersion=ALL": all, functions + "/b/versions?": all[4:8]} {
+		for limit := range 14 {
+			var got []string
+			for marker, more := "", true; more; {
+				page := c.must(200, "GET", fmt.Sprintf("%s&MaxItems=%d&Marker=%s", path, limit+1, url.QueryEscape(marker)), nil)
+				marker, more = page["NextMarker"].(string)
+				list, _ := page["Functions"].([]any)
+				if list == nil {
+					list = page["Versions"].([]any)
+				}
+				require.LessOrEqual(t, len(list), limit+1, path)
+				for _, d := range list {
+					got = append(got, fmt.Sprint(d.(document)["FunctionName"], " ", d.(document)["Version"]))
+				}
+			}
+			require.Equal(t, want, got, "%s %d", path, limit+1)
+		}
+	}
+}
+
+// What the service does not know is not kept.
+func TestFunctions_UnknownMembers(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, api.Config{})
+	made := c.create(document{
+		"TracingConfig": document{"Mode": "Active", "Other": "x"}, "LoggingConfig": document{"LogGroup": "/mine", "Other": "x"},
+		"VpcConfig": document{"SubnetIds": []any{"subnet-1"}, "Other": "x"}, "DeadLetterConfig": document{"Other": "x"},
+	})
+	require.Equal(t, document{"Mode": "Active"}, made["TracingConfig"])
+	require.Equal(t, document{"LogFormat": "Text", "LogGroup": "/mine"}, made["LoggingConfig"])
+	require.Equal(t, document{"SubnetIds": []any{"subnet-1"}}, made["VpcConfig"])
 }
 
 // Lists come in pages.

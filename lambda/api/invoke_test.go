@@ -98,6 +98,20 @@ func TestInvoke_DoesNotStart(t *testing.T) {
 	}
 }
 
+// A client that calls a function which does not start does not fill the log.
+func TestInvoke_DoesNotStartIsToldOnce(t *testing.T) {
+	t.Parallel()
+	var log testutil.LockedBuffer
+	c := newClient(t, api.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	c.create(document{"Runtime": "java21"})
+	for range 20 {
+		require.Equal(t, "Unhandled", c.do("POST", chat+"/invocations", nil).header.Get("X-Amz-Function-Error"))
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "function does not start"))
+	c.must(200, "PUT", chat+"/configuration", document{"Runtime": "provided.al2023"})
+	require.Equal(t, "one", c.invoke("chat", event{}).Code, "a change is tried at once")
+}
+
 // An API finds a function by all forms of its name.
 func TestServer_ResolveFunction(t *testing.T) {
 	t.Parallel()
@@ -180,8 +194,7 @@ func TestReplace(t *testing.T) {
 			if name != "configuration" {
 				require.Eventually(t, func() bool {
 					left, err := os.ReadDir(filepath.Join(dir, "code"))
-					require.NoError(t, err)
-					return len(left) == map[string]int{"code": 1}[name]
+					return err == nil && len(left) == map[string]int{"code": 1}[name]
 				}, 30*time.Second, time.Millisecond, "old code is removed")
 			}
 		})

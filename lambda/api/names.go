@@ -76,7 +76,7 @@ func versionKey(name, version string) string {
 	return versionsKey(name) + digits[:max(len(digits)-len(version), 0)] + version
 }
 
-// document at a key, or nil.
+// read returns the document at a key, or nil.
 func read(r controlplane.Reader, key string) (document, error) {
 	value, err := r.Get(key)
 	if err != nil || value == nil {

@@ -111,7 +111,7 @@ func match(pattern string, path []string) (params []string, ok bool, err error) 
 		}
 		text, err := url.PathUnescape(path[n])
 		if err != nil {
-			return nil, false, invalid("The path cannot be unescaped: %s", clip(path[n]))
+			return nil, false, invalid("The path cannot be unescaped: %s", echo(path[n]))
 		}
 		params = append(params, text)
 	}

@@ -18,8 +18,9 @@ import (
 const mostPolicy = 20480
 
 var (
-	anAction  = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
-	anAccount = regexp.MustCompile(`^\d{12}$`)
+	anAction   = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
+	aPrincipal = regexp.MustCompile(`^\S+$`)
+	anAccount  = regexp.MustCompile(`^\d{12}$`)
 )
 
 // addPermission keeps a statement of the policy of a function. Nothing asks the policy:
@@ -71,7 +72,7 @@ func (s *Server) statement(name, qualifier string, body document) (document, err
 	}{
 		{"statementId", textOf(body, "StatementId"), statementID},
 		{"action", textOf(body, "Action"), anAction},
-		{"principal", textOf(body, "Principal"), regexp.MustCompile(`^\S+$`)},
+		{"principal", textOf(body, "Principal"), aPrincipal},
 	} {
 		if !member.form.MatchString(member.text) {
 			return nil, constraint(member.text, member.name, "satisfy regular expression pattern: "+member.form.String())
@@ -195,7 +196,7 @@ func (s *Server) removePermission(c *call) (reply, error) {
 		}
 		n := slices.IndexFunc(statements, hasID(id))
 		if n < 0 {
-			return notFound("Statement %s is not found in resource policy.", clip(id))
+			return notFound("Statement %s is not found in resource policy.", echo(id))
 		}
 		if err := checkRevision(c.query.Get("RevisionId"), d); err != nil {
 			return err
@@ -225,7 +226,7 @@ func checkTags(tags document, add any) (document, error) {
 		case err != nil:
 			return nil, err
 		case key == "" || len([]rune(key)) > 128:
-			return nil, invalid("The tag key must have 1 to 128 characters: %s", clip(key))
+			return nil, invalid("The tag key must have 1 to 128 characters: %s", echo(key))
 		case len([]rune(t)) > 256:
 			return nil, invalid("The value of the tag %s must have at most 256 characters", key)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):

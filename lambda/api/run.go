@@ -34,6 +34,8 @@ type instance struct {
 	mu     sync.Mutex // guards the fields below
 	fn     *process.Function
 	closed bool
+	failed error     // why it did not start
+	until  time.Time // it is not tried again before
 }
 
 // ResolveFunction implements [controlplane.FunctionResolver]. It finds the functions of
@@ -47,7 +49,7 @@ func (s *Server) ResolveFunction(uri string) (lambda.Invoker, error) {
 	t := target{name.Name, name.Qualifier}
 	i, err := s.acquire(t)
 	if err != nil {
-		if answer, told := answerOf(err); told && answer.status == http.StatusNotFound {
+		if answer, known := answerOf(err); known && answer.status == http.StatusNotFound {
 			return nil, fmt.Errorf("%w: %s", controlplane.ErrUnknownFunction, answer.message)
 		}
 		return nil, err
@@ -91,8 +93,8 @@ func (s *Server) run(ctx context.Context, t target, id string, payload []byte) (
 
 // refusal makes the error of a function that cannot be found.
 func refusal(t target, err error) error {
-	answer, told := answerOf(err)
-	if !told {
+	answer, known := answerOf(err)
+	if !known {
 		return err
 	}
 	return &lambda.InvokeError{Function: t.name, StatusCode: answer.status, Type: answer.name, Message: answer.message}
@@ -136,8 +138,12 @@ func (s *Server) newInstance(t target, f *function) *instance {
 
 const defaultConcurrency = 8
 
-// start returns the function of an instance, and makes it for the first event. What was
-// missing then may be there for the next.
+// retryAfter is how long after a failure an instance tries to start again. What was missing
+// may be there then.
+const retryAfter = 2 * time.Second
+
+// start returns the function of an instance, and makes it for the first event. The log has
+// the reason of a failure once.
 func (i *instance) start() (*process.Function, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -146,6 +152,8 @@ func (i *instance) start() (*process.Function, error) {
 		return nil, errClosed
 	case i.fn != nil:
 		return i.fn, nil
+	case i.failed != nil && time.Now().Before(i.until):
+		return nil, i.failed
 	}
 	dir, err := i.server.code.folder(i.hash)
 	if err == nil {
@@ -155,9 +163,10 @@ func (i *instance) start() (*process.Function, error) {
 	if err == nil {
 		i.fn, err = process.New(i.cfg)
 	}
-	if err != nil {
+	if err != nil && (i.failed == nil || i.failed.Error() != err.Error()) {
 		i.server.log.Error("function does not start", slog.String("function", i.cfg.Name), slog.Any("error", err))
 	}
+	i.failed, i.until = err, time.Now().Add(retryAfter)
 	return i.fn, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -129,11 +130,12 @@ func (c *call) name() (function, qualifier string, err error) {
 	return parseName(c.params[0], c.query.Get("Qualifier"))
 }
 
-// reply is what the answer has: a status, and a JSON value, or bytes.
+// reply is what the answer has: a status, and a JSON value, or bytes. Or it is a file.
 type reply struct {
 	status int
 	value  any
 	bytes  []byte
+	file   *os.File // in the place of all that
 }
 
 // ServeHTTP answers a call of the Lambda API. Give it the requests for which [Owns] is
@@ -146,12 +148,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	answer, err := s.answer(w, r, id)
 	if err != nil {
-		refused, told := answerOf(err)
-		if !told && r.Context().Err() == nil {
+		refused, known := answerOf(err)
+		if !known && r.Context().Err() == nil {
 			s.log.ErrorContext(r.Context(), "a call of the lambda api failed", "method", r.Method, "path", r.URL.EscapedPath(), "request_id", id, "error", err)
 		}
 		header["x-amzn-ErrorType"] = []string{refused.name}
 		answer = reply{status: refused.status, value: refused.body()}
+	}
+	if answer.file != nil {
+		defer answer.file.Close()
+		http.ServeContent(w, r, "", time.Time{}, answer.file)
+		return
 	}
 	body := answer.bytes
 	if answer.value != nil {

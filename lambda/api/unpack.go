@@ -88,9 +88,9 @@ func nameOf(f *zip.File) (string, error) {
 	clean := path.Clean(name)
 	switch {
 	case name == "" || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean):
-		return "", badZip("the name " + clip(f.Name) + " leads out of it")
+		return "", badZip("the name " + echo(f.Name) + " leads out of it")
 	case len(clean) > mostPath || strings.Count(clean, "/") > mostDepth:
-		return "", badZip("the name " + clip(f.Name) + " is too long, or no name for a file")
+		return "", badZip("the name " + echo(f.Name) + " is too long, or no name for a file")
 	}
 	return clean, nil
 }
@@ -106,7 +106,7 @@ func (u *unpacker) entry(f *zip.File) error {
 	case mode.IsDir():
 		return u.folder(name)
 	case !mode.IsRegular():
-		return badZip(clip(name) + " is neither a file nor a folder nor a symbolic link")
+		return badZip(echo(name) + " is neither a file nor a folder nor a symbolic link")
 	case mode&0o111 != 0:
 		mode = 0o555
 	default:
@@ -128,14 +128,14 @@ func (u *unpacker) entry(f *zip.File) error {
 func (u *unpacker) fill(file *os.File, f *zip.File) error {
 	content, err := f.Open()
 	if err != nil {
-		return badZip(clip(f.Name) + " is packed in an unknown way")
+		return badZip(echo(f.Name) + " is packed in an unknown way")
 	}
 	defer content.Close()
 	source := &source{r: io.LimitReader(content, u.left+1)}
 	n, err := io.Copy(file, source)
 	switch u.left -= n; {
 	case source.err != nil:
-		return badZip(clip(f.Name) + " is damaged or encrypted")
+		return badZip(echo(f.Name) + " is damaged or encrypted")
 	case err != nil:
 		return err
 	case u.left < 0:
@@ -167,16 +167,16 @@ func (u *unpacker) link(f *zip.File) error {
 	}
 	content, err := f.Open()
 	if err != nil {
-		return badZip(clip(f.Name) + " is packed in an unknown way")
+		return badZip(echo(f.Name) + " is packed in an unknown way")
 	}
 	text, err := io.ReadAll(io.LimitReader(content, mostLink+1))
 	_ = content.Close()
 	if err != nil {
-		return badZip(clip(f.Name) + " is damaged or encrypted")
+		return badZip(echo(f.Name) + " is damaged or encrypted")
 	}
 	target := string(text)
 	if len(target) == 0 || len(target) > mostLink || strings.ContainsRune(target, 0) || !staysInside(path.Dir(name), target) {
-		return badZip("the symbolic link " + clip(name) + " leads out of it")
+		return badZip("the symbolic link " + echo(name) + " leads out of it")
 	}
 	if err := u.makeRoom(name); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (u *unpacker) folder(name string) error {
 		return err
 	}
 	if err := u.root.Mkdir(name, 0o755); errors.Is(err, fs.ErrExist) {
-		return badZip("a part of it, " + clip(name) + ", is a file and a folder")
+		return badZip("a part of it, " + echo(name) + ", is a file and a folder")
 	} else if err != nil {
 		return blame(name, err)
 	}
@@ -237,11 +237,11 @@ func blame(name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EISDIR):
-		return badZip("it has " + clip(name) + " twice")
+		return badZip("it has " + echo(name) + " twice")
 	case errors.Is(err, syscall.ENOTDIR):
-		return badZip("a part of " + clip(name) + " is a file and a folder")
+		return badZip("a part of " + echo(name) + " is a file and a folder")
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EILSEQ), errors.Is(err, syscall.EINVAL):
-		return badZip("the name " + clip(name) + " is too long, or no name for a file")
+		return badZip("the name " + echo(name) + " is too long, or no name for a file")
 	}
 	return err
 }

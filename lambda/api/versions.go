@@ -71,13 +71,16 @@ func (s *Server) publishVersion(c *call) (reply, error) {
 	}
 	answer, err := s.changeLatest(name, qualifier, body["RevisionId"], func(w controlplane.Writer, record, d document) (document, error) {
 		if sha := textOf(body, "CodeSha256"); sha != "" && sha != d["CodeSha256"] {
-			return nil, invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", clip(sha), d["CodeSha256"])
+			return nil, invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", echo(sha), d["CodeSha256"])
 		}
 		return s.publish(w, name, record, description)
 	})
 	answer.status = http.StatusCreated
 	return answer, err
 }
+
+// beforeVersions is before the keys of all versions: it marks that $LATEST was listed.
+const beforeVersions = "0"
 
 func (s *Server) listVersions(c *call) (reply, error) {
 	name, _, err := c.name()
@@ -94,15 +97,19 @@ func (s *Server) listVersions(c *call) (reply, error) {
 		if err != nil {
 			return err
 		}
-		names, versions, err := children(r, versionsKey(name), after, limit)
-		if err != nil {
-			return err
-		}
+		var names []string
 		if after == "" {
-			list = append(list, newest)
+			list, names = append(list, newest), append(names, beforeVersions)
 		}
-		for _, d := range versions {
-			list = append(list, d)
+		if len(list) < limit {
+			more, versions, err := children(r, versionsKey(name), after, limit-len(list))
+			if err != nil {
+				return err
+			}
+			names = append(names, more...)
+			for _, d := range versions {
+				list = append(list, d)
+			}
 		}
 		next(value, names, limit)
 		return nil
@@ -194,7 +201,11 @@ func (s *Server) writeAlias(w controlplane.Writer, name string, d, given documen
 		}
 		d["Description"] = checked
 	}
-	if routing := given["RoutingConfig"]; routing != nil {
+	routing := given["RoutingConfig"]
+	if routing == nil {
+		routing = d["RoutingConfig"] // the new version may not allow it
+	}
+	if routing != nil {
 		if err := s.checkRouting(w, name, d, routing); err != nil {
 			return err
 		}
@@ -247,7 +258,7 @@ func (s *Server) alias(r controlplane.Reader, name, alias string) (document, err
 		d, err = read(r, aliasKey(name, alias))
 	}
 	if err == nil && d == nil {
-		err = notFound("Cannot find alias arn: %s", s.arnOf(name, clip(alias)))
+		err = notFound("Cannot find alias arn: %s", s.arnOf(name, echo(alias)))
 	}
 	return d, err
 }

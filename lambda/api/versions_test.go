@@ -74,6 +74,7 @@ func TestAliases(t *testing.T) {
 	c.must(200, "PUT", chat+"/aliases/live", document{"RoutingConfig": document{"AdditionalVersionWeights": document{"1": 1.0}}})
 	require.Equal(t, "one", c.invoke("chat:live", event{}).Code, "all events go to the other version")
 	c.refused(409, "ResourceConflictException", "in use", "DELETE", chat+":1", nil)
+	c.refused(400, "InvalidParameterValueException", "$LATEST", "PUT", chat+"/aliases/live", document{"FunctionVersion": "$LATEST"})
 	c.must(200, "PUT", chat+"/aliases/live", document{"RoutingConfig": document{}})
 	require.Equal(t, "two", c.invoke("chat:live", event{}).Code)
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/gateway/internal/clip"
 	"example.com/gateway/lambda"
 )
 
@@ -133,7 +134,7 @@ func (f *Function) Invoke(ctx context.Context, requestID string, payload []byte)
 	if !isUUID(requestID) {
 		return nil, &lambda.InvokeError{
 			Function: f.cfg.Name, StatusCode: http.StatusBadRequest, Type: "InvalidParameterValueException",
-			Message: fmt.Sprintf("the request ID %q is not a UUID", clip(requestID)),
+			Message: fmt.Sprintf("the request ID %q is not a UUID", clip.To(requestID, mostLogged)),
 		}
 	}
 	if len(payload) > maxRequest {

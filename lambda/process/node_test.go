@@ -227,3 +227,12 @@ func TestNode_Context(t *testing.T) {
 	require.True(t, got.CallbackWaitsForEmptyEventLoop)
 	require.InDelta(t, 55_000, got.Left, 5_000)
 }
+
+// The example does what it says.
+func TestExampleNew(t *testing.T) {
+	t.Parallel()
+	need(t, "node")
+	answer, err := greet()
+	require.NoError(t, err)
+	require.Equal(t, "200 hello, R1kmxc2VNjMCFIA=", answer)
+}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/gateway/internal/clip"
 )
 
 const (
@@ -149,7 +151,7 @@ func (o *output) endLine(ctx context.Context) {
 	if len(o.tail) == tailLines {
 		o.tail = append(o.tail[:0], o.tail[1:]...)
 	}
-	o.tail = append(o.tail, text[:min(len(text), tailLine)])
+	o.tail = append(o.tail, clip.Cut(text, tailLine))
 	if o.logged+size > maxOutput {
 		o.dropped += size
 		o.logged = maxOutput // shorter lines do not come after it either

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/clip"
 	"example.com/gateway/lambda"
 )
 
@@ -60,7 +61,7 @@ func (a *runtimeAPI) close() { _ = a.server.Close() }
 type strangerKey struct{}
 
 // guard refuses who is not the process: other users of this machine, and pages in a
-// browser, which tells of itself and does not know the port as our Host.
+// browser. A browser sends Origin or Sec-Fetch-Site, or another Host.
 func (a *runtimeAPI) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		stranger, _ := r.Context().Value(strangerKey{}).(bool)
@@ -187,7 +188,7 @@ func (a *runtimeAPI) failed(w http.ResponseWriter, r *http.Request) {
 	known := a.finish(id, nil, raised) //nolint:contextcheck // see lifetime
 	if known {
 		f.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "function raised an error", slog.String("request_id", id),
-			slog.String("error_type", raised.Type), slog.String("error_message", clip(raised.Message)), slog.String("trace", clip(strings.Join(raised.Trace, "\n"))))
+			slog.String("error_type", raised.Type), slog.String("error_message", clip.To(raised.Message, mostLogged)), slog.String("trace", clip.To(strings.Join(raised.Trace, "\n"), mostLogged)))
 	}
 	a.accept(w, r, known)
 }
@@ -293,11 +294,5 @@ func readBody(r *http.Request) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// clip shortens text for a log.
-func clip(s string) string {
-	const most = 8 << 10
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}
+// mostLogged is how many bytes of a text are in the log.
+const mostLogged = 8 << 10
