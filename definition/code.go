@@ -14,10 +14,13 @@ import (
 	"strings"
 )
 
-// The quotas of Lambda for a deployment package, and a bound for the number of its files.
+// The quota of Lambda for a deployment package, and bounds for its files: to remove a folder
+// takes an open file for each folder above it.
 const (
 	maxUnpacked = 262_144_000
-	maxFiles    = 50_000
+	maxFiles    = 50_000 // with the folders
+	maxFolders  = 100    // in folders
+	longestName = 1024   // bytes
 )
 
 // writeCode writes a program of one file into a folder that is named after its content, so
@@ -112,18 +115,41 @@ func safeName(logicalID string) string {
 	}, logicalID)
 }
 
+// checkNames refuses an archive with too many or too long names, or with names outside of its
+// folder.
+func checkNames(z *zip.Reader) error {
+	made := map[string]bool{}
+	for _, entry := range z.File {
+		if len(entry.Name) > longestName || strings.Count(entry.Name, "/") > maxFolders {
+			return fmt.Errorf("the entry %.100q… has more than %d bytes or %d folders", entry.Name, longestName, maxFolders)
+		}
+		name := nameOfEntry(entry)
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("the entry %q would lie outside of the folder", entry.Name)
+		}
+		for ; name != "." && !made[name]; name = filepath.Dir(name) {
+			if made[name] = true; len(made) > maxFiles {
+				return fmt.Errorf("it has more than %d files and folders", maxFiles)
+			}
+		}
+	}
+	return nil
+}
+
+// nameOfEntry returns the path of an entry, "." for the folder of the archive itself.
+func nameOfEntry(entry *zip.File) string {
+	return filepath.Clean(filepath.FromSlash(strings.TrimSuffix(entry.Name, "/")))
+}
+
 func extract(z *zip.Reader, dir string) error {
-	if len(z.File) > maxFiles {
-		return fmt.Errorf("it has more than %d files", maxFiles)
+	if err := checkNames(z); err != nil {
+		return err
 	}
 	left := int64(maxUnpacked)
 	for _, entry := range z.File {
-		name := filepath.FromSlash(strings.TrimSuffix(entry.Name, "/"))
-		if name == "" || name == "." {
+		name := nameOfEntry(entry)
+		if name == "." {
 			continue
-		}
-		if !filepath.IsLocal(name) {
-			return fmt.Errorf("the entry %q would lie outside of the folder", entry.Name)
 		}
 		target := filepath.Join(dir, name)
 		mode := entry.Mode()

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Definition describes the WebSocket APIs and the functions of a file.
@@ -140,7 +143,8 @@ type Note struct {
 	Text      string
 }
 
-// String returns the note in one line: file, line, logical ID and text.
+// String returns the note in one line: file, line, logical ID and text. Control characters,
+// which a terminal would obey, are written as in Go: "\x1b".
 func (n Note) String() string {
 	var b strings.Builder
 	b.WriteString(n.File)
@@ -152,6 +156,24 @@ func (n Note) String() string {
 		b.WriteString(n.LogicalID + ": ")
 	}
 	b.WriteString(n.Text)
+	return visible(b.String())
+}
+
+// visible replaces the characters that are no part of a line of text.
+func visible(text string) string {
+	hidden := func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) }
+	if !strings.ContainsFunc(text, hidden) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hidden(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
 	return b.String()
 }
 

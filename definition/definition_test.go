@@ -319,3 +319,11 @@ functions: {f: {handler: app.handler, events: [{websocket: $connect}]}}
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"template.yaml", "template.yml", "template.json", "serverless.yml", "env.yml", "stage.json", ".env", ".env.dev"}, files)
 }
+
+// A terminal shows the control characters of a file, and does not obey them.
+func TestNote_controlCharacters(t *testing.T) {
+	t.Parallel()
+	found := problems(t, `Resources: {"F\e[31m": {Type: "AWS::ApiGatewayV2::Ap\e]0;x\a\u009b\u202e"}}`, definition.Options{})
+	require.Equal(t, []string{`template.yaml:1: F\x1b[31m: there is no type AWS::ApiGatewayV2::Ap\x1b]0;x\a\u009b\u202e`}, found)
+	require.Equal(t, `a\nb: c\t\r�é`, definition.Note{File: "a\nb", Text: "c\t\r\x9bé"}.String())
+}

@@ -224,7 +224,7 @@ func (t *template) folder(r *resource, at position, path string) (string, bool) 
 		return "", false
 	case info.IsDir():
 		return path, true
-	case !strings.EqualFold(filepath.Ext(path), ".zip") && !strings.EqualFold(filepath.Ext(path), ".jar"):
+	case !info.Mode().IsRegular(), !strings.EqualFold(filepath.Ext(path), ".zip") && !strings.EqualFold(filepath.Ext(path), ".jar"):
 		t.failf(at, r.logicalID, "%s is no folder, no zip file and no jar file: give the folder of the code", path)
 		return "", false
 	}

@@ -3,6 +3,7 @@ package definition_test
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,12 +104,16 @@ func TestFunction_code(t *testing.T) {
 
 func TestFunction_codeRefused(t *testing.T) {
 	t.Parallel()
+	many := manyFolders(t)
 	for name, c := range map[string]struct{ properties, want string }{
 		"missing folder": {"Code: nowhere", "the code of the function is not at DIR/nowhere: build it first, or correct the path"},
 		"no archive":     {"Code: template.yaml", "DIR/template.yaml is no folder, no zip file and no jar file: give the folder of the code"},
 		"broken archive": {"Code: broken.zip", "DIR/broken.zip cannot be unpacked: zip: not a valid zip file"},
 		"symbolic link":  {"Code: link.zip", `DIR/link.zip cannot be unpacked: the entry "node_modules/.bin/a" is a symbolic link: pack what it points to, as zip does without -y`},
 		"outside":        {"Code: outside.zip", `DIR/outside.zip cannot be unpacked: the entry "../../evil" would lie outside of the folder`},
+		"deep folders":   {"Code: deep.zip", "has more than 1024 bytes or 100 folders"},
+		"long names":     {"Code: long.zip", "has more than 1024 bytes or 100 folders"},
+		"many folders":   {"Code: many.zip", "DIR/many.zip cannot be unpacked: it has more than 50000 files and folders"},
 		"none":           {"", "the function has no code: give the path of its folder"},
 		"timeout":        {"Code: ., Timeout: 901", "Timeout has to be a whole number from 1 to 900"},
 		"environment":    {"Code: ., Environment: {Variables: [a]}", "Environment.Variables has to be a map, but is a list"},
@@ -123,11 +128,23 @@ func TestFunction_codeRefused(t *testing.T) {
 			}
 			_, dir, err := loadFiles(t, "template.yaml", map[string]string{
 				"template.yaml": template, "broken.zip": "no", "outside.zip": archive(t, map[string]string{"../../evil": "x"}), "link.zip": link(t),
+				"deep.zip": archive(t, map[string]string{strings.Repeat("a/", 101) + "f": "x"}), "long.zip": archive(t, map[string]string{strings.Repeat("a", 1025): "x"}),
+				"many.zip": many,
 			})
 			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "DIR", dir))
 			require.NoFileExists(t, filepath.Join(filepath.Dir(dir), "evil"))
 		})
 	}
+}
+
+// manyFolders is an archive with few files and very many folders.
+func manyFolders(tb testing.TB) string {
+	tb.Helper()
+	entries := map[string]string{}
+	for i := range 600 {
+		entries[fmt.Sprintf("%d/%s", i, strings.Repeat("a/", 90))] = ""
+	}
+	return archive(tb, entries)
 }
 
 // link is an archive with a symbolic link, as "zip -y" makes it.

@@ -202,12 +202,17 @@ Resources:
           MAP: {"Fn::Join": ['', [!Ref AWS::Region, {Ref: AWS::Region}]]}
           HEX: 0x10
           FLOAT: 1.50
+          ACCOUNT: 012345670123
+          ZEROS: 00
+          LONG: 0x11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111
+          UNDERSCORES: 1_000
           NOTHING:
 `, definition.Options{})
 	require.Equal(t, "app.handler", d.Functions[0].Handler)
 	require.Equal(t, map[string]string{
 		"BLOCK": "{Fn::Sub: a}\nb\n", "FOLDED": "c d", "QUOTED": "a {Fn::Sub: b}", "FLOW": "us-east-1us-east-1", "HEX": "16",
 		"LIST": "us-east-1/arn:aws:x!Ref a:b, ", "MAP": "us-east-1us-east-1", "FLOAT": "1.50", "NOTHING": "",
+		"ACCOUNT": "012345670123", "ZEROS": "00", "LONG": "0x11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111", "UNDERSCORES": "1000",
 	}, d.Functions[0].Env)
 }
 

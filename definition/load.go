@@ -70,21 +70,6 @@ func Load(path string, opts Options) (*Definition, error) {
 	return parse(path, content, opts, whole)
 }
 
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("definition: %w", err)
-	}
-	if info.Size() > maxBytes {
-		return nil, &Error{Problems: []Note{{File: path, Text: fmt.Sprintf("the file has %d bytes: it may have %d", info.Size(), maxBytes)}}}
-	}
-	content, err := os.ReadFile(path) //nolint:gosec // the user names it
-	if err != nil {
-		return nil, fmt.Errorf("definition: %w", err)
-	}
-	return content, nil
-}
-
 // find returns the file of a path that may be a folder. It reports whether that stands for
 // all the stacks of a CDK app.
 func (o *Options) find(path string) (file string, whole bool, err error) {

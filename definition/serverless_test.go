@@ -1,6 +1,7 @@
 package definition_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,6 +150,11 @@ func TestServerless_variables(t *testing.T) {
 		"value given":             {"${ssm:/given}", "secret"},
 		"value elsewhere":         {"${ssm:/elsewhere}", "ssm:/elsewhere"},
 		"value elsewhere default": {"${cf:stack.Out, 'none'}", "none"},
+		"text of a file":          {"${file(text.pem)}", "-1-\n"},
+		"text without an ending":  {"${file(VERSION)}", "012"},
+		"part of a tfstate":       {"${file(terraform.tfstate):outputs.a.value}", "7"},
+		"no text of a file":       {"${file(none.pem), 'none'}", "none"},
+		"account number":          {"${opt:account, 012345670123}", "012345670123"},
 		"of CloudFormation":       {"!Sub '${AWS::Region} ${Table}'", "us-east-1 chat-dev-Table"},
 		"both kinds":              {"!Sub '${self:custom.a} ${AWS::Region}'", "1 us-east-1"},
 		"function with variables": {"!Join ['-', ['${self:custom.a}', !Ref Table]]", "1-chat-dev-Table"},
@@ -168,7 +174,7 @@ functions:
     environment:
       X: `+c.variable+`
 resources: {Resources: {Table: {Type: AWS::DynamoDB::Table}}}
-`, map[string]string{"values.yml": "table: {name: 't-${sls:stage}'}", "values.json": `{"a":"j"}`, ".env": "# comment\nFROM_FILE='it is'\n"},
+`, map[string]string{"values.yml": "table: {name: 't-${sls:stage}'}", "values.json": `{"a":"j"}`, ".env": "# comment\nFROM_FILE='it is'\n", "text.pem": "-${self:custom.a}-\n", "VERSION": "012", "terraform.tfstate": `{"outputs": {"a": {"value": 7}}}`},
 				definition.Options{
 					Options: map[string]string{"color": "red"}, Parameters: map[string]string{"given": "given"}, Values: map[string]string{"ssm:/given": "secret", "aws:ssm:/given": "secret", "file(a.js):b": "made"},
 					Getenv: func(name string) (string, bool) { return "Bern", name == "HOME_TOWN" },
@@ -176,6 +182,34 @@ resources: {Resources: {Table: {Type: AWS::DynamoDB::Table}}}
 			require.NoError(t, err)
 			require.Equal(t, c.want, d.Functions[0].Env["X"])
 			require.Equal(t, name == "value elsewhere", len(notes(d, definition.Warning)) > 0)
+		})
+	}
+}
+
+// The value of a variable may be secret: no note and no problem has it.
+func TestServerless_secrets(t *testing.T) {
+	t.Parallel()
+	for variable, want := range map[string]string{
+		"${ssm:/a/${env:SECRET}}":           "${ssm:/a/${env:SECRET}} is not on this machine: its name is used as its value. Give its value, or a default as in ${ssm:/a/${env:SECRET}, 'value'}",
+		"${cf:${env:SECRET}.Out}":           "${cf:${env:SECRET}.Out} is not on this machine",
+		"${file(${env:SECRET}.js)}":         "${file(${env:SECRET}.js)} is the result of a program, which is not run here",
+		"${file(/${env:SECRET}.yml)}":       "${file(/${env:SECRET}.yml)}: write the path relative",
+		"${file(${env:SECRET}":              "",
+		"${strToBool(${env:SECRET}":         "",
+		"${self:custom.${env:SECRET}}":      "the variable ${self:custom.${env:SECRET}} has no value",
+		"${file(none-${env:SECRET}.yml):a}": "the variable ${file(none-${env:SECRET}.yml):a} has no value",
+		"${self:x, file(${env:SECRET}}":     "the variable file(${env:SECRET} has no closing parenthesis",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Parallel()
+			d, err := loadServerless(t, "service: chat\nprovider: {name: aws, runtime: nodejs22.x}\nfunctions: {f: {handler: src/app.f, environment: {X: \""+variable+"\"}}}\n", nil,
+				definition.Options{Getenv: func(string) (string, bool) { return "hunter2", true }})
+			told := fmt.Sprint(err)
+			if err == nil {
+				told = toJSON(t, d.Notes)
+			}
+			require.Contains(t, told, want)
+			require.NotContains(t, told, "hunter2")
 		})
 	}
 }
@@ -189,7 +223,7 @@ func TestServerless_refused(t *testing.T) {
 		"circle":            {head + "custom: {a: '${self:custom.b}', b: '${self:custom.a}'}\nresources: {Resources: {T: {Type: '${self:custom.a}'}}}\n", ":6: this value refers to itself by its variables"},
 		"map in a text":     {head + "    environment: {X: 'a-${self:provider}'}\n", ":6: ${self:provider} cannot be put into a text: it is a map"},
 		"a program's map":   {head + "resources: '${file(a.js):b}'\n", ":6: resources has to be a map, or a list of maps, but is a text"},
-		"absolute file":     {head + "    environment: {X: '${file(/etc/passwd.yml)}'}\n", ":6: file(/etc/passwd.yml): write the path relative to the folder of this file"},
+		"absolute file":     {head + "    environment: {X: '${file(/etc/passwd.yml)}'}\n", ":6: ${file(/etc/passwd.yml)}: write the path relative to the folder of this file"},
 		"no route":          {head + "    events: [{websocket: {authorizer: x}}]\n", ":6: f: the websocket event needs a route, as in \"route: $connect\""},
 		"route twice":       {head + "    events: [{websocket: a}, {websocket: a}]\n", `:6: f: there is another websocket event with the route "a": remove one`},
 		"misspelled route":  {head + "    events: [{websocket: {rout: b}}]\n", ":6: f: a websocket event has no property \"rout\": did you mean \"route\"?"},

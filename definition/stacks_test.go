@@ -315,7 +315,7 @@ func TestForEach_refused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, "template.yaml:2: "+c[1], problems(t, "Resources:\n  Fn::ForEach::X: "+c[0]+"\n", definition.Options{})[0])
+			require.Equal(t, []string{"template.yaml:2: " + c[1]}, problems(t, "Resources:\n  Fn::ForEach::X: "+c[0]+"\n", definition.Options{}))
 		})
 	}
 }

@@ -81,8 +81,11 @@ func (t *template) readResources() {
 		return
 	}
 	for i, logicalID := range section.keys {
+		if strings.HasPrefix(logicalID, forEach) && len(t.problems) > 0 {
+			continue // repeat has failed, and says why
+		}
 		if strings.HasPrefix(logicalID, "Fn::") {
-			t.fail("", unsupported(section.keyAt[i], logicalID)) // Fn::ForEach is gone
+			t.fail("", unsupported(section.keyAt[i], logicalID))
 			continue
 		}
 		t.addResource(logicalID, section.keyAt[i], section.items[i])

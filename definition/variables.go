@@ -215,6 +215,7 @@ func (v *variables) source(at position, text string, last bool) (*node, *problem
 	if n := literal(at, text); n != nil {
 		return n, nil
 	}
+	shown := text // without the values of the variables in it, which may be secret
 	if strings.Contains(text, "${") {
 		value, p := v.text(at, text)
 		if p != nil || strings.HasPrefix(text, "${") && endOf(text) == len(text)-1 {
@@ -227,7 +228,7 @@ func (v *variables) source(at position, text string, last bool) (*node, *problem
 	if before, rest, ok := strings.Cut(text, "("); ok && len(before) < len(name)+1 {
 		end := strings.IndexByte(rest, ')')
 		if end < 0 {
-			return nil, problemAt(at, "the variable %s has no closing parenthesis", text)
+			return nil, problemAt(at, "the variable %s has no closing parenthesis", shown)
 		}
 		name, argument, address = before, rest[:end], strings.TrimPrefix(rest[end+1:], ":")
 	}
@@ -238,17 +239,17 @@ func (v *variables) source(at position, text string, last bool) (*node, *problem
 		return v.param(at, address)
 	case "opt", "sls", "env", "aws":
 		if name == "aws" && strings.Contains(address, ":") {
-			return v.elsewhere(at, text, last) // aws:ssm:/path
+			return v.elsewhere(at, text, shown, last) // aws:ssm:/path
 		}
 		return v.named(at, name, address), nil
 	case "file":
-		return v.file(at, text, argument, address, last)
+		return v.file(at, text, shown, argument, address, last)
 	case "strToBool":
 		argument = strings.Trim(argument, `'"`)
 		truth := argument == "true" || argument == "1"
 		return &node{kind: boolKind, text: strconv.FormatBool(truth), at: at, size: 1}, nil
 	default:
-		return v.elsewhere(at, text, last)
+		return v.elsewhere(at, text, shown, last)
 	}
 }
 
@@ -263,7 +264,7 @@ func literal(at position, text string) *node {
 		return &node{kind: nullKind, at: at, size: 1}
 	}
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return &node{kind: numberKind, text: integerText(text), at: at, size: 1}
+		return integerNode(at, text)
 	}
 	return nil
 }
@@ -352,17 +353,17 @@ func (v *variables) param(at position, name string) (*node, *problem) {
 }
 
 // file returns a part of another file. A file that is missing has no value.
-func (v *variables) file(at position, text, path, address string, last bool) (*node, *problem) {
+func (v *variables) file(at position, text, shown, path, address string, last bool) (*node, *problem) {
 	path = strings.Trim(strings.TrimSpace(path), `'"`)
 	if filepath.IsAbs(path) || strings.HasPrefix(path, "~") {
-		return nil, problemAt(at, "file(%s): write the path relative to the folder of this file", path)
+		return nil, problemAt(at, "${%s}: write the path relative to the folder of this file", shown)
 	}
 	full := filepath.Join(v.dir, filepath.FromSlash(path))
 	if v.files[full] == nil {
-		switch strings.ToLower(filepath.Ext(full)) {
-		case ".yml", ".yaml", ".json":
-		default:
-			return v.elsewhere(at, text, last)
+		ending := strings.ToLower(filepath.Ext(full))
+		switch ending {
+		case ".js", ".cjs", ".mjs", ".ts":
+			return v.elsewhere(at, text, shown, last)
 		}
 		v.opts.onFile(full)
 		if !exists(full) {
@@ -370,9 +371,9 @@ func (v *variables) file(at position, text, path, address string, last bool) (*n
 		}
 		content, err := readFile(full)
 		if err != nil {
-			return nil, problemAt(at, "file(%s) cannot be read: %v", path, err)
+			return nil, problemAt(at, "${%s} cannot be read: %v", shown, err)
 		}
-		n, p := readNode(full, content)
+		n, p := readPart(full, ending, content)
 		if p != nil {
 			return nil, p
 		}
@@ -381,9 +382,22 @@ func (v *variables) file(at position, text, path, address string, last bool) (*n
 	return v.walk(v.files[full], address)
 }
 
+// readPart reads a file that a variable names. What is neither YAML nor JSON is text, as in the
+// Serverless Framework.
+func readPart(path, ending string, content []byte) (*node, *problem) {
+	switch ending {
+	case ".yml", ".yaml", ".json":
+		return readNode(path, content)
+	case ".tfstate":
+		return readJSON(path, content)
+	default:
+		return textNode(position{path, 1}, strings.ToValidUTF8(string(content), "\uFFFD")), nil
+	}
+}
+
 // elsewhere returns the value of a source that is not on this machine: the one that the
-// caller gave, or the name of the source.
-func (v *variables) elsewhere(at position, text string, last bool) (*node, *problem) {
+// caller gave, or the name of the source. The note has the name as it is in the file.
+func (v *variables) elsewhere(at position, text, shown string, last bool) (*node, *problem) {
 	if value, ok := v.opts.Values[text]; ok {
 		return textNode(at, value), nil
 	}
@@ -394,7 +408,7 @@ func (v *variables) elsewhere(at position, text string, last bool) (*node, *prob
 	if strings.HasPrefix(text, "file(") {
 		why = "is the result of a program, which is not run here"
 	}
-	v.noteOnce(Warning, at, "${"+text+"} "+why+": its name is used as its value. Give its value, or a default as in ${"+text+", 'value'}")
+	v.noteOnce(Warning, at, "${"+shown+"} "+why+": its name is used as its value. Give its value, or a default as in ${"+shown+", 'value'}")
 	return textNode(at, text), nil
 }
 

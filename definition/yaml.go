@@ -262,7 +262,7 @@ func (r *yamlReader) read(n ast.Node, depth int) (*node, *problem) {
 	case *ast.BoolNode:
 		return &node{kind: boolKind, text: strconv.FormatBool(n.Value), at: at, size: 1}, nil
 	case *ast.IntegerNode:
-		return &node{kind: numberKind, text: integerText(n.Token.Value), at: at, size: 1}, nil
+		return integerNode(at, n.Token.Value), nil
 	case *ast.FloatNode:
 		return &node{kind: numberKind, text: floatText(n.Token.Value, n.Value), at: at, size: 1}, nil
 	case *ast.MappingNode:
@@ -298,13 +298,19 @@ func nameOf(n ast.Node) string {
 	return n.GetToken().Value
 }
 
-// integerText returns an integer as JSON writes it. An integer with a zero in front stays as
-// it is in the file, because account numbers are written so.
-func integerText(written string) string {
-	if v, ok := new(big.Int).SetString(strings.ReplaceAll(written, "_", ""), 0); ok && len(written) <= 40 {
-		return v.String()
+// integerNode returns an integer as JSON writes it. Digits with a zero in front stay the text
+// that they are in the file, because account numbers are written so.
+func integerNode(at position, written string) *node {
+	if len(written) > 1 && written[0] == '0' && strings.Trim(written, "0123456789") == "" {
+		return textNode(at, written)
 	}
-	return "0"
+	const longest = 100 // characters
+	if len(written) <= longest {
+		if v, ok := new(big.Int).SetString(strings.ReplaceAll(written, "_", ""), 0); ok {
+			return &node{kind: numberKind, text: v.String(), at: at, size: 1}
+		}
+	}
+	return textNode(at, written)
 }
 
 func floatText(written string, value float64) string {
