@@ -169,16 +169,22 @@ func TestHostile_Concurrent(t *testing.T) {
 						{"DELETE", on + "/stages/prod", nil},
 					} {
 						a := l.do(step.method, step.path, step.body)
-						require.Less(t, a.status, 500, "%s %s: %s", step.method, step.path, a.text)
+						if a.status >= 500 { // require is for the goroutine of the test only
+							t.Errorf("%s %s: %s", step.method, step.path, a.text)
+						}
 					}
 				}
-				require.Equal(t, 204, l.do("DELETE", api, nil).status)
+				if a := l.do("DELETE", api, nil); a.status != 204 {
+					t.Errorf("DELETE %s: %s", api, a.text)
+				}
 			}
 		})
 	}
 	group.Go(func() {
 		for n := range 30 {
-			require.NoError(t, l.server.Apply(t.Context(), definition(fmt.Sprint(n))))
+			if err := l.server.Apply(t.Context(), definition(fmt.Sprint(n))); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	for range 3 {
@@ -220,12 +226,15 @@ func TestHostile_DeletedWhileClientsConnect(t *testing.T) {
 				<-start
 				ws, _, err := wsconn.Dial(t.Context(), l.url+strings.TrimPrefix(api, "/apis")+"/prod", wsconn.DialOptions{}) //nolint:bodyclose // Dial says that it needs no closing
 				if err != nil {
-					require.Regexp(t, "403|503", err.Error())
+					if !strings.Contains(err.Error(), "403") && !strings.Contains(err.Error(), "503") {
+						t.Error(err)
+					}
 					return
 				}
 				defer ws.CloseNow()
-				_, _, err = ws.Read(t.Context())
-				require.ErrorContains(t, err, "StatusGoingAway")
+				if _, _, err = ws.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "StatusGoingAway") {
+					t.Errorf("the client is let go with %v", err)
+				}
 			})
 		}
 		close(start)

@@ -2,12 +2,14 @@ package controlplane_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway"
 	"example.com/gateway/controlplane"
 	"example.com/gateway/lambda"
 )
@@ -102,4 +104,36 @@ func TestResolver_IsAskedOutsideOfTheStore(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "until there is the function"), log)
 	c.must(201, "POST", "/apis/chat/deployments", document{"stageName": "prod"})
 	require.Equal(t, 1, strings.Count(log.String(), "until there is the function"), log)
+}
+
+// A function of the program that cannot be called is told, as one that is missing.
+func TestFunctions_Validate(t *testing.T) {
+	t.Parallel()
+	log := &bytes.Buffer{}
+	c := newClient(t, controlplane.Config{
+		Functions: controlplane.Functions{"f": &lambda.Function{Name: "f"}}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	calls := definition("x")
+	calls[3].Body, calls = document{"integrationType": "AWS_PROXY", "integrationUri": functionURI}, append(calls[:4], calls[5:]...)
+	require.NoError(t, c.server.Apply(t.Context(), calls))
+	require.Contains(t, log.String(), "has no URL: set it to an endpoint of the Invoke API")
+}
+
+// panicking is a ControlAuth with a mistake.
+type panicking struct{}
+
+func (panicking) AuthorizeManagement(context.Context, *gateway.ManagementCall) error {
+	panic("the keys are missing")
+}
+
+// A panic of ControlAuth is an error of the server, and the log has its value and its place.
+func TestControlAuth_Panic(t *testing.T) {
+	t.Parallel()
+	log := &bytes.Buffer{}
+	c := newClient(t, controlplane.Config{ControlAuth: panicking{}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	a := c.do("GET", "/apis", nil)
+	require.Equal(t, 500, a.status)
+	require.NotContains(t, a.text, "keys")
+	require.Contains(t, log.String(), "the keys are missing")
+	require.Contains(t, log.String(), "AuthorizeManagement")
 }
