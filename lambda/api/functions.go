@@ -40,10 +40,17 @@ func (s *Server) changeAndSettle(name string, f func(controlplane.Writer) error)
 	if s.runner.isClosed() {
 		return nil, errClosed
 	}
-	if err := s.store.Update(f); err != nil {
+	var now *function
+	err = s.store.Update(func(w controlplane.Writer) (err error) {
+		if err = f(w); err == nil {
+			now, err = readFunction(w, name)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	return s.settle(name), nil
+	return s.settle(name, now), nil
 }
 
 // record returns what the store has of a function.

@@ -266,6 +266,39 @@ func (s *brokenStore) Update(f func(controlplane.Writer) error) error {
 	})
 }
 
+// forgetfulStore cannot be read between two changes.
+type forgetfulStore struct {
+	controlplane.Store
+	broken bool
+}
+
+func (s *forgetfulStore) View(f func(controlplane.Reader) error) error {
+	if s.broken {
+		return errDisk
+	}
+	return s.Store.View(f)
+}
+
+// A change that was committed is known at once, although the store cannot be read after it, and
+// its code stays.
+func TestForgetfulStore(t *testing.T) {
+	t.Parallel()
+	store := &forgetfulStore{Store: controlplane.NewMemory()}
+	dir := t.TempDir()
+	c := newClient(t, api.Config{Store: store, Dir: dir})
+	c.create(nil)
+	c.create(document{"FunctionName": "other", "Code": document{"ZipFile": code(t, "other")}})
+	require.Equal(t, "one", c.invoke("chat", event{}).Code)
+	store.broken = true
+	c.must(200, "PUT", chat+"/code", document{"ZipFile": code(t, "two")})
+	c.must(204, "DELETE", functions+"/other", nil)
+	require.Equal(t, "two", c.invoke("chat", event{}).Code)
+	store.broken = false
+	require.NoError(t, c.server.Close())
+	c = newClient(t, api.Config{Store: store, Dir: dir})
+	require.Equal(t, "two", c.invoke("chat", event{}).Code)
+}
+
 // A change that was not committed has not happened.
 func TestBrokenStore(t *testing.T) {
 	t.Parallel()

@@ -122,19 +122,10 @@ func (s *Server) load() error {
 	})
 }
 
-// settle brings the runner up to date after a change of a function. It returns the code that
-// was taken away, for remove. The caller holds the lock of changes.
-func (s *Server) settle(name string) (aside []string) {
-	var f *function
-	err := s.store.View(func(r controlplane.Reader) (err error) {
-		f, err = readFunction(r, name)
-		return err
-	})
-	if err != nil {
-		s.log.Error("a function cannot be read, and runs as before", "function", name, "error", err)
-		s.unsure = true
-		return nil
-	}
+// settle brings the runner up to date after a change of a function, which is nil if it is
+// gone. It returns the code that was taken away, for remove. The caller holds the lock of
+// changes.
+func (s *Server) settle(name string, f *function) (aside []string) {
 	old := s.runner.replace(s, name, f)
 	hashes := old.hashes()
 	maps.DeleteFunc(hashes, func(hash string, _ bool) bool { return f.hashes()[hash] })
@@ -274,7 +265,7 @@ func (s *Server) unpin(hash string) {
 // dropUnused takes code away that nothing needs, and returns what remove then removes. The
 // caller holds the lock of changes: else another one could name the code just now.
 func (s *Server) dropUnused(hashes map[string]bool) (aside []string) {
-	if len(hashes) == 0 || s.unsure {
+	if len(hashes) == 0 {
 		return nil
 	}
 	used := s.runner.usedCode()

@@ -42,9 +42,6 @@ type Server struct {
 	most    int // of functions, versions and aliases
 	// changes is held from the beginning of a change until the runner knows of it.
 	changes sync.Mutex
-	// unsure is set when the runner could not read a function that has changed: no code is
-	// removed until the next start. The lock of changes guards it.
-	unsure bool
 }
 
 var (
