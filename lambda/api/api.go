@@ -25,8 +25,11 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"example.com/gateway"
@@ -71,6 +74,33 @@ type Config struct {
 	// Logger gets warnings, what goes wrong, and the output of the functions. nil means no
 	// log.
 	Logger *slog.Logger
+}
+
+// region is how the names of regions look.
+var region = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// check returns what is wrong with c.
+func (c *Config) check() error {
+	switch {
+	case c.Concurrency < 0:
+		return fmt.Errorf("lambda/api: Config.Concurrency %d is negative", c.Concurrency)
+	case c.CodeBytes < 0:
+		return fmt.Errorf("lambda/api: Config.CodeBytes %d is negative", c.CodeBytes)
+	case c.Dir != "" && c.Store == nil:
+		return errors.New("lambda/api: Config.Dir is set without Config.Store: the code would outlive its functions, and the next New would remove it; set both, or neither")
+	case c.Region != "" && !region.MatchString(c.Region):
+		return fmt.Errorf("lambda/api: Config.Region %q is no name of a region, such as us-east-1", c.Region)
+	case c.AccountID != "" && !anAccount.MatchString(c.AccountID):
+		return fmt.Errorf("lambda/api: Config.AccountID %q does not have 12 digits", c.AccountID)
+	}
+	for member, variables := range map[string][]string{"Env": c.Env, "Overrides": c.Overrides} {
+		for _, v := range variables {
+			if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
+				return fmt.Errorf("lambda/api: Config.%s has a variable that is not NAME=value: %q", member, name)
+			}
+		}
+	}
+	return nil
 }
 
 // Owns reports whether the path of a request is one of the Lambda API: its first segment is

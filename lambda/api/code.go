@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 // A zip file is there, whole and on the disk, before a document of the store names it. What
 // is unpacked is never trusted after a restart: it is made again.
 type codeFolder struct {
+	log   *slog.Logger
 	dir   string
 	owned bool // the folder is removed at the end
 
@@ -47,8 +49,8 @@ var hashed = regexp.MustCompile(`^[0-9a-f]{64}(\.zip)?$`)
 const unfinished = ".unfinished-"
 
 // openCode opens the folder, and removes what a crash may have left. "" makes one.
-func openCode(dir string, limit int64) (*codeFolder, error) {
-	f := &codeFolder{dir: dir, owned: dir == "", limit: limit, pins: map[string]*pin{}, sizes: map[string]int64{}}
+func openCode(dir string, limit int64, log *slog.Logger) (*codeFolder, error) {
+	f := &codeFolder{log: log, dir: dir, owned: dir == "", limit: limit, pins: map[string]*pin{}, sizes: map[string]int64{}}
 	var err error
 	if f.owned {
 		if f.dir, err = os.MkdirTemp("", "gateway-functions-"); err != nil {
@@ -63,15 +65,16 @@ func openCode(dir string, limit int64) (*codeFolder, error) {
 			return nil, err
 		}
 	}
-	return f, errors.Join(removeFrom(f.unpacked(), func(string) bool { return false }), removeFrom(f.zips(), func(hash string) bool { return hash != "" }))
+	return f, errors.Join(f.removeFrom(f.unpacked(), func(string) bool { return false }), f.removeFrom(f.zips(), func(hash string) bool { return hash != "" }))
 }
 
 func (f *codeFolder) zips() string     { return filepath.Join(f.dir, "code") }
 func (f *codeFolder) unpacked() string { return filepath.Join(f.dir, "unpacked") }
 
 // removeFrom removes what this package has made in a folder, unless keep says that it is
-// needed. The hash of an unfinished file is "".
-func removeFrom(dir string, keep func(hash string) bool) error {
+// needed. The hash of an unfinished file is "". What cannot be removed is set aside and in the
+// log: it must not be taken for code, and the next start tries again.
+func (f *codeFolder) removeFrom(dir string, keep func(hash string) bool) error {
 	entries, err := os.ReadDir(dir)
 	for _, entry := range entries {
 		name := entry.Name()
@@ -82,11 +85,23 @@ func removeFrom(dir string, keep func(hash string) bool) error {
 		case !hashed.MatchString(name):
 			continue // it is not ours
 		}
-		if !keep(hash) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
+		if keep(hash) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if left := os.RemoveAll(path); left != nil {
+			f.log.Warn("old code of functions could not be removed", "error", left)
+			if hash != "" {
+				err = errors.Join(err, os.Rename(path, f.aside(path)))
+			}
 		}
 	}
 	return err
+}
+
+// aside returns a new name in the folder of a file, for what is to be removed.
+func (f *codeFolder) aside(path string) string {
+	return filepath.Join(filepath.Dir(path), unfinished+newRevision())
 }
 
 // close removes a folder that openCode has made.
@@ -205,7 +220,7 @@ func (f *codeFolder) unpackOnce(hash string, zipped []byte) (string, error) {
 // collect removes all code that is not in used. It is for the start: nothing is pinned, or
 // unpacked.
 func (f *codeFolder) collect(used map[string]bool) error {
-	return removeFrom(f.zips(), func(hash string) bool {
+	return f.removeFrom(f.zips(), func(hash string) bool {
 		info, err := os.Stat(f.zipPath(hash))
 		if err == nil && used[hash] {
 			f.grow(hash, info.Size())
@@ -223,7 +238,7 @@ func (f *codeFolder) drop(hash string) (removed []string, err error) {
 		return nil, nil
 	}
 	for _, path := range []string{f.zipPath(hash), filepath.Join(f.unpacked(), hash)} {
-		aside := filepath.Join(filepath.Dir(path), unfinished+newRevision())
+		aside := f.aside(path)
 		switch renamed := os.Rename(path, aside); {
 		case renamed == nil:
 			removed = append(removed, aside)

@@ -112,6 +112,23 @@ func text(member string, value any) (string, error) {
 	return t, nil
 }
 
+// optionalText returns a text of what a caller has given, or "" if there is none.
+func optionalText(given document, member string) (string, error) {
+	if given[member] == nil {
+		return "", nil
+	}
+	return text(strings.ToLower(member[:1])+member[1:], given[member])
+}
+
+// flag returns whether a caller has asked for something.
+func flag(given document, member string) (bool, error) {
+	value, ok := given[member].(bool)
+	if !ok && given[member] != nil {
+		return false, malformed("The value of %s must be true or false", strings.ToLower(member[:1])+member[1:])
+	}
+	return value, nil
+}
+
 // pattern is the check of a text. most is its greatest length; 0: any.
 func pattern(member string, form *regexp.Regexp, most int) func(*Server, any) (any, error) {
 	return func(_ *Server, value any) (any, error) {

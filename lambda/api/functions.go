@@ -143,6 +143,10 @@ func (s *Server) createFunction(c *call) (reply, error) {
 	if !ok {
 		return reply{}, constraint(nil, "code", "not be null")
 	}
+	publish, err := flag(body, "Publish")
+	if err != nil {
+		return reply{}, err
+	}
 	hash, err := s.upload(c, source, d)
 	if err != nil {
 		return reply{}, err
@@ -160,7 +164,7 @@ func (s *Server) createFunction(c *call) (reply, error) {
 			return err
 		}
 		record := document{"Configuration": d, "Tags": tags}
-		if body["Publish"] == true {
+		if publish {
 			if d, err = s.publish(w, name, record, nil); err != nil {
 				return err
 			}
@@ -306,18 +310,26 @@ func (s *Server) updateCode(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
+	publish, err := flag(body, "Publish")
+	if err != nil {
+		return reply{}, err
+	}
+	dry, err := flag(body, "DryRun")
+	if err != nil {
+		return reply{}, err
+	}
 	hash, err := s.upload(c, body, given)
 	if err != nil {
 		return reply{}, err
 	}
 	defer s.unpin(hash)
-	if body["DryRun"] == true {
+	if dry {
 		return s.dryUpdate(name, body["RevisionId"], given)
 	}
 	return s.changeLatest(name, qualifier, body["RevisionId"], func(w controlplane.Writer, record, d document) (document, error) {
 		maps.Copy(d, given)
 		stamp(d)
-		if body["Publish"] != true {
+		if !publish {
 			return d, nil
 		}
 		return s.publish(w, name, record, nil)

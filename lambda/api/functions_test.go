@@ -316,6 +316,22 @@ func TestPermissions(t *testing.T) {
 		c.must(204, "DELETE", chat+"/policy/s?Qualifier=live", nil)
 	}
 	c.refused(400, "InvalidParameterValueException", "$LATEST", "POST", chat+":$LATEST/policy", permission)
+	for member, value := range map[string]any{
+		"SourceArn": 5, "SourceAccount": []any{"1"}, "EventSourceToken": true, "PrincipalOrgID": document{}, "FunctionUrlAuthType": 1,
+		"InvokedViaFunctionUrl": "true", "StatementId": 1, "Action": 2, "Principal": document{"Service": "x"},
+	} {
+		refused := document{"StatementId": "typed", "Action": "*", "Principal": "*"}
+		refused[member] = value
+		c.refused(400, "SerializationException", strings.ToLower(member[:1])+member[1:], "POST", chat+"/policy", refused)
+		refused[member] = ""
+		if member != "InvokedViaFunctionUrl" {
+			c.refused(400, "ValidationException", strings.ToLower(member[:1])+member[1:], "POST", chat+"/policy", refused)
+		}
+	}
+	require.NotContains(t, c.must(200, "GET", chat+"/policy", nil)["Policy"], "typed")
+	byURL := c.must(201, "POST", chat+"/policy", document{"StatementId": "url", "Action": "*", "Principal": "*", "InvokedViaFunctionUrl": true, "SourceAccount": "1"})
+	require.Contains(t, byURL["Statement"], `"Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":"true"},"StringEquals":{"AWS:SourceAccount":"1"}}`)
+	c.must(204, "DELETE", chat+"/policy/url", nil)
 	for member, value := range map[string]string{"StatementId": "a b", "Action": "s3:Get", "Principal": ""} {
 		bad := document{"StatementId": "x", "Action": "*", "Principal": "*"}
 		bad[member] = value
@@ -372,4 +388,23 @@ func TestCodeSigning(t *testing.T) {
 	c := newClient(t, api.Config{})
 	c.create(nil)
 	require.Equal(t, document{}, c.must(200, "GET", "/2020-06-30/functions/chat/code-signing-config", nil))
+}
+
+// What New gets wrong is told by New, without the value of a variable.
+func TestNew_Misuse(t *testing.T) {
+	t.Parallel()
+	for want, config := range map[string]api.Config{
+		"Config.Concurrency -1 is negative":                            {Concurrency: -1},
+		"Config.CodeBytes -1 is negative":                              {CodeBytes: -1},
+		"Config.Dir is set without Config.Store":                       {Dir: t.TempDir()},
+		`Config.Region "us east" is no name of a region`:               {Region: "us east"},
+		`Config.AccountID "12345" does not have 12 digits`:             {AccountID: "12345"},
+		`Config.Env has a variable that is not NAME=value: "NOEQUALS"`: {Env: []string{"A=b", "NOEQUALS"}},
+		`Config.Env has a variable that is not NAME=value: "A"`:        {Env: []string{"A=s3cret\x00"}},
+		`Config.Overrides has a variable that is not NAME=value: ""`:   {Overrides: []string{"=s3cret"}},
+	} {
+		_, err := api.New(config)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
 }

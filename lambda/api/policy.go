@@ -67,41 +67,65 @@ func (s *Server) addPermission(c *call) (reply, error) {
 // statement makes the statement of a policy.
 func (s *Server) statement(name, qualifier string, body document) (document, error) {
 	for _, member := range []struct {
-		name, text string
-		form       *regexp.Regexp
+		name, key string
+		form      *regexp.Regexp
 	}{
-		{"statementId", textOf(body, "StatementId"), statementID},
-		{"action", textOf(body, "Action"), anAction},
-		{"principal", textOf(body, "Principal"), aPrincipal},
+		{"statementId", "StatementId", statementID},
+		{"action", "Action", anAction},
+		{"principal", "Principal", aPrincipal},
 	} {
-		if !member.form.MatchString(member.text) {
-			return nil, constraint(member.text, member.name, "satisfy regular expression pattern: "+member.form.String())
+		t, err := optionalText(body, member.key)
+		switch {
+		case err != nil:
+			return nil, err
+		case !member.form.MatchString(t):
+			return nil, constraint(t, member.name, "satisfy regular expression pattern: "+member.form.String())
 		}
 	}
 	d := document{
 		"Sid": body["StatementId"], "Effect": "Allow", "Action": body["Action"], "Resource": s.arnOf(name, qualifier),
 		"Principal": principal(textOf(body, "Principal")),
 	}
-	equals := document{}
-	for member, key := range map[string]string{
-		"SourceAccount": "AWS:SourceAccount", "EventSourceToken": "lambda:EventSourceToken",
-		"PrincipalOrgID": "aws:PrincipalOrgID", "FunctionUrlAuthType": "lambda:FunctionUrlAuthType",
-	} {
-		if value := textOf(body, member); value != "" {
-			equals[key] = value
-		}
-	}
-	condition := document{}
-	if len(equals) > 0 {
-		condition["StringEquals"] = equals
-	}
-	if source := textOf(body, "SourceArn"); source != "" {
-		condition["ArnLike"] = document{"AWS:SourceArn": source}
-	}
+	condition, err := conditionOf(body)
 	if len(condition) > 0 {
 		d["Condition"] = condition
 	}
-	return d, nil
+	return d, err
+}
+
+// conditionOf makes the condition of a statement. One that is left out allows more than was
+// asked for, so that a value of another kind is an error.
+func conditionOf(body document) (document, error) {
+	condition := document{}
+	for _, member := range []struct{ name, operator, key string }{
+		{"SourceAccount", "StringEquals", "AWS:SourceAccount"},
+		{"EventSourceToken", "StringEquals", "lambda:EventSourceToken"},
+		{"PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"},
+		{"FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"},
+		{"SourceArn", "ArnLike", "AWS:SourceArn"},
+	} {
+		value, err := optionalText(body, member.name)
+		if err != nil {
+			return nil, err
+		}
+		if value == "" {
+			if body[member.name] != nil {
+				return nil, constraint(value, strings.ToLower(member.name[:1])+member.name[1:], "have length greater than or equal to 1")
+			}
+			continue
+		}
+		all, _ := condition[member.operator].(document)
+		if all == nil {
+			all = document{}
+			condition[member.operator] = all
+		}
+		all[member.key] = value
+	}
+	byURL, err := flag(body, "InvokedViaFunctionUrl")
+	if byURL {
+		condition["Bool"] = document{"lambda:InvokedViaFunctionUrl": "true"}
+	}
+	return condition, err
 }
 
 // principal returns whom a statement names, as a policy writes it.

@@ -59,17 +59,11 @@ const (
 	uploadWithin = 2 * time.Minute // how long one may take to send it
 )
 
-// New returns a Server with the functions of its store. The error is one of the store or
-// of Dir.
+// New checks c, and returns a Server with the functions of its store. The error may be one of
+// the store or of Dir.
 func New(c Config) (*Server, error) {
-	if c.Concurrency < 0 {
-		return nil, fmt.Errorf("lambda/api: Config.Concurrency %d is negative", c.Concurrency)
-	}
-	if c.CodeBytes < 0 {
-		return nil, fmt.Errorf("lambda/api: Config.CodeBytes %d is negative", c.CodeBytes)
-	}
-	if c.Dir != "" && c.Store == nil {
-		return nil, errors.New("lambda/api: Config.Dir is set without Config.Store: the code would outlive its functions, and the next New would remove it; set both, or neither")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	s := &Server{cfg: c, hosts: caller.Names(c.Hosts), log: c.Logger, store: c.Store, operations: operations(), most: mostDocuments, uploads: make(chan struct{}, mostUploads)}
 	if s.log == nil {
@@ -87,7 +81,7 @@ func New(c Config) (*Server, error) {
 	s.runner.init()
 	s.downloads.init()
 	var err error
-	if s.code, err = openCode(c.Dir, cmp.Or(c.CodeBytes, mostCodeBytes)); err != nil {
+	if s.code, err = openCode(c.Dir, cmp.Or(c.CodeBytes, mostCodeBytes), s.log); err != nil {
 		return nil, fmt.Errorf("lambda/api: opening the folder for code: %w", err)
 	}
 	if err = s.load(); err == nil {

@@ -66,11 +66,15 @@ func (s *Server) publishVersion(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
+	sha, err := optionalText(body, "CodeSha256")
+	if err != nil {
+		return reply{}, err
+	}
 	if body["PublishTo"] != nil {
 		return reply{}, unsupported("PublishTo", "Leave it out.")
 	}
 	answer, err := s.changeLatest(name, qualifier, body["RevisionId"], func(w controlplane.Writer, record, d document) (document, error) {
-		if sha := textOf(body, "CodeSha256"); sha != "" && sha != d["CodeSha256"] {
+		if sha != "" && sha != d["CodeSha256"] {
 			return nil, invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", echo(sha), d["CodeSha256"])
 		}
 		return s.publish(w, name, record, description)
@@ -221,9 +225,13 @@ func (s *Server) checkRouting(r controlplane.Reader, name string, d document, va
 		return err
 	}
 	delete(d, "RoutingConfig")
-	weights, _ := routing["AdditionalVersionWeights"].(document)
-	if len(weights) == 0 {
+	given := routing["AdditionalVersionWeights"]
+	if given == nil {
 		return nil
+	}
+	weights, err := objectOf("routingConfig.additionalVersionWeights", given)
+	if err != nil || len(weights) == 0 {
+		return err
 	}
 	if len(weights) > 1 || d["FunctionVersion"] == latest {
 		return invalid("An alias can have one additional version, and then neither of both can be $LATEST")
@@ -238,6 +246,8 @@ func (s *Server) checkRouting(r controlplane.Reader, name string, d document, va
 			return constraint(weight, "routingConfig.additionalVersionWeights", "have value between 0 and 1")
 		case !versionNumber.MatchString(version):
 			return constraint(version, "routingConfig.additionalVersionWeights", "satisfy regular expression pattern: [0-9]+")
+		case version == d["FunctionVersion"]:
+			return invalid("The additional version %s of the alias is its version already: name another one, or leave out RoutingConfig", version)
 		}
 		if _, _, err := s.configuration(r, name, version); err != nil {
 			return err

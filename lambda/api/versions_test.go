@@ -41,6 +41,10 @@ func TestVersions(t *testing.T) {
 
 	const value = "InvalidParameterValueException"
 	c.refused(400, value, "is different from current CodeSHA256 in $LATEST", "POST", chat+"/versions", document{"CodeSha256": "x"})
+	c.refused(400, "SerializationException", "codeSha256", "POST", chat+"/versions", document{"CodeSha256": 5})
+	c.refused(400, "SerializationException", "dryRun", "PUT", chat+"/code", document{"ZipFile": code(t, "five"), "DryRun": "yes"})
+	c.refused(400, "SerializationException", "publish", "PUT", chat+"/code", document{"ZipFile": code(t, "five"), "Publish": 1})
+	c.refused(400, "SerializationException", "publish", "POST", functions, definition(t, document{"FunctionName": "new", "Publish": "true"}))
 	c.refused(400, value, "a published version cannot change", "PUT", chat+":1/configuration", document{"Timeout": 1})
 	c.refused(400, value, "a published version cannot change", "PUT", chat+":1/code", document{"ZipFile": code(t, "five")})
 	c.refused(400, value, "$LATEST version cannot be deleted", "DELETE", chat+"?Qualifier=$LATEST", nil)
@@ -73,6 +77,7 @@ func TestAliases(t *testing.T) {
 
 	c.must(200, "PUT", chat+"/aliases/live", document{"RoutingConfig": document{"AdditionalVersionWeights": document{"1": 1.0}}})
 	require.Equal(t, "one", c.invoke("chat:live", event{}).Code, "all events go to the other version")
+	c.refused(400, "InvalidParameterValueException", "is its version already", "PUT", chat+"/aliases/live", document{"FunctionVersion": "1"})
 	c.refused(409, "ResourceConflictException", "in use", "DELETE", chat+":1", nil)
 	c.refused(400, "InvalidParameterValueException", "$LATEST", "PUT", chat+"/aliases/live", document{"FunctionVersion": "$LATEST"})
 	c.must(200, "PUT", chat+"/aliases/live", document{"RoutingConfig": document{}})
@@ -95,6 +100,8 @@ func TestAliases(t *testing.T) {
 		{document{"Name": "x", "FunctionVersion": "1", "RoutingConfig": document{"AdditionalVersionWeights": document{"7": 0.1}}}, 404, "ResourceNotFoundException", chatARN + ":7"},
 		{document{"Name": "x", "FunctionVersion": "$LATEST", "RoutingConfig": document{"AdditionalVersionWeights": document{"1": 0.1}}}, 400, "InvalidParameterValueException", "$LATEST"},
 		{document{"Name": "x", "FunctionVersion": "1", "RoutingConfig": document{"AdditionalVersionWeights": document{"2": "x"}}}, 400, "SerializationException", "number"},
+		{document{"Name": "x", "FunctionVersion": "1", "RoutingConfig": document{"AdditionalVersionWeights": "2"}}, 400, "SerializationException", "additionalVersionWeights"},
+		{document{"Name": "x", "FunctionVersion": "1", "RoutingConfig": document{"AdditionalVersionWeights": document{"1": 0.1}}}, 400, "InvalidParameterValueException", "is its version already"},
 	} {
 		c.refused(tt.status, tt.name, tt.message, "POST", chat+"/aliases", tt.body)
 	}
