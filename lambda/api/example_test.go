@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,14 +33,27 @@ func ExampleServer() {
 
 	srv := httptest.NewServer(handler)
 	defer srv.Close()
-	resp, err := http.Post(srv.URL+"/2015-03-31/functions", "application/json", strings.NewReader(`{
-		"FunctionName": "chat", "Runtime": "nodejs20.x", "Handler": "index.handler", "Role": "arn:aws:iam::123456789012:role/any",
-		"Code": {"S3Bucket": "code", "S3Key": "chat.zip"}
-	}`))
-	if err != nil {
-		panic(err)
+	call := func(path, body string) string {
+		resp, err := http.Post(srv.URL+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			panic(err)
+		}
+		return resp.Status + " " + string(text)
 	}
-	defer resp.Body.Close()
-	fmt.Println(resp.StatusCode, resp.Header.Get("X-Amzn-ErrorType")) // SDKs send the zip file itself
-	// Output: 400 InvalidParameterValueException
+	// The zip file, in base64, has an executable file with the name bootstrap. SDKs, the AWS
+	// CLI and Terraform send the same.
+	created := call("/2015-03-31/functions", `{
+		"FunctionName": "hello", "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::123456789012:role/any",
+		"Timeout": 30, "Code": {"ZipFile": "`+exampleCode()+`"}
+	}`)
+	fmt.Println(created[:len("201 Created")])
+	fmt.Println(call("/2015-03-31/functions/hello/invocations", `{"do": "echo", "text": "hello, world"}`))
+	// Output:
+	// 201 Created
+	// 200 OK "hello, world"
 }

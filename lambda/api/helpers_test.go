@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -62,6 +63,8 @@ func runFunction() {
 			path, value = "/error", map[string]any{"errorType": "Failed", "errorMessage": e.Text, "trace": []string{"line 1"}}
 		case "print":
 			fmt.Println(e.Text) //nolint:forbidigo // as a function does
+		case "echo":
+			value = e.Text
 		case "environment":
 			value = answer{Env: os.Environ()}
 		case "wait": // until the file is gone
@@ -107,10 +110,32 @@ func zipped(tb testing.TB, files map[string]file) []byte {
 // code is the zip file of the function of the tests, in base64. Its answers have the name.
 func code(tb testing.TB, name string) string {
 	tb.Helper()
+	return base64.StdEncoding.EncodeToString(zipped(tb, map[string]file{"bootstrap": {bootstrap(name), 0o755}}))
+}
+
+// bootstrap is the program of the function of the tests.
+func bootstrap(name string) string {
 	self, err := os.Executable()
-	require.NoError(tb, err)
-	script := fmt.Sprintf("#!/bin/sh\nCODE=%s %s=yes exec '%s'\n", name, functionVariable, self)
-	return base64.StdEncoding.EncodeToString(zipped(tb, map[string]file{"bootstrap": {script, 0o755}}))
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf("#!/bin/sh\nCODE=%s %s=yes exec '%s'\n", name, functionVariable, self)
+}
+
+// exampleCode is code without a test.
+func exampleCode() string {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	h := &zip.FileHeader{Name: "bootstrap"}
+	h.SetMode(0o755)
+	f, err := w.CreateHeader(h)
+	if err == nil {
+		_, err = io.WriteString(f, bootstrap("example"))
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
 type document = map[string]any
