@@ -294,6 +294,7 @@ func TestMisspelled(t *testing.T) {
 		"{Type: AWS::ApiGatewayV2::Rout, Properties: {ApiId: !Ref Api}}":                                      `template.yaml:9: R: there is no type AWS::ApiGatewayV2::Rout: did you mean "AWS::ApiGatewayV2::Route"?`,
 		"{Type: AWS::Serverless::WebsocketApi}":                                                               `template.yaml:9: R: there is no type AWS::Serverless::WebsocketApi: did you mean "AWS::Serverless::WebSocketApi"?`,
 		"{Type: AWS::ApiGatewayV2::Model, Propertes: {ApiId: !Ref Api, Name: n, Schema: {}}}":                 `template.yaml:9: R: a resource has no attribute "Propertes": did you mean "Properties"?`,
+		"{Type: AWS::Lambda::Function, Properties: {Runtime: python311, Handler: a.b, Code: {ZipFile: x}}}":   `template.yaml:9: R: there is no runtime "python311": did you mean "python3.11"?`,
 		"{Type: AWS::ApiGatewayV2::Model, DependOn: Api, Properties: {ApiId: !Ref Api, Name: n, Schema: {}}}": `template.yaml:9: R: a resource has no attribute "DependOn": did you mean "DependsOn"?`,
 	} {
 		require.Equal(t, want, problems(t, withAPI(resource), definition.Options{})[0])

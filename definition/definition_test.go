@@ -290,7 +290,7 @@ func TestOtherResources(t *testing.T) {
 		t.Parallel()
 		template := strings.Replace(withEnv("", "x"), "Resources:\n", "Resources:\n  Other: {Type: AWS::DynamoDB::Table}\n  Role: {Type: AWS::IAM::Role}\n", 1)
 		require.Equal(t, []string{
-			"template.yaml:3: AWS::DynamoDB::Table (Other, Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB",
+			"template.yaml:3: AWS::DynamoDB::Table (Other, Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB, which boto3 reads from 1.28 on",
 			"template.yaml:4: AWS::IAM::Role (Role): not needed here",
 		}, notes(mustLoad(t, template, definition.Options{}), definition.NotRun))
 	})

@@ -48,5 +48,5 @@ func Example() {
 	// /v2/apis/r0vdckolru Chat
 	// /v2/apis/r0vdckolru/routes/qzp04v4 Connect
 	// /v2/apis/r0vdckolru/stages/prod Prod
-	// AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB
+	// AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB, which boto3 reads from 1.28 on
 }

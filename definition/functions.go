@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.com/gateway/internal/nearest"
 )
 
 // functions evaluates the Lambda functions.
@@ -46,7 +48,7 @@ func (t *template) function(r *resource) (Function, bool) {
 		return f, false
 	}
 	if kind, _ := t.textProperty(r, "PackageType"); kind == "Image" || r.props.get("Code", "ImageUri") != nil {
-		t.notef(NotRun, r.at, r.logicalID, "the function is a container image: run it yourself, and name its URL for %s", f.ARN)
+		t.notef(NotRun, r.at, r.logicalID, "the function is a container image, which does not run here: its events fail")
 		return f, false
 	}
 	f.Handler, _ = t.textProperty(r, "Handler")
@@ -61,6 +63,10 @@ func (t *template) function(r *resource) (Function, bool) {
 	}
 	if f.Runtime == "" {
 		t.failf(r.at, r.logicalID, "Runtime is missing: a function needs it")
+		return f, false
+	}
+	if right := nearest.Runtime(f.Runtime); right != "" {
+		t.failf(r.props.lineOf("Runtime"), r.logicalID, "there is no runtime %q: did you mean %q?", f.Runtime, right)
 		return f, false
 	}
 	if f.Handler == "" && !strings.HasPrefix(f.Runtime, "provided") {

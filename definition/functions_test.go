@@ -207,7 +207,7 @@ func TestFunction_notes(t *testing.T) {
 		want       string
 		runs       bool
 	}{
-		"image":      {"PackageType: Image, Code: {ImageUri: x}", definition.NotRun, "the function is a container image: run it yourself, and name its URL for arn:aws:lambda:us-east-1:123456789012:function:local-F", false},
+		"image":      {"PackageType: Image, Code: {ImageUri: x}", definition.NotRun, "the function is a container image, which does not run here: its events fail", false},
 		"S3":         {"Code: {S3Bucket: b, S3Key: a/f.zip}", definition.NotRun, "the code is in S3 (a/f.zip), and not beside this file: give the template as it was before packaging, or put f.zip beside it", false},
 		"layers":     {"Code: src, Layers: [x]", definition.Warning, "the layer is not a folder of this machine: put what it has into the folder of the code", true},
 		"TypeScript": {"Code: ts", definition.Warning, `it is TypeScript, so build it first and use the output, as ".aws-sam/build/template.yaml" of "sam build"`, true},

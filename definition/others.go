@@ -208,10 +208,10 @@ func adviceFor(typ string) string {
 	case typ == typeLayer, typ == samLayer:
 		return "functions find its modules if its content is a folder"
 	case strings.HasPrefix(typ, "AWS::DynamoDB::"), typ == "AWS::Serverless::SimpleTable":
-		return "not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB"
+		return "not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB, which boto3 reads from 1.28 on"
 	case strings.HasPrefix(typ, "AWS::SQS::"), strings.HasPrefix(typ, "AWS::SNS::"), strings.HasPrefix(typ, "AWS::S3::"):
 		service := strings.ToUpper(strings.Split(typ, "::")[1])
-		return "not run here: functions get the names; point them to a service with AWS_ENDPOINT_URL_" + service
+		return "not run here: functions get the names; point them to a service with AWS_ENDPOINT_URL_" + service + ", which boto3 reads from 1.28 on"
 	case typ == "AWS::Serverless::HttpApi", typ == "AWS::Serverless::Api", strings.HasPrefix(typ, "AWS::ApiGateway"):
 		return "not run here: only WebSocket APIs are"
 	case typ == "AWS::CloudFormation::Stack", typ == "AWS::Serverless::Application":

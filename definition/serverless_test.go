@@ -101,7 +101,7 @@ func TestServerless(t *testing.T) {
 	}, notes(d, definition.Ignored))
 	require.Equal(t, []string{
 		"serverless.yml:20: events of the type http: not run here; only WebSocket APIs call functions",
-		"serverless.yml:28: AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB",
+		"serverless.yml:28: AWS::DynamoDB::Table (Table): not run here: functions get the name; point them to a database with AWS_ENDPOINT_URL_DYNAMODB, which boto3 reads from 1.28 on",
 	}, notes(d, definition.NotRun))
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"example.com/gateway/internal/nearest"
 )
 
 // ErrConfig is in every error of [New]. [exec.ErrNotFound] is as well if a program is
@@ -83,6 +85,9 @@ func runtimeOf(c Config) (runtime, error) {
 			return runtime{}, invalid("function %q: Command: %w", c.Name, err)
 		}
 		return runtime{command: c.Command}, nil
+	}
+	if right := nearest.Runtime(c.Runtime); right != "" {
+		return runtime{}, invalid("function %q: there is no runtime %q: write %s", c.Name, c.Runtime, right)
 	}
 	if version, ok := strings.CutPrefix(c.Runtime, "nodejs"); ok {
 		version = strings.TrimSuffix(version, ".x")

@@ -613,6 +613,7 @@ func TestNew_Misuse(t *testing.T) {
 	}{
 		{"no folder", process.Config{}, "Dir is empty"},
 		{"a folder that is not there", process.Config{Dir: filepath.Join(dir, "x")}, "is not a folder"},
+		{"a wrong name of a runtime", process.Config{Dir: dir, Runtime: "nodejs20", Handler: "index.handler"}, `there is no runtime "nodejs20": write nodejs20.x`},
 		{"no runtime", process.Config{Dir: dir}, "neither a Runtime nor a Command"},
 		{"an unknown runtime", process.Config{Dir: dir, Runtime: "java21", Handler: "a.B"}, `no bootstrap for the runtime "java21"`},
 		{"no handler", process.Config{Dir: dir, Runtime: "nodejs20.x"}, `the Handler "" is not FILE.FUNCTION`},

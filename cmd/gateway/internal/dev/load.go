@@ -59,9 +59,28 @@ func fileError(err error) error {
 	lines := make([]string, len(problems.Problems))
 	for n, p := range problems.Problems {
 		p.File = shortPath(p.File)
-		lines[n] = p.String()
+		lines[n] = withFlag(p).String()
 	}
 	return &FileError{strings.Join(lines, "\n")}
+}
+
+// withFlag says with which flag, or variable, a value is given that the file does not have.
+func withFlag(p definition.Note) definition.Note {
+	if text, found := strings.CutSuffix(p.Text, ": give it a value"); found {
+		p.Text = text + ": give it a value with --parameter " + p.LogicalID + "=…"
+	}
+	variable, rest, found := strings.Cut(strings.TrimPrefix(p.Text, "the variable ${"), "} has no value: give one")
+	source, name, _ := strings.Cut(variable, ":")
+	if !found {
+		return p
+	}
+	switch source {
+	case "env":
+		p.Text = fmt.Sprintf("the variable ${%s} has no value: start with %s=… gateway dev%s", variable, name, rest)
+	case "opt":
+		p.Text = fmt.Sprintf("the variable ${%s} has no value: give one with --option %s=…%s", variable, name, rest)
+	}
+	return p
 }
 
 // apply brings APIs and functions up to date with what was read. After an error all is as it

@@ -1,0 +1,29 @@
+package dev
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A value that a file does not have is asked for with the flag that gives it.
+func TestFileError_namesTheFlag(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Parameters: {Table: {Type: String}}\nResources: {}\n":                                                                "Table: the parameter has no default: give it a value with --parameter Table=…",
+		"service: x\nprovider: {name: aws}\nfunctions: {f: {handler: a.b, environment: {X: '${env:GATEWAY_NO_SUCH}'}}}\n":     "the variable ${env:GATEWAY_NO_SUCH} has no value: start with GATEWAY_NO_SUCH=… gateway dev, or a default as in ${env:GATEWAY_NO_SUCH, 'value'}",
+		"service: x\nprovider: {name: aws}\nfunctions: {f: {handler: a.b, environment: {X: '${opt:place}'}}}\n":               "the variable ${opt:place} has no value: give one with --option place=…, or a default as in ${opt:place, 'value'}",
+		"service: x\nprovider: {name: aws}\nfunctions: {f: {handler: a.b, environment: {X: '${self:custom.no-such-one}'}}}\n": "the variable ${self:custom.no-such-one} has no value: give one, or a default as in ${self:custom.no-such-one, 'value'}",
+	} {
+		name := "serverless.yml"
+		if text[0] == 'P' {
+			name = "template.yaml"
+		}
+		file := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := Check(t.Context(), Options{File: file}, os.Stderr)
+		require.ErrorContains(t, err, want)
+	}
+}
