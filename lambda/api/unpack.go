@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -87,7 +88,9 @@ func nameOf(f *zip.File) (string, error) {
 	name := strings.TrimSuffix(f.Name, "/")
 	clean := path.Clean(name)
 	switch {
-	case name == "" || strings.ContainsRune(name, 0) || !filepath.IsLocal(clean):
+	case strings.ContainsRune(name, 0), clean == "." && !f.Mode().IsDir():
+		return "", badZip("the name " + strconv.Quote(echo(f.Name)) + " is no name for a file")
+	case name == "" || !filepath.IsLocal(clean):
 		return "", badZip("the name " + echo(f.Name) + " leads out of it")
 	case len(clean) > mostPath || strings.Count(clean, "/") > mostDepth:
 		return "", badZip("the name " + echo(f.Name) + " is too long, or no name for a file")

@@ -144,3 +144,21 @@ def handler(event, context):
 	require.JSONEq(t, `7`, f.call(t, `7`))
 	require.Contains(t, f.log.String(), "function runs on another version than its runtime says")
 }
+
+// A report that is too large, and a name that no header can have, keep their type.
+func TestPython_LargeError(t *testing.T) {
+	t.Parallel()
+	f := python(t, `
+class Größe(Exception):
+    pass
+def handler(event, context):
+    if event == "large":
+        raise LookupError("x" * (7 << 20))
+    if event == "name":
+        raise Größe("no room")
+    return event
+`)
+	require.Equal(t, "LookupError", f.raises(t, `"large"`).Type)
+	require.Equal(t, "Größe", f.raises(t, `"name"`).Type)
+	require.Equal(t, `1`, f.call(t, `1`), "the next event finds a process")
+}

@@ -110,7 +110,7 @@ def load(name):
 
 
 def answer(handler, body, headers):
-    """Returns the outcome of an event, response or error, and its JSON."""
+    """Returns the outcome of an event, response or error, its JSON, and the type of an error."""
     try:
         try:
             event = json.loads(body)
@@ -118,20 +118,23 @@ def answer(handler, body, headers):
             raise Failure("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error)
         result = handler(event, LambdaContext(headers))
         if isinstance(result, bytes):
-            return "response", result
+            return "response", result, None
         try:
-            return "response", json.dumps(result, cls=Encoder).encode()
+            return "response", json.dumps(result, cls=Encoder).encode(), None
         except (TypeError, ValueError, OverflowError) as error:
             raise Failure("Runtime.MarshalError", "Unable to marshal response: %s" % error)
     except Exception as error:  # whatever the handler raises
-        return "error", json.dumps(report(error, headers["Lambda-Runtime-Aws-Request-Id"])).encode()
+        told = report(error, headers["Lambda-Runtime-Aws-Request-Id"])
+        return "error", json.dumps(told).encode(), told["errorType"]
 
 
 def main():
     connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 
-    def call(method, target, body=None):
+    def call(method, target, body=None, kind=None):
         headers = {"Content-Type": "application/json", "User-Agent": "python/%d.%d.%d" % sys.version_info[:3]}
+        if kind:  # also for a report that is too large
+            headers["Lambda-Runtime-Function-Error-Type"] = kind.encode("ascii", "backslashreplace").decode()
         try:
             connection.request(method, "/2018-06-01/runtime/" + target, body, headers)
             response = connection.getresponse()
@@ -145,15 +148,16 @@ def main():
     try:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:
-        call("POST", "init/error", json.dumps(report(error)).encode())
+        told = report(error)
+        call("POST", "init/error", json.dumps(told).encode(), told["errorType"])
         sys.exit(1)
     response, event = call("GET", "invocation/next")
     while response.status == 200:
         os.environ["_X_AMZN_TRACE_ID"] = response.headers.get("Lambda-Runtime-Trace-Id", "")
         logs.request_id = response.headers["Lambda-Runtime-Aws-Request-Id"]
-        outcome, body = answer(handler, event, response.headers)
+        outcome, body, kind = answer(handler, event, response.headers)
         sys.stdout.flush()
-        response, event = call("POST", "invocation/%s/%s?next" % (logs.request_id, outcome), body)
+        response, event = call("POST", "invocation/%s/%s?next" % (logs.request_id, outcome), body, kind)
 
 
 main()
