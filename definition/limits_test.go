@@ -81,6 +81,7 @@ func TestLimits(t *testing.T) {
 		"lines":           {strings.Repeat("- a\n", 1<<20+1), "the file has more than 1048576 lines and commas"},
 		"an error late":   {strings.Repeat("{}", 1<<20), "this is not YAML"},
 		"two documents":   {"Resources: {}\n---\nResources: {}\n", "a second document begins here"},
+		"UTF-16":          {"\xff\xfeR\x00", "the file is in UTF-16: save it as UTF-8"},
 		"empty":           {"# nothing\n", "the file is empty"},
 		"no map":          {"- a\n", "the file has to be a map"},
 		"something else":  {"a: b\n", "this is neither a template"},

@@ -193,6 +193,9 @@ func (t *template) definition(whole bool) (*Definition, error) {
 // readNode reads YAML or JSON. JSON is YAML, too, but is read faster as what it is.
 func readNode(path string, content []byte) (*node, *problem) {
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		return nil, problemAt(position{path, 1}, "the file is in UTF-16: save it as UTF-8")
+	}
 	trimmed := bytes.TrimLeft(content, " \t\r\n")
 	if strings.HasSuffix(path, ".json") || bytes.HasPrefix(trimmed, []byte("{\"")) || bytes.HasPrefix(trimmed, []byte("{\n")) {
 		return readJSON(path, content)

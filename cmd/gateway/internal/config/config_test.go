@@ -39,6 +39,7 @@ func TestLoad_Mistakes(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"empty":                {"", ": the file is empty: write at least stage, listen and routes"},
 		"not YAML":             {"stage: [", ":1:8: this is not YAML: sequence end token ']' not found"},
+		"not YAML, and large":  {"{" + strings.Repeat("{a: ", 500) + strings.Repeat("!Ref A::B,", 100_000), ":1:2: this is not YAML: could not find flow map content"},
 		"a key twice":          {base + "stage: x", `:5:1: this is not YAML: mapping key "stage" already defined at [1:1]`},
 		"several documents":    {base + "---\nstage: x", ": the file has several documents: remove the lines with ---"},
 		"a list":               {"- a", `write an object: one line for each member, as in "name: value"`},

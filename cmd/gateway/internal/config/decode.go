@@ -52,13 +52,15 @@ func (d *decoder) decode(text []byte, into any) {
 
 // syntax reports text that is not YAML.
 func (d *decoder) syntax(err error) {
-	p := Problem{File: d.file, Text: "this is not YAML: " + firstLine(err.Error())}
+	p := Problem{File: d.file}
 	var located yaml.Error
 	if errors.As(err, &located) {
-		p.Text = "this is not YAML: " + located.GetMessage()
+		p.Text = "this is not YAML: " + located.GetMessage() // Error would print the source, which takes long in a large file
 		if t := located.GetToken(); t != nil {
 			p.Line, p.Column = t.Position.Line, t.Position.Column
 		}
+	} else {
+		p.Text = "this is not YAML: " + firstLine(err.Error())
 	}
 	d.problems = append(d.problems, p)
 }

@@ -1,12 +1,12 @@
 package dev
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
-	"strings"
 
 	"example.com/gateway/controlplane"
 	"example.com/gateway/definition"
@@ -57,19 +57,27 @@ func count(n int, what string) string {
 }
 
 // IsDefinition reports whether a file, or a folder, is for "gateway dev", and not the
-// configuration of a server. What cannot be read is not.
+// configuration of a server. What cannot be read is not. A pipe, which can be read only once,
+// and a device are: the definition tells what is wrong with them.
 func IsDefinition(path string) bool {
 	info, err := os.Stat(path)
-	if err != nil || info.IsDir() {
+	if err != nil || !info.Mode().IsRegular() {
 		return err == nil
 	}
 	content, err := os.ReadFile(path) //nolint:gosec // the user names it
 	if err != nil {
 		return false
 	}
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		content = bytes.TrimPrefix(content, []byte(mark))
+	}
+	content = bytes.ReplaceAll(content, []byte{0}, nil) // of UTF-16
 	key := `(?m)^["']?(Resources|service|provider)["']?[ \t]*:`
-	if strings.HasPrefix(strings.TrimSpace(string(content)), "{") {
+	if beginsAsJSON.Match(content) {
 		key = `"(Resources|service|provider)"\s*:`
 	}
 	return regexp.MustCompile(key).Match(content)
 }
+
+// beginsAsJSON matches the first brace, behind comments, which the definition refuses.
+var beginsAsJSON = regexp.MustCompile(`^(?:\s|//[^\n]*\n|#[^\n]*\n|/\*(?s:.*?)\*/)*\{`)
