@@ -81,7 +81,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.waits(true)
 	n, err := b.ReadCloser.Read(p)
 	b.waits(false)
-	if err == io.EOF { //nolint:errorlint // it is what readers return
+	if err == io.EOF {
 		b.limit.mu.Lock()
 		defer b.limit.mu.Unlock()
 		b.complete = true

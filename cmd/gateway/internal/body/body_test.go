@@ -3,7 +3,6 @@ package body_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -104,7 +103,7 @@ func TestLimit(t *testing.T) {
 		defer slow.Close()
 		send(t, slow, half)
 		for _, part := range []string{"c", "d"} {
-			time.Sleep(29 * time.Second)
+			time.Sleep(29 * time.Second) //nolint:forbidigo // virtual time
 			send(t, slow, part)
 		}
 		got = <-read
@@ -149,7 +148,7 @@ func TestLimit_Stop(t *testing.T) {
 		synctest.Wait()
 		limit.Stop()
 		go func() {
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * time.Second) //nolint:forbidigo // virtual time
 			_, _ = io.WriteString(c, "c")
 		}()
 		late := dial()
@@ -162,7 +161,7 @@ func TestLimit_Stop(t *testing.T) {
 		defer cancel()
 		gone := make(chan error, 1)
 		go func() { gone <- server.Shutdown(ctx) }()
-		require.True(t, errors.Is((<-read).err, os.ErrDeadlineExceeded))
+		require.ErrorIs(t, (<-read).err, os.ErrDeadlineExceeded)
 		go func() { _, _ = io.Copy(io.Discard, c) }()
 		require.NoError(t, <-gone)
 	})

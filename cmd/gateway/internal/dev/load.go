@@ -83,16 +83,24 @@ func withFlag(p definition.Note) definition.Note {
 	return p
 }
 
-// apply brings APIs and functions up to date with what was read. After an error all is as it
-// was.
-func (s *server) apply(ctx context.Context) error {
+// prepare makes the functions of what was read known. It returns nil without a definition.
+func (s *server) prepare() *plan {
+	if s.wanted == nil {
+		return nil
+	}
+	p := s.functions.prepare(s.wanted)
+	p.merged()
+	return p
+}
+
+// apply brings APIs and functions up to date with what was read and prepared. After an error
+// all is as it was.
+func (s *server) apply(ctx context.Context, p *plan) error {
 	d := s.wanted
 	if d == nil {
 		return nil
 	}
 	before, _ := s.plane.Stages("") // what the store cannot read, Apply cannot either
-	p := s.functions.prepare(d)
-	p.merged()
 	if err := s.plane.Apply(ctx, callsOf(d)); err != nil {
 		p.discard()
 		return &FileError{located(d, s.o.File, err)}

@@ -81,10 +81,11 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	functions := s.prepare() // before the stages of the state look for them
 	if s.plane, err = controlplane.New(c); err != nil {
 		return nil, err
 	}
-	if err := s.apply(ctx); err != nil {
+	if err := s.apply(ctx, functions); err != nil {
 		return nil, err
 	}
 	for _, l := range s.ports.plain {

@@ -93,7 +93,7 @@ func (s *server) reload(ctx context.Context) {
 		err = s.losesAll()
 	}
 	if err == nil {
-		err = s.apply(ctx)
+		err = s.apply(ctx, s.prepare())
 	}
 	if err != nil {
 		s.wanted = wanted
