@@ -195,7 +195,10 @@ func TestBuilder_Process(t *testing.T) {
 	read(text)
 	first := b.functions.local["ok"].thing
 	require.Equal(t, "ok", first.FunctionName())
-	require.Equal(t, map[string]Variable{"TABLE": {Text: "007"}, "KEY": {Secret: Secret{File: "key", value: "first"}}}, b.functions.local["ok"].of.Env)
+	require.Equal(t, map[string]Variable{
+		"TABLE": {Text: "007"}, "KEY": {Secret: Secret{File: "key", value: "first"}},
+		"AWS_ACCESS_KEY_ID": {Text: "test"}, "AWS_SECRET_ACCESS_KEY": {Text: "test"},
+	}, b.functions.local["ok"].of.Env)
 	require.Empty(t, b.Removed(read(text+"throttle: {rate: 1}\n")))
 	require.Same(t, first, b.functions.local["ok"].thing)
 	write("key", "second\n")
