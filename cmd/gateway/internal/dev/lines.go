@@ -1,12 +1,16 @@
 package dev
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +31,9 @@ type printer struct {
 
 	mu      sync.Mutex // guards the fields below
 	waiting []byte
-	dropped int // lines
+	dropped int // lines that came too fast
+	// unwritten is how many lines could not be written since the last that was.
+	unwritten int
 	closed  bool
 }
 
@@ -48,14 +54,31 @@ func (p *printer) run() {
 			text = fmt.Appendf(text, "… %d lines were dropped, because they came faster than they could be printed\n", p.dropped)
 			p.dropped = 0
 		}
+		if p.unwritten > 0 {
+			text = fmt.Appendf(text, "… %d lines are missing, because they could not be written\n", p.unwritten)
+			p.unwritten = 0
+		}
 		p.mu.Unlock()
-		if _, err := p.out.Write(text); err != nil {
+		_, err := p.out.Write(text)
+		switch {
+		case err == nil:
+		case gone(err):
 			close(p.lost)
-			break
+			for range p.more { // until close
+			}
+			return
+		default: // a full disk may have room again
+			p.mu.Lock()
+			p.unwritten += bytes.Count(text, []byte("\n"))
+			p.mu.Unlock()
 		}
 	}
-	for range p.more { // until close
-	}
+}
+
+// gone reports whether nobody can read the lines any more: the reader of a pipe has ended, or
+// the terminal was closed.
+func gone(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
 // write hands lines to the goroutine that writes.

@@ -2,10 +2,11 @@ package dev
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,7 +58,7 @@ func TestPrinter_SlowReader(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestPrinter_NoReader(t *testing.T) {
 	t.Parallel()
@@ -66,6 +67,41 @@ func TestPrinter_NoReader(t *testing.T) {
 	<-p.lost
 	p.note("another one")
 	p.close()
+}
+
+// full is a disk that has no room for the first write.
+type full struct {
+	bytes.Buffer
+	tried chan struct{} // of one
+	once  sync.Once
+}
+
+func (f *full) Write(p []byte) (n int, err error) {
+	f.once.Do(func() {
+		n, err = 0, syscall.ENOSPC
+		f.tried <- struct{}{}
+	})
+	if err != nil {
+		return n, err
+	}
+	return f.Buffer.Write(p)
+}
+
+// A full disk ends nothing: the lines that it does not take are counted.
+func TestPrinter_FullDisk(t *testing.T) {
+	t.Parallel()
+	out := &full{tried: make(chan struct{}, 1)}
+	p := newPrinter(out, false)
+	p.write("one\ntwo\n")
+	<-out.tried
+	p.write("three\n")
+	p.close()
+	select {
+	case <-p.lost:
+		require.Fail(t, "the lines were taken for unread")
+	default:
+	}
+	require.Equal(t, "three\n… 2 lines are missing, because they could not be written\n", out.String())
 }
 
 func TestHandler(t *testing.T) {
