@@ -3,8 +3,11 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -146,4 +149,51 @@ func TestApply_Quotas(t *testing.T) {
 			require.NoError(t, newServer(t, Config{Store: store}).Apply(t.Context(), another), "those that are there stay")
 		})
 	}
+}
+
+// noCopies is a Store that takes no frozen copies while it is full.
+type noCopies struct {
+	*memory
+	full atomic.Bool
+}
+
+func (n *noCopies) Update(change func(Writer) error) error {
+	return n.memory.Update(func(w Writer) error { return change(&noCopiesOf{w, n}) })
+}
+
+type noCopiesOf struct {
+	Writer
+	store *noCopies
+}
+
+func (n *noCopiesOf) Put(key string, value []byte) error {
+	if n.store.full.Load() && strings.HasPrefix(key, "snapshots/") {
+		return errFull
+	}
+	return n.Writer.Put(key, value)
+}
+
+// An Apply whose automatic deployment cannot be stored says so, and it is made later.
+func TestApply_DeploymentFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &noCopies{memory: newMemory()}
+		s := newServer(t, Config{Store: store})
+		calls := []Call{
+			{Path: "/v2/apis/chat", Body: parse[document](t, apiBody)},
+			{Path: "/v2/apis/chat/routes/a", Body: document{"routeKey": "a"}},
+			{Path: "/v2/apis/chat/stages/prod", Body: document{"autoDeploy": true}},
+		}
+		require.NoError(t, s.Apply(t.Context(), calls))
+		_, before := serve(t, s, "GET", "/apis/chat/stages/prod", "")
+		store.full.Store(true)
+		calls[1].Body = document{"routeKey": "b"}
+		err := s.Apply(t.Context(), calls)
+		require.ErrorIs(t, err, errFull)
+		require.ErrorContains(t, err, "the automatic deployment of the API chat")
+		store.full.Store(false)
+		time.Sleep(longestDelay) //nolint:forbidigo // in a bubble
+		_, after := serve(t, s, "GET", "/apis/chat/stages/prod", "")
+		require.NotEqual(t, textOf(parse[document](t, before), "deploymentId"), textOf(parse[document](t, after), "deploymentId"))
+	})
 }
