@@ -81,7 +81,7 @@ func routeRow() *resource {
 		name: "Route", path: "apis/{apiId}/routes/{routeId}", then: ofDraft, most: 300,
 		missing: "Invalid route identifier specified",
 		fields: []field{
-			{name: "routeKey", required: true, least: 1, most: 1024, pattern: routeKey, says: "Invalid route key specified: %s. Only the keys $connect, $disconnect and $default may start with $"},
+			{name: "routeKey", required: true, least: 1, most: 128, pattern: routeKey, says: "Invalid route key specified: %s. Only the keys $connect, $disconnect and $default may start with $"},
 			{name: "authorizationType", defaultValue: "NONE", values: []string{"NONE", "AWS_IAM", "CUSTOM"}},
 			{name: "authorizerId", most: 64},
 			{name: "authorizationScopes", kind: list, onlyHTTP: true},

@@ -44,6 +44,7 @@ func TestValidation(t *testing.T) {
 
 		{"POST", api + "/routes", document{"routeKey": "taken"}, conflict, "Route with key taken already exists for this API"},
 		{"PATCH", api + "/routes/" + otherRoute, document{"routeKey": "taken"}, conflict, "Route with key taken already exists for this API"},
+		{"POST", api + "/routes", document{"routeKey": strings.Repeat("ü", 129)}, bad, "Invalid RouteKey specified: it has 129 characters. Must have 1 to 128"}, // no deployment takes it
 		{"PATCH", api + "/routes/" + route, document{"routeKey": "$other"}, bad, "Invalid route key specified: $other. Only the keys $connect, $disconnect and $default may start with $"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integration/x"}, bad, "Invalid target specified"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integrations/nope"}, missing, "Invalid Integration identifier specified"},

@@ -34,7 +34,7 @@ type printer struct {
 	dropped int // lines that came too fast
 	// unwritten is how many lines could not be written since the last that was.
 	unwritten int
-	closed  bool
+	closed    bool
 }
 
 // newPrinter starts the goroutine that writes. It ends with close.
