@@ -39,6 +39,9 @@ with its file, its line and what to do. docs/serve.md describes all keys.
 
 		ValidArgsFunction: completeYAML,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if dev.IsDefinition(args[0]) {
+				return fmt.Errorf("%s is a definition, and no configuration of a server: run it with \"gateway dev %[1]s\"", args[0])
+			}
 			return failed(server.Run(cmd.Context(), args[0], cmd.ErrOrStderr()))
 		},
 	}
@@ -187,19 +190,24 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, revision := "(devel)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = ", commit " + s.Value
-					}
-				}
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "gateway %s%s, %s, %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
 			return failed(err)
 		},
 	}
+}
+
+// version is what "gateway version" and "gateway --version" print.
+func version() string {
+	version, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = ", commit " + s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("gateway %s%s, %s, %s/%s", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // failed marks an error as no mistake in the command line.

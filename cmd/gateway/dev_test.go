@@ -463,7 +463,7 @@ func TestDev_State(t *testing.T) {
 
 	second := startDev(t, nil, "--state", dir)
 	require.Equal(t, 1, second.exit())
-	second.await(`^gateway: .*gateway.db: in use`)
+	second.await(`^gateway: --state .*gateway.db: in use`)
 
 	authority, err := os.ReadFile(filepath.Join(dir, "tls", "ca.pem"))
 	require.NoError(t, err)

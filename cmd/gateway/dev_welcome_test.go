@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/wsconn"
 )
 
 // A file without a WebSocket API, or without a stage, says so: the user has named a file.
@@ -85,4 +87,19 @@ func TestDev_Page(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.NotContains(t, text, "WebSocket(")
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// A line says why a message has no route, and why a client was closed.
+func TestDev_WhyLines(t *testing.T) {
+	t.Parallel()
+	p := runDev(t, nil, project(t, strings.Replace(template(), "Timeout: 10", "Timeout: 1", 1)))
+	c := dial(t, p.url(), wsconn.DialOptions{})
+	c.send("hello")
+	p.await(`  no route +403  the message is not JSON, so no value selects a route`)
+	c.send(`{"action":""}`)
+	p.await(`  no route +403  the value that selects the route is empty`)
+	c.send(`{"action":"hang"}`)
+	p.await(`  hang .*Task timed out after 1.00 seconds: raise the Timeout of the function, if it needs longer$`)
+	c.send(strings.Repeat("x", 40<<10))
+	p.await(`closed  1009 .*: the most is 32 KiB for a frame, and 128 KiB for a message$`)
 }

@@ -74,6 +74,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.Version = version()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newDev(), newServe(), newValidate(), newSend(), newVersion())
 	return root
 }

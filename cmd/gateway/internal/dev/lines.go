@@ -35,7 +35,36 @@ type printer struct {
 	// unwritten is how many lines could not be written since the last that was.
 	unwritten int
 	closed    bool
+	changed   []string // functions whose code has changed, and of which no line tells yet
 }
+
+// changedWithin is how long a line about changed code waits for others: one file may be the code
+// of many functions.
+const changedWithin = 300 * time.Millisecond
+
+// codeChanged notes that the code of a function has changed. One line tells of all.
+func (p *printer) codeChanged(function string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed = append(p.changed, function); len(p.changed) == 1 {
+		time.AfterFunc(changedWithin, p.tellChanged)
+	}
+}
+
+func (p *printer) tellChanged() {
+	p.mu.Lock()
+	changed := p.changed
+	p.changed = nil
+	p.mu.Unlock()
+	if len(changed) == 1 {
+		p.line(changed[0], yellow, codeChanged)
+		return
+	}
+	p.note("function code changed: %d functions: their next events start new processes", len(changed))
+}
+
+// codeChanged is the line of package process about it.
+const codeChanged = "function code changed: the next event starts new processes"
 
 // newPrinter starts the goroutine that writes. It ends with close.
 func newPrinter(out io.Writer, color bool) *printer {
@@ -220,6 +249,9 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	for _, a := range attrs {
 		value := a.Value.Resolve().String()
 		switch {
+		case a.Key == "function" && r.Message == codeChanged:
+			h.print.codeChanged(visible(value))
+			return nil
 		case a.Key == "function":
 			subject, subjectStyle = value, yellow
 		case a.Key == "line" && r.Message == "function output":

@@ -2,12 +2,15 @@ package dev
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -149,4 +152,25 @@ func TestPrinter_Color(t *testing.T) {
 	p.failure("one\ntwo")
 	p.close()
 	require.Contains(t, out.String(), "\x1b[31mone\n    two\x1b[0m\n")
+}
+
+// A file that is the code of many functions has one line.
+func TestPrinter_CodeChanged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newPrinter(&out, false)
+		log := slog.New(&handler{print: p})
+		for n := range 7 {
+			log.With("function", fmt.Sprint("f", n)).Info(codeChanged)
+		}
+		time.Sleep(time.Second)
+		log.With("function", "one").Info(codeChanged)
+		time.Sleep(time.Second)
+		p.close()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		require.Len(t, lines, 2)
+		require.Contains(t, lines[0], "gateway   function code changed: 7 functions: their next events start new processes")
+		require.Contains(t, lines[1], "one       "+codeChanged)
+	})
 }

@@ -3,6 +3,7 @@ package dev
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +48,7 @@ func (s *server) observer() *gateway.Observer {
 		s.print.line(short(c.ID), cyan, s.print.paint(bold, "connected")+s.print.paint(faint, "  "+c.ID+" from "+c.Identity.SourceIP))
 	}
 	o.ConnectionClosed = func(_ context.Context, c gateway.Connection, code int, text string) {
-		s.print.line(short(c.ID), cyan, s.print.paint(bold, "closed")+fmt.Sprintf("  %d %s", code, clip(visible(text), 123)))
+		s.print.line(short(c.ID), cyan, s.print.paint(bold, "closed")+fmt.Sprintf("  %d %s", code, clip(visible(text), 123))+aboutClose(code))
 	}
 	o.MessageSent = func(_ context.Context, id string, bytes int) {
 		s.print.line(short(id), cyan, s.print.paint(faint, fmt.Sprintf("sent  %d bytes", bytes)))
@@ -107,6 +108,15 @@ func (s *server) event(req *gateway.Request, status int, took time.Duration, why
 	s.print.line(short(req.ConnectionID), cyan, b.String())
 }
 
+// aboutClose says what a code that clients see seldom is about.
+func aboutClose(code int) string {
+	const tooBig = 1009
+	if code == tooBig {
+		return ": the most is 32 KiB for a frame, and 128 KiB for a message"
+	}
+	return ""
+}
+
 // why says why a message went to its route.
 func why(req *gateway.Request) string {
 	value, ok := req.SelectionValue()
@@ -115,10 +125,14 @@ func why(req *gateway.Request) string {
 		return "a client connects"
 	case req.EventType == gateway.EventDisconnect:
 		return "the connection has closed"
+	case ok && value == "":
+		return "the value that selects the route is empty"
 	case ok && value == req.RouteKey:
 		return fmt.Sprintf("the message selects %q", clip(value, 64))
 	case ok:
 		return fmt.Sprintf("no route has the key %q", clip(value, 64))
+	case req.EventType == gateway.EventMessage && !json.Valid(req.Body):
+		return "the message is not JSON, so no value selects a route"
 	}
 	return "the message has no value that selects a route"
 }
@@ -145,7 +159,11 @@ func fixFor(req *gateway.Request, err error) string {
 func problemOf(err error) string {
 	var raised *lambda.FunctionError
 	if errors.As(err, &raised) {
-		return reason(fmt.Errorf("the function raised %s: %s", raised.Type, clip(raised.Message, 200)))
+		text := fmt.Sprintf("the function raised %s: %s", raised.Type, clip(raised.Message, 200))
+		if raised.Type == "Sandbox.Timedout" {
+			text += ": raise the Timeout of the function, if it needs longer"
+		}
+		return reason(errors.New(text))
 	}
 	return strings.TrimPrefix(reason(err), "lambda: ")
 }

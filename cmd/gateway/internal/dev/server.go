@@ -130,6 +130,9 @@ func (s *server) openState() error {
 	}
 	s.dir = dir
 	s.store, err = boltstore.Open(filepath.Join(dir, "gateway.db"))
+	if errors.Is(err, boltstore.ErrInUse) {
+		return fmt.Errorf("--state %s: %w", s.o.State, err)
+	}
 	return err
 }
 
