@@ -552,7 +552,7 @@ func TestDev_Lines(t *testing.T) {
 	require.Contains(t, c.receive(), "Forbidden")
 	p.await(`  version +200 +\d+\.\d ms  the message selects "version"$`)
 	p.await(`  fail +502 +\d+\.\d ms  the message selects "fail"  the function raised Failed: out of order$`)
-	p.await(`  no route +403  the message has no value that selects a route`)
+	p.await(`  no route +403  the message is not JSON, so no value selects a route`)
 	require.NotContains(t, p.text(), "hidden")
 	require.NotContains(t, p.text(), "\x1b")
 

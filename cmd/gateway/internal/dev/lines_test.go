@@ -164,9 +164,9 @@ func TestPrinter_CodeChanged(t *testing.T) {
 		for n := range 7 {
 			log.With("function", fmt.Sprint("f", n)).Info(codeChanged)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // virtual time
 		log.With("function", "one").Info(codeChanged)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // virtual time
 		p.close()
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		require.Len(t, lines, 2)
