@@ -10,10 +10,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -54,7 +57,7 @@ func newCertificates(dir, region string) (*certificates, error) {
 		named: map[string]*tls.Certificate{},
 	}
 	keyFile := filepath.Join(dir, "ca-key.pem")
-	authority, err := tls.LoadX509KeyPair(c.authority, keyFile)
+	authority, err := readAuthority(c.authority, keyFile)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -71,10 +74,10 @@ func newCertificates(dir, region string) (*certificates, error) {
 		return nil, err
 	}
 	both := append(pemOf(authority), pemOf(c.other)...)
-	if err := os.WriteFile(c.functions, both, 0o600); err != nil {
+	if err := writeWhole(c.functions, both); err != nil {
 		return nil, err
 	}
-	return c, os.WriteFile(c.bundle, append(systemRoots(), both...), 0o600)
+	return c, writeWhole(c.bundle, append(systemRoots(), both...))
 }
 
 // maxNamed bounds how many certificates for other names are kept.
@@ -138,7 +141,22 @@ func authorityTemplate() *x509.Certificate {
 	}
 }
 
-// newAuthority makes an authority, and writes it into two files.
+// readAuthority reads the authority that is kept. The error for files that are damaged says what
+// to do.
+func readAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
+	c, err := tls.LoadX509KeyPair(certificateFile, keyFile)
+	if err == nil && !c.Leaf.IsCA {
+		err = errors.New("the certificate is not that of an authority")
+	}
+	if err == nil || errors.As(err, new(*fs.PathError)) { // that names its file
+		return c, err
+	}
+	return c, fmt.Errorf("%s and %s cannot be used: %s: remove both files, and the next start makes new ones; programs that trust the old one have to trust the new one",
+		shortPath(certificateFile), shortPath(keyFile), strings.TrimPrefix(err.Error(), "tls: "))
+}
+
+// newAuthority makes an authority, and writes it into two files. If that is cut short, there is
+// no certificate, and the next start makes both again.
 func newAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
 	template := authorityTemplate()
 	// Whoever gets the key can pretend to be a server on this machine, and nothing else.
@@ -156,10 +174,31 @@ func newAuthority(certificateFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
+	if err := os.Remove(certificateFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return c, err
 	}
-	return c, os.WriteFile(certificateFile, pemOf(c), 0o600)
+	if err := writeWhole(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})); err != nil {
+		return c, err
+	}
+	return c, writeWhole(certificateFile, pemOf(c))
+}
+
+// writeWhole writes a file that only this user can read. Nobody sees a part of it, even if the
+// machine fails.
+func writeWhole(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // newServerCertificate makes a certificate of the server. It is not kept.
