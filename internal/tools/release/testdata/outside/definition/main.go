@@ -23,6 +23,6 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, call := range all {
-		fmt.Println(call.Method, call.Path)
+		fmt.Println(call.Path)
 	}
 }
