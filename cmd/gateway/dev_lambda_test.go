@@ -63,6 +63,37 @@ func TestDev_LambdaAPI(t *testing.T) {
 	requireLambda(t, p.url())
 }
 
+// A handler calls another function of its definition by the Lambda API, which finds it, too, and
+// does not replace it.
+func TestDev_LambdaAPIKnowsDefinition(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"open": nil, "signatures": {"--verify-signatures"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			definition := strings.ReplaceAll(template(), "RouteKey: post,", "RouteKey: sibling,") + `
+  Sibling:
+    Type: AWS::Serverless::Function
+    Properties: {FunctionName: sibling, CodeUri: src, Runtime: provided.al2023, Handler: x, Environment: {Variables: {VERSION: of the sibling}}}
+`
+			p := runDev(t, nil, append(args, project(t, definition))...)
+			c := dial(t, p.url(), wsconn.DialOptions{})
+			c.send(`{"action":"sibling","name":"sibling"}`)
+			require.JSONEq(t, `{"statusCode":200,"body":"of the sibling"}`, c.receive())
+			if len(args) > 0 {
+				return
+			}
+			const functions = "/2015-03-31/functions"
+			status, answer := p.control(http.MethodGet, functions+"/sibling/configuration", "", "", "")
+			require.Equal(t, http.StatusOK, status, answer)
+			require.Contains(t, answer, `"Runtime":"provided.al2023"`)
+			_, answer = p.control(http.MethodGet, functions, "", "", "")
+			require.Equal(t, 2, strings.Count(answer, `"FunctionArn"`), answer)
+			status, answer = p.control(http.MethodPost, functions, `{"FunctionName":"sibling","Runtime":"provided.al2023","Handler":"x","Role":"arn:aws:iam::123456789012:role/any","Code":{"ZipFile":"`+zippedFunction(t)+`"}}`, "", "")
+			require.Equal(t, http.StatusConflict, status, answer)
+		})
+	}
+}
+
 func requireLambda(t *testing.T, url string) {
 	t.Helper()
 	c := dial(t, url, wsconn.DialOptions{})

@@ -85,10 +85,32 @@ func (e *functionEvent) handle() (string, error) {
 		return fmt.Sprint(os.Getpid()), nil
 	case "fail":
 		return "", fmt.Errorf("out of\norder")
+	case "sibling": // as a client of Lambda does
+		return call(os.Getenv("AWS_ENDPOINT_URL_LAMBDA"), e.Body)
 	case "hang":
 		time.Sleep(time.Hour) //nolint:forbidigo // a function that does not end
 	}
 	return "", nil
+}
+
+// call invokes the function that a message names, and returns what that answers.
+func call(endpoint, message string) (string, error) {
+	var m struct{ Name string }
+	if err := json.Unmarshal([]byte(message), &m); err != nil {
+		return "", err
+	}
+	r, err := http.NewRequest(http.MethodPost, endpoint+"/2015-03-31/functions/"+m.Name+"/invocations", strings.NewReader(`{"requestContext":{"routeKey":"version"}}`))
+	if err != nil {
+		return "", err
+	}
+	sign(r, `{"requestContext":{"routeKey":"version"}}`, "lambda", os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
 }
 
 // post signs its call, as SDKs do, also if nobody checks that.

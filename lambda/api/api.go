@@ -71,6 +71,9 @@ type Config struct {
 	// of a call is read: without it, strangers can keep others from uploading. nil means
 	// that callers on this machine may call it, and nobody else.
 	Auth gateway.ManagementAuth
+	// Others are functions that the program has besides those of this Server, such as those
+	// of a template. nil means none.
+	Others Others
 	// Logger gets warnings, what goes wrong, and the output of the functions. nil means no
 	// log.
 	Logger *slog.Logger

@@ -58,6 +58,9 @@ func (s *Server) record(r controlplane.Reader, name, qualifier string) (document
 	d, err := read(r, functionKey(name))
 	if err == nil && d == nil {
 		err = notFound("Function not found: %s", s.arnOf(name, qualifier))
+		if _, found := s.other(name); found {
+			err = elsewhere(name)
+		}
 	}
 	return d, err
 }
@@ -124,6 +127,9 @@ func (s *Server) createFunction(c *call) (reply, error) {
 	}
 	if qualifier != "" {
 		return reply{}, invalid("The name of a new function must not have a qualifier: %s", qualifier)
+	}
+	if _, found := s.other(name); found {
+		return reply{}, elsewhere(name)
 	}
 	d := document{"FunctionName": name, "FunctionArn": s.arnOf(name, ""), "Version": latest, "State": "Active", "LastUpdateStatus": "Successful"}
 	if err := s.configure(d, body, true); err != nil {
@@ -225,6 +231,10 @@ func (s *Server) getFunction(c *call) (answer reply, err error) {
 		return reply{}, err
 	}
 	answer.status = http.StatusOK
+	if d, found, err := s.otherConfiguration(name, qualifier); found {
+		answer.value = document{"Configuration": d, "Code": document{}}
+		return answer, err
+	}
 	err = s.store.View(func(r controlplane.Reader) error {
 		record, d, err := s.configuration(r, name, qualifier)
 		if err != nil {
@@ -249,6 +259,10 @@ func (s *Server) getConfiguration(c *call) (answer reply, err error) {
 		return reply{}, err
 	}
 	answer.status = http.StatusOK
+	if d, found, err := s.otherConfiguration(name, qualifier); found {
+		answer.value = d
+		return answer, err
+	}
 	err = s.store.View(func(r controlplane.Reader) (err error) {
 		_, d, err := s.configuration(r, name, qualifier)
 		answer.value = d
@@ -359,13 +373,11 @@ func (s *Server) listFunctions(c *call) (answer reply, err error) {
 	list, value := []any{}, document{}
 	err = s.store.View(func(r controlplane.Reader) (err error) {
 		if c.query.Get("FunctionVersion") == "ALL" {
-			list, err = listAll(r, value, after, limit)
+			list, err = s.listAll(r, value, after, limit)
 			return err
 		}
-		names, records, err := children(r, allFunctions, after, limit)
-		for _, record := range records {
-			list = append(list, record["Configuration"])
-		}
+		names, page, err := s.configurations(r, after, limit)
+		list = append(list, page...)
 		next(value, names, limit)
 		return err
 	})
@@ -375,16 +387,16 @@ func (s *Server) listFunctions(c *call) (answer reply, err error) {
 
 // listAll returns a page of functions, each with its versions behind it. Its markers are
 // {function}:{version}, of which the version may be "".
-func listAll(r controlplane.Reader, value document, after string, limit int) (list []any, err error) {
+func (s *Server) listAll(r controlplane.Reader, value document, after string, limit int) (list []any, err error) {
 	name, version, within := strings.Cut(after, ":")
 	for list = []any{}; ; within = false {
 		if !within {
-			names, records, err := children(r, allFunctions, name, 1)
+			names, page, err := s.configurations(r, name, 1)
 			if err != nil || len(names) == 0 {
 				return list, err
 			}
 			name, version = names[0], ""
-			list = append(list, records[0]["Configuration"])
+			list = append(list, page[0])
 		}
 		if len(list) < limit {
 			names, versions, err := children(r, versionsKey(name), version, limit-len(list))

@@ -40,11 +40,7 @@ func (s *Server) invoke(c *call) (reply, error) {
 	case "Event":
 		return s.invokeLater(c, t, payload)
 	case "DryRun":
-		i, err := s.acquire(t)
-		if err == nil {
-			s.release(i)
-		}
-		return reply{status: http.StatusNoContent}, err
+		return reply{status: http.StatusNoContent}, s.exists(t)
 	default:
 		return reply{}, constraint(kind, "invocationType", "satisfy enum value set: [Event, RequestResponse, DryRun]")
 	}
@@ -83,11 +79,9 @@ func (s *Server) invokeLater(c *call, t target, payload []byte) (reply, error) {
 	if len(payload) > mostAsyncEvent {
 		return reply{}, &apiError{http.StatusRequestEntityTooLarge, "RequestTooLargeException", fmt.Sprintf("%d byte payload is too large for the Event invocation type (limit %d bytes)", len(payload), mostAsyncEvent)}
 	}
-	i, err := s.acquire(t)
-	if err != nil {
+	if err := s.exists(t); err != nil {
 		return reply{}, err
 	}
-	s.release(i)
 	r := &s.runner
 	r.mu.Lock()
 	defer r.mu.Unlock()

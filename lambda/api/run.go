@@ -75,6 +75,9 @@ func (i *invoker) InvokeFunction(ctx context.Context, payload []byte) ([]byte, e
 
 // run gives an event to a function, and returns its answer and the version that made it.
 func (s *Server) run(ctx context.Context, t target, id string, payload []byte) (answer []byte, on *instance, err error) {
+	if o, found := s.other(t.name); found {
+		return s.runOther(ctx, &o, t.qualifier, payload)
+	}
 	i, err := s.acquire(t)
 	if err != nil {
 		return nil, nil, refusal(t, err)

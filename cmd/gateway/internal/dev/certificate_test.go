@@ -23,12 +23,12 @@ func TestNewCertificates_Damaged(t *testing.T) {
 		file    string
 		content []byte
 	}{
-		"empty certificate":       {"ca.pem", nil},
-		"empty key":               {"ca-key.pem", nil},
-		"cut certificate":         {"ca.pem", read("ca.pem")[:100]},
-		"key of another":          {"ca-key.pem", read("ca-key.pem")},
-		"certificate of another":  {"ca.pem", read("ca.pem")},
-		"key as the certificate":  {"ca.pem", read("ca-key.pem")},
+		"empty certificate":      {"ca.pem", nil},
+		"empty key":              {"ca-key.pem", nil},
+		"cut certificate":        {"ca.pem", read("ca.pem")[:100]},
+		"key of another":         {"ca-key.pem", read("ca-key.pem")},
+		"certificate of another": {"ca.pem", read("ca.pem")},
+		"key as the certificate": {"ca.pem", read("ca-key.pem")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

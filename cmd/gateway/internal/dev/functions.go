@@ -16,6 +16,7 @@ import (
 	"example.com/gateway/controlplane"
 	"example.com/gateway/definition"
 	"example.com/gateway/lambda"
+	"example.com/gateway/lambda/api"
 	"example.com/gateway/lambda/process"
 )
 
@@ -101,11 +102,44 @@ func (fs *functions) begin(name string) (*function, error) {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
 	f := fs.byName[name]
-	if f == nil || f.err != nil {
+	switch {
+	case f != nil && f.err != nil:
+		return nil, &lambda.FunctionError{Function: name, Type: "Runtime.InvalidEntrypoint", Message: f.err.Error()}
+	case f == nil:
 		return nil, &lambda.InvokeError{Function: name, StatusCode: 404, Type: "ResourceNotFoundException", Message: "the function is gone"}
 	}
 	f.running.Add(1)
 	return f, nil
+}
+
+// Find implements [api.Others]: handlers call the functions of the definition by their names.
+func (fs *functions) Find(name string) (o api.Other, found bool) {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	f := fs.byName[name]
+	if f == nil || f.cfg.Name != name { // that is a logical ID
+		return o, false
+	}
+	return fs.other(f), true
+}
+
+// All implements [api.Others].
+func (fs *functions) All() (all []api.Other) {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	for name, f := range fs.byName {
+		if f.cfg.Name == name {
+			all = append(all, fs.other(f))
+		}
+	}
+	return all
+}
+
+func (fs *functions) other(f *function) api.Other {
+	return api.Other{
+		Name: f.cfg.Name, ARN: f.cfg.ARN, Runtime: f.cfg.Runtime, Handler: f.cfg.Handler, Timeout: f.cfg.Timeout, MemoryMB: f.cfg.MemoryMB,
+		Invoker: &invoker{fs, f.cfg.Name},
+	}
 }
 
 // plan is a set of functions that takes the place of another one.

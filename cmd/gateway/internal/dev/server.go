@@ -163,6 +163,7 @@ func (s *server) lambdaConfig() api.Config {
 		Hosts: s.ports.names(s.o.Hosts),
 		Env:   s.environment(), Overrides: s.o.Env, PassEnv: s.o.PassEnv,
 		Auth:   s.keys.lambda(s.o.VerifySignatures),
+		Others: s.functions,
 		Logger: s.log,
 	}
 	if s.store != nil {
