@@ -61,7 +61,8 @@ const stopWithin = 15 * time.Second
 const oneSignal = 300 * time.Millisecond
 
 // Run serves until a signal comes: SIGINT or SIGTERM. It returns when all connections are
-// closed and all functions have ended. A second signal ends it at once, which is an error.
+// closed and all functions have ended. A second signal ends it at once, which is an error. A
+// signal during the start ends that.
 func Run(ctx context.Context, o Options) error {
 	began := time.Now()
 	signals := make(chan os.Signal, 4) // before anything else, so that none is lost
@@ -73,26 +74,80 @@ func Run(ctx context.Context, o Options) error {
 	collectLess()
 
 	o.VerifySignatures = o.VerifySignatures || !IsLoopback(o.Listen)
-	s, err := newServer(ctx, o)
-	if err != nil {
+	s, err := start(ctx, o, signals)
+	if s == nil {
 		return err
 	}
 	defer s.close(ctx)
 	s.serve()
 	s.welcome(time.Since(began))
 
-	stop := s.watch(ctx)
-	defer stop()
+	endWatch := s.watch(ctx)
 	select {
-	case err := <-s.failed:
-		return err
+	case err = <-s.failed:
 	case <-ctx.Done():
 	case <-s.print.lost: // as after Ctrl-C for "gateway dev | tee log"
 	case sig := <-signals:
 		s.print.note("%s: closing the connections. Press Ctrl-C again to end at once.", sig)
 	}
-	stop()
-	return s.stop(context.WithoutCancel(ctx), signals)
+	return errors.Join(err, s.stop(context.WithoutCancel(ctx), signals, endWatch))
+}
+
+// errAgain is the error of a second signal.
+var errAgain = errors.New("ended at once by a second signal")
+
+// start makes the server. After a signal there is neither a server nor an error.
+func start(ctx context.Context, o Options, signals <-chan os.Signal) (*server, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		s   *server
+		err error
+	}
+	made := make(chan result, 1)
+	go func() {
+		s, err := newServer(ctx, o)
+		made <- result{s, err}
+	}()
+	select {
+	case r := <-made:
+		return r.s, r.err
+	case <-signals:
+		cancel()
+	}
+	again, over := another(signals)
+	defer over()
+	select {
+	case r := <-made:
+		if r.s != nil {
+			r.s.close(ctx)
+		}
+		return nil, nil
+	case <-again:
+		return nil, errAgain
+	}
+}
+
+// another returns a channel that is closed by the next signal, unless that means the same as the
+// one that came just now. over ends the waiting.
+func another(signals <-chan os.Signal) (again <-chan struct{}, over func()) {
+	came, end := make(chan struct{}), make(chan struct{})
+	first := time.Now()
+	go func() {
+		for {
+			select {
+			case <-signals:
+				if time.Since(first) < oneSignal {
+					continue
+				}
+				close(came)
+				return
+			case <-end:
+				return
+			}
+		}
+	}()
+	return came, func() { close(end) }
 }
 
 // collectLess lets the heap, which is small, grow more before garbage is collected, unless the
@@ -104,40 +159,31 @@ func collectLess() {
 	}
 }
 
-// stop ends everything in order: the stages with their connections first, because an
-// http.Server does not know of them, then the ports, then the functions, which $disconnect
-// has needed until now.
-func (s *server) stop(ctx context.Context, signals <-chan os.Signal) error {
+// stop ends everything in order: a reload that runs, then the stages with their connections,
+// because an http.Server does not know of them, then the ports, then the functions, which
+// $disconnect has needed until now.
+func (s *server) stop(ctx context.Context, signals <-chan os.Signal, endWatch func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
-	over := make(chan struct{})
-	defer close(over)
-	again := make(chan struct{})
-	first := time.Now()
+	again, over := another(signals)
+	defer over()
+	ended := make(chan error, 1)
 	go func() {
-		for {
-			select {
-			case <-signals:
-				if time.Since(first) < oneSignal {
-					continue
-				}
-				close(again)
-				cancel()
-				return
-			case <-over:
-				return
-			}
+		err := endWatch(ctx)
+		s.bodies.Stop()
+		err = errors.Join(err, s.plane.Shutdown(ctx))
+		for _, d := range s.doors {
+			err = errors.Join(err, d.shutdown(ctx))
 		}
+		ended <- err
 	}()
-	s.bodies.Stop()
-	err := s.plane.Shutdown(ctx)
-	for _, d := range s.doors {
-		err = errors.Join(err, d.shutdown(ctx))
-	}
+	var err error
 	select {
+	case err = <-ended:
 	case <-again:
-		return errors.New("ended at once by a second signal")
-	default:
+		cancel()
+		<-ended //nolint:errcheck // it was cut short
+		return errAgain
 	}
 	if err != nil {
 		return fmt.Errorf("not everything has ended within %v: %w", stopWithin, err)

@@ -30,7 +30,7 @@ func TestServer_loadPanics(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("service: ${env:NAME}\nprovider: {name: aws}\n"), 0o600))
 	s := &server{log: slog.New(slog.DiscardHandler), o: Options{File: file}}
 	s.o.Definition.Getenv = func(string) (string, bool) { panic("a mistake") }
-	err := s.read()
+	err := s.read(t.Context())
 	require.ErrorAs(t, err, new(*FileError))
 	require.ErrorContains(t, err, "please report it: a mistake")
 }

@@ -13,22 +13,38 @@ import (
 	"example.com/gateway/definition"
 )
 
-// read reads the definition, and notes which files it consists of.
-func (s *server) read() error {
+// read reads the definition, and notes which files it consists of. The end of ctx does not wait
+// for a file that cannot be read to its end, such as a pipe.
+func (s *server) read(ctx context.Context) error {
 	if s.o.File == "" {
 		return nil
 	}
-	before := s.files
-	s.files = watched{}
-	options := s.o.definition(filepath.Join(s.dir, "code"))
-	options.OnFile = func(path string) { s.files[path] = stampOf(path) }
-	d, err := s.load(options)
-	if err != nil {
-		s.files.add(before) // what was not reached, as while a file is being replaced
-		return fileError(err)
+	type result struct {
+		d     *definition.Definition
+		files watched
+		err   error
 	}
-	s.wanted = d
-	return nil
+	loaded := make(chan result, 1)
+	go func() {
+		r := result{files: watched{}}
+		options := s.o.definition(filepath.Join(s.dir, "code"))
+		options.OnFile = func(path string) { r.files[path] = stampOf(path) }
+		r.d, r.err = s.load(options)
+		loaded <- r
+	}()
+	select {
+	case r := <-loaded:
+		before := s.files
+		s.files = r.files
+		if r.err != nil {
+			s.files.add(before) // what was not reached, as while a file is being replaced
+			return fileError(r.err)
+		}
+		s.wanted = r.d
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // load loads the definition. A panic is an error, because it must not end the connections that

@@ -55,7 +55,7 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if err := s.openState(); err != nil {
 		return nil, err
 	}
-	if err := s.read(); err != nil {
+	if err := s.read(ctx); err != nil {
 		return nil, err
 	}
 	if s.ports, err = listen(ctx, o); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -47,18 +46,26 @@ func (w watched) look() watched {
 	return now
 }
 
-// watch loads the definition again when one of its files has changed, until stop has been
-// called. stop waits for a reload that runs.
-func (s *server) watch(ctx context.Context) (stop func()) {
+// watch loads the definition again when one of its files has changed, until end has been
+// called. end breaks a reload off, and waits for that until its context ends.
+func (s *server) watch(ctx context.Context) (end func(context.Context) error) {
 	if s.o.File == "" {
-		return func() {}
+		return func(context.Context) error { return nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { s.watchFiles(ctx) })
-	return func() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.watchFiles(ctx)
+	}()
+	return func(patience context.Context) error {
 		cancel()
-		watching.Wait()
+		select {
+		case <-ended:
+			return nil
+		case <-patience.Done():
+			return patience.Err()
+		}
 	}
 }
 
@@ -88,7 +95,7 @@ func (s *server) watchFiles(ctx context.Context) {
 func (s *server) reload(ctx context.Context) {
 	before, stages := s.now, s.dialled("")
 	wanted := s.wanted
-	err := s.read()
+	err := s.read(ctx)
 	if err == nil {
 		err = s.losesAll()
 	}
@@ -100,6 +107,7 @@ func (s *server) reload(ctx context.Context) {
 	}
 	var broken *FileError
 	switch {
+	case ctx.Err() != nil: // the program ends
 	case errors.As(err, &broken):
 		s.print.failure("not reloaded, what ran before still runs:\n%s", broken.Text)
 	case err != nil:
