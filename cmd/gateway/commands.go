@@ -210,10 +210,10 @@ func version() string {
 	return fmt.Sprintf("gateway %s%s, %s, %s/%s", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// failed marks an error as no mistake in the command line.
+// failed marks an error as no mistake in the command line, unless it is one.
 func failed(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.As(err, new(*dev.UsageError)) {
+		return err
 	}
 	return failure{err}
 }

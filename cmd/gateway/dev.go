@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,12 +84,7 @@ func serveDev(cmd *cobra.Command, o dev.Options, reading *definitionFlags) error
 		o.Out = dev.Stdout()
 	}
 	o.Color = isTerminal(o.Out)
-	err := dev.Run(cmd.Context(), o)
-	var file *dev.FileError
-	if errors.Is(err, dev.ErrUsage) || errors.As(err, &file) {
-		return err
-	}
-	return failed(err)
+	return failed(dev.Run(cmd.Context(), o))
 }
 
 func addDevFlags(flags *pflag.FlagSet, o *dev.Options, reading *definitionFlags) {

@@ -509,22 +509,6 @@ func TestDev_Signatures(t *testing.T) {
 	p.await(`AWS_ACCESS_KEY_ID=somebody AWS_SECRET_ACCESS_KEY=\$GATEWAY_SECRET_ACCESS_KEY$`)
 }
 
-// An address that others reach requires signatures. The key pair is printed if there is none.
-func TestDev_Listen(t *testing.T) {
-	t.Parallel()
-	p := runDev(t, []string{"GATEWAY_ACCESS_KEY_ID=", "GATEWAY_SECRET_ACCESS_KEY="}, "--listen", "0.0.0.0", "--host", "devbox")
-	status, _ := p.control(http.MethodGet, "/v2/apis", "", "", "")
-	require.Equal(t, http.StatusForbidden, status)
-	key := p.await(`AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)$`)
-	status, answer := p.control(http.MethodGet, "/v2/apis", "", key[1], key[2])
-	require.Equal(t, http.StatusOK, status, answer)
-	for host, want := range map[string]string{"devbox": "Missing Authentication Token", "evil.example": "is not a name of this server"} {
-		status, answer := p.control(http.MethodGet, "/v2/apis", "", "", "", "Host", host)
-		require.Equal(t, http.StatusForbidden, status)
-		require.Contains(t, answer, want)
-	}
-}
-
 // A page of another origin, and a name that was made to point here, are refused.
 func TestDev_HostilePages(t *testing.T) {
 	t.Parallel()

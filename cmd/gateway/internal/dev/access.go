@@ -42,9 +42,9 @@ func newKeys(verify bool) (keys, error) {
 	case k.user.id == "" && k.user.secret == "":
 		k.user, k.generated = pair{"developer", newSecret()}, true
 	case k.user.id == "" || k.user.secret == "":
-		return k, fmt.Errorf("%w: set both %s and %s, or none", ErrUsage, keyIDVariable, secretVariable)
+		return k, usage("set both %s and %s, or none", keyIDVariable, secretVariable)
 	case k.user.id == k.functions.id:
-		return k, fmt.Errorf("%w: %s is %q, which is the key of the functions: choose another one", ErrUsage, keyIDVariable, k.user.id)
+		return k, usage("%s is %q, which is the key of the functions: choose another one", keyIDVariable, k.user.id)
 	}
 	return k, nil
 }

@@ -16,6 +16,9 @@ import (
 // run. It writes the notes to out, and returns what there is in one line. The error is a
 // *FileError if the definition is not right.
 func Check(ctx context.Context, o Options, out io.Writer) (summary string, err error) {
+	if err := o.checkNames(); err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "gateway-check-")
 	if err != nil {
 		return "", err
@@ -31,7 +34,7 @@ func Check(ctx context.Context, o Options, out io.Writer) (summary string, err e
 	}
 	defer func() { _ = plane.Shutdown(ctx) }()
 	if err := plane.Apply(ctx, callsOf(d)); err != nil {
-		return "", &FileError{located(d, o.File, err)}
+		return "", notApplied(d, o.File, err)
 	}
 	stages, err := plane.Stages("")
 	if err != nil {

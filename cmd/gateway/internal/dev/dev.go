@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,11 +47,22 @@ type Options struct {
 // FileError is an error of the definition: what is wrong, where, and what to do.
 type FileError struct{ Text string }
 
-// Error implements error.
-func (e *FileError) Error() string { return e.Text }
+// Error implements error. Control characters of the definition are not in it.
+func (e *FileError) Error() string {
+	lines := strings.Split(e.Text, "\n")
+	for n := range lines {
+		lines[n] = visible(lines[n])
+	}
+	return strings.Join(lines, "\n")
+}
 
-// ErrUsage marks an error in the options.
-var ErrUsage = errors.New("usage")
+// UsageError is an error in the options.
+type UsageError struct{ error }
+
+// Unwrap returns what is wrong.
+func (e *UsageError) Unwrap() error { return e.error }
+
+func usage(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
 
 // stopWithin is how long open connections and their integrations have when a signal ends
 // the program.
@@ -73,6 +85,9 @@ func Run(ctx context.Context, o Options) error {
 	defer signal.Stop(signals)
 	collectLess()
 
+	if err := o.check(); err != nil {
+		return err
+	}
 	o.VerifySignatures = o.VerifySignatures || !IsLoopback(o.Listen)
 	s, err := start(ctx, o, signals)
 	if s == nil {

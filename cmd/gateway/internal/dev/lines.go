@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,8 +111,10 @@ func gone(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// write hands lines to the goroutine that writes.
+// write hands lines to the goroutine that writes. Names and texts in them may come from outside:
+// no control character is written but those that paint makes.
 func (p *printer) write(text string) {
+	text = p.harmless(text)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -165,6 +168,38 @@ func (p *printer) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
+// harmless makes control characters visible, but for the ends of lines, tabs and, with color, the
+// styles of paint.
+func (p *printer) harmless(text string) string {
+	if !strings.ContainsFunc(text, isControl) {
+		return text
+	}
+	var b strings.Builder
+	for _, part := range strings.SplitAfter(text, "\n") {
+		line, end := strings.CutSuffix(part, "\n")
+		for n, rest := range strings.Split(line, "\x1b[") {
+			if n > 0 {
+				code, _, _ := strings.Cut(rest, "m")
+				if p.color && isStyle(code) {
+					b.WriteString("\x1b[")
+				} else {
+					b.WriteString(visible("\x1b["))
+				}
+			}
+			b.WriteString(visible(rest))
+		}
+		if end {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// isStyle reports whether paint writes a code.
+func isStyle(code string) bool {
+	return code == "0" || slices.Contains([]style{faint, bold, red, green, yellow, cyan}, style(code))
+}
+
 // subjectWidth is the width of the second column: a short connection ID.
 const subjectWidth = 8
 
@@ -200,12 +235,15 @@ func (p *printer) failure(format string, args ...any) {
 // over a terminal. A tab stays.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+		if isControl(r) {
 			return '\u00b7'
 		}
 		return r
 	}, text)
 }
+
+// isControl reports whether a character is none of a line.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 }
 
 // clip shortens a text to a number of bytes.
 func clip(text string, to int) string {

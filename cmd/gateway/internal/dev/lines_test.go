@@ -174,3 +174,18 @@ func TestPrinter_CodeChanged(t *testing.T) {
 		require.Contains(t, lines[1], "one       "+codeChanged)
 	})
 }
+
+// Whatever a name has in it, a terminal sees no control character but the colors of this program.
+func TestPrinter_ControlCharacters(t *testing.T) {
+	t.Parallel()
+	for color, want := range map[bool]string{
+		false: "a·[31mb·]0;title·  ·[0m·[2Jc\n\tnext·\n",
+		true:  "a\x1b[31mb·]0;title·  \x1b[0m·[2Jc\n\tnext·\n",
+	} {
+		var b bytes.Buffer
+		p := newPrinter(&b, color)
+		p.write("a\x1b[31mb\x1b]0;title\a  \x1b[0m\x1b[2Jc\n\tnext\u009b\n")
+		p.close()
+		require.Equal(t, want, b.String())
+	}
+}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 
 	"example.com/gateway/controlplane"
+	"example.com/gateway/controlplane/boltstore"
 	"example.com/gateway/definition"
 )
 
@@ -119,7 +122,7 @@ func (s *server) apply(ctx context.Context, p *plan) error {
 	before, _ := s.plane.Stages("") // what the store cannot read, Apply cannot either
 	if err := s.plane.Apply(ctx, callsOf(d)); err != nil {
 		p.discard()
-		return &FileError{located(d, s.o.File, err)}
+		return notApplied(d, s.o.File, err)
 	}
 	p.commit()
 	former := s.now
@@ -161,6 +164,20 @@ func callsOf(d *definition.Definition) []controlplane.Call {
 		converted[n] = controlplane.Call(c)
 	}
 	return converted
+}
+
+// notApplied is the error of a definition that Apply does not take. What is wrong with this machine,
+// such as a full disk, is no mistake of the file.
+func notApplied(d *definition.Definition, file string, err error) error {
+	for _, other := range []error{context.Canceled, context.DeadlineExceeded, boltstore.ErrClosed, boltstore.ErrCorrupt} {
+		if errors.Is(err, other) {
+			return err
+		}
+	}
+	if errors.As(err, new(*fs.PathError)) || errors.As(err, new(syscall.Errno)) {
+		return err
+	}
+	return &FileError{located(d, file, err)}
 }
 
 // located is the text of an error of Apply, with the place of the resource.

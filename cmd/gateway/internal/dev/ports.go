@@ -61,17 +61,21 @@ func listen(ctx context.Context, o Options) (p ports, err error) {
 // listenAddresses returns the addresses to listen on. Functions come by loopback, so it is
 // always among them.
 func listenAddresses(address string) ([]string, error) {
-	if address == "" || IsLoopback(address) {
-		return []string{"127.0.0.1", "::1"}, nil
+	local := []string{"127.0.0.1", "::1"}
+	if address == "localhost" {
+		return local, nil
 	}
 	a, err := netip.ParseAddr(address)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: --listen is %q: write an IP address of this machine, such as 127.0.0.1 or 0.0.0.0", ErrUsage, address)
+		return nil, usage("--listen is %q: write an IP address of this machine, such as 127.0.0.1 or 0.0.0.0", address)
 	case a.IsUnspecified(): // for Go this is IPv4 and IPv6
 		return []string{address}, nil
 	}
-	return []string{"127.0.0.1", "::1", address}, nil
+	if given := a.Unmap().String(); !slices.Contains(local, given) {
+		local = append(local, given)
+	}
+	return local, nil
 }
 
 // open opens a port at all addresses, or another one if it is taken and not fixed.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"example.com/gateway"
 	"example.com/gateway/cmd/gateway/internal/body"
@@ -130,7 +131,10 @@ func (s *server) openState() error {
 	}
 	s.dir = dir
 	s.store, err = boltstore.Open(filepath.Join(dir, "gateway.db"))
-	if errors.Is(err, boltstore.ErrInUse) {
+	switch {
+	case errors.Is(err, boltstore.ErrCorrupt): // what the file lacks helps nobody
+		return fmt.Errorf("--state %s: gateway.db is damaged: restore a backup of it, or move it away to begin without APIs", s.o.State)
+	case errors.Is(err, boltstore.ErrInUse):
 		return fmt.Errorf("--state %s: %w", s.o.State, err)
 	}
 	return err
@@ -181,15 +185,22 @@ func (s *server) stageOptions() ([]gateway.Option, error) {
 	}
 	keys, err := usageplan.New(plan)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --api-key: %w", ErrUsage, err)
+		return nil, usage("--api-key: %w", err)
+	}
+	origins := []string{"localhost", "*.localhost", "127.0.0.1", "[::1]"}
+	for _, address := range s.ports.addresses {
+		if strings.Contains(address, ":") {
+			address = "[" + address + "]"
+		}
+		origins = append(origins, address)
 	}
 	options := []gateway.Option{
 		gateway.WithObserver(s.observer()), gateway.WithUsageStore(keys),
-		gateway.WithOriginPatterns(append([]string{"localhost", "*.localhost", "127.0.0.1", "[::1]"}, s.o.Origins...)...),
+		gateway.WithOriginPatterns(append(origins, s.o.Origins...)...),
 	}
 	g, err := gateway.New(options...) // now, and not with the first stage
 	if err != nil {
-		return nil, fmt.Errorf("%w: --origin: %w", ErrUsage, err)
+		return nil, usage("--origin: %w", err)
 	}
 	return options, g.Close()
 }

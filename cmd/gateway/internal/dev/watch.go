@@ -109,7 +109,7 @@ func (s *server) reload(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil: // the program ends
 	case errors.As(err, &broken):
-		s.print.failure("not reloaded, what ran before still runs:\n%s", broken.Text)
+		s.print.failure("not reloaded, what ran before still runs:\n%s", broken.Error())
 	case err != nil:
 		s.print.failure("not reloaded, what ran before still runs: %v", err)
 	default:
