@@ -573,6 +573,7 @@ func TestDev_MissingInterpreter(t *testing.T) {
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 	p.await(`  \$connect +5\d\d .*ruby3.3`)
+	require.NotContains(t, p.text(), "set Command")
 }
 
 // A serverless.yml gets its stage and options from flags. It is read again when a file that it
@@ -734,6 +735,7 @@ func TestDev_Origins(t *testing.T) {
 		_ = resp.Body.Close()
 	}
 	p.await(`  \$connect +403  refused  .*origin.*: allow it with --origin$`)
+	require.NotContains(t, p.text(), "WithOriginPatterns")
 }
 
 // Routes that require an API key get one from a flag.

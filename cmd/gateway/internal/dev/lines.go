@@ -311,7 +311,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	case r.Level >= slog.LevelWarn:
 		s = yellow
 	}
-	text = h.print.paint(s, text) + h.print.paint(faint, rest.String())
+	text = h.print.paint(s, userWords(text)) + h.print.paint(faint, rest.String())
 	for _, line := range below {
 		text += "\n    " + h.print.paint(faint, visible(line))
 	}

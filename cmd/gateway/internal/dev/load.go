@@ -182,7 +182,7 @@ func notApplied(d *definition.Definition, file string, err error) error {
 
 // located is the text of an error of Apply, with the place of the resource.
 func located(d *definition.Definition, file string, err error) string {
-	text := strings.TrimPrefix(err.Error(), "controlplane: ")
+	text := userWords(strings.TrimPrefix(err.Error(), "controlplane: "))
 	logicalID, _, _ := strings.Cut(text, ":")
 	for doc := range documents(d) {
 		if doc.LogicalID == logicalID {

@@ -173,5 +173,6 @@ func reason(err error) string {
 	if err == nil {
 		return ""
 	}
-	return clip(visible(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "gateway: "), "\n", " ")), 2000)
+	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "gateway: "), "\n", " ")
+	return clip(visible(userWords(text)), 2000)
 }
