@@ -1,11 +1,18 @@
 package dev
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/controlplane/boltstore"
+	"example.com/gateway/definition"
 )
 
 // A value that a file does not have is asked for with the flag that gives it.
@@ -26,4 +33,19 @@ func TestFileError_namesTheFlag(t *testing.T) {
 		_, err := Check(t.Context(), Options{File: file}, os.Stderr)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// What is wrong with the machine is no mistake of the file. A refusal of the service is, and has
+// the place.
+func TestNotApplied(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		fmt.Errorf("boltstore: %w", syscall.ENOSPC), &os.PathError{Op: "write", Path: "gateway.db", Err: os.ErrPermission}, context.Canceled, boltstore.ErrCorrupt,
+	} {
+		require.Equal(t, err, notApplied(&definition.Definition{}, "template.yaml", err))
+	}
+	d := &definition.Definition{APIs: []definition.API{{Document: definition.Document{LogicalID: "Chat", File: "x/template.yaml", Line: 7}}}}
+	err := notApplied(d, "template.yaml", errors.New("controlplane: Chat: BadRequestException: no \x1b[2J"))
+	require.ErrorAs(t, err, new(*FileError))
+	require.EqualError(t, err, "x/template.yaml:7: Chat: BadRequestException: no ·[2J")
 }
