@@ -160,11 +160,18 @@ func (s *soak) settled(wanted func(footprint) bool) (f footprint) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for pause(ctx, time.Second); ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
-		if f = s.footprint(); wanted(f) {
+		done := s.allLeft() // an event that waits still may start a process
+		if f = s.footprint(); done && wanted(f) {
 			break
 		}
 	}
 	return f
+}
+
+// allLeft reports whether $disconnect of each connection has run.
+func (s *soak) allLeft() bool {
+	ran := regexp.MustCompile(`\$disconnect +\d`).FindAllStringIndex(s.p.text(), -1)
+	return int64(len(ran)) >= s.connections.Load()
 }
 
 func (s *soak) footprint() (f footprint) {
