@@ -27,7 +27,8 @@ type Attempt[T any] interface {
 
 // Run makes an attempt on a goroutine of its own and returns its outcome. If ctx ends
 // first, or timeout passes first, Run gives the attempt up and returns the error of
-// the context. The goroutine goes on then: running counts it. A timeout of 0 is none.
+// the context, also if the attempt ends because of that. The goroutine goes on then:
+// running counts it. A timeout of 0 is none.
 func Run[T any](ctx context.Context, running Starter, timeout time.Duration, a Attempt[T]) (T, error) {
 	ctx, cancel := withTimeout(ctx, timeout)
 	done := make(chan T, 1)
@@ -40,7 +41,7 @@ func Run[T any](ctx context.Context, running Starter, timeout time.Duration, a A
 			if !returned {
 				out = a.Ended()
 			}
-			if !over.CompareAndSwap(false, true) {
+			if ctx.Err() != nil || !over.CompareAndSwap(false, true) { // what ends with ctx is late, whoever sees it first
 				a.Late(out)
 				return
 			}
