@@ -46,7 +46,7 @@ type server struct {
 
 // newServer makes everything, and opens the ports. Nobody is served before serve.
 func newServer(ctx context.Context, o Options) (_ *server, err error) {
-	s := &server{o: o, print: newPrinter(o.Out, o.Color), failed: make(chan error, 4)}
+	s := &server{o: o, print: newPrinter(o.Out, o.Color)}
 	s.log = slog.New(&handler{print: s.print, level: s.level()})
 	defer func() {
 		if err != nil {
@@ -95,6 +95,7 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	for _, l := range s.ports.tls {
 		s.doors = append(s.doors, newDoor(l, s.bodies.Handler(s.handler()), s.certificates, s.log))
 	}
+	s.failed = make(chan error, len(s.doors)) // one of each
 	return s, nil
 }
 
