@@ -253,7 +253,7 @@ func (c *connection) disconnected(cl *closing) {
 		c.g.running.Done() // accept has counted it
 	}()
 	c.keyUse.release()
-	c.g.sources.Remove(c.identity.SourceIP)
+	c.g.sources.Remove(c.sourceIP)
 	c.disconnect(cl)
 }
 

@@ -31,6 +31,9 @@ type Connection struct {
 	// is not "". It is nil if there is no Authorizer, and after IAM authorization. It is
 	// shared: it must not be changed.
 	Authorizer map[string]any
+	// State is what [Gateway.SetState] has set last; nil if there is none. It is shared: it
+	// must not be changed.
+	State []byte
 }
 
 // Identity says who connected.
@@ -57,7 +60,9 @@ type connection struct {
 	id          string
 	ws          *wsconn.Conn
 	ctx         connectionContext // parent of the contexts of integrations
-	identity    Identity
+	sourceIP    string
+	userAgent   string
+	caller      *Caller
 	authorizer  map[string]any // Request.Authorizer after CONNECT
 	keyUse      *keyUse        // nil: the client has no API key
 	tail        connid.Tail    // of the ID
@@ -71,8 +76,9 @@ type connection struct {
 	pinged      clock.Latest  // when the gateway sent its last ping
 	progress    atomic.Uint32 // what ws.Progress was when tick last looked
 	life        atomic.Uint32 // a state; only moveLocked changes it
-	held        atomic.Bool   // about the reader, in any state: it waits for room for a message or a reply
-	unrested    atomic.Bool   // about the reader, in any state: it has read something since it last rested
+	extras      atomic.Pointer[extras]
+	held        atomic.Bool // about the reader, in any state: it waits for room for a message or a reply
+	unrested    atomic.Bool // about the reader, in any state: it has read something since it last rested
 	out         outbox.Outbox
 
 	mu      sync.Mutex // guards the fields below

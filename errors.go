@@ -29,8 +29,11 @@ var (
 	// ErrLimitExceeded: the send buffer of the client is full, because it reads too
 	// slowly (429 LimitExceededException).
 	ErrLimitExceeded = errors.New("gateway: limit exceeded")
-	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes (413).
+	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes, or the state than
+	// Quotas.StateBytes (413).
 	ErrPayloadTooLarge = errors.New("gateway: payload too large")
+	// ErrConflict: the state of the connection is not the one that [IfState] names.
+	ErrConflict = errors.New("gateway: the state of the connection has changed")
 	// ErrClosed: the Gateway shuts down, or has shut down (503).
 	ErrClosed = errors.New("gateway: closed")
 	// ErrInvalidAuthorization: the [Authorizer] returned something that is not valid
@@ -102,6 +105,7 @@ var (
 	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth to New, or WithoutManagementAuth where only trusted callers reach the handler")
 	errManagementCall   = errors.New("not a call of @connections")
 	errConnectionID     = errors.New("no gateway has issued this connection ID: take it from Request.ConnectionID or Connection.ID, and escape it in the URL")
+	errStateText        = errors.New("gateway: the state is not valid UTF-8: encode other bytes as text, for example in base64")
 	errReadBody         = errors.New("reading the body") // which broke off, or breaks a rule of HTTP
 
 	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")

@@ -44,7 +44,8 @@
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
-//     [Gateway.PostToConnections], [Gateway.Connections], [Gateway.Len], [Connection].
+//     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
+//     [Connection].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
 //     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,

@@ -102,6 +102,11 @@ type Request struct {
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
 
+	// State is what the connection remembers: see [Gateway.SetState]. It is as it was when
+	// the event was made, and on DISCONNECT the last one; nil if there is none. It is
+	// shared: it must not be changed.
+	State []byte
+
 	keyUse *keyUse // nil: the client has no API key
 	noted  *noted  // what the gateway notes about it; nil: nothing. A copy of a Request leads to the same
 }

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"example.com/gateway/internal/outbox"
 )
@@ -165,6 +167,8 @@ func (p place) post(_ context.Context, data, frame []byte, now time.Time) error 
 
 func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
 
+func (p place) setState(_ context.Context, change *StateChange) error { return p.here.setState(change) }
+
 // delete does not wait for $disconnect, so ctx does not bound that.
 func (p place) delete(context.Context) error {
 	if !p.here.delete() { //nolint:contextcheck // see above
@@ -196,6 +200,50 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 		return err
 	}
 	return at.delete(ctx)
+}
+
+// SetState makes the connection remember a text, JSON by habit: each later event has it as
+// [Request].State, also those of a backend in another language, and so does
+// [Gateway.GetConnection]. So a backend needs no table of connections. An empty state
+// removes it. state is copied.
+//
+// The state ends with the connection; $disconnect gets the last one. There is no history,
+// and no other place keeps it: what must outlive a connection belongs into a database. It
+// costs its own length and about 48 bytes of memory. A change does not count as activity
+// of the connection, and the client does not learn of it.
+//
+// It returns [ErrGone] if the connection has closed, or its $connect has not returned;
+// [ErrPayloadTooLarge] above Quotas.StateBytes; [ErrConflict] with [IfState]; an error if
+// state is not valid UTF-8; or the error of a ctx that has ended. Then nothing has changed.
+// Changes of one connection are made one after the other. It is safe for concurrent use.
+// The service has no such call.
+func (g *Gateway) SetState(ctx context.Context, connectionID string, state []byte, opts ...StateOption) error {
+	change := &StateChange{State: state}
+	for n, o := range opts {
+		if o == nil {
+			return fmt.Errorf("%w: SetState: StateOption %d is nil: leave it out", ErrInvalidOption, n)
+		}
+		o(change)
+	}
+	if err := g.checkState(state); err != nil {
+		return err
+	}
+	at, err := g.locate(ctx, connectionID)
+	if err != nil {
+		return err
+	}
+	return at.setState(ctx, change)
+}
+
+// checkState returns what is wrong with a state.
+func (g *Gateway) checkState(state []byte) error {
+	if limit := g.quotas.StateBytes; limit > 0 && len(state) > limit {
+		return fmt.Errorf("%w: the state has %d bytes, Quotas.StateBytes is %d", ErrPayloadTooLarge, len(state), limit)
+	}
+	if !utf8.Valid(state) {
+		return errStateText
+	}
+	return nil
 }
 
 // Connections yields the open connections of this node, in no particular order. A

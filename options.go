@@ -337,6 +337,9 @@ type Quotas struct {
 	// request. Above them it gets 431 or 414. Defaults: 10,240, which the service has for
 	// its other APIs, and 4,096.
 	HeaderBytes, URLBytes int
+	// StateBytes is the largest state of a connection: see [Gateway.SetState]. Default,
+	// ours: 4,096.
+	StateBytes int
 }
 
 // check returns what is wrong with the fields as they were set.
@@ -399,6 +402,7 @@ func (q Quotas) withDefaults() Quotas {
 	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
 	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)
 	q.URLBytes = orDefault(q.URLBytes, 4<<10)
+	q.StateBytes = orDefault(q.StateBytes, 4<<10)
 	return q
 }
 

@@ -171,9 +171,17 @@ func (call *call) safeRequest(c *connection) *Request {
 func (c *connection) fill(req *Request, stageVariables map[string]string, r *route, event EventType, now time.Time) {
 	req.RouteKey, req.EventType = r.RouteKey, event
 	req.ConnectionID = c.id
-	req.Identity, req.Authorizer, req.keyUse = c.identity, c.authorizer, c.keyUse
+	req.Identity, req.Authorizer, req.keyUse = c.identity(), c.authorizer, c.keyUse
+	if x := c.extras.Load(); x != nil {
+		req.State = x.state
+	}
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
+}
+
+// identity returns who the client is.
+func (c *connection) identity() Identity {
+	return Identity{SourceIP: c.sourceIP, UserAgent: c.userAgent, Caller: c.caller, APIKeyID: c.keyUse.keyID()}
 }
 
 // disconnectRequest returns the DISCONNECT request of the connection.

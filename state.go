@@ -69,13 +69,25 @@ func (c *connection) moveLocked(to state) bool {
 // touch records that the connection is active now.
 func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
 
+// setState makes a change of what the connection remembers, if the connection is still
+// open.
+func (c *connection) setState(change *StateChange) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.state().accepts() {
+		return ErrGone
+	}
+	return c.setStateLocked(change)
+}
+
 // snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
 	principal, _ := c.authorizer[event.PrincipalID].(string)
 	return Connection{
-		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity,
+		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity(),
 		PrincipalID: principal, Authorizer: c.authorizer,
 		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
+		State:        c.extras.Load().stateOf(),
 	}
 }
 

@@ -276,7 +276,7 @@ func (g *Gateway) accept(u *upgrade) {
 func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
 	c := &connection{
 		g: u.g, id: u.connectionID, tail: connid.TailOf(u.connectionID), ws: ws, ctx: u.parent,
-		identity: u.identity(), authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
+		sourceIP: u.sourceIP, userAgent: u.userAgent, caller: u.admission.caller, authorizer: u.admission.authorizer, keyUse: u.admission.keyUse,
 		domainName: u.domainName(), connectedAt: u.now.UnixNano(), connected: u.g.clock.At(u.now),
 	}
 	c.out.Open((*clientWriter)(c))

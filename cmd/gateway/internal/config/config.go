@@ -118,6 +118,7 @@ type Quotas struct {
 	ConnectionsPerSourceIP Limit     `yaml:"connectionsPerSourceIp"`
 	HeaderBytes            Limit     `yaml:"headerBytes"`
 	URLBytes               Limit     `yaml:"urlBytes"`
+	StateBytes             Limit     `yaml:"stateBytes"`
 }
 
 // Integration is one of four kinds.

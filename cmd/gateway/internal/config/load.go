@@ -247,6 +247,6 @@ func (q Quotas) quotas() gateway.Quotas {
 		SendBufferMessages: int(q.SendBufferMessages), InFlight: int(q.InFlight),
 		PingInterval: time.Duration(q.PingInterval), NewConnections: newConnections,
 		Connections: int(q.Connections), ConnectionsPerSourceIP: int(q.ConnectionsPerSourceIP),
-		HeaderBytes: int(q.HeaderBytes), URLBytes: int(q.URLBytes),
+		HeaderBytes: int(q.HeaderBytes), URLBytes: int(q.URLBytes), StateBytes: int(q.StateBytes),
 	}
 }

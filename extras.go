@@ -1,0 +1,79 @@
+package gateway
+
+import "bytes"
+
+// This file has what a connection has beyond API Gateway's: its state. All of it hangs on
+// one pointer, which is nil as long as nothing of it is used.
+
+// extras is what a connection has of it. It never changes once it is at the connection:
+// a change puts another one in its place. So every event reads one consistent value,
+// without a lock.
+type extras struct {
+	state []byte // nil: none
+}
+
+// stateOf returns the state. x may be nil.
+func (x *extras) stateOf() []byte {
+	if x == nil {
+		return nil
+	}
+	return x.state
+}
+
+// empty reports whether the connection needs no extras.
+func (x *extras) empty() bool { return x.state == nil }
+
+// changeExtrasLocked replaces the extras of the connection by a copy that change has
+// changed.
+func (c *connection) changeExtrasLocked(change func(x *extras)) {
+	next := new(extras)
+	if x := c.extras.Load(); x != nil {
+		*next = *x
+	}
+	if change(next); next.empty() {
+		next = nil
+	}
+	c.extras.Store(next)
+}
+
+// StateOption changes what [Gateway.SetState] does.
+type StateOption func(*StateChange)
+
+// IfState makes the change only if the present state is exactly old; otherwise SetState
+// changes nothing and returns [ErrConflict]. An old that is empty or nil means that there
+// must be no state. It is for a backend that computes the new state from the old one, such
+// as that in [Request].State, while others may do the same: on ErrConflict, read the state
+// again with [Gateway.GetConnection] and try again.
+func IfState(old []byte) StateOption {
+	return func(c *StateChange) { c.Old, c.IfOld = old, true }
+}
+
+// StateChange is what a call of SetState asks for. Only code that implements SetState
+// itself, for example over HTTP, needs it: it applies the options to one.
+type StateChange struct {
+	State []byte // the new state; empty: none
+	Old   []byte // see IfState
+	IfOld bool   // Old counts
+}
+
+// setStateLocked makes a change of the state.
+func (c *connection) setStateLocked(change *StateChange) error {
+	now := c.extras.Load().stateOf()
+	switch {
+	case change.IfOld && !bytes.Equal(now, change.Old):
+		return ErrConflict
+	case !bytes.Equal(now, change.State):
+		c.changeExtrasLocked(func(x *extras) { x.state = copyState(change.State) })
+	}
+	return nil
+}
+
+// copyState returns a copy that is no larger than it has to be, and nil for an empty state.
+func copyState(state []byte) []byte {
+	if len(state) == 0 {
+		return nil
+	}
+	copied := make([]byte, len(state))
+	copy(copied, state)
+	return copied
+}
