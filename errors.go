@@ -27,8 +27,7 @@ var (
 	// ForbiddenException).
 	ErrForbidden = errors.New("gateway: forbidden")
 	// ErrLimitExceeded: the send buffer of the client is full, because it reads too
-	// slowly, or the connection is in as many groups as Quotas.GroupsPerConnection allows
-	// (429 LimitExceededException).
+	// slowly (429 LimitExceededException).
 	ErrLimitExceeded = errors.New("gateway: limit exceeded")
 	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes, or the state than
 	// Quotas.StateBytes (413).
@@ -43,20 +42,16 @@ var (
 	// ErrInvalidOption: an option, a route or a deployment is not valid. The text says
 	// what is wrong and how to correct it.
 	ErrInvalidOption = errors.New("gateway: invalid option")
-	// ErrInvalidArgument: an audience, the name of a group, a close code, a reason, or a
-	// part of a Page cannot be (400 BadRequestException). The text names the field, and says
-	// how to correct it.
-	ErrInvalidArgument = errors.New("gateway: invalid argument")
 )
 
 // IntegrationError says that the integration of a route failed: it returned an error,
 // panicked, or did not return within Quotas.IntegrationTimeout. Only the observers and the
-// log see it; the client gets a fixed text.
+// log see it; the client gets a fixed text, or what a typed handler tells it: see [JSON].
 type IntegrationError struct {
 	RouteKey string
 	// StatusCode is the status of a refused upgrade. After a timeout it is 504. If the
 	// integration itself returned an *IntegrationError with a status from 400 to 599, it
-	// is that status. Otherwise it is 502.
+	// is that status. [JSON] says which it is for its errors. Otherwise it is 502.
 	StatusCode int
 	// Err is what went wrong. After a timeout it wraps [context.DeadlineExceeded].
 	Err error
@@ -73,7 +68,10 @@ func (e *IntegrationError) Unwrap() error { return e.Err }
 // errorAnswer implements [answered]. The status is that of the error.
 func (e *IntegrationError) errorAnswer() errorAnswer {
 	row := errUnreachable
+	var told *toldError
 	switch {
+	case e.StatusCode != http.StatusGatewayTimeout && errors.As(e.Err, &told):
+		return told.answer
 	case e.StatusCode == http.StatusUnsupportedMediaType:
 		row = errUnsupportedMedia
 	case e.StatusCode != http.StatusGatewayTimeout:
@@ -128,8 +126,9 @@ var (
 // PublicError is an error that decides what the client or the caller may know. If a
 // [ManagementAuth] or an [Authorizer] returns one, or wraps one, the answer is 403 with
 // the message, or 401 if it also wraps [ErrUnauthorized]. A call of @connections has the
-// code in the header x-amzn-ErrorType; a refused upgrade has no such header. The errors of
-// package sigv4 are PublicErrors.
+// code in the header x-amzn-ErrorType; a refused upgrade has no such header. A func of [JSON]
+// tells its client the message in an error frame. The errors of package sigv4 are
+// PublicErrors.
 type PublicError interface {
 	error
 	PublicError() (code, message string)
@@ -294,28 +293,75 @@ func is(err, target error) (matches bool) {
 // *IntegrationError, its status is kept.
 func integrationError(routeKey string, err error, expired bool) *IntegrationError {
 	var own *IntegrationError
+	var told *toldError
 	switch {
 	case expired:
 		if !errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		}
 		return &IntegrationError{RouteKey: routeKey, StatusCode: http.StatusGatewayTimeout, Err: err}
+	case errors.As(err, &told):
+		return &IntegrationError{RouteKey: routeKey, StatusCode: told.answer.status, Err: err}
 	case errors.As(err, &own) && own.StatusCode >= 400 && own.StatusCode <= 599:
 		return &IntegrationError{RouteKey: routeKey, StatusCode: own.StatusCode, Err: own.Err}
 	}
 	return &IntegrationError{RouteKey: routeKey, StatusCode: http.StatusBadGateway, Err: err}
 }
 
+// toldError is an error of a typed handler whose client is told more than "Internal server
+// error". It is the only such error of an integration.
+type toldError struct {
+	answer errorAnswer
+	fields []FieldError
+	err    error
+}
+
+func (e *toldError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error.
+func (e *toldError) Unwrap() error { return e.err }
+
+// fieldsToTell returns what the client is told of the fields of its message, besides the
+// answer to err.
+func fieldsToTell(err error) []FieldError {
+	failed, ok := err.(*IntegrationError) //nolint:errorlint // invoke has made it, and nothing has wrapped it
+	if !ok {
+		return nil
+	}
+	if told, ok := as[*toldError](failed.Err); ok {
+		return told.fields
+	}
+	return nil
+}
+
 // appendErrorJSON appends the body of an error frame or of a refused upgrade. The blanks
-// are as irregular as the service's, because some clients compare strings.
-func appendErrorJSON(dst []byte, a errorAnswer, connectionID, requestID string) []byte {
+// are as irregular as the service's, because some clients compare strings. fields is what
+// does not fit, for the client of a typed handler.
+func appendErrorJSON(dst []byte, a errorAnswer, fields []FieldError, connectionID, requestID string) []byte {
 	dst = append(dst, `{"message": `...)
 	dst = appendJSONString(dst, cmp.Or(a.text, http.StatusText(a.status)))
 	dst = append(dst, `, "connectionId":"`...)
 	dst = append(dst, connectionID...)
 	dst = append(dst, `", "requestId":"`...)
 	dst = append(dst, requestID...)
-	return append(dst, `"}`...)
+	dst = append(dst, '"')
+	if len(fields) > 0 {
+		dst = appendFieldErrors(append(dst, `, "errors":`...), fields)
+	}
+	return append(dst, '}')
+}
+
+// appendFieldErrors appends what does not fit in a message, as a JSON array.
+func appendFieldErrors(dst []byte, fields []FieldError) []byte {
+	before := byte('[')
+	for _, f := range fields {
+		dst = append(append(dst, before), `{"field":`...)
+		dst = appendJSONString(dst, f.Field)
+		dst = append(dst, `,"message":`...)
+		dst = append(appendJSONString(dst, f.Message), '}')
+		before = ','
+	}
+	return append(dst, ']')
 }
 
 // appendJSONString appends text as a JSON string, or null for noMessage.

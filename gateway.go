@@ -40,14 +40,12 @@
 //     [Gateway.Close].
 //   - Routes: [Gateway.Handle], [Gateway.HandleFunc], [Route], [RouteOption],
 //     [Gateway.Deploy], [Gateway.Deployment], [Deployment].
-//   - Integrations: [Integration], [IntegrationFunc], [Request], [Response], [Middleware],
+//   - Integrations: [Integration], [IntegrationFunc], [JSON], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].
-//   - Many connections at once, groups and users: [Audience], [Gateway.Join], [Gateway.PostTo],
-//     [Gateway.CloseAll], [Gateway.Count], [Gateway.List].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
 //     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
@@ -57,7 +55,7 @@
 //     models.
 //   - Logs and metrics: [WithLogger], [Observer].
 //   - Errors: [ErrGone] and the other variables, [IntegrationError], [ValidationError],
-//     [SelectionExpressionError], [PublicError].
+//     [FieldError], [SelectionExpressionError], [PublicError].
 //   - Tests of your own: package gatewaytest.
 package gateway
 
@@ -69,7 +67,6 @@ import (
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
-	"example.com/gateway/internal/groups"
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
@@ -94,10 +91,6 @@ type Gateway struct {
 	sendLimits  outbox.Limits // of what may wait for each client
 	sockets     poll.Pool     // waits for the connections that can be polled
 	connections *registry.Map[*connection]
-	open        atomic.Int64 // connections that accept messages
-	groups      *groups.Index[*connection]
-	users       atomic.Pointer[groups.Index[*connection]] // by principal ID; nil until usersMade: see userIndex
-	usersMade   sync.Once
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // held by whoever replaces routes
 
@@ -125,7 +118,6 @@ func New(opts ...Option) (*Gateway, error) {
 		clock:       clock.New(),
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
-		groups:      groups.New[*connection](),
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},

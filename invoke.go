@@ -33,7 +33,7 @@ func (g *Gateway) integrationDone(ctx context.Context, n *noted, out invocation,
 	n.record.settle(out, took)
 	defer g.observers.integrationDone(ctx, &n.req, out.resp, took, out.err) // in a defer: the log handler may end this goroutine
 	if out.err != nil {
-		g.logFailure(ctx, "integration failed", &n.req, out.err)
+		g.logIntegration(ctx, &n.req, out.err)
 	}
 }
 

@@ -60,6 +60,17 @@ func (g *Gateway) logFailure(ctx context.Context, message string, req *Request, 
 	g.logBounded(ctx, slog.LevelError, time.Now(), message, func() []slog.Attr { return g.failureAttrs(req, err) })
 }
 
+// logIntegration logs that an integration returned an error, or that a typed handler refused
+// a message.
+func (g *Gateway) logIntegration(ctx context.Context, req *Request, err error) {
+	message := "integration failed"
+	level := answerOf(err).level
+	if level < slog.LevelError {
+		message = "handler refused the message"
+	}
+	g.logBounded(ctx, level, time.Now(), message, func() []slog.Attr { return g.failureAttrs(req, err) })
+}
+
 // logRejected logs that an upgrade is refused. If the log has the failure already, it does
 // so at debug.
 func (u *upgrade) logRejected(answer errorAnswer, err error) {

@@ -130,14 +130,14 @@ func (u *upgrade) domainName() string {
 // one allocation.
 type call struct {
 	deadline.Context // from the time when the message arrived, or left the inbox, to the integration's timeout
-	route            *route
 	noted            // its Request is the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
 }
 
 // callOf makes the call of a message for the route r.
 func (c *connection) callOf(t *routeTable, r *route, message []byte, now time.Time) *call {
-	call := &call{route: r}
+	call := new(call)
+	call.route = r
 	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
 	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
@@ -221,6 +221,7 @@ func (out *invocation) accepts() bool {
 type noted struct {
 	req    Request
 	record record
+	route  *route // of a message; nil: another event
 }
 
 // note returns a copy of req about which something can be noted.

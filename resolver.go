@@ -133,7 +133,7 @@ func failureOf(err error) *mapping.Failure {
 	if answer.text != noMessage {
 		f.Message = answer.text
 	}
-	if invalid, ok := as[*ValidationError](err); ok && answer == answerOf(errInvalidBody) { // else an integration has returned it
+	if invalid, ok := as[*ValidationError](err); ok && answer.kind == answerOf(errInvalidBody).kind { // else an integration has returned it
 		f.Validation = invalid.Err.Error()
 	}
 	return f

@@ -13,6 +13,7 @@ import (
 	"example.com/gateway/internal/mapping"
 	"example.com/gateway/internal/nearest"
 	"example.com/gateway/internal/selection"
+	"example.com/gateway/internal/strict"
 )
 
 // The route keys that the service reserves. (API Gateway: "Working with routes
@@ -247,6 +248,7 @@ type routeTable struct {
 	selection      *selection.Expression
 	apiKey         *selection.Expression
 	stageVariables map[string]string
+	selected       strict.Members // what the route selection expression reads of a message
 	connect        *route
 	disconnect     *route
 	fallback       *route // $default
@@ -265,6 +267,7 @@ type route struct {
 	where     string                // where it was registered
 
 	stageVariables map[string]string // of its deployment
+	selected       strict.Members    // likewise: what the route selection expression reads of a message
 	doubts         []string          // about names in it: see logDoubts
 	bodyDropped    atomic.Bool       // the log has said that the client does not get the body
 }
@@ -313,6 +316,7 @@ func (g *Gateway) newRouteTable(d Deployment) (*routeTable, error) {
 		selection:      expression,
 		apiKey:         apiKey,
 		stageVariables: variables,
+		selected:       membersOf(expression.Reads()),
 		messages:       map[string]*route{},
 		bucket:         before.bucket.Keep(d.DefaultThrottle.rate()),
 		management:     before.management.Keep(d.DefaultThrottle.rate()),
@@ -385,6 +389,8 @@ func (t *routeTable) check(r *Route, where string, c *config) error {
 		return fmt.Errorf("%w: route key %q: only $connect, $disconnect and $default begin with $", ErrInvalidOption, key)
 	case isNil(r.Integration):
 		return fmt.Errorf("%w: route %q: the integration is nil: set it, for example to &gateway.MockIntegration{}", ErrInvalidOption, key)
+	case isLifecycle(key) && needsMessage(r.Integration):
+		return fmt.Errorf("%w: route %q: its events have no body that gateway.JSON could decode: use HandleFunc", ErrInvalidOption, key)
 	case taken != nil:
 		return fmt.Errorf("%w: route %q is registered already, at %s: remove one of the two", ErrInvalidOption, key, taken.where)
 	}
@@ -397,7 +403,7 @@ func (t *routeTable) check(r *Route, where string, c *config) error {
 // compile makes the route that add puts into the table, without its middleware. r is its
 // own.
 func (t *routeTable) compile(r Route, where string, before *route) (*route, error) {
-	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables}
+	added := &route{Route: r, handler: r.Integration, where: where, stageVariables: t.stageVariables, selected: t.selected}
 	if before != nil {
 		added.bucket = before.bucket
 	}

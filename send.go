@@ -43,7 +43,7 @@ func (r *replies) reply(call *call, body []byte, now time.Time) {
 // replyError sends an error frame, on one-way routes, too.
 func (r *replies) replyError(call *call, err error, now time.Time) {
 	requestID, _ := call.ids.Strings()
-	r.reply(call, appendErrorJSON(nil, answerOf(err), r.c.id, requestID), now)
+	r.reply(call, appendErrorJSON(nil, answerOf(err), fieldsToTell(err), r.c.id, requestID), now)
 }
 
 // replyTooLarge sends an error frame in place of a reply that is too large. err is the

@@ -62,8 +62,6 @@ func (c *connection) moveLocked(to state) bool {
 	if from.accepts() && !to.accepts() {
 		c.workersDoneLocked()
 		c.inbox.Wake()
-		c.g.open.Add(-1)
-		c.leaveAllLocked()
 	}
 	return true
 }
@@ -82,20 +80,14 @@ func (c *connection) setState(change *StateChange) error {
 	return c.setStateLocked(change)
 }
 
-// principal returns who the client is, as the Authorizer said, or "".
-func (c *connection) principal() string {
-	principal, _ := c.authorizer[event.PrincipalID].(string)
-	return principal
-}
-
 // snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
-	x := c.extras.Load()
+	principal, _ := c.authorizer[event.PrincipalID].(string)
 	return Connection{
 		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity(),
-		PrincipalID: c.principal(), Authorizer: c.authorizer,
+		PrincipalID: principal, Authorizer: c.authorizer,
 		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
-		State:        x.stateOf(), Groups: x.groupsOf(),
+		State:        c.extras.Load().stateOf(),
 	}
 }
 

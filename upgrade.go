@@ -262,8 +262,6 @@ func (g *Gateway) accept(u *upgrade) {
 		ws.Close()
 		return
 	}
-	g.open.Add(1)
-	c.enroll()
 	u.accepted = true
 	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
@@ -345,7 +343,7 @@ func (u *upgrade) writeRefusal(answer errorAnswer, own *refusal) {
 		header.Set("Content-Type", "text/html")
 		body = fmt.Appendf(nil, "<html>\r\n<head><title>%d %[2]s</title></head>\r\n<body><h1>%[1]d %[2]s</h1></body>\r\n</html>\r\n", answer.status, http.StatusText(answer.status))
 	default:
-		body = appendErrorJSON(nil, answer, u.connectionID, u.requestID)
+		body = appendErrorJSON(nil, answer, nil, u.connectionID, u.requestID)
 	}
 	if own != nil {
 		for name, values := range own.header {

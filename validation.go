@@ -44,7 +44,7 @@ func (r *route) compileValidation() error {
 		}
 		return nil
 	}
-	if r.isLifecycle() {
+	if isLifecycle(r.RouteKey) {
 		return fmt.Errorf("%w: route %q: the events of $connect and $disconnect have no body: remove ModelSelectionExpression and RequestModels", ErrInvalidOption, r.RouteKey)
 	}
 	for key, model := range r.RequestModels {
@@ -60,23 +60,30 @@ func (r *route) compileValidation() error {
 	return nil
 }
 
-func (r *route) isLifecycle() bool {
-	return r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect
+// isLifecycle reports whether the events of a route have no body.
+func isLifecycle(routeKey string) bool {
+	return routeKey == RouteKeyConnect || routeKey == RouteKeyDisconnect
 }
 
-// ValidationError says why a message does not fit the model of its route. The client
-// gets only "Invalid request body".
+// ValidationError says why a message does not fit the model of its route, or the type of its
+// typed handler: see [JSON]. The client gets "Invalid request body", and Fields.
 type ValidationError struct {
 	RouteKey string
 	// Model is the key of the model in Route.RequestModels; "" if there is no model for
-	// the message.
+	// the message, or if it does not fit the type of its handler.
 	Model string
-	// Err is what the model returned. It is also $context.error.validationErrorString.
+	// Err is what the model returned, or what does not fit the type. It is also
+	// $context.error.validationErrorString.
 	Err error
+	// Fields is what the client is told besides: only by a typed handler.
+	Fields []FieldError
 }
 
 // Error implements error.
 func (e *ValidationError) Error() string {
+	if e.Model == "" && e.Fields != nil {
+		return fmt.Sprintf("gateway: message for route %q does not fit the type of its handler: %v", e.RouteKey, e.Err)
+	}
 	return fmt.Sprintf("gateway: message for route %q does not fit model %q: %v", e.RouteKey, e.Model, e.Err)
 }
 

@@ -175,6 +175,20 @@ func (p *Path) Each(json []byte, yield func(Value) bool) error {
 // String returns the text the path was compiled from.
 func (p *Path) String() string { return p.text }
 
+// Names returns the names at the start of the path, up to a step that is no name: a and b for
+// $.a.b[0].c. It returns nil if the path does not begin with a name.
+func (p *Path) Names() []string {
+	var names []string
+	for i := range p.lone {
+		s := &p.steps[i].selectors[0]
+		if s.kind != selectMember {
+			break
+		}
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // start follows the steps that lead to one value each. It reads the text directly, and
 // allocates nothing.
 func (p *Path) start(json []byte) Value {

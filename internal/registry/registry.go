@@ -4,15 +4,17 @@
 package registry
 
 import (
+	"hash/maphash"
 	"iter"
 	"sync"
-
-	"example.com/gateway/internal/connid"
 )
+
+const shards = 64
 
 // Map is a sharded map. The zero value is not usable, see [New].
 type Map[V any] struct {
-	shards [connid.Buckets]shard[V] // in the order of connid.Compare
+	seed   maphash.Seed
+	shards [shards]shard[V]
 }
 
 type shard[V any] struct {
@@ -23,7 +25,7 @@ type shard[V any] struct {
 
 // New returns an empty map.
 func New[V any]() *Map[V] {
-	m := &Map[V]{}
+	m := &Map[V]{seed: maphash.MakeSeed()}
 	for i := range m.shards {
 		m.shards[i].values = map[string]V{}
 	}
@@ -76,7 +78,15 @@ func (m *Map[V]) Len() int {
 // the map. A value that is added or removed meanwhile may be yielded or not.
 func (m *Map[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
-		for batch := range m.From("") {
+		var batch []V
+		for i := range m.shards {
+			s := &m.shards[i]
+			batch = batch[:0]
+			s.mu.RLock()
+			for _, v := range s.values {
+				batch = append(batch, v)
+			}
+			s.mu.RUnlock()
 			for _, v := range batch {
 				if !yield(v) {
 					return
@@ -86,25 +96,6 @@ func (m *Map[V]) All() iter.Seq[V] {
 	}
 }
 
-// From is All in parts: all IDs of a part come before those of the next one, in the order
-// of [connid.Compare]. Within a part there is no order. It begins with the part of the
-// given ID, "" for the first. A part must not be used after the body of the loop.
-func (m *Map[V]) From(id string) iter.Seq[[]V] {
-	return func(yield func([]V) bool) {
-		var batch []V
-		for n := connid.Bucket(id); n < len(m.shards); n++ {
-			s := &m.shards[n]
-			batch = batch[:0]
-			s.mu.RLock()
-			for _, v := range s.values {
-				batch = append(batch, v)
-			}
-			s.mu.RUnlock()
-			if !yield(batch) {
-				return
-			}
-		}
-	}
+func (m *Map[V]) shard(id string) *shard[V] {
+	return &m.shards[maphash.String(m.seed, id)%shards]
 }
-
-func (m *Map[V]) shard(id string) *shard[V] { return &m.shards[connid.Bucket(id)] }

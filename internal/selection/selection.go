@@ -127,6 +127,18 @@ func (e *Expression) Constant() bool {
 	return !slices.ContainsFunc(e.pieces, func(p piece) bool { return p.variable != "" })
 }
 
+// Reads returns which members of the message e reads: for each of its variables the names
+// that lead there. See [jsonpath.Path.Names].
+func (e *Expression) Reads() [][]string {
+	var paths [][]string
+	for _, p := range e.pieces {
+		if p.variable == varRequestBody {
+			paths = append(paths, p.path.Names())
+		}
+	}
+	return paths
+}
+
 // Is reports whether e is constant and has this value.
 func (e *Expression) Is(value string) bool {
 	return e.Constant() && string(e.Append(nil, &Input{})) == value
