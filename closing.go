@@ -51,11 +51,6 @@ func goingAway(by string) cause {
 	return cause{code: wsconn.CloseGoingAway, reason: "Going away", how: polite, by: by}
 }
 
-// deleted is the cause if DeleteConnection ends a connection.
-func deleted() cause {
-	return cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"}
-}
-
 // brokenOff is the cause if the client is gone without a Close frame.
 func brokenOff(err error) cause {
 	return cause{code: wsconn.CloseAbnormal, reason: "Connection closed abnormally", how: abrupt, err: err}
@@ -111,22 +106,28 @@ func (c *connection) readerEnded(err error) {
 	}
 }
 
-// delete closes the connection for DeleteConnection. It returns false if the connection
-// accepts nothing any more. If a polite close has begun, delete does not begin another: the
-// first cause still counts, but the teardown waits for no more replies.
-func (c *connection) delete() bool {
-	if _, first := c.tryEnd(deleted()); first {
-		return true
+// close closes the connection for DeleteConnection or CloseAll. It returns false if the
+// connection accepts nothing any more. If a polite close has begun, close does not begin
+// another: the first cause still counts, but the teardown waits for no more replies.
+func (c *connection) close(cs cause) bool {
+	_, closes := c.tryEnd(cs)
+	if !closes {
+		c.mu.Lock()
+		closes = c.moveLocked(stateClosing)
+		cl := c.closing
+		c.mu.Unlock()
+		if closes {
+			if !cs.how.isAbrupt() {
+				c.out.Close(cl.frame())
+			}
+			cl.stopWaiting()
+		}
 	}
-	c.mu.Lock()
-	closingPolitely := c.moveLocked(stateClosing)
-	cl := c.closing
-	c.mu.Unlock()
-	if closingPolitely {
-		c.out.Close(cl.frame())
-		cl.stopWaiting()
+	if closes && cs.how.isAbrupt() {
+		c.out.Abort()
+		c.ws.Close()
 	}
-	return closingPolitely
+	return closes
 }
 
 // cut ends the connection without a Close frame. If the connection closes already, it

@@ -34,6 +34,10 @@ type Connection struct {
 	// State is what [Gateway.SetState] has set last; nil if there is none. It is shared: it
 	// must not be changed.
 	State []byte
+	// Groups are the groups that the connection is in, in the order in which it has joined
+	// them: see [Gateway.Join]. For [Observer.ConnectionClosed] they are those that it was in
+	// when its end began. It is nil if there are none. It is shared: it must not be changed.
+	Groups []string
 }
 
 // Identity says who connected.
@@ -68,17 +72,17 @@ type connection struct {
 	tail        connid.Tail    // of the ID
 	late        bool           // about the timer: tick came late and was postponed; mu guards it
 	domainName  string
-	connectedAt int64         // when the upgrade came, in Unix nanoseconds
-	connected   clock.Instant // the same on the gateway's clock
-	opened      clock.Latest  // when the 101 was written: later, because $connect runs before
-	lastActive  clock.Latest  // when the last message came or was accepted for the client
-	lastHeard   clock.Latest  // when the last frame, or a part of one, came from the client
-	pinged      clock.Latest  // when the gateway sent its last ping
-	progress    atomic.Uint32 // what ws.Progress was when tick last looked
-	life        atomic.Uint32 // a state; only moveLocked changes it
-	extras      atomic.Pointer[extras]
-	held        atomic.Bool // about the reader, in any state: it waits for room for a message or a reply
-	unrested    atomic.Bool // about the reader, in any state: it has read something since it last rested
+	connectedAt int64                  // when the upgrade came, in Unix nanoseconds
+	connected   clock.Instant          // the same on the gateway's clock
+	opened      clock.Latest           // when the 101 was written: later, because $connect runs before
+	lastActive  clock.Latest           // when the last message came or was accepted for the client
+	lastHeard   clock.Latest           // when the last frame, or a part of one, came from the client
+	pinged      clock.Latest           // when the gateway sent its last ping
+	progress    atomic.Uint32          // what ws.Progress was when tick last looked
+	life        atomic.Uint32          // a state; only moveLocked changes it
+	extras      atomic.Pointer[extras] // nil: the backend uses only what the service has
+	held        atomic.Bool            // about the reader, in any state: it waits for room for a message or a reply
+	unrested    atomic.Bool            // about the reader, in any state: it has read something since it last rested
 	out         outbox.Outbox
 
 	mu      sync.Mutex // guards the fields below

@@ -27,7 +27,8 @@ var (
 	// ForbiddenException).
 	ErrForbidden = errors.New("gateway: forbidden")
 	// ErrLimitExceeded: the send buffer of the client is full, because it reads too
-	// slowly (429 LimitExceededException).
+	// slowly, or the connection is in as many groups as Quotas.GroupsPerConnection allows
+	// (429 LimitExceededException).
 	ErrLimitExceeded = errors.New("gateway: limit exceeded")
 	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes, or the state than
 	// Quotas.StateBytes (413).
@@ -42,6 +43,10 @@ var (
 	// ErrInvalidOption: an option, a route or a deployment is not valid. The text says
 	// what is wrong and how to correct it.
 	ErrInvalidOption = errors.New("gateway: invalid option")
+	// ErrInvalidArgument: an audience, the name of a group, a close code, a reason, or a
+	// part of a Page cannot be (400 BadRequestException). The text names the field, and says
+	// how to correct it.
+	ErrInvalidArgument = errors.New("gateway: invalid argument")
 )
 
 // IntegrationError says that the integration of a route failed: it returned an error,

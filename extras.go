@@ -1,15 +1,53 @@
 package gateway
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
 
-// This file has what a connection has beyond API Gateway's: its state. All of it hangs on
-// one pointer, which is nil as long as nothing of it is used.
+	"example.com/gateway/internal/groups"
+)
+
+// This file has what a connection has beyond API Gateway's: its state and its groups. All
+// of it hangs on one pointer, which is nil as long as nothing of it is used.
 
 // extras is what a connection has of it. It never changes once it is at the connection:
 // a change puts another one in its place. So every event reads one consistent value,
-// without a lock.
+// without a lock. There is one exception: memberships and user, which no event reads.
 type extras struct {
-	state []byte // nil: none
+	state  []byte   // nil: none
+	groups []string // names in the order of the joins, also after the end has begun; nil: none
+
+	// connection.mu guards the fields below. They are empty once the connection accepts
+	// nothing any more.
+	memberships groups.List[*connection]
+	user        groups.List[*connection] // at most one: see Gateway.userIndex
+}
+
+// groupsOf returns the names of the groups, which must not be changed. x may be nil.
+func (x *extras) groupsOf() []string {
+	if x == nil {
+		return nil
+	}
+	return x.groups
+}
+
+// look returns how many groups there are, and whether name is one of them. x may be nil.
+func (x *extras) look(name string) (n int, in bool) {
+	names := x.groupsOf()
+	return len(names), slices.Contains(names, name)
+}
+
+// leaveAllLocked takes a connection that accepts nothing any more out of all indexes. Its
+// $disconnect is still told the names of its groups.
+func (c *connection) leaveAllLocked() {
+	x := c.extras.Load()
+	if x == nil {
+		return
+	}
+	c.g.groups.LeaveAll(&x.memberships)
+	if users := c.g.users.Load(); users != nil {
+		users.LeaveAll(&x.user)
+	}
 }
 
 // stateOf returns the state. x may be nil.
@@ -21,7 +59,7 @@ func (x *extras) stateOf() []byte {
 }
 
 // empty reports whether the connection needs no extras.
-func (x *extras) empty() bool { return x.state == nil }
+func (x *extras) empty() bool { return x.state == nil && x.groups == nil && x.user.Empty() }
 
 // changeExtrasLocked replaces the extras of the connection by a copy that change has
 // changed.

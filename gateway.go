@@ -46,6 +46,8 @@
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].
+//   - Many connections at once, groups and users: [Audience], [Gateway.Join], [Gateway.PostTo],
+//     [Gateway.CloseAll], [Gateway.Count], [Gateway.List].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
 //     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
@@ -67,6 +69,7 @@ import (
 	"example.com/gateway/internal/clock"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
+	"example.com/gateway/internal/groups"
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
@@ -91,6 +94,10 @@ type Gateway struct {
 	sendLimits  outbox.Limits // of what may wait for each client
 	sockets     poll.Pool     // waits for the connections that can be polled
 	connections *registry.Map[*connection]
+	open        atomic.Int64 // connections that accept messages
+	groups      *groups.Index[*connection]
+	users       atomic.Pointer[groups.Index[*connection]] // by principal ID; nil until usersMade: see userIndex
+	usersMade   sync.Once
 	routes      atomic.Pointer[routeTable]
 	deploying   sync.Mutex // held by whoever replaces routes
 
@@ -118,6 +125,7 @@ func New(opts ...Option) (*Gateway, error) {
 		clock:       clock.New(),
 		tag:         connid.NewTag(),
 		connections: registry.New[*connection](),
+		groups:      groups.New[*connection](),
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},

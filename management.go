@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/gateway/internal/outbox"
+	"example.com/gateway/internal/wsconn"
 )
 
 // ConnectionsAPI is what a backend can do with connections. [Gateway] has it in
@@ -19,6 +20,13 @@ type ConnectionsAPI interface {
 	PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error
 	GetConnection(ctx context.Context, connectionID string) (Connection, error)
 	DeleteConnection(ctx context.Context, connectionID string) error
+
+	PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error)
+	CloseAll(ctx context.Context, of Audience, code int, reason string, opts ...CloseOption) (Delivery, error)
+	Count(ctx context.Context, of Audience) (int, error)
+	List(ctx context.Context, of Audience, page Page) ([]Connection, Page, error)
+	Join(ctx context.Context, connectionID, group string) error
+	Leave(ctx context.Context, connectionID, group string) error
 }
 
 var _ ConnectionsAPI = (*Gateway)(nil)
@@ -140,43 +148,6 @@ func (g *Gateway) post(ctx context.Context, connectionID string, data, frame []b
 	return at.post(ctx, data, frame, now)
 }
 
-// locate finds a connection, for every call that names one by its ID. Nothing else decides
-// where a connection is: on this node, or nowhere. It returns [ErrGone] if the connection
-// is not open, or the error of a ctx that has ended. The connection may close at any time
-// after that.
-func (g *Gateway) locate(ctx context.Context, connectionID string) (place, error) {
-	if err := ctx.Err(); err != nil {
-		return place{}, err
-	}
-	c, ok := g.connections.Get(connectionID)
-	if !ok || !c.state().accepts() {
-		return place{}, ErrGone
-	}
-	return place{c}, nil
-}
-
-// place is where a connection is, and does there what a call asks for. Today that is this
-// node; another node would be a second field, and its calls would use ctx. A place is not
-// an interface: if the gateway called post through one, the compiler would move each
-// caller's data to the heap.
-type place struct{ here *connection }
-
-func (p place) post(_ context.Context, data, frame []byte, now time.Time) error {
-	return p.here.post(data, frame, now)
-}
-
-func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
-
-func (p place) setState(_ context.Context, change *StateChange) error { return p.here.setState(change) }
-
-// delete does not wait for $disconnect, so ctx does not bound that.
-func (p place) delete(context.Context) error {
-	if !p.here.delete() { //nolint:contextcheck // see above
-		return ErrGone
-	}
-	return nil
-}
-
 // GetConnection describes a connection. It returns [ErrGone] if the connection has closed,
 // or its $connect has not returned, or the error of a ctx that has ended. It does not count
 // as activity of the connection. It is safe for concurrent use.
@@ -199,7 +170,148 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 	if err != nil {
 		return err
 	}
-	return at.delete(ctx)
+	return at.close(ctx, cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"})
+}
+
+// Join makes a connection a member of a group, which is an [Audience]. A group needs not be
+// made: it exists while it has members, and its members are all that is kept of it. To join
+// a group again is no error. Who has joined gets what is posted to the group from then on.
+// The membership ends with Leave, or when the connection closes, before its $disconnect.
+//
+// The name of a group is 1 to 128 bytes of UTF-8 without control characters. A connection
+// may be in up to Quotas.GroupsPerConnection groups.
+//
+// Join returns [ErrInvalidArgument] for another name; [ErrGone] if the connection has
+// closed, or its $connect has not returned; [ErrLimitExceeded] if the connection is in too
+// many groups; or the error of a ctx that has ended. It does not count as activity of the
+// connection. It is safe for concurrent use. The service has no groups.
+func (g *Gateway) Join(ctx context.Context, connectionID, group string) error {
+	at, err := g.locateFor(ctx, connectionID, group)
+	if err != nil {
+		return err
+	}
+	return at.join(ctx, group)
+}
+
+// Leave ends the membership of a connection in a group. To leave a group that one is not
+// in is no error. The errors are those of [Gateway.Join]. It is safe for concurrent use.
+func (g *Gateway) Leave(ctx context.Context, connectionID, group string) error {
+	at, err := g.locateFor(ctx, connectionID, group)
+	if err != nil {
+		return err
+	}
+	return at.leave(ctx, group)
+}
+
+// locateFor is locate for a call that names a group.
+func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (place, error) {
+	if err := checkGroup(group); err != nil {
+		return place{}, err
+	}
+	return g.locate(ctx, connectionID)
+}
+
+// PostTo queues data as one text message for each connection of an audience, and returns
+// without waiting for the network. Each connection gets the message once. The message is
+// encoded once, and a client that reads too slowly delays nobody. For each connection all
+// of [Gateway.PostToConnection] holds; what became of the message is in the Delivery.
+//
+// Who gets the message is decided at one moment during the call: somebody who joins or
+// leaves a group meanwhile may or may not be among them.
+//
+// The error is about the call as a whole. It is [ErrInvalidArgument] for an audience that
+// cannot be, [ErrPayloadTooLarge] above Quotas.MessageBytes, and then nobody has got the
+// message; or the error of a ctx that has ended, and then the Delivery says who has got it.
+// It is safe for concurrent use. The service has no such call.
+func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error) {
+	if _, err := applyAll(opts); err != nil {
+		return Delivery{}, err
+	}
+	at, err := g.locateAll(ctx, to)
+	if err == nil {
+		err = g.checkSize(data)
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	return at.post(ctx, data, outbox.TextFrame(data), time.Now())
+}
+
+// CloseAll closes each connection of an audience with a code and a reason, after the
+// messages that are queued for it. $disconnect and [Observer.ConnectionClosed] get the same
+// code and reason. It waits for no client: when it returns, the connections are gone for
+// all other calls, and out of their groups. With [Cut] no Close frame is sent.
+//
+// The code is 1000, 1001, 1008, 1011 to 1014, or 3000 to 4999, of which 4000 to 4999 are
+// free for the program. The reason is at most 123 bytes of UTF-8, and may be "". If a
+// shutdown or a quota of time is already closing a connection with 1001, its code stays
+// 1001, as with [Gateway.DeleteConnection].
+//
+// The error is [ErrInvalidArgument] for an audience, code or reason that cannot be, and
+// then nothing is closed; or the error of a ctx that has ended, and then the Delivery says
+// who was closed. It is safe for concurrent use. The $disconnect of all these connections
+// may run at the same time: to close very many, take them page by page from [Gateway.List].
+// The service has no such call.
+func (g *Gateway) CloseAll(ctx context.Context, of Audience, code int, reason string, opts ...CloseOption) (Delivery, error) {
+	settings, err := applyAll(opts)
+	if err == nil {
+		err = checkClose(code, reason)
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	at, err := g.locateAll(ctx, of)
+	if err != nil {
+		return Delivery{}, err
+	}
+	cs := cause{code: code, reason: reason}
+	if settings.Cut {
+		cs.how = abrupt
+	}
+	return at.close(ctx, cs)
+}
+
+// Count returns how many open connections an audience has. For a group, a user and
+// everyone it takes the same time however many there are; with Except it may look at each
+// of them. The error is [ErrInvalidArgument], or that of a ctx that has ended. It is safe
+// for concurrent use. The service has no such call.
+func (g *Gateway) Count(ctx context.Context, of Audience) (int, error) {
+	at, err := g.locateAll(ctx, of)
+	if err != nil {
+		return 0, err
+	}
+	return at.count(), nil
+}
+
+// List describes connections of an audience, page by page:
+//
+//	page := gateway.Page{}
+//	for more := true; more; more = page.After != "" {
+//		connections, next, err := gw.List(ctx, gateway.Everyone(), page)
+//		…
+//		page = next
+//	}
+//
+// The order is always the same, and depends only on the IDs. So every connection that is in
+// the audience during the whole walk is seen exactly once, whoever comes and goes
+// meanwhile. A page may be empty. The error is [ErrInvalidArgument] for an audience, a
+// limit or a cursor that cannot be, or that of a ctx that has ended. Listing does not count
+// as activity of a connection. It is safe for concurrent use. The service has no such call.
+func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connection, Page, error) {
+	limit, err := page.check()
+	if err != nil {
+		return nil, Page{}, err
+	}
+	at, err := g.locateAll(ctx, of)
+	if err != nil {
+		return nil, Page{}, err
+	}
+	list, more := at.list(page.After, limit)
+	next := Page{Limit: page.Limit}
+	if more {
+		next.After = list[len(list)-1].ID
+	}
+	return list, next, nil
 }
 
 // SetState makes the connection remember a text, JSON by habit: each later event has it as

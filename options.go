@@ -333,6 +333,9 @@ type Quotas struct {
 	// IPv4 address or an IPv6 /64 network, as in Identity.SourceIP. Above them upgrades
 	// get 429. Default, ours: none.
 	Connections, ConnectionsPerSourceIP int
+	// GroupsPerConnection is how many groups one connection may be in at a time: see
+	// [Gateway.Join]. Default, ours: 100.
+	GroupsPerConnection int
 	// HeaderBytes and URLBytes are the largest headers and the largest URL of an upgrade
 	// request. Above them it gets 431 or 414. Defaults: 10,240, which the service has for
 	// its other APIs, and 4,096.
@@ -400,6 +403,7 @@ func (q Quotas) withDefaults() Quotas {
 	q.NewConnections.RateLimit = orDefault(q.NewConnections.RateLimit, defaultNewConnections)
 	q.Connections = orDefault(q.Connections, 0)
 	q.ConnectionsPerSourceIP = orDefault(q.ConnectionsPerSourceIP, 0)
+	q.GroupsPerConnection = orDefault(q.GroupsPerConnection, 100)
 	q.HeaderBytes = orDefault(q.HeaderBytes, 10<<10)
 	q.URLBytes = orDefault(q.URLBytes, 4<<10)
 	q.StateBytes = orDefault(q.StateBytes, 4<<10)

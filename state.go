@@ -62,6 +62,8 @@ func (c *connection) moveLocked(to state) bool {
 	if from.accepts() && !to.accepts() {
 		c.workersDoneLocked()
 		c.inbox.Wake()
+		c.g.open.Add(-1)
+		c.leaveAllLocked()
 	}
 	return true
 }
@@ -80,14 +82,20 @@ func (c *connection) setState(change *StateChange) error {
 	return c.setStateLocked(change)
 }
 
+// principal returns who the client is, as the Authorizer said, or "".
+func (c *connection) principal() string {
+	principal, _ := c.authorizer[event.PrincipalID].(string)
+	return principal
+}
+
 // snapshot describes the connection as it is now.
 func (c *connection) snapshot() Connection {
-	principal, _ := c.authorizer[event.PrincipalID].(string)
+	x := c.extras.Load()
 	return Connection{
 		ID: c.id, ConnectedAt: time.Unix(0, c.connectedAt), Identity: c.identity(),
-		PrincipalID: principal, Authorizer: c.authorizer,
+		PrincipalID: c.principal(), Authorizer: c.authorizer,
 		LastActiveAt: time.Unix(0, c.connectedAt).Add(c.lastActive.Load().Since(c.connected)),
-		State:        c.extras.Load().stateOf(),
+		State:        x.stateOf(), Groups: x.groupsOf(),
 	}
 }
 

@@ -262,6 +262,8 @@ func (g *Gateway) accept(u *upgrade) {
 		ws.Close()
 		return
 	}
+	g.open.Add(1)
+	c.enroll()
 	u.accepted = true
 	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine

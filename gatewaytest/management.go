@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -109,6 +110,65 @@ func (m *management) GetConnection(ctx context.Context, connectionID string) (ga
 func (m *management) DeleteConnection(ctx context.Context, connectionID string) error {
 	_, err := m.call(ctx, http.MethodDelete, connectionID, nil)
 	return err
+}
+
+// PostTo posts to one connection after the other. The audience has to name them.
+func (m *management) PostTo(ctx context.Context, to gateway.Audience, data []byte, _ ...gateway.PostOption) (gateway.Delivery, error) {
+	return m.each(to, func(id string) error { return m.PostToConnection(ctx, id, data) })
+}
+
+// CloseAll deletes one connection after the other. The audience has to name them.
+func (m *management) CloseAll(ctx context.Context, of gateway.Audience, code int, reason string, opts ...gateway.CloseOption) (gateway.Delivery, error) {
+	if code != 1000 || reason != "" || len(opts) > 0 {
+		return gateway.Delivery{}, errNotOverHTTP
+	}
+	return m.each(of, func(id string) error { return m.DeleteConnection(ctx, id) })
+}
+
+func (m *management) Count(context.Context, gateway.Audience) (int, error) {
+	return 0, errNotOverHTTP
+}
+
+func (m *management) List(context.Context, gateway.Audience, gateway.Page) ([]gateway.Connection, gateway.Page, error) {
+	return nil, gateway.Page{}, errNotOverHTTP
+}
+
+func (m *management) Join(context.Context, string, string) error { return errNotOverHTTP }
+
+func (m *management) Leave(context.Context, string, string) error { return errNotOverHTTP }
+
+var errNotOverHTTP = errors.New("gatewaytest: the management API has no such call: use the Gateway itself")
+
+// each calls do for each connection of an audience that names its connections.
+func (m *management) each(of gateway.Audience, do func(id string) error) (d gateway.Delivery, err error) {
+	q := of.Query()
+	if q.Has("group") || q.Has("user") || q.Has("all") {
+		return d, errNotOverHTTP
+	}
+	seen := map[string]bool{}
+	for _, id := range q["except"] {
+		seen[id] = true
+	}
+	for _, id := range q["id"] {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		switch err := do(id); {
+		case err == nil:
+			d.Accepted++
+			continue
+		case errors.Is(err, gateway.ErrGone):
+			d.Gone++
+		default:
+			d.Refused++
+		}
+		if d.Errors == nil {
+			d.Errors = map[string]error{}
+		}
+		d.Errors[id] = err
+	}
+	return d, nil
 }
 
 func (m *management) call(ctx context.Context, method, connectionID string, body []byte) ([]byte, error) {

@@ -72,8 +72,8 @@ func TestWays_files(t *testing.T) {
 	require.True(t, found, "%s has no section \"The ways\"", file)
 	section, _, _ = strings.Cut(section, "\n## ")
 	r := rootCalls(t)
-	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go"}
-	closes := []string{"connection.cut", "connection.readerEnded", "connection.delete"} // where a close begins
+	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go", "membership.go"}
+	closes := []string{"connection.cut", "connection.readerEnded", "connection.close"} // where a close begins
 	for _, way := range []struct {
 		name  string
 		first []string

@@ -4,17 +4,15 @@
 package registry
 
 import (
-	"hash/maphash"
 	"iter"
 	"sync"
-)
 
-const shards = 64
+	"example.com/gateway/internal/connid"
+)
 
 // Map is a sharded map. The zero value is not usable, see [New].
 type Map[V any] struct {
-	seed   maphash.Seed
-	shards [shards]shard[V]
+	shards [connid.Buckets]shard[V] // in the order of connid.Compare
 }
 
 type shard[V any] struct {
@@ -25,7 +23,7 @@ type shard[V any] struct {
 
 // New returns an empty map.
 func New[V any]() *Map[V] {
-	m := &Map[V]{seed: maphash.MakeSeed()}
+	m := &Map[V]{}
 	for i := range m.shards {
 		m.shards[i].values = map[string]V{}
 	}
@@ -78,15 +76,7 @@ func (m *Map[V]) Len() int {
 // the map. A value that is added or removed meanwhile may be yielded or not.
 func (m *Map[V]) All() iter.Seq[V] {
 	return func(yield func(V) bool) {
-		var batch []V
-		for i := range m.shards {
-			s := &m.shards[i]
-			batch = batch[:0]
-			s.mu.RLock()
-			for _, v := range s.values {
-				batch = append(batch, v)
-			}
-			s.mu.RUnlock()
+		for batch := range m.From("") {
 			for _, v := range batch {
 				if !yield(v) {
 					return
@@ -96,6 +86,25 @@ func (m *Map[V]) All() iter.Seq[V] {
 	}
 }
 
-func (m *Map[V]) shard(id string) *shard[V] {
-	return &m.shards[maphash.String(m.seed, id)%shards]
+// From is All in parts: all IDs of a part come before those of the next one, in the order
+// of [connid.Compare]. Within a part there is no order. It begins with the part of the
+// given ID, "" for the first. A part must not be used after the body of the loop.
+func (m *Map[V]) From(id string) iter.Seq[[]V] {
+	return func(yield func([]V) bool) {
+		var batch []V
+		for n := connid.Bucket(id); n < len(m.shards); n++ {
+			s := &m.shards[n]
+			batch = batch[:0]
+			s.mu.RLock()
+			for _, v := range s.values {
+				batch = append(batch, v)
+			}
+			s.mu.RUnlock()
+			if !yield(batch) {
+				return
+			}
+		}
+	}
 }
+
+func (m *Map[V]) shard(id string) *shard[V] { return &m.shards[connid.Bucket(id)] }

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"fmt"
+
+	"example.com/gateway/internal/groups"
+)
+
+// This file finds the connections of this node: by their IDs, groups and users. It changes
+// who is in which group.
+
+// opened returns the connection with this ID, or nil if it is not open on this node.
+func (g *Gateway) opened(connectionID string) *connection {
+	if c, ok := g.connections.Get(connectionID); ok && c.state().accepts() {
+		return c
+	}
+	return nil
+}
+
+// join makes the connection a member of a group, whose name has been checked.
+func (c *connection) join(group string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.state().accepts() { // it has just left all groups
+		return ErrGone
+	}
+	x, most := c.extras.Load(), c.g.quotas.GroupsPerConnection
+	n, in := x.look(group)
+	switch {
+	case in:
+		return nil
+	case most > 0 && n >= most:
+		return fmt.Errorf("%w: the connection is in %d groups: let it leave one, or raise Quotas.GroupsPerConnection", ErrLimitExceeded, n)
+	}
+	c.changeExtrasLocked(func(x *extras) {
+		c.g.groups.Join(&x.memberships, c, group)
+		x.groups = x.memberships.Names()
+	})
+	return nil
+}
+
+// leave ends the membership of the connection in a group.
+func (c *connection) leave(group string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.state().accepts() {
+		return ErrGone
+	}
+	if _, in := c.extras.Load().look(group); in {
+		c.changeExtrasLocked(func(x *extras) {
+			c.g.groups.Leave(&x.memberships, group)
+			x.groups = x.memberships.Names()
+		})
+	}
+	return nil
+}
+
+// userIndex finds connections by their principal. It is made by the first call on a
+// [User]: a program that never makes one pays nothing for it.
+func (g *Gateway) userIndex() *groups.Index[*connection] {
+	g.usersMade.Do(func() {
+		g.users.Store(groups.New[*connection]())
+		for c := range g.connections.All() { // later ones see that there is an index
+			c.enroll()
+		}
+	})
+	return g.users.Load()
+}
+
+// enroll puts the connection into the index of users, if there is one, and if the
+// connection has a principal. It may be called twice.
+func (c *connection) enroll() {
+	users := c.g.users.Load()
+	if users == nil || c.principal() == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x := c.extras.Load(); c.state().accepts() && (x == nil || x.user.Empty()) {
+		c.changeExtrasLocked(func(x *extras) { users.Join(&x.user, c, c.principal()) })
+	}
+}

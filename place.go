@@ -1,0 +1,257 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/groups"
+)
+
+// This file is the one place that decides where connections are. Every call that names a
+// connection asks locate, and every call on an audience asks locateAll. Both find only
+// connections of this node.
+
+// locate finds a connection, for every call that names one by its ID. Nothing else decides
+// where a connection is: on this node, or nowhere. It returns [ErrGone] if the connection
+// is not open, or the error of a ctx that has ended. The connection may close at any time
+// after that.
+func (g *Gateway) locate(ctx context.Context, connectionID string) (place, error) {
+	if err := ctx.Err(); err != nil {
+		return place{}, err
+	}
+	if c := g.opened(connectionID); c != nil {
+		return place{c}, nil
+	}
+	return place{}, ErrGone
+}
+
+// place is where a connection is, and does there what a call asks for. Today that is this
+// node; another node would be a second field, and its calls would use ctx. A place is not
+// an interface: if the gateway called post through one, the compiler would move each
+// caller's data to the heap.
+type place struct{ here *connection }
+
+func (p place) post(_ context.Context, data, frame []byte, now time.Time) error {
+	return p.here.post(data, frame, now)
+}
+
+func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
+
+func (p place) setState(_ context.Context, change *StateChange) error { return p.here.setState(change) }
+
+// close does not wait for $disconnect, so ctx does not bound that.
+func (p place) close(_ context.Context, cs cause) error {
+	if !p.here.close(cs) { //nolint:contextcheck // see above
+		return ErrGone
+	}
+	return nil
+}
+
+func (p place) join(_ context.Context, group string) error { return p.here.join(group) }
+
+func (p place) leave(_ context.Context, group string) error { return p.here.leave(group) }
+
+// locateAll finds the places of an audience, as locate finds that of one connection.
+// Nothing else decides where the connections of an audience are: on this node, or nowhere.
+// It returns what is wrong with the audience, or the error of a ctx that has ended.
+func (g *Gateway) locateAll(ctx context.Context, of Audience) (places, error) {
+	if err := of.check(); err != nil {
+		return places{}, err
+	}
+	return places{g, of}, ctx.Err()
+}
+
+// places is where the connections of an audience are, and does there what a call asks for.
+// Today that is this node. Other nodes would be a second field: each would be asked at the
+// same time, and their Deliveries added up, with the names of those that do not answer in
+// Missing.
+type places struct {
+	here *Gateway
+	of   Audience
+}
+
+func (p places) post(ctx context.Context, data, frame []byte, now time.Time) (d Delivery, err error) {
+	p.each(func(id string, c *connection) {
+		one := ErrGone
+		if c != nil {
+			if one = ctx.Err(); one == nil {
+				one = c.post(data, frame, now)
+			} else {
+				err = one
+			}
+		}
+		p.here.posted(ctx, id, data, one)
+		d.add(id, one)
+	})
+	return d, err
+}
+
+// close does not wait for $disconnect, so ctx does not bound that.
+func (p places) close(ctx context.Context, cs cause) (d Delivery, err error) {
+	p.each(func(id string, c *connection) {
+		one := ErrGone
+		if c != nil {
+			if one = ctx.Err(); one != nil {
+				err = one
+			} else if !c.close(cs) { //nolint:contextcheck // see above
+				one = ErrGone
+			}
+		}
+		d.add(id, one)
+	})
+	return d, err
+}
+
+func (p places) count() (n int) {
+	switch {
+	case len(p.of.except) > 0:
+	case p.of.kind == ofGroup:
+		return p.here.groups.Len(p.of.name)
+	case p.of.kind == ofUser:
+		return p.here.userIndex().Len(p.of.name)
+	case p.of.kind == ofEveryone:
+		return max(0, int(p.here.open.Load()))
+	}
+	p.each(func(_ string, c *connection) {
+		if c != nil {
+			n++
+		}
+	})
+	return n
+}
+
+// each calls visit for each connection of the audience, once. c is nil if no open
+// connection has this ID, which the audience names. It holds no lock meanwhile.
+func (p places) each(visit func(id string, c *connection)) {
+	g, except := p.here, ids(p.of.except)
+	switch p.of.kind {
+	case ofNobody:
+	case ofConnections:
+		seen := except
+		if seen == nil && len(p.of.ids) > 1 {
+			seen = make(idSet, len(p.of.ids))
+		}
+		for _, id := range p.of.ids {
+			if !seen.has(id) {
+				seen.add(id)
+				visit(id, g.opened(id))
+			}
+		}
+	case ofGroup:
+		eachMember(g.groups.Snapshot(p.of.name), except, visit)
+	case ofUser:
+		eachMember(g.userIndex().Snapshot(p.of.name), except, visit)
+	case ofEveryone:
+		for c := range g.connections.All() {
+			if c.state().accepts() && !except.has(c.id) {
+				visit(c.id, c)
+			}
+		}
+	}
+}
+
+func eachMember(members []*groups.Member[*connection], except idSet, visit func(id string, c *connection)) {
+	for _, m := range members {
+		if c := m.Owner; !except.has(c.id) {
+			visit(c.id, c)
+		}
+	}
+}
+
+// idSet is a set of connection IDs. nil is an empty set, to which nothing can be added.
+type idSet map[string]struct{}
+
+func ids(ids []string) idSet {
+	if len(ids) == 0 {
+		return nil
+	}
+	set := make(idSet, len(ids))
+	for _, id := range ids {
+		set.add(id)
+	}
+	return set
+}
+
+func (s idSet) has(id string) bool {
+	if s == nil {
+		return false
+	}
+	_, ok := s[id]
+	return ok
+}
+
+func (s idSet) add(id string) {
+	if s != nil {
+		s[id] = struct{}{}
+	}
+}
+
+// list describes up to limit connections behind the ID after, and reports whether there
+// are more.
+func (p places) list(after string, limit int) (list []Connection, more bool) {
+	s := selected{after: after, limit: limit + 1}
+	if p.of.kind == ofEveryone {
+		except := ids(p.of.except)
+		for part := range p.here.connections.From(after) { // the parts are in order
+			s.begin()
+			for _, c := range part {
+				if c.state().accepts() && !except.has(c.id) {
+					s.add(c)
+				}
+			}
+			if s.end() {
+				break
+			}
+		}
+	} else {
+		p.each(func(_ string, c *connection) {
+			if c != nil {
+				s.add(c)
+			}
+		})
+		s.end()
+	}
+	if more = len(s.found) > limit; more {
+		s.found = s.found[:limit]
+	}
+	for _, c := range s.found {
+		list = append(list, c.snapshot())
+	}
+	return list, more
+}
+
+// selected finds the first limit connections behind an ID, in the order of their IDs. It
+// never holds many more than that.
+type selected struct {
+	after string
+	limit int
+	found []*connection // found[:done] is in order, and before everything that add gets from now on
+	done  int
+	last  string // "", or found is full: only what comes before this ID still counts
+}
+
+// begin says that all that follows comes behind what was found so far.
+func (s *selected) begin() { s.done, s.last = len(s.found), "" }
+
+func (s *selected) add(c *connection) {
+	if s.after != "" && connid.Compare(c.id, s.after) <= 0 || s.last != "" && connid.Compare(c.id, s.last) >= 0 {
+		return
+	}
+	if s.found = append(s.found, c); len(s.found)-s.done >= 2*s.limit {
+		s.end()
+	}
+}
+
+// end brings what was found into order, and reports whether it is enough.
+func (s *selected) end() bool {
+	slices.SortFunc(s.found[s.done:], func(a, b *connection) int { return connid.Compare(a.id, b.id) })
+	if len(s.found) < s.limit {
+		return false
+	}
+	clear(s.found[s.limit:])
+	s.found = s.found[:s.limit]
+	s.last = s.found[s.limit-1].id
+	return true
+}
