@@ -43,8 +43,8 @@ type Connection struct {
 // Identity says who connected.
 type Identity struct {
 	// SourceIP is the address of the client's socket, without the port. Behind a proxy
-	// that is the proxy: in a middleware of yours around [Gateway.Handler], set
-	// r.RemoteAddr to the address that the proxy has sent.
+	// that is the proxy, unless [WithTrustedProxies] names it: then it is the address that
+	// the proxy has told.
 	SourceIP  string
 	UserAgent string  // header of the upgrade request; "" if it had none
 	Caller    *Caller // who signed the upgrade request; nil without IAM authorization

@@ -119,6 +119,7 @@ var (
 	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")
 	errHeaderBytes = errors.New("the headers are above Quotas.HeaderBytes")
 	errTwoHeaders  = errors.New("a header that may appear only once was sent more than once")
+	errProxies     = errors.New("the headers of proxies contradict each other")
 	errQuery       = errors.New("the query cannot be read")
 	errNoUpgrade   = errors.New("no upgrade to WebSocket version 13 over HTTP/1.1")
 	errMethod      = errors.New("the method of the upgrade request is not GET")
@@ -191,6 +192,7 @@ var answers = [...]struct {
 	{errURLBytes, errorAnswer{http.StatusRequestURITooLong, "", "", "DEFAULT_4XX", slog.LevelWarn}},
 	{errHeaderBytes, errorAnswer{http.StatusRequestHeaderFieldsTooLarge, "", "", "DEFAULT_4XX", slog.LevelWarn}},
 	{errTwoHeaders, errorAnswer{http.StatusBadRequest, "", "", "DEFAULT_4XX", slog.LevelWarn}},
+	{errProxies, errorAnswer{http.StatusBadRequest, "BadRequestException", "", "DEFAULT_4XX", slog.LevelWarn}},
 	{errQuery, errorAnswer{http.StatusBadRequest, "", "", "DEFAULT_4XX", slog.LevelWarn}},
 	{errNoUpgrade, errorAnswer{http.StatusUpgradeRequired, "", "", "DEFAULT_4XX", slog.LevelWarn}},
 	{errMethod, errorAnswer{http.StatusMethodNotAllowed, "", "", "DEFAULT_4XX", slog.LevelWarn}},

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -290,6 +291,13 @@ func TestErrorAnswers(t *testing.T) {
 		{"the headers are above Quotas.HeaderBytes", gateway.ErrorAnswer{431, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", handshake("X", strings.Repeat("x", 11000)), nil)}},
 		{"a header that may appear only once was sent more than once", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{
 			upgrade("/", handshake("Authorization", "a", "Authorization", "b"), nil), upgrade("/", handshake("Origin", "a", "Origin", "b"), nil),
+		}},
+		{"the headers of proxies contradict each other", gateway.ErrorAnswer{400, "BadRequestException", "", "DEFAULT_4XX", warn}, []way{
+			{"an upgrade", func(t *testing.T, log gateway.Option) shown {
+				gw := newGateway(t, log, gateway.WithTrustedProxies(netip.MustParsePrefix("192.0.2.0/24"))) // where httptest's requests come from
+				w := ask(gw.Handler(), "GET", "/", handshake("X-Forwarded-For", "203.0.113.7", "Forwarded", "for=203.0.113.8")...)
+				return shown{w.Code, "", messageOf(t, w.Body.String())}
+			}},
 		}},
 		{"the query cannot be read", gateway.ErrorAnswer{400, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/?%zz", handshake(), nil)}},
 		{"no upgrade to WebSocket version 13 over HTTP/1.1", gateway.ErrorAnswer{426, "", "", "DEFAULT_4XX", warn}, []way{upgrade("/", nil, nil)}},

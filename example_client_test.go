@@ -11,8 +11,12 @@ import (
 type client struct{ ws *wsconn.Client }
 
 // dial connects to a server. If the server refuses, it returns the status.
-func dial(url string) (c *client, statusCode int) {
-	ws, resp, err := wsconn.Dial(context.Background(), url, wsconn.DialOptions{}) //nolint:bodyclose // only a refusal has a body, in memory
+func dial(url string, header ...string) (c *client, statusCode int) {
+	h := http.Header{}
+	for n := 0; n < len(header); n += 2 {
+		h.Set(header[n], header[n+1])
+	}
+	ws, resp, err := wsconn.Dial(context.Background(), url, wsconn.DialOptions{Header: h}) //nolint:bodyclose // only a refusal has a body, in memory
 	if err == nil {
 		return &client{ws}, http.StatusSwitchingProtocols
 	}

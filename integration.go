@@ -84,8 +84,9 @@ type Request struct {
 	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil
 	// Upgrade is the client's upgrade request, CONNECT only: header, query, cookies, TLS
 	// state. It is as the client sent it, including X-Forwarded-For, with one exception:
-	// a ";" between parameters of the query has become a "&". It must not be used after
-	// Invoke has returned.
+	// a ";" between parameters of the query has become a "&". Behind a proxy that
+	// [WithTrustedProxies] names, RemoteAddr and Host are those of the client. It must not
+	// be used after Invoke has returned.
 	Upgrade  *http.Request
 	Identity Identity
 	// Authorizer is what the authorizer returned when the client connected: its context

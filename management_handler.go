@@ -116,7 +116,11 @@ func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, 
 			refused.answer.level = slog.LevelDebug // the panic is in the log already
 		}
 	}()
-	call := &ManagementCall{action, g.apiID, g.stage, id, r, body}
+	asSent, err := g.proxies.Request(r)
+	if err != nil {
+		return &refusedCall{answerOf(errProxies), err}
+	}
+	call := &ManagementCall{action, g.apiID, g.stage, id, asSent, body}
 	if err := g.managementAuth.AuthorizeManagement(r.Context(), call); err != nil {
 		return &refusedCall{refusedManagement(err), err}
 	}

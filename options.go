@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"unicode"
 
 	"example.com/gateway/internal/origin"
+	"example.com/gateway/internal/proxy"
 )
 
 // Option configures a [Gateway]. [New] applies options in their order: if two set the
@@ -432,6 +434,8 @@ type config struct {
 	quotas         Quotas
 	middleware     []Middleware
 	origins        origin.Patterns
+	proxies        *proxy.Trusted // nil: nobody is trusted
+	proxyNetworks  []netip.Prefix // of WithTrustedProxies
 	log            *slog.Logger
 	observers      observers
 	managementAuth ManagementAuth

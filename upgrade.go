@@ -39,8 +39,9 @@ func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serveUpgrad
 // No document tells the order of the service. This one agrees with everything that is
 // known: the authorizer comes before the usage plan, because it may return the API key;
 // the integration comes last, so that a refused upgrade costs none.
-func upgradeSteps() [10]func(*upgrade) error {
+func upgradeSteps() [11]func(*upgrade) error {
 	return [...]func(*upgrade) error{
+		(*upgrade).findClient,      // address and host of the client behind trusted proxies: 400
 		(*upgrade).checkFrontEnd,   // size of the URL and of the headers, duplicate headers: 414, 431, 400
 		(*upgrade).checkHandshake,  // RFC 6455, origin: 426, 405, 400, 403
 		(*upgrade).countConnection, // new connections a second, open connections in all and of the source: 429
@@ -87,6 +88,19 @@ func (g *Gateway) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.accept(u) //nolint:contextcheck // a connection outlives its request
+}
+
+// findClient finds out who the client is, if a trusted proxy has passed the request on.
+func (u *upgrade) findClient() error {
+	if u.g.proxies == nil {
+		return nil
+	}
+	r, err := u.g.proxies.Request(u.r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errProxies, err)
+	}
+	u.r, u.sourceIP, u.host = r, sourceIPOf(r), cmp.Or(domain.Name(r.Context()), r.Host)
+	return nil
 }
 
 func sourceIPOf(r *http.Request) string {

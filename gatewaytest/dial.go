@@ -24,6 +24,7 @@ type dialing struct {
 	query        url.Values
 	subprotocols []string
 	source       netip.Addr
+	proxies      []netip.Addr
 	misuse       string // of an option
 }
 
@@ -83,6 +84,31 @@ func Subprotocols(names ...string) DialOption {
 func SourceIP(ip string) DialOption {
 	addr := netip.MustParseAddr(ip)
 	return func(d *dialing) { d.source = addr }
+}
+
+// ThroughProxies lets the client connect through proxies, from the one that it calls to the
+// one that calls the server. Each adds the address of its caller to X-Forwarded-For, after
+// what a [Header] of the client has there. The server sees the address of the last one as
+// that of its peer. They change nothing else: for X-Forwarded-Host and the like use Header.
+// What the gateway believes of it is decided by [gateway.WithTrustedProxies]. ThroughProxies panics
+// when an ip is no address.
+func ThroughProxies(ips ...string) DialOption {
+	var proxies []netip.Addr
+	for _, ip := range ips {
+		proxies = append(proxies, netip.MustParseAddr(ip))
+	}
+	return func(d *dialing) { d.proxies = proxies }
+}
+
+// passThrough changes d as its proxies do.
+func (d *dialing) passThrough() {
+	if len(d.proxies) > 0 && !d.source.IsValid() {
+		d.source = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	for _, proxy := range d.proxies {
+		d.header.Set("X-Forwarded-For", strings.Join(append(d.header.Values("X-Forwarded-For"), d.source.String()), ", "))
+		d.source = proxy
+	}
 }
 
 // Refused is the answer to an upgrade that was not accepted, by a Gateway or by the
@@ -154,6 +180,7 @@ func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refus
 	if d.misuse != "" {
 		tb.Fatalf("gatewaytest: %s", d.misuse)
 	}
+	d.passThrough()
 	target = s.target(tb, &d)
 	ctx, cancel := context.WithTimeout(context.Background(), s.wait())
 	defer cancel()

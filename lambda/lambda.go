@@ -35,7 +35,8 @@
 //   - X-Forwarded-Proto and X-Forwarded-Port say how the client reached the embedding
 //     server: they come from its TLS state and the Host header. Those that the client
 //     sent are dropped. X-Forwarded-For is what the client sent, followed by the address
-//     that it came from.
+//     that it came from. Behind proxies that [gateway.WithTrustedProxies] names, all this
+//     is about the first of them.
 //   - X-Amzn-Trace-Id is what the client sent. If it sent none, the ID is made from the
 //     request ID.
 //

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"example.com/gateway/internal/proxy"
 )
 
 // Hostname returns a host without its port and its brackets, in lower case.
@@ -64,10 +66,30 @@ func Barred(r *http.Request, ours, decided bool) string {
 	return ""
 }
 
-// IsHere reports whether a request comes from this machine.
+// IsHere reports whether a request comes from this machine. A proxy on this machine passes on
+// requests of others, too. So if a request has a header in which proxies write whom they
+// serve, every address there has to be one of this machine, and it must not have Forwarded.
+// A proxy that writes no such header cannot be noticed.
 func IsHere(r *http.Request) bool {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && from.Addr().Unmap().IsLoopback()
+	peer := r.RemoteAddr
+	if c := proxy.Of(r); c != nil { // then RemoteAddr is what a proxy has told
+		peer = c.Peer
+	}
+	from, err := netip.ParseAddrPort(peer)
+	if err != nil || !from.Addr().Unmap().IsLoopback() || len(r.Header["Forwarded"]) > 0 {
+		return false
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip"} {
+		for _, line := range r.Header[name] {
+			for text := range strings.SplitSeq(line, ",") {
+				address, err := netip.ParseAddr(strings.TrimSpace(text))
+				if err != nil || !address.Unmap().IsLoopback() {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // SameOrigin reports whether no page, or a page of this host, sends the request. Browsers

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/gateway/internal/caller"
+	"example.com/gateway/internal/proxy"
 )
 
 func TestHostname(t *testing.T) {
@@ -40,6 +42,37 @@ func TestIsHere(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 		r.RemoteAddr = address
 		require.Equal(t, want, caller.IsHere(r), address)
+	}
+}
+
+// A proxy on this machine does not make others look as if they were here.
+func TestIsHere_BehindAProxy(t *testing.T) {
+	t.Parallel()
+	everywhere, err := proxy.Trust([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")})
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		peer, name, value string
+		want              bool
+	}{
+		{"127.0.0.1:1", "X-Forwarded-For", "127.0.0.1", true},
+		{"127.0.0.1:1", "X-Forwarded-For", "::1, 127.0.0.1", true},
+		{"127.0.0.1:1", "X-Forwarded-For", "198.51.100.7", false},
+		{"127.0.0.1:1", "X-Forwarded-For", "127.0.0.1, 198.51.100.7", false},
+		{"127.0.0.1:1", "X-Forwarded-For", "198.51.100.7, 127.0.0.1", false},
+		{"127.0.0.1:1", "X-Forwarded-For", "unknown", false},
+		{"127.0.0.1:1", "X-Forwarded-For", "", false},
+		{"127.0.0.1:1", "X-Real-Ip", "198.51.100.7", false},
+		{"127.0.0.1:1", "X-Real-Ip", "127.0.0.1", true},
+		{"127.0.0.1:1", "Forwarded", "for=198.51.100.7", false},
+		{"192.0.2.1:1", "X-Forwarded-For", "127.0.0.1", false},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = tt.peer
+		r.Header.Set(tt.name, tt.value)
+		require.Equal(t, tt.want, caller.IsHere(r), "%+v", tt)
+		r, err := everywhere.Request(r)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, caller.IsHere(r), "as a trusted proxy tells it: %+v", tt)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/gateway/internal/proxy"
 	"example.com/gateway/internal/query"
 )
 
@@ -19,6 +20,8 @@ type Upgrade struct {
 	Query  map[string][]string
 	// Proto and Port say how the client connected: "https", "443".
 	Proto, Port string
+	// Client is who has sent the request through trusted proxies; nil if there are none.
+	Client *proxy.Client
 	// TraceID is the X-Amzn-Trace-Id. It is not used if the client sent one itself.
 	TraceID string
 }
@@ -34,8 +37,15 @@ func UpgradeOf(r *http.Request, traceID string) Upgrade {
 	if r.TLS != nil {
 		up.Proto, up.Port = "https", "443"
 	}
+	up.Client = proxy.Of(r)
+	if up.Client != nil && up.Client.Proto != "" {
+		up.Proto, up.Port = up.Client.Proto, map[string]string{"http": "80", "https": "443"}[up.Client.Proto]
+	}
 	if _, port, err := net.SplitHostPort(r.Host); err == nil && isPort(port) {
 		up.Port = port
+	}
+	if up.Client != nil && up.Client.Port != "" {
+		up.Port = up.Client.Port
 	}
 	return up
 }
@@ -86,7 +96,11 @@ func (e *Event) Headers() Headers {
 	if host == "" {
 		host = e.DomainName
 	}
-	if before := strings.Join(up.Header["X-Forwarded-For"], ", "); strings.Trim(before, ", \t") != "" {
+	before := strings.Join(up.Header["X-Forwarded-For"], ", ")
+	if up.Client != nil { // else it would have the client's address twice, and those of the proxies
+		before = up.Client.Before
+	}
+	if strings.Trim(before, ", \t") != "" {
 		forwarded = before + ", " + forwarded
 	}
 	if sent := up.Header["X-Amzn-Trace-Id"]; len(sent) > 0 && sent[len(sent)-1] != "" {

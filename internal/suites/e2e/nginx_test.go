@@ -21,8 +21,7 @@ import (
 	"example.com/gateway/gatewaytest"
 )
 
-// nginxConfig serves the paths in the test's URIs. For any other request, it reports
-// where that request went.
+// nginxConfig is for a folder, an address, and what the server does.
 const nginxConfig = `
 daemon off;
 master_process off;
@@ -38,28 +37,35 @@ http {
 	scgi_temp_path %[1]s/scgi;
 	server {
 		listen %[2]s;
-		location ~ ^/users/[^/]+/[^/]+/x$ { return 200 "in place:$uri"; }
-		location ~ ^/joined/[^/]+/x$ { return 200 "in place:$uri"; }
-		location = /query { return 200 "in place:$arg_role $args"; }
-		location / { return 200 "elsewhere:$uri"; }
+		%[3]s
 	}
 }
 `
 
-// startNginx runs nginx. It returns nginx's URL once nginx listens.
-func startNginx(t *testing.T) string {
+// inPlace serves the paths in the URIs of TestNginx_ClientValuesStayInPlace. For any other
+// request, it reports where that request went.
+const inPlace = `
+		location ~ ^/users/[^/]+/[^/]+/x$ { return 200 "in place:$uri"; }
+		location ~ ^/joined/[^/]+/x$ { return 200 "in place:$uri"; }
+		location = /query { return 200 "in place:$arg_role $args"; }
+		location / { return 200 "elsewhere:$uri"; }
+`
+
+// startNginx runs nginx with a server that does what config says. It returns the address once
+// nginx listens.
+func startNginx(t *testing.T, config string) string {
 	t.Helper()
 	path := findTool(t, "apt-get install nginx", "/usr/sbin/nginx", "nginx")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close()) // nginx must bind the port itself
 	dir := t.TempDir()
-	config := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, l.Addr()), 0o600))
-	cmd := exec.CommandContext(t.Context(), path, "-e", "stderr", "-p", dir, "-c", config)
+	file := filepath.Join(dir, "nginx.conf")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, nginxConfig, dir, l.Addr(), config), 0o600))
+	cmd := exec.CommandContext(t.Context(), path, "-e", "stderr", "-p", dir, "-c", file)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	start(t, cmd).stderr.contains(t, "event method") // nginx logs this after it has bound the port
-	return "http://" + l.Addr().String()
+	return l.Addr().String()
 }
 
 // hostileValues are values of a client that tries to reach another place, and random
@@ -85,7 +91,7 @@ func hostileValues() []string {
 // of the integration has it, or the server gets no request at all.
 func TestNginx_ClientValuesStayInPlace(t *testing.T) {
 	outside(t)
-	server := startNginx(t)
+	server := "http://" + startNginx(t, inPlace)
 	for name, tt := range map[string]struct {
 		uri  string
 		want func(t *testing.T, value, seen string)

@@ -34,8 +34,6 @@ type Built struct {
 	Plans []usageplan.Plan
 	// Auth decides who may call @connections; nil means nobody.
 	Auth gateway.ManagementAuth
-	// Networks are the proxies whose X-Forwarded-For is believed.
-	Networks []netip.Prefix
 	// Level is the lowest level that is logged.
 	Level slog.Level
 }
@@ -76,9 +74,9 @@ func (r *reader) build(b *Builder) *Built {
 	if b.Logger == nil && b.NewLogger != nil {
 		b.Logger = b.NewLogger(c.Log, built.Level)
 	}
-	for _, p := range c.Proxies {
-		network, _ := prefix(p)
-		built.Networks = append(built.Networks, network)
+	proxies := make([]netip.Prefix, len(c.Proxies))
+	for n, p := range c.Proxies {
+		proxies[n], _ = prefix(p) // check has read it
 	}
 	keySource := map[string]string{"authorizer": "$context.authorizer.usageIdentifierKey"}[c.APIKeySource]
 	built.Options = []gateway.Option{
@@ -86,6 +84,7 @@ func (r *reader) build(b *Builder) *Built {
 		gateway.WithAPI(cmp.Or(c.API.ID, "local"), c.API.DomainName),
 		gateway.WithOriginPatterns(c.Origins...),
 		gateway.WithQuotas(c.Quotas.quotas()),
+		gateway.WithTrustedProxies(proxies...),
 	}
 	if m := c.Management; m != nil && m.Access == "signed" {
 		built.Auth = r.auth("management", m.Region, m.Keys, false)

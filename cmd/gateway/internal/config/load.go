@@ -131,9 +131,13 @@ func (r *reader) check() {
 		r.option(under("origins", strconv.Itoa(n+1)), gateway.WithOriginPatterns(pattern))
 	}
 	for n, proxy := range c.Proxies {
-		if _, err := prefix(proxy); err != nil {
-			r.report(under("proxies", strconv.Itoa(n+1)), "%q is not an address or a network: write one as 10.0.0.7 or 10.0.0.0/8", proxy)
+		at := under("proxies", strconv.Itoa(n+1))
+		network, err := prefix(proxy)
+		if err != nil {
+			r.report(at, "%q is not an address or a network: write one as 10.0.0.7 or 10.0.0.0/8", proxy)
+			continue
 		}
+		r.option(at, gateway.WithTrustedProxies(network))
 	}
 	r.option("quotas", gateway.WithQuotas(c.Quotas.quotas()))
 	if c.RouteSelectionExpression != "" {

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,7 +19,6 @@ import (
 // front chooses the handler of a request by its path.
 type front struct {
 	path                 string
-	networks             []netip.Prefix // proxies
 	upgrades, management http.Handler
 	ready                atomic.Bool
 }
@@ -29,7 +26,6 @@ type front struct {
 // clients serves upgrades at the path and, if withManagement, @connections below it.
 func (f *front) clients(withManagement bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = f.fromProxy(r)
 		switch {
 		case r.URL.Path == f.path, r.URL.Path == f.path+"/":
 			f.upgrades.ServeHTTP(w, r)
@@ -56,32 +52,6 @@ func notFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = w.Write([]byte(`{"message":"Not Found"}`))
-}
-
-// fromProxy returns r with the address of the client, if a proxy of ours has sent it: the
-// last address in X-Forwarded-For that is none of our proxies.
-func (f *front) fromProxy(r *http.Request) *http.Request {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !f.ours(from.Addr()) {
-		return r
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		a, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return r // nobody of ours wrote that
-		}
-		if !f.ours(a) {
-			from := *r
-			from.RemoteAddr = netip.AddrPortFrom(a.Unmap(), 0).String()
-			return &from
-		}
-	}
-	return r
-}
-
-func (f *front) ours(a netip.Addr) bool {
-	return slices.ContainsFunc(f.networks, func(n netip.Prefix) bool { return n.Contains(a.Unmap()) })
 }
 
 // health says that the process lives, and whether it takes new connections.

@@ -90,7 +90,7 @@ func (s *server) start(ctx context.Context, built *config.Built) error {
 		return err
 	}
 	s.started = built.Config
-	s.front = front{path: built.Path, networks: built.Networks, upgrades: s.gateway.Handler(), management: s.gateway.ManagementHandler()}
+	s.front = front{path: built.Path, upgrades: s.gateway.Handler(), management: s.gateway.ManagementHandler()}
 	s.failed = make(chan error, len(built.Listen)+2)
 	for _, l := range built.Listen {
 		apart := built.Management != nil && built.Management.Listen != nil
