@@ -90,9 +90,10 @@ type Gateway struct {
 	keyUses     keyUses
 	sources     *limit.Sources
 	watch       *watch.Watch
-	frameLimits wsconn.Limits // of what each client may send
-	sendLimits  outbox.Limits // of what may wait for each client
-	sockets     poll.Pool     // waits for the connections that can be polled
+	frameLimits wsconn.Limits   // of what each client may send
+	windows     *wsconn.Windows // frameLimits of clients that compress; nil: none may
+	sendLimits  outbox.Limits   // of what may wait for each client
+	sockets     poll.Pool       // waits for the connections that can be polled
 	connections *registry.Map[*connection]
 	open        atomic.Int64 // connections that accept messages
 	groups      *groups.Index[*connection]
@@ -129,6 +130,9 @@ func New(opts ...Option) (*Gateway, error) {
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
 		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
+	}
+	if c.compression != nil {
+		g.windows = wsconn.NewWindows(g.frameLimits, *c.compression)
 	}
 	g.watch = watch.New(g.clock)
 	table, err := g.newRouteTable(Deployment{

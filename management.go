@@ -117,16 +117,13 @@ func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, dat
 // concurrent use. The service has no such call.
 func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
 	tooLarge := g.checkSize(data)
-	var frame []byte
-	if tooLarge == nil {
-		frame = outbox.TextFrame(data)
-	}
+	shared := outbox.Share(data)
 	var errs []error
 	now := time.Now()
 	for n, id := range connectionIDs {
 		err := tooLarge
 		if err == nil {
-			err = g.post(ctx, id, data, frame, now)
+			err = g.post(ctx, id, data, shared, now)
 		}
 		g.posted(ctx, id, data, err)
 		if err != nil {
@@ -139,13 +136,14 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 	return errs
 }
 
-// post queues data for a connection. frame is nil, or what [outbox.TextFrame] made of data.
-func (g *Gateway) post(ctx context.Context, connectionID string, data, frame []byte, now time.Time) error {
+// post queues data for a connection. shared is nil, or the same message for many
+// connections.
+func (g *Gateway) post(ctx context.Context, connectionID string, data []byte, shared *outbox.Shared, now time.Time) error {
 	at, err := g.locate(ctx, connectionID)
 	if err != nil {
 		return err
 	}
-	return at.post(ctx, data, frame, now)
+	return at.post(ctx, data, shared, now)
 }
 
 // GetConnection describes a connection. It returns [ErrGone] if the connection has closed,
@@ -234,7 +232,7 @@ func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...
 	if err != nil {
 		return Delivery{}, err
 	}
-	return at.post(ctx, data, outbox.TextFrame(data), time.Now())
+	return at.post(ctx, data, outbox.Share(data), time.Now())
 }
 
 // CloseAll closes each connection of an audience with a code and a reason, after the

@@ -105,6 +105,8 @@ func misuseOfNew() []misuse {
 		{"WithRouteSelectionExpression: an unknown variable", makes(gateway.WithRouteSelectionExpression("$request.header.x")), []string{"RouteSelectionExpression", "position 9"}},
 		{"WithRouteSelectionExpression: empty", makes(gateway.WithRouteSelectionExpression("")), []string{"RouteSelectionExpression"}},
 		{"WithAPIKeySelectionExpression", makes(gateway.WithAPIKeySelectionExpression("$request.header.key")), []string{"APIKeySelectionExpression", "x-api-key"}},
+		{"WithCompression: a negative threshold", makes(gateway.WithCompression(gateway.Compression{Threshold: -1})), []string{"Threshold", "-1", "512"}},
+		{"WithCompression: a level that does not exist", makes(gateway.WithCompression(gateway.Compression{Level: 10})), []string{"Level", "10", "1, the fastest"}},
 		{"WithStage", makes(gateway.WithStage("a/b", nil)), []string{"WithStage", `"a/b"`}},
 		{"WithQuotas: a frame above the message", makes(gateway.WithQuotas(gateway.Quotas{FrameBytes: 2, MessageBytes: 1})), []string{"Quotas.FrameBytes 2", "MessageBytes 1"}},
 		{"WithQuotas: a rate that is not a number", makes(gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: math.NaN()}})), []string{"Quotas.NewConnections"}},

@@ -7,6 +7,7 @@ import (
 
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/groups"
+	"example.com/gateway/internal/outbox"
 )
 
 // This file is the one place that decides where connections are. Every call that names a
@@ -33,8 +34,8 @@ func (g *Gateway) locate(ctx context.Context, connectionID string) (place, error
 // caller's data to the heap.
 type place struct{ here *connection }
 
-func (p place) post(_ context.Context, data, frame []byte, now time.Time) error {
-	return p.here.post(data, frame, now)
+func (p place) post(_ context.Context, data []byte, shared *outbox.Shared, now time.Time) error {
+	return p.here.post(data, shared, now)
 }
 
 func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
@@ -72,12 +73,12 @@ type places struct {
 	of   Audience
 }
 
-func (p places) post(ctx context.Context, data, frame []byte, now time.Time) (d Delivery, err error) {
+func (p places) post(ctx context.Context, data []byte, shared *outbox.Shared, now time.Time) (d Delivery, err error) {
 	p.each(func(id string, c *connection) {
 		one := ErrGone
 		if c != nil {
 			if one = ctx.Err(); one == nil {
-				one = c.post(data, frame, now)
+				one = c.post(data, shared, now)
 			} else {
 				err = one
 			}

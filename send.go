@@ -59,9 +59,10 @@ func (r *replies) replyTooLarge(call *call, body []byte, err error, now time.Tim
 // held back for much longer than a millisecond: see corkFor and TakeOver.
 func (r *replies) send(body []byte, now time.Time) error {
 	c := r.c
+	frames := c.compressed(body)
 	more := r.reads && c.ws.BufferedMessage()
 	if more || r.corked != 0 {
-		if c.out.Cork(body, !more) {
+		if c.out.Cork(body, frames, !more) {
 			switch {
 			case !more:
 				r.corked = 0
@@ -72,7 +73,7 @@ func (r *replies) send(body []byte, now time.Time) error {
 		}
 		r.corked = 0 // the post also sends what is held back
 	}
-	return c.postReply(body, r.reads)
+	return c.postReply(body, frames, r.reads)
 }
 
 // flushOld sends the replies that have been held back for long enough.
@@ -92,13 +93,15 @@ func (r *replies) flush() {
 
 // postReply is post for the answer to a message. It waits for room: so a client that sends
 // but does not read is slowed down, and loses no reply. reader says that the caller is the
-// reader of the connection.
-func (c *connection) postReply(body []byte, reader bool) error {
-	err := c.out.Post(body, nil)
+// reader of the connection. frame is nil, or what compressed has made of body.
+func (c *connection) postReply(body, frame []byte, reader bool) error {
+	err := c.out.Post(body, frame)
 	if !errors.Is(err, outbox.ErrFull) {
 		return err
 	}
-	frame := outbox.TextFrame(body)
+	if frame == nil {
+		frame = outbox.TextFrame(body)
+	}
 	if reader && c.g.quotas.WriteTimeout > 0 { // WriteTimeout ends the connection if the client takes nothing
 		c.notReading(func() { err = c.out.PostWait(frame) })
 	} else {
@@ -131,10 +134,24 @@ func (c *connection) hungUp() {
 
 var errReset = errors.New("the client reset the connection")
 
-// post sends a message to the client, or queues it. It does not wait. frame is nil, or
-// what [outbox.TextFrame] made of data.
-func (c *connection) post(data, frame []byte, now time.Time) error {
-	switch err := c.out.Post(data, frame); {
+// compressed returns the frames of a message if it goes out compressed, else nil.
+func (c *connection) compressed(data []byte) []byte {
+	if d := c.ws.Deflate(); d != nil && d.Compresses(data) {
+		return d.TextFrames(data)
+	}
+	return nil
+}
+
+// post sends a message to the client, or queues it. It does not wait. shared is nil, or
+// the same message for many clients.
+func (c *connection) post(data []byte, shared *outbox.Shared, now time.Time) error {
+	var frames []byte
+	if shared != nil {
+		frames = shared.Frames(c.ws.Deflate())
+	} else {
+		frames = c.compressed(data)
+	}
+	switch err := c.out.Post(data, frames); {
 	case errors.Is(err, outbox.ErrFull):
 		return errSlowClient
 	case err != nil:

@@ -265,7 +265,7 @@ func (u *upgrade) chosenSubprotocol(header http.Header) string {
 // accept takes the socket over and starts the connection. A post may come before the
 // client has its 101: it waits in the outbox.
 func (g *Gateway) accept(u *upgrade) {
-	ws, err := u.handshake.Hijack(u.w, &g.frameLimits)
+	ws, err := u.handshake.Hijack(u.w, u.frameLimits())
 	if err != nil {
 		u.refuse(&classified{errInternal, fmt.Errorf("taking the socket over: %w", err)})
 		return
@@ -286,6 +286,17 @@ func (g *Gateway) accept(u *upgrade) {
 	if u.bodyDropped {
 		g.logBodyDropped(&c.ctx, u.table.connect)
 	}
+}
+
+// frameLimits returns what the client may send, and chooses the client's offer of
+// compression, if the gateway compresses.
+func (u *upgrade) frameLimits() *wsconn.Limits {
+	if u.g.windows != nil {
+		if bits, ok := u.handshake.Deflate(u.r); ok {
+			return &u.g.windows[bits]
+		}
+	}
+	return &u.g.frameLimits
 }
 
 // newConnection returns the connection that the upgrade becomes.

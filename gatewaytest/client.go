@@ -30,6 +30,7 @@ type Client struct {
 	mu       sync.Mutex // guards the fields below
 	messages []string   // to be received
 	received []string   // the last of those that were
+	count    int        // how many were received
 	binary   bool       // the server sent a binary message
 	end      error      // why the connection ended; nil: it is open
 	echoed   *echo      // set when Close has got the server's Close frame
@@ -142,6 +143,7 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 		messages, end, binary := c.messages, c.end, c.binary
 		if len(messages) > 0 {
 			c.messages = messages[1:]
+			c.count++
 			c.received = append(c.received, messages[0])
 			c.received = c.received[max(0, len(c.received)-shownMessages):]
 		}
@@ -160,6 +162,24 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 			return "", false
 		}
 	}
+}
+
+// ReceiveCompressed waits for the next message as [Client.Receive] does, and fails the test if
+// it did not come compressed. The client has to be dialed with [Compression].
+func (c *Client) ReceiveCompressed() string {
+	c.tb.Helper()
+	if c.nc.wire == nil {
+		c.tb.Fatalf("gatewaytest: ReceiveCompressed: dial with the option Compression")
+	}
+	text := c.Receive()
+	c.mu.Lock()
+	last := c.count - 1
+	c.mu.Unlock()
+	if !c.nc.wire.compressed(last) {
+		c.tb.Fatalf("gatewaytest: the message did not come compressed: %.100q (%d bytes)\nSec-WebSocket-Extensions of the 101: %q\nA gateway compresses with gateway.WithCompression, messages from its Threshold on.",
+			text, len(text), c.header.Get("Sec-WebSocket-Extensions"))
+	}
+	return text
 }
 
 // ReceiveJSON waits for the next message as [Client.Receive] does, and decodes it into v.

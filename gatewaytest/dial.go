@@ -25,6 +25,7 @@ type dialing struct {
 	subprotocols []string
 	source       netip.Addr
 	proxies      []netip.Addr
+	compress     bool
 	misuse       string // of an option
 }
 
@@ -76,6 +77,13 @@ func Query(name, value string) DialOption {
 // Subprotocols offers subprotocols, in this order.
 func Subprotocols(names ...string) DialOption {
 	return func(d *dialing) { d.subprotocols = append(d.subprotocols, names...) }
+}
+
+// Compression offers permessage-deflate, as browsers do. If the gateway has
+// [gateway.WithCompression], messages may then be compressed in both directions; the client
+// compresses those of 512 bytes and more. See [Client.ReceiveCompressed].
+func Compression() DialOption {
+	return func(d *dialing) { d.compress = true }
 }
 
 // SourceIP sets the client's address, as the server sees it. Over TCP it has to be an
@@ -189,12 +197,16 @@ func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refus
 		Host:         d.host,
 		Header:       d.header,
 		Subprotocols: d.subprotocols,
+		Compress:     d.compress,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := s.dial(ctx, d.source)
 			if err != nil {
 				return nil, err
 			}
 			nc = newGate(conn)
+			if d.compress {
+				nc.wire = new(wire)
+			}
 			return nc, nil
 		},
 	})

@@ -13,6 +13,8 @@ import (
 type gate struct {
 	net.Conn
 
+	wire *wire // nil: nobody wants to know which messages are compressed
+
 	mu      sync.Mutex // guards the fields below
 	changed *sync.Cond
 	paused  bool
@@ -42,6 +44,9 @@ func (g *gate) Read(p []byte) (int, error) {
 		interrupted := n == 0 && g.paused && errors.Is(err, os.ErrDeadlineExceeded)
 		g.mu.Unlock()
 		if !interrupted {
+			if g.wire != nil {
+				g.wire.pass(p[:n])
+			}
 			return n, err
 		}
 	}

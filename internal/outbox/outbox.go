@@ -44,9 +44,36 @@ func TextFrame(data []byte) []byte {
 	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
 }
 
+// Shared is a message for many clients. Each of its two forms, plain and compressed, is
+// encoded once, when the first client needs it. One goroutine at a time may use it.
+type Shared struct {
+	data          []byte
+	plain, packed []byte
+	packing       bool // packed has been made, or cannot be shorter than plain
+}
+
+// Share returns a text message for many clients. data must not change as long as it is used.
+func Share(data []byte) *Shared { return &Shared{data: data} }
+
+// Frames returns the message for a client with whom d was agreed on; d may be nil.
+func (s *Shared) Frames(d *wsconn.Deflate) []byte {
+	if d != nil && d.Compresses(s.data) {
+		if !s.packing {
+			s.packed, s.packing = d.TextFrames(s.data), true
+		}
+		if s.packed != nil {
+			return s.packed
+		}
+	}
+	if s.plain == nil {
+		s.plain = TextFrame(s.data)
+	}
+	return s.plain
+}
+
 // Post sends or queues a text message. It does not wait. If it returns an error,
-// [ErrFull] or [ErrClosed], no part of the message is sent. frame is the result of
-// [TextFrame] for data, or nil.
+// [ErrFull] or [ErrClosed], no part of the message is sent. frame is the message as it is
+// sent, such as the result of [TextFrame] for data, or nil.
 func (o *Outbox) Post(data, frame []byte) error {
 	if o.sendNow(data, frame) {
 		return nil
@@ -65,10 +92,16 @@ func (o *Outbox) Post(data, frame []byte) error {
 // Cork with flush. If the reply cannot be held back, Cork does nothing and returns
 // false. Then the caller must call Post, which writes the replies that are held back
 // first. With flush, Cork writes the reply at once, together with the replies that
-// are held back. If there are none, it does nothing and returns false.
-func (o *Outbox) Cork(reply []byte, flush bool) bool {
-	encode := func(dst []byte) []byte { return wsconn.AppendText(dst, reply) }
-	corked, drain := o.cork(wsconn.TextSize(len(reply)), encode, flush)
+// are held back. If there are none, it does nothing and returns false. frame is as for
+// [Outbox.Post].
+func (o *Outbox) Cork(reply, frame []byte, flush bool) bool {
+	encode := func(dst []byte) []byte {
+		if frame != nil {
+			return append(dst, frame...)
+		}
+		return wsconn.AppendText(dst, reply)
+	}
+	corked, drain := o.cork(sizeOf(reply, frame), encode, flush)
 	if drain {
 		o.drain()
 	}
@@ -133,10 +166,18 @@ func (o *Outbox) Abort() { o.abort() }
 // write and no goroutine writes. Call it only after Close or Abort.
 func (o *Outbox) Drained() <-chan struct{} { return o.drained() }
 
+// sizeOf returns how many bytes a message has on the wire, or a little more.
+func sizeOf(data, frame []byte) int {
+	if frame != nil {
+		return len(frame)
+	}
+	return wsconn.TextSize(len(data))
+}
+
 // sendNow writes a message directly if the queue is empty, without allocating. It
 // does not wait.
 func (o *Outbox) sendNow(data, frame []byte) bool {
-	if !o.claimFor(wsconn.TextSize(len(data))) {
+	if !o.claimFor(sizeOf(data, frame)) {
 		return false
 	}
 	buf, _ := writeBuffers.Get().(*[]byte)

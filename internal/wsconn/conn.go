@@ -8,13 +8,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"example.com/gateway/internal/deflate"
 	"example.com/gateway/internal/poll"
 )
 
 // Limits bounds what a client may send. Zero means no limit.
 type Limits struct {
-	FrameBytes   int // payload of one data frame
-	MessageBytes int // payload of one message
+	FrameBytes   int // payload of one data frame, as it is on the wire
+	MessageBytes int // one message, after it has been inflated
+
+	Deflate *Deflate // nil: the client must not compress
 }
 
 // CloseError says why no more messages can be read.
@@ -64,12 +67,18 @@ type Conn struct {
 
 	input // belongs to the reader
 
-	partial  *[]byte       // fragments of the current message; nil: none
+	partial  *partial      // fragments of the current message; nil: none
 	progress atomic.Uint32 // see Progress
 	stuck    atomic.Bool   // a write has timed out
 
 	dlMu   sync.Mutex  // guards expiry, and the fields of nc about deadlines
 	expiry *time.Timer // the read deadline of a polled socket; nil: none
+}
+
+// partial is a message of which some fragments have been read.
+type partial struct {
+	payload  []byte
+	deflated bool
 }
 
 // Poll lets pool wait for the client. From now on Wait returns [ErrParked] if nothing
@@ -86,6 +95,9 @@ func (c *Conn) Poll(pool *poll.Pool, ready func(*poll.Keep), hungUp func()) erro
 	c.nc = nil
 	return nil
 }
+
+// Deflate says how messages to the client are compressed. It is nil if they are not.
+func (c *Conn) Deflate() *Deflate { return c.limits.Deflate }
 
 // Progress returns a number that changes whenever bytes of a message or a frame
 // arrive, except its first bytes.
@@ -145,7 +157,7 @@ func (c *Conn) Read(ctl Control) ([]byte, error) {
 // because the rest of the message, one whole frame, has already been read from the
 // socket.
 func (c *Conn) BufferedMessage() bool {
-	h, violation := parseHeader(c.window())
+	h, violation := c.parseHeader()
 	return violation == nil && h.size > 0 && !h.control() && h.fin && uint64(len(c.window())-h.size) >= h.length
 }
 
@@ -178,7 +190,7 @@ func (c *Conn) Discard(after error) {
 // breaks a rule stays in the input.
 func (c *Conn) nextHeader() (header, error) {
 	for {
-		h, violation := parseHeader(c.window())
+		h, violation := c.parseHeader()
 		if violation != nil {
 			return h, violation
 		}
@@ -191,6 +203,11 @@ func (c *Conn) nextHeader() (header, error) {
 			return h, err
 		}
 	}
+}
+
+// parseHeader reads the header at the start of the window.
+func (c *Conn) parseHeader() (header, *CloseError) {
+	return parseHeader(c.window(), c.limits.Deflate != nil)
 }
 
 func (c *Conn) readControl(h header, ctl Control) error {
@@ -218,9 +235,13 @@ func (c *Conn) readControl(h header, ctl Control) error {
 
 // admit checks a data frame before its payload is read.
 func (c *Conn) admit(h header) *CloseError {
-	have := 0
+	have, deflated := 0, h.deflated
 	if c.partial != nil {
-		have = len(*c.partial)
+		have, deflated = len(c.partial.payload), c.partial.deflated
+	}
+	message := c.limits.MessageBytes
+	if deflated {
+		message = deflate.WireBytes(message)
 	}
 	switch {
 	case h.op == opBinary:
@@ -231,7 +252,7 @@ func (c *Conn) admit(h header) *CloseError {
 		return protocolError("continuation without a message")
 	case exceeds(h.length, 0, c.limits.FrameBytes):
 		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "frame above the quota"}
-	case exceeds(h.length, have, c.limits.MessageBytes):
+	case exceeds(h.length, have, message):
 		return &CloseError{Code: CloseTooBig, Reason: "Message too big", Detail: "message above the quota"}
 	}
 	return nil
@@ -246,21 +267,25 @@ func exceeds(length uint64, have, limit int) bool {
 func (c *Conn) readData(h header) ([]byte, error) {
 	if h.fin && c.partial == nil {
 		message, err := c.readPayload(make([]byte, 0, c.room(h.length, 0)), h)
-		return c.finish(message, err)
+		return c.finish(message, h.deflated, err)
 	}
 	if c.partial == nil {
-		c.partial = &[]byte{}
+		c.partial = &partial{payload: []byte{}, deflated: h.deflated}
 	}
-	message, err := c.readPayload(*c.partial, h)
+	message, err := c.readPayload(c.partial.payload, h)
 	if err != nil || !h.fin {
-		*c.partial = message
+		c.partial.payload = message
 		return nil, err
 	}
+	deflated := c.partial.deflated
 	c.partial = nil
-	return c.finish(message, nil)
+	return c.finish(message, deflated, nil)
 }
 
-func (c *Conn) finish(message []byte, err error) ([]byte, error) {
+func (c *Conn) finish(message []byte, deflated bool, err error) ([]byte, error) {
+	if err == nil && deflated {
+		message, err = c.inflate(message)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type DialOptions struct {
 	Subprotocols []string    // offered in this order
 	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
 	TLS          *tls.Config // of a wss URL; nil: trust what the system trusts
+	Compress     bool        // offer permessage-deflate, and compress messages of 512 bytes and more
 }
 
 // Client is the client's end of a connection, implemented by nhooyr.io/websocket. One
@@ -29,6 +30,10 @@ type Client struct{ ws *websocket.Conn }
 // if the server refused or redirected the request. Dial does not follow redirects.
 // The caller can read up to 1 KiB of the response's body.
 func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Response, error) {
+	mode := websocket.CompressionDisabled
+	if opts.Compress {
+		mode = websocket.CompressionNoContextTakeover
+	}
 	transport := &http.Transport{DialContext: opts.DialContext, TLSClientConfig: opts.TLS, DisableKeepAlives: true}
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient: &http.Client{
@@ -38,7 +43,7 @@ func Dial(ctx context.Context, url string, opts DialOptions) (*Client, *http.Res
 		Host:            opts.Host,
 		HTTPHeader:      opts.Header,
 		Subprotocols:    opts.Subprotocols,
-		CompressionMode: websocket.CompressionDisabled,
+		CompressionMode: mode,
 	})
 	if err != nil {
 		return nil, resp, err

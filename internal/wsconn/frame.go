@@ -33,6 +33,7 @@ const (
 const (
 	finBit  = 0x80
 	rsvBits = 0x70
+	rsv1    = 0x40 // of the first frame of a compressed message (RFC 7692, section 6)
 	maskBit = 0x80
 
 	maxHeader  = 14  // 2, up to 8 of length, 4 of mask
@@ -44,19 +45,27 @@ const (
 
 // header is the head of a frame from a client.
 type header struct {
-	fin    bool
-	op     opcode
-	length uint64
-	mask   [4]byte
-	size   int // bytes of the header itself
+	fin      bool
+	deflated bool // the message is compressed
+	op       opcode
+	length   uint64
+	mask     [4]byte
+	size     int // bytes of the header itself
+}
+
+// mayDeflate reports whether a frame that begins with first, which has reserved bits, is
+// the first one of a compressed message, and notes that.
+func (h *header) mayDeflate(first byte, deflate bool) bool {
+	h.deflated = deflate && first&rsvBits == rsv1 && (h.op == opText || h.op == opBinary)
+	return h.deflated
 }
 
 func (h *header) control() bool { return h.op >= opClose }
 
 // parseHeader reads a header at the start of b. If b is too short, the size of the
 // header is 0. parseHeader reports a violation as soon as b has the bytes that prove
-// it.
-func parseHeader(b []byte) (h header, violation *CloseError) {
+// it. deflate says that messages may be compressed.
+func parseHeader(b []byte, deflate bool) (h header, violation *CloseError) {
 	if len(b) < 2 {
 		return h, nil
 	}
@@ -64,7 +73,7 @@ func parseHeader(b []byte) (h header, violation *CloseError) {
 	h.length = uint64(b[1] &^ maskBit)
 	size := 2
 	switch {
-	case b[0]&rsvBits != 0:
+	case b[0]&rsvBits != 0 && !h.mayDeflate(b[0], deflate):
 		return h, protocolError("reserved bits are set")
 	case h.op > opPong || h.op > opBinary && h.op < opClose:
 		return h, protocolError("unknown opcode")
@@ -125,12 +134,17 @@ func AppendText(dst, payload []byte) []byte {
 	if !utf8.Valid(payload) {
 		payload = toValidUTF8(payload)
 	}
-	op := opText
+	return appendMessage(dst, opText, 0, payload)
+}
+
+// appendMessage appends the frames of a message. The first one has the reserved bits rsv.
+func appendMessage(dst []byte, op opcode, rsv byte, payload []byte) []byte {
+	first := byte(op) | rsv
 	for len(payload) > fragmentBytes {
-		dst = append(appendHeader(dst, byte(op), fragmentBytes), payload[:fragmentBytes]...)
-		payload, op = payload[fragmentBytes:], opContinuation
+		dst = append(appendHeader(dst, first, fragmentBytes), payload[:fragmentBytes]...)
+		payload, first = payload[fragmentBytes:], byte(opContinuation)
 	}
-	return append(appendHeader(dst, finBit|byte(op), len(payload)), payload...)
+	return append(appendHeader(dst, finBit|first, len(payload)), payload...)
 }
 
 // TextLength returns the length of the message that [AppendText] makes of payload, without

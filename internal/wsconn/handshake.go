@@ -10,12 +10,25 @@ import (
 
 	"nhooyr.io/websocket"
 
+	"example.com/gateway/internal/deflate"
 	"example.com/gateway/internal/origin"
 )
 
 // Handshake is an upgrade request that is valid and has not been answered yet.
 type Handshake struct {
-	accept string // Sec-WebSocket-Accept
+	accept     string // Sec-WebSocket-Accept
+	extensions string // Sec-WebSocket-Extensions of the answer; "": none
+}
+
+// Deflate looks for an offer of permessage-deflate in the request, and accepts the first
+// one that is acceptable. It returns the number of the client's window in [Windows]; ok is
+// false if the request has none.
+func (h *Handshake) Deflate(r *http.Request) (windowBits int, ok bool) {
+	agreed, ok := deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"))
+	if ok {
+		h.extensions = agreed.String()
+	}
+	return agreed.WindowBits, ok
 }
 
 // Refusal is an upgrade request that cannot be accepted.
@@ -119,6 +132,10 @@ func (c *Conn) WriteHandshake(h *Handshake, header http.Header, subprotocol stri
 	b.Write(time.Now().UTC().AppendFormat(b.AvailableBuffer(), http.TimeFormat))
 	b.WriteString("\r\nSec-Websocket-Accept: ")
 	b.WriteString(h.accept)
+	if h.extensions != "" {
+		b.WriteString("\r\nSec-Websocket-Extensions: ")
+		b.WriteString(h.extensions)
+	}
 	b.WriteString("\r\nUpgrade: websocket\r\n")
 	own := http.Header{}
 	for name, values := range header {

@@ -215,6 +215,9 @@ func acceptor(t *testing.T, limits wsconn.Limits, secure bool) (srv *httptest.Se
 			http.Error(w, refusal.Err.Error(), refusal.StatusCode)
 			return
 		}
+		if limits.Deflate != nil {
+			h.Deflate(r)
+		}
 		c, err := h.Hijack(w, &limits)
 		if err == nil {
 			err = c.WriteHandshake(h, w.Header(), "", patience)

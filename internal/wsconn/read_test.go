@@ -116,7 +116,7 @@ func TestConn_Read(t *testing.T) {
 		name string
 		n    int
 	}{{"in one write", 0}, {"byte by byte", 1}}
-	for _, tc := range readCases() {
+	for _, tc := range append(readCases(), deflatedCases()...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			for _, p := range pieces {

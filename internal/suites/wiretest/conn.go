@@ -2,11 +2,14 @@ package wiretest
 
 import (
 	"bufio"
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,9 +17,13 @@ import (
 type Conn struct {
 	net.Conn // its Read is hidden, because it would miss what br has buffered
 
+	// Deflates says that permessage-deflate was agreed on, so messages may be compressed.
+	Deflates bool
+
 	br       *bufio.Reader
 	partial  []byte // payload of the current message so far
 	frames   int    // frames of the current message so far
+	deflated bool   // the current message is compressed
 	sawClose bool
 }
 
@@ -68,7 +75,7 @@ func (c *Conn) ReadFrame() (first byte, payload []byte, err error) {
 	if _, err := io.ReadFull(c.br, head[:]); err != nil {
 		return 0, nil, err
 	}
-	if err := checkHead(head); err != nil {
+	if err := c.checkHead(head); err != nil {
 		return 0, nil, err
 	}
 	length, err := c.readLength(head[1])
@@ -86,9 +93,9 @@ func (c *Conn) ReadFrame() (first byte, payload []byte, err error) {
 	return head[0], payload, nil
 }
 
-func checkHead(head [2]byte) error {
-	switch op := head[0] & 0x0f; {
-	case head[0]&0x70 != 0:
+func (c *Conn) checkHead(head [2]byte) error {
+	switch op, rsv := head[0]&0x0f, head[0]&0x70; {
+	case rsv != 0 && (rsv != RSV1 || op != OpText || !c.Deflates):
 		return fmt.Errorf("reserved bits in %#x", head[0])
 	case head[1]&maskBit != 0:
 		return errors.New("the server's frame is masked")
@@ -150,6 +157,8 @@ type Message struct {
 	Op      byte
 	Payload string
 	Frames  int // how many frames it had
+
+	Compressed int // bytes on the wire of a message that came compressed, else 0
 }
 
 // String describes the message with a shortened payload.
@@ -171,21 +180,45 @@ func (c *Conn) ReadMessage() (Message, error) {
 		case err != nil:
 			return Message{}, err
 		case op >= OpClose:
-			return Message{op, string(payload), 1}, nil
+			return Message{Op: op, Payload: string(payload), Frames: 1}, nil
 		case (c.frames > 0) != (op == OpContinuation):
 			return Message{}, fmt.Errorf("frame with opcode %#x after %d fragments", op, c.frames)
 		}
+		c.deflated = c.deflated || first&RSV1 != 0
 		c.partial, c.frames = append(c.partial, payload...), c.frames+1
 		if first&Fin == 0 {
 			continue
 		}
-		whole := Message{OpText, string(c.partial), c.frames}
-		c.partial, c.frames = c.partial[:0], 0
+		whole := Message{Op: OpText, Payload: string(c.partial), Frames: c.frames}
+		if c.deflated {
+			if whole.Compressed = len(c.partial); !inflate(&whole.Payload) {
+				return whole, errors.New("the server's message cannot be inflated")
+			}
+		}
+		c.partial, c.frames, c.deflated = c.partial[:0], 0, false
 		if !utf8.ValidString(whole.Payload) {
 			return whole, errors.New("the server's text is not UTF-8")
 		}
 		return whole, nil
 	}
+}
+
+// inflate replaces the payload of a compressed message by what was compressed (RFC 7692,
+// section 7.2.2).
+func inflate(payload *string) bool {
+	all := *payload + "\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff" // the second ends the reader
+	plain, err := io.ReadAll(flate.NewReader(strings.NewReader(all)))
+	*payload = string(plain)
+	return err == nil
+}
+
+// Deflate compresses a message as a client does, with the window of 32 KiB.
+func Deflate(message string) string {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression) // the level is valid
+	_, _ = io.WriteString(w, message)
+	_ = w.Flush()
+	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
 // ReadEnd requires that the server has ended the stream.

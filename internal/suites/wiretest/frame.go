@@ -21,6 +21,9 @@ const (
 	Fin = 0x80
 )
 
+// RSV1 is set in the first byte of a compressed message (RFC 7692, section 6).
+const RSV1 = 0x40
+
 // First bytes of frames. A message in fragments is TextBegin, any number of Next,
 // and Last.
 const (
