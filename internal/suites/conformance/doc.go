@@ -5,7 +5,8 @@
 // The numbers follow the case list of the Autobahn testsuite for servers, so that a
 // reader can compare: 1 framing, 2 pings and pongs, 3 reserved bits, 4 opcodes,
 // 5 fragmentation, 6 UTF-8, 7 close handling, 9 limits and performance (here: limits),
-// 10 fragmentation by the sender, 12 and 13 compression. If an Autobahn case differs from
+// 10 fragmentation by the sender, 12 and 13 compression; group C has 3, 9, 12 and 13 again,
+// for a gateway with WithCompression. If an Autobahn case differs from
 // the one before it only in how the bytes are cut into pieces, it has no number here,
 // because every case is sent both whole and in pieces. Numbers that are longer than
 // Autobahn's, or not in its list, are ours. So is group H, the opening handshake, by

@@ -50,14 +50,14 @@ func exceptions() []exception {
 		},
 		{
 			"12.*", "permessage-deflate is accepted", "a 101 without it; messages are not compressed; RSV1 closes with 1002",
-			"The gateway accepts no extension, nor does API Gateway, as far as is known. RFC 7692, section 5, lets a server decline; Autobahn reports the case as unimplemented.",
+			"By default the gateway accepts no extension, nor does API Gateway, as far as is known; group C has the cases with `WithCompression`. RFC 7692, section 5, lets a server decline; Autobahn reports the case as unimplemented.",
 		},
 		{
 			"13.[1-7].*", "permessage-deflate is accepted", "as in 12.*", "See 12.*.",
 		},
 		{
 			"H.6.*", "400", "101 without an extension",
-			"RFC 6455, section 9.1, requires that the connection fails if the header is malformed. The gateway does not read this header, because it never chooses an extension.",
+			"RFC 6455, section 9.1, requires that the connection fails if the header is malformed. By default the gateway does not read this header. With `WithCompression`, it chooses no extension then: whoever could connect before still can.",
 		},
 		{
 			"H.7.*", "400", "101 without a subprotocol",

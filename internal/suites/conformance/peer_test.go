@@ -134,6 +134,8 @@ func (p *peer) expect(want []frame) error {
 			return fmt.Errorf("unexpected %v", got)
 		case ponged < before[d]:
 			return fmt.Errorf("%v overtook a pong", got)
+		case data[d].packed != (got.Compressed > 0):
+			return fmt.Errorf("%v has %d compressed bytes", got, got.Compressed)
 		case data[d].frames > 0 && data[d].frames != got.Frames:
 			return fmt.Errorf("%v in %d frames instead of %d", got, got.Frames, data[d].frames)
 		default:

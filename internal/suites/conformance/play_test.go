@@ -20,6 +20,7 @@ type frame struct {
 	op         byte
 	payload    string
 	frames     int  // of a message; 0: any number
+	packed     bool // the message comes compressed
 	unanswered bool // the message reaches the integration, and no answer comes
 }
 
@@ -60,6 +61,7 @@ type testCase struct {
 	end       ending
 	here      func(*testCase) // for an exception: changes the case into what the gateway does instead
 
+	compress   bool // WithCompression
 	noQuotas   bool // FrameBytes and MessageBytes do not apply
 	stepwise   bool // each step waits for what the one before it wants
 	memoryOnly bool // needs virtual time
@@ -153,7 +155,11 @@ func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
 	if w.tcp {
 		start = gatewaytest.NewTCP
 	}
-	srv := start(t, gateway.WithQuotas(quotas))
+	opts := []gateway.Option{gateway.WithQuotas(quotas)}
+	if c.compress {
+		opts = append(opts, gateway.WithCompression(gateway.Compression{Threshold: deflateFrom}))
+	}
+	srv := start(t, opts...)
 	srv.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 		return &gateway.Response{Body: req.Body}, nil
 	}, gateway.WithRouteResponse())
@@ -205,6 +211,7 @@ func (p *peer) upgrade(r *request) (bool, error) {
 	if accept == "" {
 		accept = wiretest.SampleAccept
 	}
+	p.Deflates = r.agreed != ""
 	return true, checkSwitching(got, accept, r.agreed)
 }
 

@@ -213,12 +213,20 @@ func inflate(payload *string) bool {
 }
 
 // Deflate compresses a message as a client does, with the window of 32 KiB.
-func Deflate(message string) string {
+func Deflate(message string) string { return DeflateAll(message)[0] }
+
+// DeflateAll is [Deflate] for a client that uses context takeover: what it makes of a message
+// refers to the messages before it.
+func DeflateAll(messages ...string) (all []string) {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression) // the level is valid
-	_, _ = io.WriteString(w, message)
-	_ = w.Flush()
-	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
+	for _, message := range messages {
+		b.Reset()
+		_, _ = io.WriteString(w, message)
+		_ = w.Flush()
+		all = append(all, strings.TrimSuffix(b.String(), "\x00\x00\xff\xff"))
+	}
+	return all
 }
 
 // ReadEnd requires that the server has ended the stream.
