@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,6 +146,50 @@ func TestDeployment_Fails(t *testing.T) {
 	deployed := c.must(201, "POST", api+"/deployments", document{"stageName": "prod"})
 	require.Equal(t, "DEPLOYED", deployed["deploymentStatus"], "only the route does not work")
 	require.Equal(t, deployed["deploymentId"], c.must(200, "GET", api+"/stages/prod", nil)["deploymentId"])
+}
+
+// lateStages is a store that lets others run between a commit and its end.
+type lateStages struct {
+	controlplane.Store
+	committed func()
+}
+
+func (s lateStages) Update(f func(controlplane.Writer) error) error {
+	err := s.Store.Update(f)
+	s.committed()
+	return err
+}
+
+// Whoever reads that a stage has a deployment can connect: the stage does what the answer says.
+func TestDeployment_ServedWhenAnswered(t *testing.T) {
+	t.Parallel()
+	reader := make(chan func(), 1)
+	c := newClient(t, controlplane.Config{Store: lateStages{controlplane.NewMemory(), func() {
+		select {
+		case read := <-reader:
+			go read()
+			for range 100_000 {
+				runtime.Gosched()
+			}
+		default:
+		}
+	}}})
+	api := c.api()
+	c.route(api, "a")
+	c.must(201, "POST", api+"/stages", document{"stageName": "prod"})
+	connect := func() int { // not as an upgrade: a stage that serves says so
+		return c.send(c.request("GET", "/"+strings.TrimPrefix(api, "/apis/")+"/prod", nil)).status
+	}
+	require.Equal(t, http.StatusForbidden, connect(), "not deployed")
+	connected := make(chan int, 1)
+	reader <- func() {
+		for c.do("GET", api+"/stages/prod", nil).body["deploymentId"] == nil {
+			runtime.Gosched()
+		}
+		connected <- connect()
+	}
+	c.must(201, "POST", api+"/deployments", document{"stageName": "prod"})
+	require.Equal(t, http.StatusUpgradeRequired, <-connected)
 }
 
 // A stage with autoDeploy gets a deployment 50 ms after a change, and one for all changes

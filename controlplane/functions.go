@@ -26,8 +26,8 @@ type FunctionResolver interface {
 	// It is called, too, for each function of a stage that has changed, so that the log can
 	// tell of one that is missing. The Server waits for it then, and makes no other change.
 	// So it must be quick. It may read the Store and call [Server.Stages], but it must not
-	// wait for a change of the Server, such as [Server.Apply]. It must be safe for
-	// concurrent use.
+	// wait for a change of the Server, such as [Server.Apply], or for an answer of its REST
+	// API. It must be safe for concurrent use.
 	ResolveFunction(uri string) (lambda.Invoker, error)
 }
 

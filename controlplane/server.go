@@ -97,6 +97,10 @@ type Server struct {
 	plane  *stages
 	advice advice
 
+	// visible is held from the commit of a change until the stages have learned of it. The
+	// answers of reads wait for that, so that a stage does what an answer says: see view.
+	visible sync.RWMutex
+
 	// mu is held while a change is made and the stages learn of it, so that they learn
 	// of changes in their order. Reads do not take it.
 	mu      sync.Mutex
@@ -211,13 +215,24 @@ func (s *Server) updateLocked(f func(Writer, *effects) error) error {
 	}
 	e := newEffects()
 	var changes rooms
+	committing := false
+	defer func() {
+		if committing {
+			s.visible.Unlock()
+		}
+	}()
 	err := s.store.Update(func(w Writer) error {
 		m := newMeter(w)
 		changes = m.changes
 		if err := f(m, e); err != nil {
 			return err
 		}
-		return s.checkRoom(changes)
+		if err := s.checkRoom(changes); err != nil {
+			return err
+		}
+		s.visible.Lock() // the last step before the commit, because answers wait from here on
+		committing = true
+		return nil
 	})
 	if err != nil {
 		return err
@@ -228,6 +243,16 @@ func (s *Server) updateLocked(f func(Writer, *effects) error) error {
 	}
 	s.settle(e)
 	return nil
+}
+
+// view reads the store for an answer. If it has seen a change of which the stages have not
+// learned, it returns when they have.
+func (s *Server) view(f func(Reader) error) error {
+	defer func() { // after the store is free again: a change that commits holds it and takes visible
+		s.visible.RLock()
+		s.visible.RUnlock() //nolint:staticcheck // that the lock was free is all that matters
+	}()
+	return s.store.View(f)
 }
 
 // settle brings the stages up to date after a commit. The caller holds s.mu.

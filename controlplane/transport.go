@@ -225,7 +225,7 @@ func (s *Server) serveDocument(c *call, res *resource, ids map[string]string) (r
 // look answers from the present state.
 func (s *Server) look(f func(Reader) (any, error)) (answer reply, err error) {
 	answer.status = http.StatusOK
-	err = s.store.View(func(r Reader) (err error) {
+	err = s.view(func(r Reader) (err error) {
 		answer.value, err = f(r)
 		return err
 	})
@@ -276,7 +276,7 @@ func unsupported(method string, path []string) string {
 // is 404 all the same.
 func (s *Server) refuse(c *call, operation string) (reply, error) {
 	if len(c.path) > 1 && c.path[0] == "apis" {
-		err := s.store.View(func(r Reader) error {
+		err := s.view(func(r Reader) error {
 			_, err := s.read(r, s.table.named("Api"), map[string]string{"apiId": c.path[1]})
 			return err
 		})
