@@ -5,7 +5,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gateway
 KEY   := $(shell $(GO) env GOVERSION)-$(word 1,$(shell cat internal/pins/go.mod internal/pins/go.sum | cksum))
 TOOLS := $(CACHE)/tools-$(KEY)
 
-FUZZTIME  ?= 30s
+FUZZTIME  ?= 15s
 BENCHTIME ?= 1s
 COUNT     ?= 1
 
