@@ -158,12 +158,13 @@ func (c *connection) serveInput(spare **worker) bool {
 		}
 		now := time.Now()
 		c.heard(c.g.clock.At(now))
-		if w == nil {
+		answered := c.g.auto != nil && c.answersItself(message, now, w)
+		if w == nil && !answered {
 			w, now = c.receive(message, now, spare)
 		}
 		if w != nil {
 			c.lastActive.Advance(c.g.clock.At(now))
-			if !w.run(message, now) {
+			if !answered && !w.run(message, now) {
 				w.End()
 				w = nil
 				return false
@@ -177,6 +178,30 @@ func (c *connection) serveInput(spare **worker) bool {
 			return true
 		}
 	}
+}
+
+// answersItself answers a message if it is one of [WithAutoResponse]. It is called by the
+// reader, whose worker is w, if it has one.
+func (c *connection) answersItself(message []byte, now time.Time, w *worker) (answered bool) {
+	if len(message) > c.g.auto.longest {
+		return false
+	}
+	answer, answered := c.g.auto.answers[string(message)]
+	if !answered {
+		return false
+	}
+	returned := false
+	defer func() {
+		if !returned && w == nil { // an observer has ended this goroutine; a worker would start the next reader itself
+			c.g.running.Go(c.read)
+		}
+	}()
+	if c.state().accepts() {
+		c.lastActive.Advance(c.g.clock.At(now))
+		c.autoRespond(message, answer, now)
+	}
+	returned = true
+	return true
 }
 
 // receive finds a place for a message: the reader's own worker, a new worker, or the
@@ -227,4 +252,9 @@ func (c *connection) Ping(payload []byte) {
 }
 
 // Pong implements [wsconn.Control]: it records that the client is there.
-func (c *connection) Pong() { c.heard(c.g.clock.Now()) }
+func (c *connection) Pong() {
+	c.heard(c.g.clock.Now())
+	if c.g.quotas.PongsResetIdle {
+		c.touch()
+	}
+}

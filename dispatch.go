@@ -63,6 +63,33 @@ func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 	return t.fallback, unmatched
 }
 
+// autoResponses are the messages that are answered before the first step, and their answers:
+// see [WithAutoResponse].
+type autoResponses struct {
+	answers map[string][]byte // by the text of the message
+	longest int               // length of the longest text
+}
+
+// autoRespond answers a message without an integration, or with an error frame if it is above
+// a throttle.
+func (c *connection) autoRespond(message, answer []byte, now time.Time) {
+	t := c.g.routes.Load()
+	if err := c.g.throttle(t, unrouted, c.keyUse, now); err != nil {
+		call := c.callOf(t, unrouted, message, now)
+		defer call.Cancel() // in a defer: an observer may end this goroutine
+		(&replies{c: c, reads: true}).answer(call, &call.noted, invocation{err: err, rejected: true}, now)
+		return
+	}
+	if len(answer) == 0 {
+		return
+	}
+	err := c.postReply(answer, nil, true)
+	if err != nil {
+		err = ErrGone // no other error is possible: a reply waits for room
+	}
+	c.g.posted(&c.ctx, c.id, answer, err)
+}
+
 // answer tells the observers and the log of the outcome of a call, and answers the
 // client. n is what they may see of the call.
 func (r *replies) answer(call *call, n *noted, out invocation, now time.Time) {

@@ -43,6 +43,7 @@
 //   - Integrations: [Integration], [IntegrationFunc], [JSON], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
+//   - Doors: [WithTrustedProxies], [WithAutoResponse].
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].

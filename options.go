@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"example.com/gateway/internal/deflate"
 	"example.com/gateway/internal/origin"
@@ -316,6 +317,38 @@ func WithCompression(c Compression) Option {
 	})
 }
 
+// WithAutoResponse answers each message that is exactly text, byte for byte, with answer, and
+// invokes no integration for it. It is for the keep-alive messages of browsers, which cannot
+// send pings: WithAutoResponse("ping", "pong"). The client gets the answer at once, also
+// while integrations of its earlier messages run. If answer is "", it gets none.
+//
+// Such a message counts as activity for Quotas.IdleTimeout. It is counted by the throttles as
+// a message that matches no route, above which it gets the error frame "Too Many Requests", but
+// not by the quota of a usage plan. Observers get MessageSent for the answer.
+//
+// If the option is given again, it adds another text; for the same text the later answer
+// counts. New returns an [ErrInvalidOption] if text is empty, or if text or answer is above
+// 1,024 bytes or not valid UTF-8. By default there is no such text.
+func WithAutoResponse(text, answer string) Option {
+	return optionFunc(func(c *config) error {
+		const most = 1024
+		switch {
+		case text == "":
+			return fmt.Errorf(`%w: WithAutoResponse: the text is empty: write what the clients send, such as "ping"`, ErrInvalidOption)
+		case len(text) > most || len(answer) > most:
+			return fmt.Errorf("%w: WithAutoResponse: the text has %d bytes and the answer %d: at most %d are allowed", ErrInvalidOption, len(text), len(answer), most)
+		case !utf8.ValidString(text) || !utf8.ValidString(answer):
+			return fmt.Errorf("%w: WithAutoResponse: text %q, answer %q: both must be valid UTF-8, as every text message is", ErrInvalidOption, text, answer)
+		}
+		if c.auto == nil {
+			c.auto = &autoResponses{answers: map[string][]byte{}}
+		}
+		c.auto.answers[text] = []byte(answer)
+		c.auto.longest = max(c.auto.longest, len(text))
+		return nil
+	})
+}
+
 // Compression says how messages are compressed: see [WithCompression]. A field that is zero
 // has its default.
 type Compression struct {
@@ -349,13 +382,18 @@ type Quotas struct {
 	// how much memory its message takes.
 	FrameBytes, MessageBytes int
 	// IdleTimeout closes a connection with 1001 when no message has gone either way for
-	// this time. Pings do not count, unless PingsResetIdle is set. Integrations that run
+	// this time. Pings and pongs do not count, unless PingsResetIdle or PongsResetIdle is
+	// set. Integrations that run
 	// have 5 s to answer; then the client is closed, and a later answer is dropped, which
 	// is logged as a warning. Default: 10 min.
 	IdleTimeout time.Duration
 	// PingsResetIdle makes pings of the client count as activity. The service does not
 	// document whether they do; by default they do not.
 	PingsResetIdle bool
+	// PongsResetIdle makes pongs of the client count as activity. With PingInterval, a
+	// connection then lives for as long as its client does, up to ConnectionDuration: every
+	// WebSocket client answers pings by itself. By default they do not count.
+	PongsResetIdle bool
 	// ConnectionDuration closes a connection with 1001 when it is this old. Integrations
 	// that run have 5 s to answer, as after IdleTimeout. Default: 2 h.
 	ConnectionDuration time.Duration
@@ -490,6 +528,7 @@ type config struct {
 	quotas         Quotas
 	middleware     []Middleware
 	origins        origin.Patterns
+	auto           *autoResponses // nil: there is none
 	proxies        *proxy.Trusted // nil: nobody is trusted
 	proxyNetworks  []netip.Prefix // of WithTrustedProxies
 	log            *slog.Logger

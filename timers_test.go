@@ -25,6 +25,27 @@ func TestConnection_ServerPings(t *testing.T) {
 			require.Equal(t, 10*time.Minute, time.Since(start))
 		})
 	})
+	t.Run("its pongs count, if so wished", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PingInterval: 30 * time.Second, PongsResetIdle: true}))
+			c := srv.Dial(t)
+			start := time.Now()
+			code, _ := c.ReceiveClose()
+			require.Equal(t, 1001, code)
+			require.Equal(t, 2*time.Hour, time.Since(start), "Quotas.ConnectionDuration is the end")
+		})
+	})
+	t.Run("without pings no pong comes", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PongsResetIdle: true}))
+			c := srv.Dial(t)
+			start := time.Now()
+			c.ReceiveClose()
+			require.Equal(t, 10*time.Minute, time.Since(start))
+		})
+	})
 	t.Run("a peer that is dead is ended", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -79,11 +100,15 @@ func TestConnection_WhatCountsAsActivity(t *testing.T) {
 			c.Ping()
 			return nil
 		}, minutes(19)},
+		{"a text that is answered by itself", gateway.Quotas{}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
+			c.Send("ping")
+			return nil
+		}, minutes(19)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas))
+				srv := gatewaytest.New(t, gateway.WithQuotas(tc.quotas), gateway.WithAutoResponse("ping", ""))
 				srv.HandleFunc("$default", answerNothing)
 				c := srv.Dial(t)
 				start := time.Now()

@@ -86,6 +86,9 @@ func (r *reader) build(b *Builder) *Built {
 		gateway.WithQuotas(c.Quotas.quotas()),
 		gateway.WithTrustedProxies(proxies...),
 	}
+	for text, answer := range c.AutoResponse {
+		built.Options = append(built.Options, gateway.WithAutoResponse(text, answer))
+	}
 	if m := c.Management; m != nil && m.Access == "signed" {
 		built.Auth = r.auth("management", m.Region, m.Keys, false)
 	} else if m != nil {

@@ -28,6 +28,7 @@ type Config struct {
 	Shutdown                 Shutdown               `yaml:"shutdown"`
 	Origins                  []string               `yaml:"origins"`
 	Proxies                  []string               `yaml:"proxies"`
+	AutoResponse             map[string]string      `yaml:"autoResponse"`
 	Management               *Management            `yaml:"management"`
 	Quotas                   Quotas                 `yaml:"quotas"`
 	RouteSelectionExpression string                 `yaml:"routeSelectionExpression"`
@@ -106,6 +107,7 @@ type Quotas struct {
 	MessageBytes           Limit     `yaml:"messageBytes"`
 	IdleTimeout            TimeLimit `yaml:"idleTimeout"`
 	PingsResetIdle         bool      `yaml:"pingsResetIdle"`
+	PongsResetIdle         bool      `yaml:"pongsResetIdle"`
 	ConnectionDuration     TimeLimit `yaml:"connectionDuration"`
 	IntegrationTimeout     TimeLimit `yaml:"integrationTimeout"`
 	WriteTimeout           TimeLimit `yaml:"writeTimeout"`

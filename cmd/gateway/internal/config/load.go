@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -139,6 +140,9 @@ func (r *reader) check() {
 		}
 		r.option(at, gateway.WithTrustedProxies(network))
 	}
+	for _, text := range slices.Sorted(maps.Keys(c.AutoResponse)) {
+		r.option(under("autoResponse", text), gateway.WithAutoResponse(text, c.AutoResponse[text]))
+	}
 	r.option("quotas", gateway.WithQuotas(c.Quotas.quotas()))
 	if c.RouteSelectionExpression != "" {
 		r.option("routeSelectionExpression", gateway.WithRouteSelectionExpression(c.RouteSelectionExpression))
@@ -245,7 +249,7 @@ func (q Quotas) quotas() gateway.Quotas {
 	newConnections := gateway.Throttle{RateLimit: q.NewConnections.Rate, BurstLimit: q.NewConnections.Burst}
 	return gateway.Quotas{
 		FrameBytes: int(q.FrameBytes), MessageBytes: int(q.MessageBytes),
-		IdleTimeout: time.Duration(q.IdleTimeout), PingsResetIdle: q.PingsResetIdle,
+		IdleTimeout: time.Duration(q.IdleTimeout), PingsResetIdle: q.PingsResetIdle, PongsResetIdle: q.PongsResetIdle,
 		ConnectionDuration: time.Duration(q.ConnectionDuration), IntegrationTimeout: time.Duration(q.IntegrationTimeout),
 		WriteTimeout: time.Duration(q.WriteTimeout), SendBufferBytes: int(q.SendBufferBytes),
 		SendBufferMessages: int(q.SendBufferMessages), InFlight: int(q.InFlight),
