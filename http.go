@@ -32,11 +32,14 @@ import (
 //	X-Amzn-Trace-Id          on CONNECT the client's, if it sent one; otherwise Root=1-…, a new one for each event
 //	X-Forwarded-For          what the client sent in this header, and then the client's address
 //	X-Forwarded-Port, -Proto where the client connected, CONNECT only
+//	Gateway-State            Request.State, if the connection has one: JSON in ASCII, other text percent-encoded
+//	Gateway-Groups           Request.Groups, if there are any: the names, percent-encoded, separated by commas
 //
 // For CONNECT it also has the other headers and the query of the upgrade request.
 // Headers that are meant for the gateway alone are left out: those about the
 // connection, those that Connection names, Proxy-Authorization, Expect, Range, the If-*
-// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) The endpoint does not get
+// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) Gateway-State and
+// Gateway-Groups are left out too: no client can pretend to have them. The endpoint does not get
 // the connection ID, unless CallbackURL is set.
 //
 // The endpoint's status, body and headers become the Response. On $connect a status
@@ -264,7 +267,7 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 	e := &forward.Event{
 		Type: string(req.EventType), RouteKey: req.RouteKey, ConnectionID: req.ConnectionID, RequestID: req.RequestID,
 		APIID: req.APIID, Stage: req.Stage, SourceIP: req.Identity.SourceIP, RequestTime: req.RequestTime,
-		StageVariables: req.StageVariables, Payload: payload, Values: in,
+		StageVariables: req.StageVariables, Payload: payload, Values: in, State: req.State, Groups: req.Groups,
 	}
 	if req.Upgrade != nil {
 		e.Sent = req.Upgrade.Header

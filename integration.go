@@ -107,6 +107,10 @@ type Request struct {
 	// the event was made, and on DISCONNECT the last one; nil if there is none. It is
 	// shared: it must not be changed.
 	State []byte
+	// Groups are the groups that the connection is in, as it was when the event was made:
+	// see [Gateway.Join]. On DISCONNECT they are the last ones; nil if there are none. It is
+	// shared: it must not be changed.
+	Groups []string
 
 	keyUse *keyUse // nil: the client has no API key
 	noted  *noted  // what the gateway notes about it; nil: nothing. A copy of a Request leads to the same

@@ -116,7 +116,7 @@ func (req *Request) variables(of outcome) *mapping.Variables {
 		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
 		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
 		APIKey: req.keyUse.apiKey(), APIKeyID: req.Identity.APIKeyID,
-		Authorizer: req.Authorizer,
+		Authorizer: req.Authorizer, State: req.State, Groups: req.Groups,
 	}
 	if caller := req.Identity.Caller; caller != nil {
 		c.Caller = mapping.Caller(*caller)

@@ -71,7 +71,8 @@ type WebsocketRequest struct {
 	IsBase64Encoded                 bool                    `json:"isBase64Encoded"`
 }
 
-// WebsocketRequestContext is the requestContext of a [WebsocketRequest].
+// WebsocketRequestContext is the requestContext of a [WebsocketRequest]. The types of
+// aws-lambda-go have all of it but State and Groups.
 type WebsocketRequestContext struct {
 	RouteKey             string            `json:"routeKey"`
 	Authorizer           map[string]any    `json:"authorizer,omitempty"` // principalId and the context: strings; on CONNECT integrationLatency: a number
@@ -90,6 +91,8 @@ type WebsocketRequestContext struct {
 	DomainName           string            `json:"domainName"`
 	ConnectionID         string            `json:"connectionId"`
 	APIID                string            `json:"apiId"`
+	State                string            `json:"state,omitempty"`  // what the connection remembers; the service has no such thing
+	Groups               []string          `json:"groups,omitempty"` // that the connection is in; the service has no such thing
 }
 
 // WebsocketIdentity describes the client.

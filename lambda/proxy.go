@@ -33,6 +33,7 @@ func eventOf(req *gateway.Request) event.Event {
 		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
 		StageVariables: req.StageVariables, Body: req.Body, Authorizer: req.Authorizer,
 		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
+		State: req.State, Groups: req.Groups,
 	}
 	if c := req.Identity.Caller; c != nil {
 		e.Caller = event.Caller(*c)

@@ -1,7 +1,8 @@
 // Package event writes the JSON events that the service passes to a Lambda function, and
 // reads the JSON with which the function answers.
 //
-// The events have exactly the keys of the service's events, in the same order. They are
+// The events have exactly the keys of the service's events, in the same order, and behind
+// them state and groups of a connection that has any. They are
 // written without reflection, so that a MESSAGE event needs no allocation except to extend
 // the buffer.
 package event
@@ -42,6 +43,11 @@ type Event struct {
 
 	DisconnectStatusCode int    // DISCONNECT
 	DisconnectReason     string // DISCONNECT
+
+	// State and Groups are what the service's connections do not have. Without them an
+	// event is the service's, to the byte.
+	State  []byte
+	Groups []string
 
 	Upgrade   Upgrade // CONNECT and the authorizer's event
 	MethodARN string  // the authorizer's event
@@ -197,6 +203,12 @@ func appendContextEnd(dst []byte, e *Event) []byte {
 	dst = appendString(append(dst, `,"domainName":`...), e.DomainName)
 	dst = appendString(append(dst, `,"connectionId":`...), e.ConnectionID)
 	dst = appendString(append(dst, `,"apiId":`...), e.APIID)
+	if len(e.State) > 0 {
+		dst = appendString(append(dst, `,"state":`...), e.State)
+	}
+	if len(e.Groups) > 0 {
+		dst = appendStrings(append(dst, `,"groups":`...), e.Groups)
+	}
 	return append(dst, '}')
 }
 

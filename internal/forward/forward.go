@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/endpoint"
 	"example.com/gateway/internal/event"
@@ -51,6 +52,8 @@ type Event struct {
 	StageVariables                                            map[string]string
 	Payload                                                   []byte
 	Values                                                    mapping.Resolver // for the mappings
+	State                                                     []byte           // of the connection; empty: none
+	Groups                                                    []string         // of the connection
 
 	// The upgrade request, on CONNECT only.
 	Sent    http.Header   // as the client sent it
@@ -211,6 +214,12 @@ func (c *Call) setHeaders(headers http.Header, e *Event) {
 	}
 	set(headers, "User-Agent", "AmazonAPIGateway_"+e.APIID)
 	set(headers, "X-Amzn-Apigateway-Api-Id", e.APIID)
+	if len(e.State) > 0 {
+		set(headers, command.State, command.EncodeState(e.State))
+	}
+	if len(e.Groups) > 0 {
+		set(headers, command.Groups, command.EncodeGroups(e.Groups))
+	}
 	if c.CallbackURL != "" {
 		set(headers, "connectionId", e.ConnectionID)
 		set(headers, "routeKey", e.RouteKey)

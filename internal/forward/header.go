@@ -3,6 +3,8 @@ package forward
 import (
 	"net/http"
 	"strings"
+
+	"example.com/gateway/internal/command"
 )
 
 // HopByHop reports whether a header is about the connection that it is sent on, or is
@@ -62,6 +64,8 @@ func (c *Call) passesOn(name string) bool {
 	case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since": // about the answer to the upgrade
 		return false
 	case "Content-Encoding", "Content-Range": // of a body that is not sent
+		return false
+	case command.State, command.Groups: // the gateway's own: an endpoint must not take a client's for them
 		return false
 	case "Sec-Websocket-Protocol":
 		return true

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,10 @@ type Variables struct {
 	APIKey, APIKeyID    string
 	Caller              Caller
 	Authorizer          map[string]any
+
+	// State and Groups of the connection, which the service does not have.
+	State  []byte
+	Groups []string
 
 	// Status is that of the answer, 0 until it is known.
 	Status int
@@ -74,6 +79,10 @@ func (v *Variables) Text(name string) (string, bool) {
 		return given(v.MessageID)
 	case "disconnectReason":
 		return v.DisconnectReason, v.EventType == "DISCONNECT"
+	case "state":
+		return given(string(v.State))
+	case "groups":
+		return v.groups()
 	}
 	if number, ok := v.number(name); ok {
 		return strconv.FormatInt(number, 10), true
@@ -119,6 +128,15 @@ func (v *Variables) number(name string) (int64, bool) {
 	return 0, false
 }
 
+// groups returns the names as a JSON array, which a template can write as it is.
+func (v *Variables) groups() (string, bool) {
+	if len(v.Groups) == 0 {
+		return "", false
+	}
+	text, err := json.Marshal(v.Groups)
+	return string(text), err == nil
+}
+
 func (v *Variables) identity(property string) (string, bool) {
 	switch property {
 	case "sourceIp":
@@ -160,7 +178,7 @@ func (v *Variables) failure(property string) (string, bool) {
 func given(text string) (string, bool) { return text, text != "" }
 
 // IsContextVariable reports whether the service documents a $context variable of that
-// name, or its events have it. It includes those that get a value only by authorizers,
+// name, its events have it, or ours do. It includes those that get a value only by authorizers,
 // IAM, API keys, errors, logs and WAF.
 func IsContextVariable(name string) bool {
 	if property, ok := strings.CutPrefix(name, "authorizer."); ok {
@@ -176,6 +194,7 @@ func ContextVariables() []string {
 		"apiId", "connectedAt", "connectionId", "domainName", "eventType", "extendedRequestId", "messageId", "requestId",
 		"requestTime", "requestTimeEpoch", "routeKey", "stage", "status", "integrationLatency",
 		"messageDirection", "disconnectStatusCode", "disconnectReason", // in events only
+		"state", "groups", // ours
 		"authorize.error", "authorize.latency", "authorize.status",
 		"authenticate.error", "authenticate.latency", "authenticate.status",
 		"error.message", "error.messageString", "error.responseType", "error.validationErrorString",
