@@ -29,6 +29,7 @@ type Audience struct {
 	name   string   // of the group or the user
 	ids    []string // of the connections
 	except []string
+	parts  []Audience // of several; without more of them inside
 }
 
 type audienceKind uint8
@@ -39,6 +40,7 @@ const (
 	ofGroup
 	ofUser
 	ofEveryone
+	ofSeveral
 )
 
 // Connections is the audience of the connections with these IDs. An ID that is named
@@ -59,6 +61,9 @@ func User(principalID string) Audience { return Audience{kind: ofUser, name: pri
 // Everyone is the audience of all open connections.
 func Everyone() Audience { return Audience{kind: ofEveryone} }
 
+// several is the audience of all that are in one of the parts. Each of them counts once.
+func several(parts []Audience) Audience { return Audience{kind: ofSeveral, parts: parts} }
+
 // Except returns the audience without the connections with these IDs. It does not change
 // a.
 func (a Audience) Except(ids ...string) Audience {
@@ -71,7 +76,7 @@ func (a Audience) Except(ids ...string) Audience {
 func (a Audience) Query() url.Values {
 	q := url.Values{}
 	switch a.kind {
-	case ofNobody:
+	case ofNobody, ofSeveral: // no caller from outside has several
 		return q
 	case ofConnections:
 		q["id"] = slices.Clone(a.ids)
@@ -95,6 +100,11 @@ func (a *Audience) check() error {
 		return checkGroup(a.name)
 	case a.kind == ofUser && a.name == "":
 		return fmt.Errorf("%w: user: the principal ID is empty: name the user, or use Everyone for all connections", ErrInvalidArgument)
+	}
+	for n := range a.parts {
+		if err := a.parts[n].check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/watch"
 )
 
@@ -117,10 +118,34 @@ func (c *connection) rejected(call *call, err error) {
 
 // respond sends the client what the outcome of a call asks for.
 func (r *replies) respond(call *call, out invocation, now time.Time) {
-	body := out.body()
 	switch {
 	case out.err != nil:
 		r.replyError(call, out.err, now)
+	case call.record.commands != nil:
+		r.respondAs(call, call.record.commands, out.body(), now)
+	default:
+		r.respondTo(call, out.body(), now)
+	}
+}
+
+// respondAs does what the commands of the answer ask for: first membership and state, then
+// the post, or the reply if nothing is posted, and the close last.
+func (r *replies) respondAs(call *call, asked *command.Commands, body []byte, now time.Time) {
+	c := r.c
+	c.change(asked)
+	defer c.closeAs(asked) // in a defer: an observer may end this goroutine
+	if len(asked.Post) == 0 {
+		r.respondTo(call, body, now)
+		return
+	}
+	requestID, _ := call.ids.Strings() // the integration may have changed its Request
+	e := commandedEvent{eventType: EventMessage, routeKey: call.route.RouteKey, connectionID: c.id, requestID: requestID}
+	c.g.postAnswer(&c.ctx, &e, asked, body)
+}
+
+// respondTo sends the client the body of an answer.
+func (r *replies) respondTo(call *call, body []byte, now time.Time) {
+	switch {
 	case len(body) == 0:
 	case !call.route.RouteResponse:
 		r.c.g.logBodyDropped(call, call.route)

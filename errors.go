@@ -113,7 +113,7 @@ var (
 	errNoManagementAuth = errors.New("no ManagementAuth: pass WithManagementAuth to New, or WithoutManagementAuth where only trusted callers reach the handler")
 	errManagementCall   = errors.New("not a call of @connections")
 	errConnectionID     = errors.New("no gateway has issued this connection ID: take it from Request.ConnectionID or Connection.ID, and escape it in the URL")
-	errStateText        = errors.New("gateway: the state is not valid UTF-8: encode other bytes as text, for example in base64")
+	errStateText        = fmt.Errorf("%w: state: it is not valid UTF-8: encode other bytes as text, for example in base64", ErrInvalidArgument)
 	errReadBody         = errors.New("reading the body") // which broke off, or breaks a rule of HTTP
 
 	errURLBytes    = errors.New("the URL is above Quotas.URLBytes")

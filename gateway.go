@@ -135,6 +135,9 @@ func New(opts ...Option) (*Gateway, error) {
 	if c.compression != nil {
 		g.windows = wsconn.NewWindows(g.frameLimits, *c.compression)
 	}
+	if c.answerCommands {
+		c.outermost = func(next Integration) Integration { return &commanded{g, next} }
+	}
 	g.watch = watch.New(g.clock)
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, APIKeySelectionExpression: c.apiKeySelection,

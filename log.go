@@ -165,6 +165,14 @@ func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, 
 	})
 }
 
+// logUndelivered logs that not everybody has accepted what an answer has posted.
+func (g *Gateway) logUndelivered(ctx context.Context, e *commandedEvent, d *Delivery) {
+	g.logBounded(ctx, slog.LevelDebug, time.Now(), "the body of an answer did not reach everyone", func() []slog.Attr {
+		return append(g.requestAttrs(e.connectionID, e.routeKey, e.requestID),
+			slog.String("error", fmt.Sprintf("accepted by %d connections, refused by %d, %d gone", d.Accepted, d.Refused, d.Gone)))
+	})
+}
+
 // logViolation logs that a client has broken a rule of the protocol.
 func (c *connection) logViolation(violation *wsconn.CloseError) {
 	c.g.logBounded(&c.ctx, slog.LevelWarn, time.Now(), "client broke a rule of the protocol", func() []slog.Attr {

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/groups"
 )
 
@@ -37,6 +39,31 @@ func (c *connection) join(group string) error {
 		x.groups = x.memberships.Names()
 	})
 	return nil
+}
+
+// change makes the changes of an answer, which have been checked, in one step. If the
+// connection has closed meanwhile, nothing changes. If it has joined other groups
+// meanwhile, it may be in more than the quota says.
+func (c *connection) change(asked *command.Commands) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.state().accepts() || len(asked.Join)+len(asked.Leave) == 0 && asked.State == nil {
+		return
+	}
+	c.changeExtrasLocked(func(x *extras) {
+		for _, group := range asked.Leave {
+			c.g.groups.Leave(&x.memberships, group)
+		}
+		for _, group := range asked.Join {
+			if !slices.Contains(x.groups, group) {
+				c.g.groups.Join(&x.memberships, c, group)
+			}
+		}
+		x.groups = x.memberships.Names()
+		if asked.State != nil {
+			x.state = copyState(asked.State)
+		}
+	})
 }
 
 // leave ends the membership of the connection in a group.

@@ -150,6 +150,16 @@ func (p places) each(visit func(id string, c *connection)) {
 				visit(c.id, c)
 			}
 		}
+	case ofSeveral:
+		seen := idSet{}
+		for _, part := range p.of.parts {
+			places{g, part}.each(func(id string, c *connection) {
+				if !seen.has(id) {
+					seen.add(id)
+					visit(id, c)
+				}
+			})
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
 	"example.com/gateway/internal/event"
@@ -38,6 +39,7 @@ type upgrade struct {
 	counted     bool    // it counts as a connection of its source
 	connected   bool    // the $connect integration has accepted it
 	bodyDropped bool    // that integration returned a body, which nobody gets
+	greeting    []byte  // that body, if its commands say who gets it
 	accepted    bool    // it has become a connection
 	logged      bool    // the failure for which it is refused is in the log
 	connectCall *record // of the call of the $connect integration; nil: it was not called
@@ -100,6 +102,14 @@ func (u *upgrade) refused(answer errorAnswer, err error) *Request {
 	}
 	r.setStatus(answer.status)
 	return req
+}
+
+// asked returns the commands of the answer of $connect, or nil.
+func (u *upgrade) asked() *command.Commands {
+	if u.connectCall == nil {
+		return nil
+	}
+	return u.connectCall.commands
 }
 
 // disconnectRequest returns the DISCONNECT request for a connection that $connect has
@@ -173,7 +183,7 @@ func (c *connection) fill(req *Request, stageVariables map[string]string, r *rou
 	req.ConnectionID = c.id
 	req.Identity, req.Authorizer, req.keyUse = c.identity(), c.authorizer, c.keyUse
 	if x := c.extras.Load(); x != nil {
-		req.State = x.state
+		req.State, req.Groups = x.state, x.groups
 	}
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now
@@ -244,9 +254,10 @@ func (req *Request) ownRecord() *record {
 // one. Before the integration is called, unmatched is set. The rest follows after the
 // integration has returned. Only an integration with a Transform notes something itself.
 type record struct {
-	unmatched *string       // see Request.SelectionValue; nil: RouteKey says it, or there is no value
-	failure   *error        // that the request is answered with; nil: none so far
-	packed    atomic.Uint64 // an outcome: see its method pack
+	unmatched *string           // see Request.SelectionValue; nil: RouteKey says it, or there is no value
+	commands  *command.Commands // of the answer; nil: none, or they are done already
+	failure   *error            // that the request is answered with; nil: none so far
+	packed    atomic.Uint64     // an outcome: see its method pack
 }
 
 // outcome is what an answer, and the integration behind it, have come to.

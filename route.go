@@ -368,6 +368,9 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := added.wrap(c.middleware); err != nil {
 		return err
 	}
+	if c.outermost != nil {
+		added.handler = c.outermost(added.handler)
+	}
 	if slot := t.reserved(r.RouteKey); slot != nil {
 		*slot = added
 	} else {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/domain"
 	"example.com/gateway/internal/forward"
@@ -230,7 +231,11 @@ func (u *upgrade) connect() error {
 		if resp != nil {
 			u.subprotocol = u.chosenSubprotocol(resp.Header)
 		}
-		u.bodyDropped = len(out.body()) > 0
+		if asked := u.asked(); asked != nil && len(asked.Post) > 0 {
+			u.greeting = out.body()
+		} else {
+			u.bodyDropped = len(out.body()) > 0
+		}
 		return nil
 	case resp.StatusCode < 200 || resp.StatusCode > 599:
 		return integrationError(RouteKeyConnect, errBadStatus, false)
@@ -281,6 +286,10 @@ func (g *Gateway) accept(u *upgrade) {
 	u.accepted = true
 	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
+	if asked := u.asked(); asked != nil {
+		c.change(asked)
+		defer c.greet(u, asked) // in a defer, for the same reason
+	}
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
 	c.logOpened()
 	if u.bodyDropped {
@@ -312,12 +321,22 @@ func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
 	return c
 }
 
+// greet posts the body of the answer of $connect, if its commands say who gets it. What the
+// client itself gets waits in the outbox for the 101.
+func (c *connection) greet(u *upgrade, asked *command.Commands) {
+	e := commandedEvent{eventType: EventConnect, routeKey: RouteKeyConnect, connectionID: c.id, requestID: u.requestID}
+	c.g.postAnswer(&c.ctx, &e, asked, u.greeting)
+}
+
 // welcome writes the 101 and opens the connection.
 func (c *connection) welcome(u *upgrade) {
 	if c.g.root.Err() != nil { // the gateway was cut, perhaps before it knew of the connection
 		c.cut(goingAway(byShutdown))
 	}
 	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
+	if asked := u.asked(); asked != nil {
+		c.closeAs(asked)
+	}
 	if c.g.draining() {
 		c.end(goingAway(byShutdown))
 	}
@@ -364,7 +383,7 @@ func (u *upgrade) writeRefusal(answer errorAnswer, own *refusal) {
 	var body []byte
 	switch {
 	case own != nil && own.resp != nil:
-		copyHeader(header, own.resp.Header)
+		u.g.copyHeader(header, own.resp.Header)
 		body = own.resp.Body
 	case own != nil && own.html:
 		header.Set("Content-Type", "text/html")
@@ -412,8 +431,11 @@ func (u *upgrade) logAndObserveRefused(answer errorAnswer, err error) {
 
 // copyHeader adds the headers that an integration returned, but for those that it may not
 // set.
-func copyHeader(dst, src http.Header) {
+func (g *Gateway) copyHeader(dst, src http.Header) {
 	for name, values := range src {
+		if g.answerCommands && command.Named(name) {
+			continue
+		}
 		if !forward.HopByHop(name) && !forward.NamedInConnection(src, name) && !strings.EqualFold(name, apigwID) {
 			dst[http.CanonicalHeaderKey(name)] = values
 		}

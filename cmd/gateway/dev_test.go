@@ -216,6 +216,32 @@ func TestDev_FunctionPosts(t *testing.T) {
 	p.await(`  sent  17 bytes$`)
 }
 
+// With --answer-commands the headers of a function's answer are commands: a chat with rooms,
+// whose function makes no call.
+func TestDev_AnswerCommands(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("GATEWAY_E2E") == "1" {
+			t.Fatal("python3 is not installed, but GATEWAY_E2E is 1")
+		}
+		t.Skip("the function is written in Python, and there is no python3")
+	}
+	p := runDev(t, nil, filepath.Join("testdata", "examples", "rooms"), "--answer-commands")
+	url := p.await(`(ws://\S+)`)[1]
+	ann, bob := dial(t, url, wsconn.DialOptions{}), dial(t, url, wsconn.DialOptions{})
+	for _, c := range []*peer{ann, bob} {
+		require.Equal(t, "welcome", c.receive())
+		c.send(`{"enter":"Räume, 1"}`)
+		require.Equal(t, "you are in Räume, 1", c.receive())
+	}
+	ann.send(`{"text":"hello"}`)
+	require.Equal(t, "hello", bob.receive())
+	bob.send(`{"text":"bye"}`)
+	require.Equal(t, "bye", ann.receive(), "and not hello, which was her own")
+	bob.c.CloseNow()
+	require.Equal(t, "somebody left", ann.receive())
+}
+
 // The first signal closes connections with 1001 and runs $disconnect; nothing is left.
 func TestDev_Stop(t *testing.T) {
 	t.Parallel()

@@ -282,6 +282,35 @@ proxies: ` + proxies + "\n")
 	}
 }
 
+// With answerCommands an endpoint greets a client, and remembers it, without a call.
+func TestServe_AnswerCommands(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if state := r.Header.Get("Gateway-State"); state != "" {
+			_, _ = io.WriteString(w, "state "+state)
+			return
+		}
+		w.Header().Set("Gateway-State", `{"seen":1}`)
+		w.Header().Set("Gateway-Post", "self")
+		_, _ = io.WriteString(w, "welcome")
+	}))
+	defer backend.Close()
+	yaml := withRoutes(`
+  b: {http: {uri: "` + backend.URL + `"}}
+routes: {$connect: {integration: b}, $default: {integration: b, routeResponse: true}}
+`)
+	p := serve(t, yaml+"answerCommands: true\n")
+	c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	require.Equal(t, "welcome", c.receive())
+	c.send("x")
+	require.Equal(t, `state {"seen":1}`, c.receive())
+
+	p = serve(t, yaml)
+	c = dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	c.send("x")
+	require.Equal(t, "welcome", c.receive(), "without it, it is the answer of a message")
+}
+
 // A certificate that was renewed is served after SIGHUP. Its key never leaves the file.
 func TestServe_TLS(t *testing.T) {
 	t.Parallel()

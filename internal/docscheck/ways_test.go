@@ -74,14 +74,16 @@ func TestWays_files(t *testing.T) {
 	r := rootCalls(t)
 	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go", "membership.go"}
 	closes := []string{"connection.cut", "connection.readerEnded", "connection.close"} // where a close begins
+	commands := []string{"Gateway.postAnswer", "connection.closeAs"}                   // where the commands of an answer are done
 	for _, way := range []struct {
 		name  string
 		first []string
 		ends  []string
 	}{
-		{"A message", []string{"connection.serveInput"}, closes},
+		{"A message", []string{"connection.serveInput"}, slices.Concat(closes, commands)},
 		{"A post", []string{"Gateway.serveManagement"}, closes},
-		{"An upgrade", []string{"Gateway.Handler"}, []string{"connection.ready", "connection.hungUp", "connection.cut", "clientWriter.patience"}},
+		{"Commands of an answer", slices.Concat(commands, []string{"commanded.Invoke"}), closes},
+		{"An upgrade", []string{"Gateway.Handler"}, slices.Concat(commands, []string{"connection.ready", "connection.hungUp", "connection.cut", "clientWriter.patience"})},
 		{"A close", []string{"connection.begin", "connection.teardown"}, nil},
 	} {
 		t.Run(way.name, func(t *testing.T) {

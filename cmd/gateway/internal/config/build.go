@@ -89,6 +89,9 @@ func (r *reader) build(b *Builder) *Built {
 	for text, answer := range c.AutoResponse {
 		built.Options = append(built.Options, gateway.WithAutoResponse(text, answer))
 	}
+	if c.AnswerCommands {
+		built.Options = append(built.Options, gateway.WithAnswerCommands())
+	}
 	if m := c.Management; m != nil && m.Access == "signed" {
 		built.Auth = r.auth("management", m.Region, m.Keys, false)
 	} else if m != nil {

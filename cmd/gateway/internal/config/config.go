@@ -31,6 +31,7 @@ type Config struct {
 	AutoResponse             map[string]string      `yaml:"autoResponse"`
 	Management               *Management            `yaml:"management"`
 	Quotas                   Quotas                 `yaml:"quotas"`
+	AnswerCommands           bool                   `yaml:"answerCommands"`
 	RouteSelectionExpression string                 `yaml:"routeSelectionExpression"`
 	Throttle                 Throttle               `yaml:"throttle"`
 	Integrations             map[string]Integration `yaml:"integrations"`

@@ -37,6 +37,7 @@ type Options struct {
 	PassEnv           []string // variables of this program that all functions get
 	VerifySignatures  bool
 	Strict, NoQuotas  bool
+	AnswerCommands    bool // the headers of answers may change connections
 	ShowBodies, Debug bool
 	Quiet             bool // no lines for what went well
 

@@ -199,6 +199,9 @@ func (s *server) stageOptions() ([]gateway.Option, error) {
 		gateway.WithObserver(s.observer()), gateway.WithUsageStore(keys),
 		gateway.WithOriginPatterns(append(origins, s.o.Origins...)...),
 	}
+	if s.o.AnswerCommands {
+		options = append(options, gateway.WithAnswerCommands())
+	}
 	g, err := gateway.New(options...) // now, and not with the first stage
 	if err != nil {
 		return nil, usage("--origin: %w", err)
