@@ -371,7 +371,6 @@ func TestAnswerCommands_NotOfFailures(t *testing.T) {
 		})
 		srv.HandleFunc("$disconnect", func(ctx context.Context, _ *gateway.Request) (*gateway.Response, error) {
 			<-ctx.Done()
-			time.Sleep(time.Second) //nolint:forbidigo // until it was given up, in a synctest bubble
 			return &gateway.Response{Header: http.Header{"Gateway-Post": {"everyone"}}, Body: []byte("secret")}, nil
 		})
 		c, other, leaver := srv.Dial(t), srv.Dial(t), srv.Dial(t)
