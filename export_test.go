@@ -43,3 +43,15 @@ func ErrorAnswers() map[string]ErrorAnswer {
 	}
 	return rows
 }
+
+// IndexSizes are the sizes of what finds connections by their groups and users.
+type IndexSizes struct{ Open, Groups, Users int }
+
+// IndexSizes returns the sizes now.
+func (g *Gateway) IndexSizes() IndexSizes {
+	sizes := IndexSizes{Open: int(g.open.Load()), Groups: g.groups.Groups()}
+	if users := g.users.Load(); users != nil {
+		sizes.Users = users.Groups()
+	}
+	return sizes
+}

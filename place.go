@@ -126,7 +126,7 @@ func (p places) count() (n int) {
 // each calls visit for each connection of the audience, once. c is nil if no open
 // connection has this ID, which the audience names. It holds no lock meanwhile.
 func (p places) each(visit func(id string, c *connection)) {
-	g, except := p.here, ids(p.of.except)
+	g, except := p.here, idsOf(p.of.except)
 	switch p.of.kind {
 	case ofNobody:
 	case ofConnections:
@@ -174,7 +174,7 @@ func eachMember(members []*groups.Member[*connection], except idSet, visit func(
 // idSet is a set of connection IDs. nil is an empty set, to which nothing can be added.
 type idSet map[string]struct{}
 
-func ids(ids []string) idSet {
+func idsOf(ids []string) idSet {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -203,19 +203,8 @@ func (s idSet) add(id string) {
 // are more.
 func (p places) list(after string, limit int) (list []Connection, more bool) {
 	s := selected{after: after, limit: limit + 1}
-	if p.of.kind == ofEveryone {
-		except := ids(p.of.except)
-		for part := range p.here.connections.From(after) { // the parts are in order
-			s.begin()
-			for _, c := range part {
-				if c.state().accepts() && !except.has(c.id) {
-					s.add(c)
-				}
-			}
-			if s.end() {
-				break
-			}
-		}
+	if p.isLarge(limit) {
+		p.selectInOrder(&s)
 	} else {
 		p.each(func(_ string, c *connection) {
 			if c != nil {
@@ -231,6 +220,55 @@ func (p places) list(after string, limit int) (list []Connection, more bool) {
 		list = append(list, c.snapshot())
 	}
 	return list, more
+}
+
+// isLarge reports whether a page is found sooner among all connections, which are nearly
+// in order, than among those of the audience, which are not.
+func (p places) isLarge(limit int) bool {
+	g, n := p.here, 0
+	switch p.of.kind {
+	case ofNobody, ofConnections:
+		return false
+	case ofEveryone:
+		return true
+	case ofGroup:
+		n = g.groups.Len(p.of.name)
+	case ofUser:
+		n = g.userIndex().Len(p.of.name)
+	}
+	return n > limit && n/limit > g.connections.Len()/n
+}
+
+// selectInOrder looks for the connections of the audience among all, part by part.
+func (p places) selectInOrder(s *selected) {
+	except := idsOf(p.of.except)
+	for part := range p.here.connections.From(s.after) { // each part comes behind the one before
+		s.begin()
+		for _, c := range part {
+			if c.state().accepts() && !except.has(c.id) && p.of.has(c) {
+				s.add(c)
+			}
+		}
+		if s.end() {
+			return
+		}
+	}
+}
+
+// has reports whether an open connection belongs to an audience that does not name its
+// connections. It does not look at the exceptions.
+func (a *Audience) has(c *connection) bool {
+	switch a.kind {
+	case ofGroup:
+		_, in := c.extras.Load().look(a.name)
+		return in
+	case ofUser:
+		return c.principal() == a.name
+	case ofEveryone:
+		return true
+	case ofNobody, ofConnections:
+	}
+	return false
 }
 
 // selected finds the first limit connections behind an ID, in the order of their IDs. It
