@@ -2,8 +2,12 @@ package gateway_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,4 +103,150 @@ func TestAudience(t *testing.T) {
 		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("last")))
 		require.Equal(t, "last", c.Receive(), "nobody has got more than that")
 	}
+}
+
+// The index of users is made by the first call on a user. It has those who were there
+// before, and those who come later.
+func TestAudience_UserIndex(t *testing.T) {
+	t.Parallel()
+	srv, clients := room(t)
+	require.Zero(t, srv.IndexSizes().Users, "nobody has asked for a user")
+	count := func(user string) int {
+		n, err := srv.Count(t.Context(), gateway.User(user))
+		require.NoError(t, err)
+		return n
+	}
+	require.Equal(t, 2, count("ann"))
+	require.Equal(t, 2, srv.IndexSizes().Users, "ann and bob")
+	eve := srv.Dial(t, gatewaytest.Query("who", "eve"))
+	require.Equal(t, 1, count("eve"))
+	eve.Close(1000, "")
+	srv.WaitDisconnect(eve.ConnectionID())
+	require.Zero(t, count("eve"))
+	clients["ann1"].Drop()
+	srv.WaitDisconnect(clients["ann1"].ConnectionID())
+	require.Equal(t, 1, count("ann"))
+}
+
+func TestAudience_Query(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		of   gateway.Audience
+		want string
+	}{
+		{gateway.Audience{}, ""},
+		{gateway.Audience{}.Except("x"), ""},
+		{gateway.Connections(), ""},
+		{gateway.Connections("a=", "b"), "id=a%3D&id=b"},
+		{gateway.Group("room 1").Except("a", "b"), "except=a&except=b&group=room+1"},
+		{gateway.User("ann"), "user=ann"},
+		{gateway.Everyone(), "all=true"},
+	} {
+		require.Equal(t, tt.want, tt.of.Query().Encode())
+	}
+}
+
+// An Audience is a value: later changes of what it was made of do not change it.
+func TestAudience_Value(t *testing.T) {
+	t.Parallel()
+	ids := []string{"a", "b"}
+	of := gateway.Connections(ids...)
+	ids[0] = "x"
+	one, other := of.Except("c"), of.Except("d")
+	require.Equal(t, "id=a&id=b", of.Query().Encode())
+	require.Equal(t, "except=c&id=a&id=b", one.Query().Encode())
+	require.Equal(t, "except=d&id=a&id=b", other.Query().Encode())
+	require.Equal(t, "except=c&except=d&id=a&id=b", one.Except("d").Query().Encode())
+}
+
+// A client of a group that does not read is Refused once its buffer is full. It delays
+// nobody, and the others get everything.
+func TestPostTo_SlowClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{SendBufferMessages: 3}))
+		slow, quick := srv.Dial(t), srv.Dial(t)
+		for _, c := range []*gatewaytest.Client{slow, quick} {
+			require.NoError(t, srv.Join(t.Context(), c.ConnectionID(), "room"))
+		}
+		slow.Pause()
+		start := time.Now()
+		for n := range 10 {
+			d, err := srv.PostTo(t.Context(), gateway.Group("room"), []byte(strconv.Itoa(n)))
+			require.NoError(t, err)
+			if n < 3 {
+				require.Equal(t, gateway.Delivery{Accepted: 2}, d)
+			} else if n > 4 {
+				require.Equal(t, [3]int{1, 1, 0}, [3]int{d.Accepted, d.Refused, d.Gone})
+				require.Len(t, d.Errors, 1)
+				require.ErrorIs(t, d.Errors[slow.ConnectionID()], gateway.ErrLimitExceeded)
+			}
+			require.Equal(t, strconv.Itoa(n), quick.Receive())
+		}
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// Whatever happens, the recipients are accepted, refused or gone, and at most 100 errors
+// are told.
+func TestPostTo_Delivery(t *testing.T) {
+	t.Parallel()
+	var sent, failed atomic.Int64
+	gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{
+		MessageSent: func(context.Context, string, int) { sent.Add(1) },
+		PostFailed:  func(context.Context, string, int, error) { failed.Add(1) },
+	}), gateway.WithQuotas(gateway.Quotas{MessageBytes: 10}))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = gw.Close() })
+	ids := openNull(t, gw, 150)
+	closed := ids[:120]
+	d, err := gw.CloseAll(t.Context(), gateway.Connections(closed...), 1000, "", gateway.Cut())
+	require.NoError(t, err)
+	require.Equal(t, gateway.Delivery{Accepted: 120}, d)
+
+	d, err = gw.PostTo(t.Context(), gateway.Connections(ids...), []byte("x"))
+	require.NoError(t, err)
+	require.Equal(t, [3]int{30, 0, 120}, [3]int{d.Accepted, d.Refused, d.Gone})
+	require.Len(t, d.Errors, 100)
+	for id, err := range d.Errors {
+		require.Contains(t, closed, id)
+		require.ErrorIs(t, err, gateway.ErrGone)
+	}
+	require.Equal(t, [2]int64{30, 120}, [2]int64{sent.Load(), failed.Load()}, "the observers are told of each")
+
+	d, err = gw.PostTo(t.Context(), gateway.Everyone(), []byte("01234567890"))
+	require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+	require.Equal(t, gateway.Delivery{}, d)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d, err = gw.PostTo(ctx, gateway.Everyone(), nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, gateway.Delivery{}, d)
+	d, err = gw.CloseAll(ctx, gateway.Everyone(), 1000, "")
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, gateway.Delivery{}, d)
+}
+
+// If the context ends while it is used, the rest is refused with its error.
+func TestPostTo_ContextEnds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{
+		MessageSent: func(context.Context, string, int) {
+			if n++; n == 4 {
+				cancel()
+			}
+		},
+	}))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = gw.Close() })
+	ids := openNull(t, gw, 10)
+	d, err := gw.PostTo(ctx, gateway.Connections(append(ids, "gone")...), []byte("x"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, [3]int{4, 6, 1}, [3]int{d.Accepted, d.Refused, d.Gone})
+	require.Len(t, d.Errors, 7)
+	require.ErrorIs(t, d.Errors[ids[9]], context.Canceled)
 }

@@ -3,6 +3,7 @@ package connid_test
 import (
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +147,28 @@ func TestNewAnswer(t *testing.T) {
 	require.NotEqual(t, ids.Request, others.Request)
 	require.NotEqual(t, ids.UUID, others.UUID)
 	require.NotEqual(t, ids.Trace, others.Trace)
+}
+
+// The order is one of all texts, buckets come one after the other, and the IDs of a node
+// are spread evenly.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	tag := connid.NewTag()
+	ids := []string{"", "a", "12345678901234567890", "\xff"}
+	counts := make([]int, connid.Buckets)
+	for range 6400 {
+		id := connid.New(tag)
+		counts[connid.Bucket(id)]++
+		ids = append(ids, id)
+	}
+	for _, n := range counts {
+		require.InDelta(t, 100, n, 60)
+	}
+	slices.SortFunc(ids, connid.Compare)
+	for n := range ids[1:] {
+		require.Negative(t, connid.Compare(ids[n], ids[n+1]))
+		require.Positive(t, connid.Compare(ids[n+1], ids[n]))
+		require.Zero(t, connid.Compare(ids[n], ids[n]))
+		require.LessOrEqual(t, connid.Bucket(ids[n]), connid.Bucket(ids[n+1]))
+	}
 }

@@ -1,12 +1,14 @@
 package registry_test
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/registry"
 )
 
@@ -69,4 +71,34 @@ func TestMap_Concurrent(t *testing.T) {
 	}
 	wg.Wait()
 	require.Zero(t, m.Len())
+}
+
+// The parts that From yields are in the order of the IDs, and begin with that of the ID.
+func TestMap_From(t *testing.T) {
+	t.Parallel()
+	m := registry.New[string]()
+	tag := connid.NewTag()
+	var ids []string
+	for range 5000 {
+		id := connid.New(tag)
+		ids = append(ids, id)
+		require.True(t, m.Add(id, id))
+	}
+	slices.SortFunc(ids, connid.Compare)
+	for _, from := range []string{"", ids[0], ids[2500], ids[4999]} {
+		var got []string
+		for part := range m.From(from) {
+			require.Less(t, len(part), 200, "the parts are about equally large")
+			slices.SortFunc(part, connid.Compare)
+			got = append(got, part...)
+		}
+		require.Equal(t, ids[len(ids)-len(got):], got)
+		if from != "" {
+			require.Contains(t, got, from)
+			require.Less(t, slices.Index(got, from), 200)
+		}
+	}
+	for range m.From("") {
+		break
+	}
 }
