@@ -109,8 +109,9 @@ func newModelWorld(t *testing.T) *modelWorld {
 }
 
 func (w *modelWorld) end(id string) chan struct{} {
-	ended, _ := w.ended.LoadOrStore(id, make(chan struct{}))
-	return ended.(chan struct{}) //nolint:forcetypeassert,revive // nothing else is there
+	value, _ := w.ended.LoadOrStore(id, make(chan struct{}))
+	ended, _ := value.(chan struct{})
+	return ended
 }
 
 // modelConn is a client, and what the model knows of its connection.

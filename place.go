@@ -227,7 +227,7 @@ func (p places) list(after string, limit int) (list []Connection, more bool) {
 func (p places) isLarge(limit int) bool {
 	g, n := p.here, 0
 	switch p.of.kind {
-	case ofNobody, ofConnections:
+	case ofNobody, ofConnections, ofSeveral:
 		return false
 	case ofEveryone:
 		return true
@@ -266,7 +266,7 @@ func (a *Audience) has(c *connection) bool {
 		return c.principal() == a.name
 	case ofEveryone:
 		return true
-	case ofNobody, ofConnections:
+	case ofNobody, ofConnections, ofSeveral:
 	}
 	return false
 }

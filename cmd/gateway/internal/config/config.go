@@ -122,6 +122,7 @@ type Quotas struct {
 	HeaderBytes            Limit     `yaml:"headerBytes"`
 	URLBytes               Limit     `yaml:"urlBytes"`
 	StateBytes             Limit     `yaml:"stateBytes"`
+	GroupsPerConnection    Limit     `yaml:"groupsPerConnection"`
 }
 
 // Integration is one of four kinds.

@@ -256,5 +256,6 @@ func (q Quotas) quotas() gateway.Quotas {
 		PingInterval: time.Duration(q.PingInterval), NewConnections: newConnections,
 		Connections: int(q.Connections), ConnectionsPerSourceIP: int(q.ConnectionsPerSourceIP),
 		HeaderBytes: int(q.HeaderBytes), URLBytes: int(q.URLBytes), StateBytes: int(q.StateBytes),
+		GroupsPerConnection: int(q.GroupsPerConnection),
 	}
 }
