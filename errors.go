@@ -19,7 +19,8 @@ import (
 var (
 	// ErrGone: the connection is not open. It has closed, or its $connect has not
 	// returned yet (410 GoneException). As on AWS, nothing can be posted to a connection
-	// during its $connect: to greet a client, post from [Observer.ConnectionOpened].
+	// during its $connect: to greet a client, post from [Observer.ConnectionOpened], or
+	// let the answer of $connect do it: see [WithAnswerCommands].
 	ErrGone = errors.New("gateway: connection is gone, or not open yet")
 	// ErrUnauthorized: the [Authorizer] does not know the client (401).
 	ErrUnauthorized = errors.New("gateway: unauthorized")

@@ -49,6 +49,7 @@
 //     [Connection].
 //   - Many connections at once, groups and users: [Audience], [Gateway.Join], [Gateway.PostTo],
 //     [Gateway.CloseAll], [Gateway.Count], [Gateway.List].
+//   - Backends without a table of connections: [Gateway.SetState], [WithAnswerCommands].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
 //     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,

@@ -44,7 +44,8 @@ import (
 //
 // The endpoint's status, body and headers become the Response. On $connect a status
 // other than 2xx refuses the connection, and Sec-WebSocket-Protocol chooses the
-// subprotocol. On a message the body is the answer, whatever the status is. Redirects
+// subprotocol. On a message the body is the answer, whatever the status is. With
+// [WithAnswerCommands] the headers also have commands. Redirects
 // are not followed. If the endpoint cannot be reached, the integration fails with 504;
 // if the endpoint's status is below 200, with 502. (API Gateway: "Setting up a
 // WebSocket API integration request".)

@@ -37,6 +37,9 @@ import (
 //     or a timeout becomes an error frame, on every route.
 //   - DISCONNECT: the result is ignored.
 //
+// With [WithAnswerCommands] the Header of a successful Response also says what becomes of
+// the connection, and who else gets the Body.
+//
 // An Integration may have a method Validate() error, which returns what is wrong
 // with its fields. [Gateway.Handle] and [Gateway.Deploy] call it, so that the
 // mistake shows when the route is set and not at the first event. Like a [Middleware] it
@@ -140,7 +143,7 @@ type Response struct {
 	// StatusCode decides on CONNECT whether the client may connect. For a message it means
 	// nothing to the client: to send it an error frame, return an error.
 	StatusCode int
-	Header     http.Header // CONNECT only
+	Header     http.Header // CONNECT only, but for the commands of WithAnswerCommands
 	Body       []byte
 }
 

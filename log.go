@@ -153,7 +153,7 @@ func fixOfBody(routeKey string) string {
 }
 
 // greetingFix says how a client can be greeted.
-const greetingFix = "the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened"
+const greetingFix = "the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened, or pass WithAnswerCommands to New and answer with the header Gateway-Post: self"
 
 // logRejected logs that a call of @connections is refused.
 func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, err error) {

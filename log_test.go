@@ -192,7 +192,7 @@ func TestLog_GreetingInConnect(t *testing.T) {
 				require.Equal(t, http.StatusBadGateway, refused.StatusCode)
 			}
 			require.Contains(t, log.String(), `level=ERROR msg="integration failed"`)
-			require.Equal(t, tt.fix, strings.Contains(log.String(), `fix="the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened"`), log)
+			require.Equal(t, tt.fix, strings.Contains(log.String(), `fix="the connection is not open before $connect has returned: to greet the client, post from Observer.ConnectionOpened, or pass WithAnswerCommands to New and answer with the header Gateway-Post: self"`), log)
 		})
 	}
 }

@@ -108,8 +108,9 @@ type Response struct {
 	// refuses it, and 0 is an error. Other routes ignore it.
 	StatusCode int `json:"statusCode"`
 	// Headers and MultiValueHeaders are used on $connect only: Sec-WebSocket-Protocol
-	// when the connection is accepted, all when it is refused. A header that is in both
-	// is taken from MultiValueHeaders.
+	// when the connection is accepted, all when it is refused. With
+	// gateway.WithAnswerCommands they also have commands, on every route. A header that is
+	// in both is taken from MultiValueHeaders.
 	Headers           map[string]string   `json:"headers,omitempty"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
 	// Body is sent to the client on a route with a route response, and when a connection

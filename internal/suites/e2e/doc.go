@@ -1,6 +1,7 @@
 // Package e2e uses examples/chat as its users do: with a browser, with wscat, with the AWS
 // CLI and with boto3. It takes APIs and functions through their whole life with these and the
-// AWS SDKs for Go and JavaScript. It also puts a real nginx behind an HTTP integration, and opens
+// AWS SDKs for Go and JavaScript. Backends in Python and Node.js change
+// connections by the headers of their answers. It also puts a real nginx behind an HTTP integration, and opens
 // WebSockets with what published signers make: aws4fetch, aws4 and Amplify. It has only
 // tests.
 //
