@@ -197,7 +197,7 @@ func deflatedLimitCases() (cases []testCase) {
 		{"128 KiB of one character", ending{}, sends(packed(wiretest.Deflate(strings.Repeat("0", messageBytes))), echoPacked(plain, strings.Repeat("0", messageBytes)))},
 		{"16 MiB of one character", fails(1009), sends(packed(zeros))},
 		{"the same in fragments of 100 bytes", fails(1009), sends(packedFragments(strings.Repeat("0", 16<<20), 100))},
-		{"blocks of 160 KiB that inflate to nothing", fails(1009), sends(emptyBlocks(160<<10))},
+		{"blocks of 160 KiB that inflate to nothing", fails(1009), sends(emptyBlocks(160 << 10))},
 	} {
 		cases = append(cases, deflated(fmt.Sprintf("9.%d", n+1), c.title, plain, c.end, c.step))
 	}
