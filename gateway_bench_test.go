@@ -108,14 +108,21 @@ func benchFrame(body string) []byte {
 	return append(frame, body...)
 }
 
-// dialBench upgrades a connection and returns its socket.
-func dialBench(b testing.TB, addr string) net.Conn {
+// dialBench upgrades a connection and returns its socket. fields are further lines of the
+// request's header; an empty one does not count.
+func dialBench(b testing.TB, addr string, fields ...string) net.Conn {
 	b.Helper()
 	nc, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", addr)
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = nc.Close() })
+	more := ""
+	for _, field := range fields {
+		if field != "" {
+			more += field + "\r\n"
+		}
+	}
 	_, err = fmt.Fprint(nc, "GET /test HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+more+"\r\n")
 	require.NoError(b, err)
 	var head []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(head, []byte("\r\n\r\n")); head = append(head, one[0]) {
