@@ -54,6 +54,7 @@
 //     [WithoutManagementAuth]; packages sigv4 and iam.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
 //     lambda and jwtauthorizer.
+//   - Compression: [WithCompression], [Compression].
 //   - Limits: [Quotas], [Throttle], [AccountThrottle], [UsageStore]; package usageplan.
 //   - Checks of requests: [Model], [WithRequestModel], [WithRequestParameters]; package
 //     models.

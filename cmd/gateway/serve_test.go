@@ -282,6 +282,32 @@ proxies: ` + proxies + "\n")
 	}
 }
 
+// With compression a client that offers it gets long messages compressed.
+func TestServe_Compression(t *testing.T) {
+	t.Parallel()
+	yaml := withRoutes(`  long: {mock: {body: "` + strings.Repeat("hello ", 100) + `"}}
+routes: {$default: {integration: long, routeResponse: true}}
+`)
+	for more, want := range map[string]string{
+		"":                                "",
+		"compression: {}\n":               "permessage-deflate",
+		"compression: {threshold: 100}\n": "permessage-deflate",
+	} {
+		p := serve(t, yaml+more)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		c, resp, err := wsconn.Dial(ctx, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{Compress: true}) //nolint:bodyclose // a 101 has no body
+		require.NoError(t, err)
+		t.Cleanup(c.CloseNow)
+		agreed, _, _ := strings.Cut(resp.Header.Get("Sec-WebSocket-Extensions"), ";")
+		require.Equal(t, want, agreed, more)
+		require.NoError(t, c.Write(ctx, []byte("x"), true))
+		text, _, err := c.Read(ctx)
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat("hello ", 100), string(text))
+	}
+}
+
 // With answerCommands an endpoint greets a client, and remembers it, without a call.
 func TestServe_AnswerCommands(t *testing.T) {
 	t.Parallel()

@@ -86,6 +86,9 @@ func (r *reader) build(b *Builder) *Built {
 		gateway.WithQuotas(c.Quotas.quotas()),
 		gateway.WithTrustedProxies(proxies...),
 	}
+	if c.Compression != nil {
+		built.Options = append(built.Options, c.Compression.option())
+	}
 	for text, answer := range c.AutoResponse {
 		built.Options = append(built.Options, gateway.WithAutoResponse(text, answer))
 	}
@@ -112,6 +115,10 @@ func (r *reader) build(b *Builder) *Built {
 	}
 	r.routes(built, integrations, authorizers)
 	return built
+}
+
+func (c *Compression) option() gateway.Option {
+	return gateway.WithCompression(gateway.Compression{Threshold: c.Threshold, Level: c.Level, MaxRatio: int(c.MaxRatio)})
 }
 
 func (t Throttle) throttle() gateway.Throttle {

@@ -29,6 +29,7 @@ type Config struct {
 	Origins                  []string               `yaml:"origins"`
 	Proxies                  []string               `yaml:"proxies"`
 	AutoResponse             map[string]string      `yaml:"autoResponse"`
+	Compression              *Compression           `yaml:"compression"`
 	Management               *Management            `yaml:"management"`
 	Quotas                   Quotas                 `yaml:"quotas"`
 	AnswerCommands           bool                   `yaml:"answerCommands"`
@@ -71,6 +72,13 @@ type Log struct {
 type Shutdown struct {
 	Delay   time.Duration `yaml:"delay"`
 	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Compression is that of package gateway.
+type Compression struct {
+	Threshold int   `yaml:"threshold"`
+	Level     int   `yaml:"level"`
+	MaxRatio  Limit `yaml:"maxRatio"`
 }
 
 // Management says who may call @connections.

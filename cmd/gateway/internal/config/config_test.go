@@ -70,6 +70,7 @@ func TestLoad_Mistakes(t *testing.T) {
 		"path of @connections": {base + "path: /@connections", "choose another path"},
 		"log level":            {base + "log: {level: loud}", `log.level: "loud" is not possible: write debug or info or warn or error`},
 		"origin":               {base + "origins: [good.example, https://a/b]", `:5:25: origins.2: `},
+		"compression":          {base + "compression: {level: 10}", "gateway.yaml:5:1: compression: Level is 10"},
 		"proxy":                {base + "proxies: [10.0.0.0/99]", `proxies.1: "10.0.0.0/99" is not an address or a network`},
 		"expression":           {base + "routeSelectionExpression: action", ":5:1: routeSelectionExpression: "},
 		"throttle":             {base + "throttle: {burst: 5}", ":5:1: throttle: "},

@@ -143,6 +143,9 @@ func (r *reader) check() {
 	for _, text := range slices.Sorted(maps.Keys(c.AutoResponse)) {
 		r.option(under("autoResponse", text), gateway.WithAutoResponse(text, c.AutoResponse[text]))
 	}
+	if c.Compression != nil {
+		r.option("compression", c.Compression.option())
+	}
 	r.option("quotas", gateway.WithQuotas(c.Quotas.quotas()))
 	if c.RouteSelectionExpression != "" {
 		r.option("routeSelectionExpression", gateway.WithRouteSelectionExpression(c.RouteSelectionExpression))
