@@ -40,7 +40,7 @@
 //     [Gateway.Close].
 //   - Routes: [Gateway.Handle], [Gateway.HandleFunc], [Route], [RouteOption],
 //     [Gateway.Deploy], [Gateway.Deployment], [Deployment].
-//   - Integrations: [Integration], [IntegrationFunc], [JSON], [Request], [Response], [Middleware],
+//   - Integrations: [Integration], [IntegrationFunc], [PublishIntegration], [JSON], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
 //   - Doors: [WithTrustedProxies], [WithAutoResponse].

@@ -59,6 +59,34 @@ func (f IntegrationFunc) Invoke(ctx context.Context, req *Request) (*Response, e
 	return f(ctx, req)
 }
 
+// PublishIntegration is an [Integration] that only hands each event on, for example to a
+// queue. The func does that with the client of the queue, so that this module needs none:
+//
+//	publish := gateway.PublishIntegration(func(ctx context.Context, req *gateway.Request) error {
+//		_, err := stream.Publish(ctx, "chat."+req.RouteKey, req.Body)
+//		return err
+//	})
+//	gw.Handle("sendmessage", publish)
+//
+// If the func returns nil, the event counts as taken: the client gets nothing, also on a
+// route with a route response, and a CONNECT is accepted. An error has the effect of an
+// error of any other integration: the client gets an error frame, or 502 for its upgrade,
+// or 504 if the time of the integration was over. So the func should return only after the
+// queue has confirmed that it has the event, and within ctx. The queue should not take
+// the same event twice: Request.RequestID is another one for each event, and the same if the
+// func tries again.
+//
+// As with each integration, the Body of req may be kept, for example by a client of a queue
+// that sends it later, but must not be changed after the func has returned. ctx ends then.
+// Whoever reads the queue answers with [ConnectionsAPI], or over HTTP with @connections. (API
+// Gateway: an integration of the type AWS with a queue behind it.)
+type PublishIntegration func(ctx context.Context, req *Request) error
+
+// Invoke calls f.
+func (f PublishIntegration) Invoke(ctx context.Context, req *Request) (*Response, error) {
+	return nil, f(ctx, req)
+}
+
 // Middleware wraps an [Integration] in another one. It runs once for each route, when
 // the route is set. It must not call [Gateway.Handle] or [Gateway.Deploy], which would wait
 // for each other forever. If it panics, so does the Handle or Deploy that has called it, and
