@@ -55,7 +55,8 @@ func Group(name string) Audience { return Audience{kind: ofGroup, name: name} }
 
 // User is the audience of the connections of one user: those whose Connection.PrincipalID,
 // which the [Authorizer] has set, is principalID. Connections without a principal belong to
-// no user.
+// no user. The first call on a User looks at all connections and makes an index of them,
+// which costs each connection with a principal about 180 bytes from then on.
 func User(principalID string) Audience { return Audience{kind: ofUser, name: principalID} }
 
 // Everyone is the audience of all open connections.

@@ -8,10 +8,8 @@
 //		log.Fatal(err)
 //	}
 //	gw.HandleFunc("sendmessage", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-//		for c := range gw.Connections() {
-//			_ = gw.PostToConnection(ctx, c.ID, req.Body) // gateway.ErrGone: it has left
-//		}
-//		return nil, nil
+//		_, err := gw.PostTo(ctx, gateway.Everyone(), req.Body)
+//		return nil, err
 //	})
 //	gw.HandleFunc(gateway.RouteKeyDefault, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
 //		return &gateway.Response{Body: []byte("unknown action")}, nil

@@ -59,12 +59,8 @@ func newGateway() (*gateway.Gateway, error) {
 		return nil, err
 	}
 	gw.HandleFunc("sendmessage", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		var everyone []string
-		for c := range gw.Connections() {
-			everyone = append(everyone, c.ID)
-		}
-		gw.PostToConnections(ctx, everyone, req.Body) // returns an error for each connection that has left in the meantime
-		return nil, nil
+		_, err := gw.PostTo(ctx, gateway.Everyone(), req.Body) // waits for no client
+		return nil, err
 	})
 	return gw, nil
 }

@@ -58,13 +58,9 @@ func newService(gw *gateway.Gateway) http.Handler {
 			http.Error(w, "at most 4096 bytes", http.StatusRequestEntityTooLarge)
 			return
 		}
-		var connections []string
-		for c := range gw.Connections() {
-			if c.PrincipalID == r.PathValue("user") {
-				connections = append(connections, c.ID)
-			}
+		if _, err := gw.PostTo(r.Context(), gateway.User(r.PathValue("user")), message); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
-		gw.PostToConnections(r.Context(), connections, message)
 	})
 	return mux
 }
