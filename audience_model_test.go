@@ -27,7 +27,7 @@ import (
 )
 
 // TestAudience_Model compares the gateway with a model, step by step: actors at the same
-// gateway dial, hang up, join, leave, post, close, count and list at random. Each has
+// gateway dial, hang up, join, leave, post, close, count, list and change states at random. Each has
 // connections, groups and users of its own, of which its model knows everything; and there
 // is one group for all, of which it knows its own part. At the end each connection must have
 // got exactly what the model says, in order.
@@ -72,6 +72,7 @@ func modelSteps() []modelStep {
 		{8, (*actor).count},
 		{6, (*actor).list},
 		{8, (*actor).get},
+		{10, (*actor).setState},
 		{2, (*actor).useGone},
 	}
 }
@@ -88,6 +89,7 @@ type modelWorld struct {
 	gw     *gateway.Gateway
 	opened sync.Map // connection IDs by User-Agent
 	ended  sync.Map // by connection ID: a channel that is closed when the connection has closed
+	states sync.Map // by connection ID: the last state of a connection that has closed
 }
 
 func newModelWorld(t *testing.T) *modelWorld {
@@ -100,7 +102,10 @@ func newModelWorld(t *testing.T) *modelWorld {
 		}),
 		gateway.WithObserver(&gateway.Observer{
 			ConnectionOpened: func(_ context.Context, c gateway.Connection) { w.opened.Store(c.Identity.UserAgent, c.ID) },
-			ConnectionClosed: func(_ context.Context, c gateway.Connection, _ int, _ string) { close(w.end(c.ID)) },
+			ConnectionClosed: func(_ context.Context, c gateway.Connection, _ int, _ string) {
+				w.states.Store(c.ID, string(c.State))
+				close(w.end(c.ID))
+			},
 		}))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.gw.Close() })
@@ -119,7 +124,9 @@ type modelConn struct {
 	id, user string
 	owner    string // name of the actor
 	groups   []string
+	state    string
 	expected []string // messages of its own actor
+	last     any      // its last state, as the observer has seen it
 	cut      bool     // not all that was expected may have come
 	code     int      // of the Close frame; 0: none
 
@@ -247,6 +254,7 @@ func (a *actor) left(c *modelConn) {
 	delete(a.open, c.id)
 	a.gone = append(a.gone, c)
 	<-a.world.end(c.id)
+	c.last, _ = a.world.states.LoadAndDelete(c.id)
 	if len(a.gone) > 50 {
 		a.gone = a.gone[1:]
 	}
@@ -433,10 +441,30 @@ func (a *actor) get(t *testing.T) {
 	got, err := a.world.gw.GetConnection(t.Context(), c.id)
 	require.NoError(t, err)
 	require.Equal(t, c.user, got.PrincipalID)
+	require.Equal(t, c.state, string(got.State))
 	if len(c.groups) == 0 {
 		require.Nil(t, got.Groups)
 	} else {
 		require.Equal(t, c.groups, got.Groups)
+	}
+}
+
+// setState changes a state, with a condition that holds, with one that does not, or with none.
+func (a *actor) setState(t *testing.T) {
+	c := a.some()
+	if c == nil {
+		return
+	}
+	state, opts, want := strings.Repeat("s", a.rand.IntN(4)), []gateway.StateOption(nil), error(nil)
+	switch a.rand.IntN(4) {
+	case 0:
+		opts = append(opts, gateway.IfState([]byte(c.state)))
+	case 1:
+		opts, want = append(opts, gateway.IfState([]byte(c.state+"x"))), gateway.ErrConflict
+	}
+	require.ErrorIs(t, a.world.gw.SetState(t.Context(), c.id, []byte(state), opts...), want)
+	if want == nil {
+		c.state = state
 	}
 }
 
@@ -447,6 +475,7 @@ func (a *actor) useGone(t *testing.T) {
 	id := a.gone[a.rand.IntN(len(a.gone))].id
 	for _, err := range []error{
 		a.world.gw.Join(t.Context(), id, a.group()), a.world.gw.Leave(t.Context(), id, a.group()),
+		a.world.gw.SetState(t.Context(), id, []byte("x")), a.world.gw.SetState(t.Context(), id, nil, gateway.IfState([]byte("x"))),
 		a.world.gw.PostToConnection(t.Context(), id, nil), a.world.gw.DeleteConnection(t.Context(), id),
 	} {
 		if !errors.Is(err, gateway.ErrGone) {
@@ -487,4 +516,5 @@ func (c *modelConn) check(t *testing.T) {
 	}
 	require.Equal(t, append([]string{}, c.expected...), own)
 	require.Equal(t, c.code, c.gotEnd)
+	require.Equal(t, c.state, c.last)
 }

@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"runtime"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,22 +181,54 @@ func TestSetState_WhileItCloses(t *testing.T) {
 	}
 }
 
-// BenchmarkSetState also measures the memory that a state of 100 bytes takes.
+// BenchmarkSetState reports the time of a change, and the memory that a state takes besides
+// its own length.
 func BenchmarkSetState(b *testing.B) {
-	gw, addr := newBench(b)
-	dialBench(b, addr)
-	var id string
-	for c := range gw.Connections() {
-		id = c.ID
+	const n, length = 10_000, 128
+	gw, ids := newNull(b, n)
+	states := [2][]byte{[]byte(strings.Repeat("a", length)), []byte(strings.Repeat("b", length))}
+	before := heap()
+	for _, id := range ids {
+		require.NoError(b, gw.SetState(b.Context(), id, states[0]))
 	}
-	states := [2][]byte{[]byte(strings.Repeat("a", 100)), []byte(strings.Repeat("b", 100))}
+	memory := float64(heap()-before)/n - length
 	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		if err := gw.SetState(b.Context(), id, states[n&1]); err != nil {
+	for k := 0; b.Loop(); k++ {
+		if err := gw.SetState(b.Context(), ids[k%n], states[k/n&1]); err != nil {
 			b.Fatal(err)
 		}
-		n++
 	}
-	runtime.KeepAlive(gw)
+	b.ReportMetric(memory, "B/connection")
+}
+
+// BenchmarkAnswerCommands measures what the option costs a message whose answer has headers
+// but no commands, and what commands cost.
+func BenchmarkAnswerCommands(b *testing.B) {
+	for _, bench := range []struct {
+		name   string
+		header http.Header
+		opts   []gateway.Option
+	}{
+		{"off", http.Header{"Content-Type": {"text/plain"}}, nil},
+		{"none", http.Header{"Content-Type": {"text/plain"}}, []gateway.Option{gateway.WithAnswerCommands()}},
+		{"state", http.Header{"Gateway-State": {`{"seen":3}`}}, []gateway.Option{gateway.WithAnswerCommands()}},
+		{"post to self", http.Header{"Gateway-Post": {"self"}}, []gateway.Option{gateway.WithAnswerCommands()}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			gw, addr := newBench(b, bench.opts...)
+			gw.Handle("echo", respond(&gateway.Response{Header: bench.header, Body: []byte(benchReply)}), gateway.WithRouteResponse())
+			nc := dialBench(b, addr)
+			request, reply := bytes.Repeat(benchFrame(`{"action":"echo"}`), 16), make([]byte, 16*(2+len(benchReply)))
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := nc.Write(request)
+				if err == nil {
+					_, err = io.ReadFull(nc, reply)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
