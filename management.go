@@ -270,8 +270,7 @@ func (g *Gateway) CloseAll(ctx context.Context, of Audience, code int, reason st
 }
 
 // Count returns how many open connections an audience has. For a group, a user and
-// everyone it takes the same time however many there are; with Except it may look at each
-// of them. The error is [ErrInvalidArgument], or that of a ctx that has ended. It is safe
+// everyone it takes the same time however many there are. The error is [ErrInvalidArgument], or that of a ctx that has ended. It is safe
 // for concurrent use. The service has no such call.
 func (g *Gateway) Count(ctx context.Context, of Audience) (int, error) {
 	at, err := g.locateAll(ctx, of)

@@ -106,21 +106,35 @@ func (p places) close(ctx context.Context, cs cause) (d Delivery, err error) {
 }
 
 func (p places) count() (n int) {
-	switch {
-	case len(p.of.except) > 0:
-	case p.of.kind == ofGroup:
-		return p.here.groups.Len(p.of.name)
-	case p.of.kind == ofUser:
-		return p.here.userIndex().Len(p.of.name)
-	case p.of.kind == ofEveryone:
-		return max(0, int(p.here.open.Load()))
+	n, ok := p.size()
+	if !ok {
+		p.each(func(_ string, c *connection) {
+			if c != nil {
+				n++
+			}
+		})
+		return n
 	}
-	p.each(func(_ string, c *connection) {
-		if c != nil {
-			n++
+	for id := range idsOf(p.of.except) {
+		if c := p.here.opened(id); c != nil && p.of.has(c) {
+			n--
 		}
-	})
-	return n
+	}
+	return max(0, n) // somebody may have left meanwhile
+}
+
+// size returns the size of the audience without its exceptions, if it is known.
+func (p places) size() (n int, ok bool) {
+	switch p.of.kind {
+	case ofGroup:
+		return p.here.groups.Len(p.of.name), true
+	case ofUser:
+		return p.here.userIndex().Len(p.of.name), true
+	case ofEveryone:
+		return int(p.here.open.Load()), true
+	case ofNobody, ofConnections, ofSeveral:
+	}
+	return 0, false
 }
 
 // each calls visit for each connection of the audience, once. c is nil if no open
@@ -225,18 +239,8 @@ func (p places) list(after string, limit int) (list []Connection, more bool) {
 // isLarge reports whether a page is found sooner among all connections, which are nearly
 // in order, than among those of the audience, which are not.
 func (p places) isLarge(limit int) bool {
-	g, n := p.here, 0
-	switch p.of.kind {
-	case ofNobody, ofConnections, ofSeveral:
-		return false
-	case ofEveryone:
-		return true
-	case ofGroup:
-		n = g.groups.Len(p.of.name)
-	case ofUser:
-		n = g.userIndex().Len(p.of.name)
-	}
-	return n > limit && n/limit > g.connections.Len()/n
+	n, _ := p.size()
+	return p.of.kind == ofEveryone || n > limit && n/limit > p.here.connections.Len()/n
 }
 
 // selectInOrder looks for the connections of the audience among all, part by part.
