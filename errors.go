@@ -34,7 +34,8 @@ var (
 	// ErrPayloadTooLarge: the message is larger than Quotas.MessageBytes, or the state than
 	// Quotas.StateBytes (413).
 	ErrPayloadTooLarge = errors.New("gateway: payload too large")
-	// ErrConflict: the state of the connection is not the one that [IfState] names.
+	// ErrConflict: the state of the connection is not the one that [IfState] names (412
+	// PreconditionFailedException).
 	ErrConflict = errors.New("gateway: the state of the connection has changed")
 	// ErrClosed: the Gateway shuts down, or has shut down (503).
 	ErrClosed = errors.New("gateway: closed")
@@ -44,9 +45,9 @@ var (
 	// ErrInvalidOption: an option, a route or a deployment is not valid. The text says
 	// what is wrong and how to correct it.
 	ErrInvalidOption = errors.New("gateway: invalid option")
-	// ErrInvalidArgument: an audience, the name of a group, a close code, a reason, or a
-	// part of a Page cannot be (400 BadRequestException). The text names the field, and says
-	// how to correct it.
+	// ErrInvalidArgument: an audience, the name of a group, a close code, a reason, a state,
+	// or a part of a Page cannot be (400 BadRequestException). The text names the field, and
+	// says how to correct it.
 	ErrInvalidArgument = errors.New("gateway: invalid argument")
 )
 

@@ -27,6 +27,7 @@ type ConnectionsAPI interface {
 	List(ctx context.Context, of Audience, page Page) ([]Connection, Page, error)
 	Join(ctx context.Context, connectionID, group string) error
 	Leave(ctx context.Context, connectionID, group string) error
+	SetState(ctx context.Context, connectionID string, state []byte, opts ...StateOption) error
 }
 
 var _ ConnectionsAPI = (*Gateway)(nil)
@@ -57,12 +58,33 @@ func (f ManagementAuthFunc) AuthorizeManagement(ctx context.Context, call *Manag
 // ManagementAction is an operation of the @connections API.
 type ManagementAction string
 
-// The three operations. (Amazon API Gateway Management API reference: "Actions".)
+// The three operations of the service. (Amazon API Gateway Management API reference:
+// "Actions".)
 const (
 	ActionPostToConnection ManagementAction = "PostToConnection" // POST
 	ActionGetConnection    ManagementAction = "GetConnection"    // GET
 	ActionDeleteConnection ManagementAction = "DeleteConnection" // DELETE
 )
+
+// The operations that the service does not have. [WithManagementExtensions] opens them. Each
+// is named after the method of [Gateway] that it calls.
+const (
+	ActionList      ManagementAction = "List"      // GET @connections
+	ActionCount     ManagementAction = "Count"     // GET @connections?count=true
+	ActionPostTo    ManagementAction = "PostTo"    // POST @connections?…
+	ActionPostBatch ManagementAction = "PostBatch" // POST @connections with lines: see ManagementHandler
+	ActionCloseAll  ManagementAction = "CloseAll"  // DELETE @connections?…
+	ActionJoin      ManagementAction = "Join"      // PUT @connections/{connectionId}/groups/{group}
+	ActionLeave     ManagementAction = "Leave"     // DELETE @connections/{connectionId}/groups/{group}
+	ActionGetState  ManagementAction = "GetState"  // GET @connections/{connectionId}/state
+	ActionSetState  ManagementAction = "SetState"  // PUT and DELETE @connections/{connectionId}/state
+)
+
+// OfService reports whether a is one of the three operations of the service. A
+// [ManagementAuth] that was written for these should refuse all others.
+func (a ManagementAction) OfService() bool {
+	return a == ActionPostToConnection || a == ActionGetConnection || a == ActionDeleteConnection
+}
 
 // ManagementCall is a call of the @connections API that a [ManagementAuth] decides on.
 type ManagementCall struct {
@@ -72,14 +94,22 @@ type ManagementCall struct {
 	// Do not take them from the path of the request, which the caller chooses.
 	APIID, Stage string
 	// ConnectionID is the ID of the connection. It has the form of an ID of this package,
-	// but the connection may have closed already.
+	// but the connection may have closed already. It is "" if the call is about an Audience
+	// or has many lines.
 	ConnectionID string
+	// Audience is whom an ActionList, ActionCount, ActionPostTo or ActionCloseAll is about:
+	// see [Audience.Query]. Each line of an ActionPostBatch has an audience of its own, which
+	// is in Body only.
+	Audience Audience
+	// Group is the group of an ActionJoin or ActionLeave.
+	Group string
 	// Request is the HTTP request. RequestURI, Host and Header are as the caller sent
 	// them. Request.Body has been read already: see the field Body. The request must not
 	// be changed, and not be used after AuthorizeManagement has returned.
 	Request *http.Request
-	// Body is the whole body of the request, at most Quotas.MessageBytes long. In a POST
-	// it is the message to the client. It must not be changed or kept.
+	// Body is the whole body of the request, at most Quotas.MessageBytes long, or 1 MiB for
+	// an ActionPostBatch. In any other POST it is the message to the client. It must not be
+	// changed or kept.
 	Body []byte
 }
 
@@ -168,8 +198,14 @@ func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) err
 	if err != nil {
 		return err
 	}
-	return at.close(ctx, cause{code: wsconn.CloseNormal, reason: "Connection Closed Normally"})
+	return at.close(ctx, cause{code: deletedCode, reason: deletedReason})
 }
+
+// What DeleteConnection says in the Close frame.
+const (
+	deletedCode   = wsconn.CloseNormal
+	deletedReason = "Connection Closed Normally"
+)
 
 // Join makes a connection a member of a group, which is an [Audience]. A group needs not be
 // made: it exists while it has members, and its members are all that is kept of it. To join
@@ -322,8 +358,8 @@ func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connectio
 // of the connection, and the client does not learn of it.
 //
 // It returns [ErrGone] if the connection has closed, or its $connect has not returned;
-// [ErrPayloadTooLarge] above Quotas.StateBytes; [ErrConflict] with [IfState]; an error if
-// state is not valid UTF-8; or the error of a ctx that has ended. Then nothing has changed.
+// [ErrPayloadTooLarge] above Quotas.StateBytes; [ErrConflict] with [IfState];
+// [ErrInvalidArgument] if state is not valid UTF-8; or the error of a ctx that has ended. Then nothing has changed.
 // Changes of one connection are made one after the other. It is safe for concurrent use.
 // The service has no such call.
 func (g *Gateway) SetState(ctx context.Context, connectionID string, state []byte, opts ...StateOption) error {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/connid"
 )
 
@@ -34,6 +34,22 @@ import (
 // issued, 403 ForbiddenException, 429 LimitExceededException if the client reads too
 // slowly. A body above Quotas.MessageBytes gets 413 without a name, as from the service.
 //
+// With [WithManagementExtensions] it also serves what the service does not have:
+//
+//	GET    …/@connections                            a page of connections, or ?count=true
+//	POST   …/@connections                            the body to an audience, or a batch
+//	DELETE …/@connections                            closes an audience
+//	DELETE …/@connections/{connectionId}?code=…      closes with a code, a reason, or cut=true
+//	PUT, DELETE …/@connections/{connectionId}/groups/{group}
+//	GET, PUT, DELETE …/@connections/{connectionId}/state
+//
+// An audience is named by one of the parameters id (several times), group, user and
+// all=true, and except (several times). A body of the type application/x-ndjson is a batch:
+// each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line of the
+// answer. docs/management.md describes these calls, and docs/openapi.yaml all of them in
+// OpenAPI 3. Package managementclient makes them. Register "/prod/@connections" beside
+// "/prod/@connections/", because [http.ServeMux] would redirect the first.
+//
 // "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
 // ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
 // clients do not follow: if that matters, call this handler before the mux. (API Gateway:
@@ -49,39 +65,56 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
-	action, id, body, refused := answer.admit(r)
+	c, refused := answer.admit(r)
 	if refused != nil {
 		answer.fail(r.Context(), refused.answer, refused.err)
 		return
 	}
 	header["X-Amzn-Trace-Id"] = fields[2:3:3]
-	answer.do(r.Context(), action, id, body)
+	if c.more == nil {
+		answer.do(r.Context(), c.action, c.id, c.body)
+	} else if err := answer.doExtension(r.Context(), c); err != nil {
+		answer.fail(r.Context(), c.answerTo(err), err)
+	}
+}
+
+// managementRequest is what a request asks for.
+type managementRequest struct {
+	action ManagementAction
+	id     string // of the connection, or "" for an audience
+	body   []byte
+	more   *extension // nil: a call of the service
 }
 
 // admit reads a call, and decides whether it is made: the ManagementAuth is asked, then the
 // throttle.
-func (m *managementAnswer) admit(r *http.Request) (action ManagementAction, id string, body []byte, refused *refusedCall) {
+func (m *managementAnswer) admit(r *http.Request) (c managementRequest, refused *refusedCall) {
 	err := errNoManagementAuth
 	if m.g.managementAuth != nil {
-		action, id, err = parseManagementCall(r)
+		c, err = m.g.parseManagementRequest(r)
 	}
 	if err == nil {
-		body, err = m.readBody(r)
+		c.body, err = m.readBody(r, m.g.largestBody(c.more))
 	}
 	if err != nil {
-		return "", "", nil, &refusedCall{answerOf(err), err}
+		return c, &refusedCall{c.answerTo(err), err}
 	}
-	if _, issued := connid.Parse(id); !issued {
+	if _, issued := connid.Parse(c.id); !issued && (c.more == nil || c.more.resource.Kind != apicall.Collection) {
 		row := answerOf(errConnectionID)
-		return "", "", nil, &refusedCall{row.withText(row.text + ": " + id), errConnectionID}
+		return c, &refusedCall{row.withText(row.text + ": " + c.id), errConnectionID}
 	}
-	if refused = m.g.authorizeManagement(r, action, id, body); refused != nil {
-		return "", "", nil, refused
+	if c.more != nil {
+		if err = c.readExtension(r); err != nil {
+			return c, &refusedCall{c.answerTo(err), err}
+		}
+	}
+	if refused = m.g.authorizeManagement(r, &c); refused != nil {
+		return c, refused
 	}
 	if err := m.g.throttleManagement(m.now); err != nil {
-		return "", "", nil, &refusedCall{answerOf(err), err}
+		return c, &refusedCall{answerOf(err), err}
 	}
-	return action, id, body, nil
+	return c, nil
 }
 
 // managementAction returns the operation of an HTTP method, or "".
@@ -105,7 +138,7 @@ type refusedCall struct {
 
 // authorizeManagement asks the ManagementAuth. It examines the returned error under the
 // same recover, because the methods of that error are the program's own code.
-func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, id string, body []byte) (refused *refusedCall) {
+func (g *Gateway) authorizeManagement(r *http.Request, c *managementRequest) (refused *refusedCall) {
 	if _, all := g.managementAuth.(allowAll); all {
 		return nil
 	}
@@ -120,7 +153,10 @@ func (g *Gateway) authorizeManagement(r *http.Request, action ManagementAction, 
 	if err != nil {
 		return &refusedCall{answerOf(errProxies), err}
 	}
-	call := &ManagementCall{action, g.apiID, g.stage, id, asSent, body}
+	call := &ManagementCall{Action: c.action, APIID: g.apiID, Stage: g.stage, ConnectionID: c.id, Request: asSent, Body: c.body}
+	if c.more != nil {
+		call.Audience, call.Group = c.more.audience, c.more.resource.Group
+	}
 	if err := g.managementAuth.AuthorizeManagement(r.Context(), call); err != nil {
 		return &refusedCall{refusedManagement(err), err}
 	}
@@ -151,13 +187,12 @@ type managementAnswer struct {
 	requestID string
 }
 
-// readBody reads the body up to its quota. It counts the bytes that come, and does not
-// rely on Content-Length.
-func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
+// readBody reads the body up to a limit; 0 or less is none. It counts the bytes that come,
+// and does not rely on Content-Length.
+func (m *managementAnswer) readBody(r *http.Request, limit int) ([]byte, error) {
 	if r.Body == nil { // as in a request that no server has read
 		return nil, nil
 	}
-	limit := m.g.quotas.MessageBytes
 	if limit > 0 && (r.ContentLength < 0 || r.ContentLength > int64(limit)) { // MaxBytesReader makes net/http close the caller's connection
 		r.Body = http.MaxBytesReader(m.w, r.Body, int64(limit))
 	}
@@ -167,11 +202,11 @@ func (m *managementAnswer) readBody(r *http.Request) ([]byte, error) {
 		body = body[:len(body)+n]
 		switch {
 		case limit > 0 && len(body) > limit:
-			return nil, ErrPayloadTooLarge
+			return nil, fmt.Errorf("%w: the body is above %d bytes", ErrPayloadTooLarge, limit)
 		case errors.Is(err, io.EOF):
 			return body, nil
 		case err != nil && errors.As(err, new(*http.MaxBytesError)):
-			return nil, ErrPayloadTooLarge
+			return nil, fmt.Errorf("%w: the body is above %d bytes", ErrPayloadTooLarge, limit)
 		case errors.Is(err, os.ErrDeadlineExceeded): // the caller may try again
 			return nil, err
 		case err != nil:
@@ -199,20 +234,23 @@ func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id s
 			m.fail(ctx, answerOf(err), err)
 			return
 		}
-		_, _ = m.w.Write(appendConnectionJSON(c))
+		item := itemOf(&c)
+		item.ConnectionID = "" // as from the service
+		m.json(item)
 	case ActionDeleteConnection:
 		if err := m.g.DeleteConnection(ctx, id); err != nil {
 			m.fail(ctx, answerOf(err), err)
 			return
 		}
 		m.w.WriteHeader(http.StatusNoContent)
+	default: // see doExtension
 	}
 }
 
 // fail answers with a, for err.
 func (m *managementAnswer) fail(ctx context.Context, a errorAnswer, err error) {
 	header := m.w.Header()
-	if a.status == http.StatusRequestEntityTooLarge { // answered by the service's front end
+	if a.status == http.StatusRequestEntityTooLarge && a.name == "" { // answered by the service's front end
 		delete(header, "x-amzn-RequestId")
 		delete(header, apigwID)
 		header.Del("Content-Type")
@@ -230,6 +268,26 @@ func (m *managementAnswer) fail(ctx context.Context, a errorAnswer, err error) {
 		_, _ = m.w.Write(append(body, '}'))
 	}
 	m.logRejected(ctx, a, err)
+}
+
+// parseManagementRequest returns what a request asks for, except for its body and its
+// query. The error is for the log.
+func (g *Gateway) parseManagementRequest(r *http.Request) (c managementRequest, err error) {
+	c.action, c.id, err = parseManagementCall(r)
+	if err == nil {
+		if g.managementExtensions && c.action == ActionDeleteConnection && r.URL.RawQuery != "" {
+			c.more = &extension{resource: apicall.Resource{Kind: apicall.Connection, ConnectionID: c.id}}
+		}
+		return c, nil
+	}
+	switch more, action := parseExtension(r); {
+	case action == "":
+		return c, err
+	case !g.managementExtensions:
+		return c, fmt.Errorf("%w: the service has no %s: to open the calls that only this package has, pass WithManagementExtensions to New", errManagementCall, action)
+	default:
+		return managementRequest{action: action, id: more.resource.ConnectionID, more: more}, nil
+	}
 }
 
 // parseManagementCall returns what a request asks for. The connection ID is the one path
@@ -256,23 +314,4 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
-}
-
-// isoTime is how the service writes a time: UTC, milliseconds.
-const isoTime = "2006-01-02T15:04:05.000Z07:00"
-
-func appendConnectionJSON(c Connection) []byte {
-	type identity struct {
-		SourceIP  string `json:"sourceIp"`
-		UserAgent string `json:"userAgent,omitempty"`
-	}
-	b, _ := json.Marshal(struct { // strings only: cannot fail
-		Identity     identity `json:"identity"`
-		ConnectedAt  string   `json:"connectedAt"`
-		LastActiveAt string   `json:"lastActiveAt"`
-	}{
-		identity{c.Identity.SourceIP, c.Identity.UserAgent},
-		c.ConnectedAt.UTC().Format(isoTime), c.LastActiveAt.UTC().Format(isoTime),
-	})
-	return b
 }

@@ -231,6 +231,23 @@ func WithoutManagementAuth() Option {
 	})
 }
 
+// WithManagementExtensions opens the calls of [Gateway.ManagementHandler] that the service
+// does not have: lists, posts to an audience, batches, groups, state, close codes. The
+// default is closed, because whoever may post to one connection, whose ID nobody can guess,
+// may not yet list all of them or post to everyone.
+//
+// [WithManagementAuth] or [WithoutManagementAuth] says who may make these calls, too. A
+// ManagementAuth gets them with other values of ManagementCall.Action, and without a
+// ConnectionID if they are about an audience: one of your own that does not look at the
+// Action allows them all. With package iam they need the action gateway:ManageConnections,
+// so that no policy for execute-api:ManageConnections allows them.
+func WithManagementExtensions() Option {
+	return optionFunc(func(c *config) error {
+		c.managementExtensions = true
+		return nil
+	})
+}
+
 // WithDefaultThrottle sets the default throttle of the stage: rateLimit requests a
 // second, burstLimit at once, of all clients together. All routes without a throttle of
 // their own share it, for their connects and messages. To limit each client or user, see
@@ -572,20 +589,21 @@ func orDefault[T int | float64 | time.Duration](v, def T) T {
 
 // config is what the Options have set.
 type config struct {
-	selection      string
-	stage          string
-	stageVariables map[string]string
-	apiID          string
-	domainName     string
-	quotas         Quotas
-	middleware     []Middleware
-	origins        origin.Patterns
-	auto           *autoResponses // nil: there is none
-	proxies        *proxy.Trusted // nil: nobody is trusted
-	proxyNetworks  []netip.Prefix // of WithTrustedProxies
-	log            *slog.Logger
-	observers      observers
-	managementAuth ManagementAuth
+	selection            string
+	stage                string
+	stageVariables       map[string]string
+	apiID                string
+	domainName           string
+	quotas               Quotas
+	middleware           []Middleware
+	origins              origin.Patterns
+	auto                 *autoResponses // nil: there is none
+	proxies              *proxy.Trusted // nil: nobody is trusted
+	proxyNetworks        []netip.Prefix // of WithTrustedProxies
+	log                  *slog.Logger
+	observers            observers
+	managementAuth       ManagementAuth
+	managementExtensions bool
 
 	defaultThrottle Throttle
 	account         *AccountThrottle

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/caller"
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/domain"
@@ -22,7 +23,8 @@ import (
 //	ws://{custom domain name}/{API mapping key}
 //
 // Backends call @connections behind each of them, and behind any name of a stage: the ID of
-// the connection finds its stage.
+// the connection finds its stage. A call for an audience has no ID, so its address has to
+// lead to one stage.
 
 // hostKind says what the Host header of a request names.
 type hostKind int
@@ -138,9 +140,10 @@ func segments(r *http.Request) []string {
 	return path
 }
 
-// isConnections reports whether a path ends in /@connections/{connectionId}.
+// isConnections reports whether a path is one of @connections.
 func isConnections(path []string) bool {
-	return len(path) >= 2 && path[len(path)-2] == "@connections"
+	_, resource := apicall.Find(path)
+	return resource.Kind != apicall.None
 }
 
 // ServeHTTP serves upgrades and calls of @connections, at any address of a stage.
@@ -252,16 +255,55 @@ func (s *stages) domainName(r *http.Request, at host) string {
 // origin makes, and one at the default endpoint of an API that has disabled it. A path
 // without an API, /@connections/{ID}, is not such an endpoint, so it works for every API.
 func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
-	target := s.connectionsTarget(r, at, path)
-	defaultEndpoint := at.kind == executeAPI || at.kind == ours && len(path) > 3 // {API ID}/{stage}/@connections/{ID}
+	before, resource := apicall.Find(path)
+	prefix := path[:before]
+	var target *served
+	if resource.Kind == apicall.Collection {
+		target = s.onlyStage(at, prefix)
+	} else {
+		target = s.connectionsTarget(r, at, prefix, resource.ConnectionID)
+	}
+	defaultEndpoint := at.kind == executeAPI || at.kind == ours && len(prefix) > 1 // {API ID}/{stage}/@connections/{ID}
 	if target == nil || target.endpointDisabled && defaultEndpoint || !caller.SameOrigin(r) {
 		forbid(w, "Forbidden")
 		return
 	}
-	if name := s.stageOfURL(target, at, path[:len(path)-2]); name != "" {
+	if name := s.stageOfURL(target, at, prefix); name != "" {
 		r = r.WithContext(context.WithValue(r.Context(), stageOfURL{}, name))
 	}
 	target.management.ServeHTTP(w, r)
+}
+
+// onlyStage returns the stage whose connections an address names: the one that it leads to
+// as for an upgrade, but without further segments, or the only one that serves under this
+// name. If several APIs have a stage with this name, the address names none of them: a
+// message for all connections of a stage must not reach those of another one.
+func (s *stages) onlyStage(at host, prefix []string) *served {
+	if _, exact := at.mappings[strings.Join(prefix, "/")]; at.kind == custom && !exact {
+		return nil
+	}
+	if st := s.target(at, prefix); st != nil {
+		return st.deployed()
+	}
+	if at.kind != ours || len(prefix) > 1 {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var only *served
+	for _, byName := range s.byAPI {
+		for name, st := range byName {
+			found := st.deployed()
+			switch {
+			case found == nil || len(prefix) == 1 && prefix[0] != name:
+			case only != nil:
+				return nil
+			default:
+				only = found
+			}
+		}
+	}
+	return only
 }
 
 // stageOfURL is the key of the stage that the URL of a call of @connections names, in the
@@ -289,8 +331,7 @@ func (s *stages) stageOfURL(target *served, at host, prefix []string) string {
 // connectionsTarget returns the stage that a call of @connections is for: that of the
 // connection, if the address allows its API. If there is no such connection, it is a stage
 // that the address leads to: that stage says what is wrong with the ID.
-func (s *stages) connectionsTarget(r *http.Request, at host, path []string) *served {
-	prefix, id := path[:len(path)-2], path[len(path)-1]
+func (s *stages) connectionsTarget(r *http.Request, at host, prefix []string, id string) *served {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	allowed := s.allowedAPIs(at, prefix)

@@ -75,7 +75,7 @@ func serveGateway(tb testing.TB, s *Service, gw *gateway.Gateway) *Server {
 	s.path = "/test"
 	upgrades, management := gw.Handler(), gw.ManagementHandler()
 	s.start(tb, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/@connections/") {
+		if strings.Contains(r.URL.Path+"/", "/@connections/") {
 			management.ServeHTTP(w, r)
 			return
 		}

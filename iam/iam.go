@@ -33,6 +33,14 @@ const (
 	ManageConnections = "execute-api:ManageConnections"
 )
 
+// ManageExtensions is the action of the calls of @connections that the service does not
+// have: see [gateway.WithManagementExtensions]. It is not one of execute-api, so that a
+// policy written for the service, even one for execute-api:*, allows none of them.
+//
+// A policy that denies [ManageConnections] for a path denies this action, too: who may not
+// close a connection by its ID must not close it as one of an audience either.
+const ManageExtensions = "gateway:ManageConnections"
+
 // Auth is a [gateway.Authorizer] for $connect and a [gateway.ManagementAuth]. It
 // denies everything that the Policy does not allow. It is safe for concurrent use. Its
 // fields must not change once it is used.
@@ -69,14 +77,20 @@ type Policy func(ctx context.Context, a Access) (Decision, error)
 // Access describes what a caller wants to do.
 type Access struct {
 	Caller sigv4.Caller
-	Action string // Invoke or ManageConnections
+	Action string // Invoke, ManageConnections or ManageExtensions
 	// Resource is the ARN arn:aws:execute-api:{region}:{account}:{API ID}/{stage},
 	// followed by /$connect or by /{method}/@connections/{connectionId}. As in the
 	// service, "{connectionId}" is there literally: a policy cannot name one connection.
+	// For ManageExtensions it may also be /{method}/@connections for an audience, and
+	// /@connections/{connectionId} may be followed by /state, or by /groups/ and the name
+	// of the group.
 	Resource string
-	// ConnectionID is the connection of the call, for ManageConnections. Policies of the
-	// service do not see it.
+	// ConnectionID is the connection of the call, for ManageConnections and
+	// ManageExtensions, or "" for an audience. Policies of the service do not see it.
 	ConnectionID string
+	// Call is the call of @connections: with Call.Action and Call.Audience a Policy of your
+	// own can decide more finely than by the path. It is nil for Invoke.
+	Call *gateway.ManagementCall
 }
 
 // Decision is the decision of a policy. The zero value denies.
@@ -164,11 +178,46 @@ func (a *Auth) AuthorizeManagement(ctx context.Context, call *gateway.Management
 	if err != nil {
 		return err
 	}
-	path := cmp.Or(a.Stage, call.Stage) + "/" + call.Request.Method + "/@connections/{connectionId}"
-	return a.decide(ctx, Access{
+	resource := func(path string) string {
+		return a.resource(signed, cmp.Or(a.APIID, call.APIID), cmp.Or(a.Stage, call.Stage)+"/"+call.Request.Method+"/@connections"+path)
+	}
+	access := Access{
 		Caller: signed.Caller, Action: ManageConnections, ConnectionID: call.ConnectionID,
-		Resource: a.resource(signed, cmp.Or(a.APIID, call.APIID), path),
-	})
+		Resource: resource("/{connectionId}"), Call: call,
+	}
+	if call.Action.OfService() {
+		return a.decide(ctx, access)
+	}
+	if err := a.notDenied(ctx, access); err != nil {
+		return err
+	}
+	access.Action, access.Resource = ManageExtensions, resource(pathOf(call))
+	return a.decide(ctx, access)
+}
+
+// notDenied refuses what a policy denies explicitly.
+func (a *Auth) notDenied(ctx context.Context, access Access) error {
+	decision, err := a.Policy(ctx, access)
+	switch {
+	case err != nil:
+		return fmt.Errorf("iam: policy: %w", err)
+	case decision != Allow && decision != ImplicitDeny:
+		return &deniedError{access, decision}
+	}
+	return nil
+}
+
+// pathOf returns what stands behind @connections in the resource of a call that the service
+// does not have.
+func pathOf(call *gateway.ManagementCall) string {
+	switch call.Action {
+	case gateway.ActionJoin, gateway.ActionLeave:
+		return "/{connectionId}/groups/" + call.Group
+	case gateway.ActionGetState, gateway.ActionSetState:
+		return "/{connectionId}/state"
+	default:
+		return ""
+	}
 }
 
 var errNoUpgrade = errors.New("iam: the Request has no Upgrade: only the Request of $connect has one")

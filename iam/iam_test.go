@@ -56,7 +56,8 @@ func sign(r *http.Request, keyID, secret string, body []byte) {
 		return h.Sum(nil)
 	}
 	path := strings.NewReplacer("%", "%25", "@", "%40").Replace(r.URL.EscapedPath())
-	canonical := r.Method + "\n" + path + "\n\nhost:" + r.URL.Host + "\nx-amz-date:" + r.Header.Get("X-Amz-Date") + "\n\nhost;x-amz-date\n" + hash(body)
+	query := strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20")
+	canonical := r.Method + "\n" + path + "\n" + query + "\nhost:" + r.URL.Host + "\nx-amz-date:" + r.Header.Get("X-Amz-Date") + "\n\nhost;x-amz-date\n" + hash(body)
 	scope := now.Format("20060102") + "/us-east-1/execute-api/aws4_request"
 	toSign := "AWS4-HMAC-SHA256\n" + r.Header.Get("X-Amz-Date") + "\n" + scope + "\n" + hash([]byte(canonical))
 	key := []byte("AWS4" + secret)

@@ -41,7 +41,7 @@ func (f *front) clients(withManagement bool) http.Handler {
 // slashes before @connections.
 func (f *front) serveManagement(w http.ResponseWriter, r *http.Request) {
 	rest, ok := strings.CutPrefix(r.URL.Path, strings.TrimSuffix(f.path, "/"))
-	if ok && strings.HasPrefix(strings.TrimLeft(rest, "/"), "@connections/") && strings.HasPrefix(rest, "/") {
+	if ok && strings.HasPrefix(strings.TrimLeft(rest, "/")+"/", "@connections/") && strings.HasPrefix(rest, "/") {
 		f.management.ServeHTTP(w, r)
 		return
 	}
