@@ -25,7 +25,7 @@ func ExampleWithCompression() {
 
 	srv := httptest.NewServer(gw.Handler())
 	defer srv.Close()
-	ws, resp, err := wsconn.Dial(context.Background(), srv.URL, wsconn.DialOptions{Compress: true})
+	ws, resp, err := wsconn.Dial(context.Background(), srv.URL, wsconn.DialOptions{Compress: true}) //nolint:bodyclose // a 101 has no body
 	if err != nil {
 		log.Fatal(err)
 	}
