@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -511,4 +513,58 @@ func TestAnswerCommands_Middleware(t *testing.T) {
 	got, err := srv.GetConnection(t.Context(), c.ConnectionID())
 	require.NoError(t, err)
 	require.Equal(t, "of the middleware", string(got.State))
+}
+
+// Commands of many connections that come, post to one another, close themselves, break off
+// and are closed, all at the same time: each $disconnect runs with a state that its
+// connection had, and nothing is left of any group.
+func TestAnswerCommands_WhileConnectionsClose(t *testing.T) {
+	t.Parallel()
+	const clients, messages = 40, 20
+	srv := gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithQuotas(gateway.Quotas{InFlight: 4}))
+	answer := func(commands ...string) (*gateway.Response, error) {
+		s := asks("x", commands...)
+		return &gateway.Response{Header: s.header, Body: []byte(s.body)}, nil
+	}
+	var left, wrong atomic.Int32
+	srv.HandleFunc("$connect", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		return answer("Gateway-Join", "all", "Gateway-State", "0", "Gateway-Post", "group all")
+	})
+	srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		if string(req.Body) == "bye" {
+			return answer("Gateway-Close", "4001", "Gateway-Join", "late", "Gateway-State", "bye")
+		}
+		return answer("Gateway-State", string(req.Body), "Gateway-Join", "g"+string(req.Body), "Gateway-Leave", "all", "Gateway-Post", "everyone; except=self")
+	})
+	srv.HandleFunc("$disconnect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		left.Add(1)
+		if len(req.State) == 0 || len(req.Groups) == 0 {
+			wrong.Add(1)
+		}
+		return answer("Gateway-Post", "group all, group late, everyone")
+	})
+	var all sync.WaitGroup
+	for n := range clients {
+		c := srv.Dial(t)
+		all.Go(func() {
+			for k := range messages {
+				c.Send(strconv.Itoa(k))
+			}
+			switch n % 3 {
+			case 0:
+				c.Send("bye")
+			case 1:
+				c.Drop()
+			case 2:
+				if err := srv.DeleteConnection(t.Context(), c.ConnectionID()); err != nil {
+					t.Error(err)
+				}
+			}
+			srv.WaitDisconnect(c.ConnectionID())
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, clients, left.Load())
+	require.Zero(t, wrong.Load())
+	require.Equal(t, gateway.IndexSizes{}, srv.IndexSizes())
 }

@@ -311,13 +311,16 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 //     nothing is done. To close with a code that a browser can see, accept the client, and
 //     close it with Gateway-Close.
 //   - Messages: on every route, with or without a route response. The next message of the
-//     connection sees the change.
+//     connection sees the change, unless Quotas.InFlight lets both run at the same time.
 //   - $disconnect: only Gateway-Post can be done, because the connection has closed.
 //
 // They are never passed on to a client. Non-proxy integrations have the headers that their
 // ResponseParameters map, such as method.response.header.Gateway-Join, and, as for a
-// client, only on $connect and with a route response. Whatever of the answer comes from a
-// client has to be encoded before it stands in a command.
+// client, only on $connect and with a route response.
+//
+// Whatever comes from a client has to be encoded before it stands in a command. Every
+// integration of the Gateway may post to everybody and close its client: if you do not trust
+// an endpoint with that, let a [Middleware] remove these headers from its Response.
 //
 // By default such headers mean nothing. The service has no such commands, and ignores the
 // headers, except that it sends them to a client that $connect refuses.

@@ -40,6 +40,9 @@
 //   - X-Amzn-Trace-Id is what the client sent. If it sent none, the ID is made from the
 //     request ID.
 //
+// The event of a connection that has a state, or is in a group, has state and groups in its
+// requestContext, too: see [gateway.Gateway.SetState] and [gateway.Gateway.Join].
+//
 // # Answers
 //
 // A function answers with an object that has the keys statusCode, headers,
