@@ -316,7 +316,7 @@ func (c *connection) admit(t *routeTable, call *call) (out invocation) {
 	case call.route == unrouted: // only now: the throttles count such a message, too
 		out.err = errNoRoute
 	default:
-		out.err = call.route.validate(call.req.Body)
+		out.err = call.route.validate(&call.req)
 	}
 	return out
 }
@@ -342,12 +342,14 @@ func (g *Gateway) throttle(t *routeTable, r *route, k *keyUse, now time.Time) er
 	return nil
 }
 
-// validate checks a message against the model it selects.
-func (r *route) validate(message []byte) error {
+// validate checks a message against the model it selects. A binary message selects only by
+// what is not in it.
+func (r *route) validate(req *Request) error {
 	if r.selection == nil {
 		return nil
 	}
-	in := selection.Input{Body: message, BodyValid: jsonpath.Valid(message)}
+	message := req.Body
+	in := selection.Input{Body: message, BodyValid: !req.Binary && jsonpath.Valid(message)}
 	key := string(r.selection.Append(nil, &in))
 	model := r.RequestModels[key]
 	if model == nil {

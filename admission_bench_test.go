@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/gateway/internal/inbox"
 )
 
 // BenchmarkAdmit measures all checks between a message and its integration.
@@ -38,7 +40,7 @@ func BenchmarkAdmit(b *testing.B) {
 				c.keyUse = g.keyUses.use(bench.key, "", now)
 			}
 			t := g.routes.Load()
-			call := c.callOf(t, t.messages["m"], []byte(`{"action":"m"}`), now)
+			call := c.callOf(t, t.messages["m"], inbox.Message{Data: []byte(`{"action":"m"}`)}, now)
 			b.ReportAllocs()
 			for b.Loop() {
 				if out := c.admit(t, call); out.err != nil {

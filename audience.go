@@ -177,6 +177,12 @@ func (d *Delivery) add(connectionID string, err error) {
 // PostOption changes a [Gateway.PostTo].
 type PostOption func(*verbs.Post)
 
+// Binary posts a binary message and not a text: the client gets the bytes as they are. It
+// needs [WithBinaryMessages]; without it the post is an [ErrInvalidArgument].
+func Binary() PostOption { return func(p *verbs.Post) { p.Binary = true } }
+
+var errNoBinary = fmt.Errorf("%w: Binary: the gateway has no binary messages: pass WithBinaryMessages to New", ErrInvalidArgument)
+
 // CloseOption changes a [Gateway.CloseAll].
 type CloseOption func(*verbs.Close)
 

@@ -35,7 +35,7 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 	}
 	asked, err := command.Parse(resp.Header)
 	if err == nil && asked != nil {
-		err = i.g.checkCommands(&e, asked, resp.Body)
+		err = i.g.checkCommands(&e, asked, i.g.toSend(resp))
 	}
 	switch {
 	case err != nil:
@@ -48,7 +48,7 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 			c.change(asked)
 			defer c.closeAs(asked) //nolint:contextcheck // it does not wait for $disconnect
 		}
-		i.g.postAnswer(ctx, &e, asked, resp.Body)
+		i.g.postAnswer(ctx, &e, asked, i.g.toSend(resp))
 	}
 	return resp, nil
 }
@@ -66,7 +66,7 @@ func commandedEventOf(req *Request) commandedEvent {
 }
 
 // checkCommands returns what is wrong with the commands of an answer to e.
-func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, body []byte) error {
+func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, m outgoing) error {
 	if e.eventType == EventDisconnect && (len(asked.Join)+len(asked.Leave) > 0 || asked.State != nil || asked.Close != nil) {
 		return fmt.Errorf("the connection has closed: an answer of %s can only have %s", RouteKeyDisconnect, command.Post)
 	}
@@ -88,7 +88,7 @@ func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, body
 		}
 	}
 	if len(asked.Post) > 0 {
-		if err := g.checkPost(e, asked.Post, body); err != nil {
+		if err := g.checkPost(e, asked.Post, m); err != nil {
 			return fmt.Errorf("%s: %w", command.Post, err)
 		}
 	}
@@ -128,8 +128,8 @@ var (
 	errSelfIsGone   = errors.New("self has closed: name a group, a user, another connection or everyone")
 )
 
-func (g *Gateway) checkPost(e *commandedEvent, to []command.Target, body []byte) error {
-	if len(body) == 0 {
+func (g *Gateway) checkPost(e *commandedEvent, to []command.Target, m outgoing) error {
+	if len(m.data) == 0 {
 		return errNoBodyToPost
 	}
 	if e.eventType == EventDisconnect && slices.ContainsFunc(to, func(t command.Target) bool { return t.Kind == command.Self }) {
@@ -139,7 +139,7 @@ func (g *Gateway) checkPost(e *commandedEvent, to []command.Target, body []byte)
 	if err := audience.check(); err != nil {
 		return err
 	}
-	return g.checkSize(body)
+	return g.checkSize(m)
 }
 
 // audienceOf returns who is meant by targets in the answer for a connection.
@@ -176,12 +176,12 @@ func audienceOf(self string, to []command.Target) Audience {
 
 // postAnswer posts the body of an answer to those whom its commands name, if they name
 // anybody.
-func (g *Gateway) postAnswer(ctx context.Context, e *commandedEvent, asked *command.Commands, body []byte) {
+func (g *Gateway) postAnswer(ctx context.Context, e *commandedEvent, asked *command.Commands, m outgoing) {
 	if len(asked.Post) == 0 {
 		return
 	}
 	to := places{here: g, of: audienceOf(e.connectionID, asked.Post)}
-	d, err := to.post(ctx, body, outbox.Share(body), time.Now())
+	d, err := to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
 	if err != nil || d.Refused+d.Gone+len(d.Missing) > 0 {
 		g.logUndelivered(ctx, e, &d)
 	}

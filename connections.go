@@ -147,7 +147,7 @@ func (c *connection) serveInput(spare **worker) bool {
 		}
 	}()
 	for {
-		message, err := c.ws.Read(c)
+		data, binary, err := c.ws.Read(c)
 		if err != nil {
 			if w != nil {
 				*spare = w.release()
@@ -156,6 +156,7 @@ func (c *connection) serveInput(spare **worker) bool {
 			c.readerEnded(err)
 			return false
 		}
+		message := inbox.Message{Data: data, Binary: binary}
 		now := time.Now()
 		c.heard(c.g.clock.At(now))
 		answered := c.g.auto != nil && c.answersItself(message, now, w)
@@ -182,11 +183,11 @@ func (c *connection) serveInput(spare **worker) bool {
 
 // answersItself answers a message if it is one of [WithAutoResponse]. It is called by the
 // reader, whose worker is w, if it has one.
-func (c *connection) answersItself(message []byte, now time.Time, w *worker) (answered bool) {
-	if len(message) > c.g.auto.longest {
+func (c *connection) answersItself(message inbox.Message, now time.Time, w *worker) (answered bool) {
+	if message.Binary || len(message.Data) > c.g.auto.longest {
 		return false
 	}
-	answer, answered := c.g.auto.answers[string(message)]
+	answer, answered := c.g.auto.answers[string(message.Data)]
 	if !answered {
 		return false
 	}
@@ -208,7 +209,7 @@ func (c *connection) answersItself(message []byte, now time.Time, w *worker) (an
 // inbox. It waits while the inbox is full. If the place is the reader's own worker, receive
 // returns the worker, and now or, after a wait, the time of its end. A connection that
 // accepts nothing any more drops the message.
-func (c *connection) receive(message []byte, now time.Time, spare **worker) (*worker, time.Time) {
+func (c *connection) receive(message inbox.Message, now time.Time, spare **worker) (*worker, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inFlight := c.g.quotas.InFlight

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/gateway/internal/command"
+	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/watch"
 )
 
@@ -19,7 +20,7 @@ import (
 
 // newCall begins with the first step, match, and makes the call of a message that came at
 // that time.
-func (c *connection) newCall(message []byte, now time.Time) (*routeTable, *call) {
+func (c *connection) newCall(message inbox.Message, now time.Time) (*routeTable, *call) {
 	t := c.g.routes.Load()
 	r, unmatched := t.match(message)
 	call := c.callOf(t, r, message, now)
@@ -44,13 +45,17 @@ func (c *connection) dispatch(t *routeTable, call *call, watched *watch.Entry) i
 }
 
 // match returns the route of a message: the one whose key is the value of the route
-// selection expression, else $default, else unrouted. No message reaches $connect or
+// selection expression, else $default, else unrouted. A binary message has no such value,
+// whatever its bytes are. No message reaches $connect or
 // $disconnect, whatever it says: they are not among t.messages.
 //
 // unmatched is the value if it is no route's key, and nil if it is one, or the message
-// is not JSON. It may share memory with body.
-func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
-	if key, ok := t.selection.Route(body, nil); ok {
+// is not JSON. It may share memory with the message.
+func (t *routeTable) match(message inbox.Message) (r *route, unmatched []byte) {
+	if message.Binary {
+		return t.routeOfRest(), nil
+	}
+	if key, ok := t.selection.Route(message.Data, nil); ok {
 		if r := t.messages[string(key)]; r != nil {
 			return r, nil
 		}
@@ -58,10 +63,15 @@ func (t *routeTable) match(body []byte) (r *route, unmatched []byte) {
 			unmatched = []byte{}
 		}
 	}
+	return t.routeOfRest(), unmatched
+}
+
+// routeOfRest returns the route of messages that no key selects.
+func (t *routeTable) routeOfRest() *route {
 	if t.fallback == nil {
-		return unrouted, unmatched
+		return unrouted
 	}
-	return t.fallback, unmatched
+	return t.fallback
 }
 
 // autoResponses are the messages that are answered before the first step, and their answers:
@@ -73,7 +83,7 @@ type autoResponses struct {
 
 // autoRespond answers a message without an integration, or with an error frame if it is above
 // a throttle.
-func (c *connection) autoRespond(message, answer []byte, now time.Time) {
+func (c *connection) autoRespond(message inbox.Message, answer []byte, now time.Time) {
 	t := c.g.routes.Load()
 	if err := c.g.throttle(t, unrouted, c.keyUse, now); err != nil {
 		call := c.callOf(t, unrouted, message, now)
@@ -88,7 +98,7 @@ func (c *connection) autoRespond(message, answer []byte, now time.Time) {
 	if err != nil {
 		err = ErrGone // no other error is possible: a reply waits for room
 	}
-	c.g.posted(&c.ctx, c.id, answer, err)
+	c.g.posted(&c.ctx, c.id, outgoing{data: answer}, err)
 }
 
 // answer tells the observers and the log of the outcome of a call, and answers the
@@ -122,38 +132,38 @@ func (r *replies) respond(call *call, out invocation, now time.Time) {
 	case out.err != nil:
 		r.replyError(call, out.err, now)
 	case call.record.commands != nil:
-		r.respondAs(call, call.record.commands, out.body(), now)
+		r.respondAs(call, call.record.commands, r.c.g.toSend(out.resp), now)
 	default:
-		r.respondTo(call, out.body(), now)
+		r.respondTo(call, r.c.g.toSend(out.resp), now)
 	}
 }
 
 // respondAs does what the commands of the answer ask for: first membership and state, then
 // the post, or the reply if nothing is posted, and the close last.
-func (r *replies) respondAs(call *call, asked *command.Commands, body []byte, now time.Time) {
+func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now time.Time) {
 	c := r.c
 	c.change(asked)
 	defer c.closeAs(asked) // in a defer: an observer may end this goroutine
 	if len(asked.Post) == 0 {
-		r.respondTo(call, body, now)
+		r.respondTo(call, m, now)
 		return
 	}
 	requestID, _ := call.ids.Strings() // the integration may have changed its Request
 	e := commandedEvent{eventType: EventMessage, routeKey: call.route.RouteKey, connectionID: c.id, requestID: requestID}
-	c.g.postAnswer(&c.ctx, &e, asked, body)
+	c.g.postAnswer(&c.ctx, &e, asked, m)
 }
 
 // respondTo sends the client the body of an answer.
-func (r *replies) respondTo(call *call, body []byte, now time.Time) {
+func (r *replies) respondTo(call *call, m outgoing, now time.Time) {
 	switch {
-	case len(body) == 0:
+	case len(m.data) == 0:
 	case !call.route.RouteResponse:
 		r.c.g.logBodyDropped(call, call.route)
 	default:
-		if err := r.c.g.checkSize(body); err != nil {
-			r.replyTooLarge(call, body, err, now)
+		if err := r.c.g.checkSize(m); err != nil {
+			r.replyTooLarge(call, m, err, now)
 			return
 		}
-		r.reply(call, body, now)
+		r.reply(call, m, now)
 	}
 }

@@ -32,6 +32,12 @@ func (c *client) send(text string) {
 	}
 }
 
+func (c *client) sendBinary(data []byte) {
+	if err := c.ws.Write(context.Background(), data, false); err != nil {
+		panic(err)
+	}
+}
+
 // receive returns the next message.
 func (c *client) receive() string {
 	data, _, err := c.ws.Read(context.Background())

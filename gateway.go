@@ -24,7 +24,7 @@
 // connection opens: the client gets its 101, and others can post to the connection. For
 // each text message that is JSON, the route selection expression picks the route. If it
 // picks none, or the message is not JSON, the message goes to $default. A binary message
-// closes the connection with 1003. The messages of one connection are served in order, one
+// closes the connection with 1003, unless there is [WithBinaryMessages]. The messages of one connection are served in order, one
 // at a time, unless Quotas.InFlight allows more. After the connection has closed, for
 // whatever reason, $disconnect runs once, with the close code and the reason. It is the
 // last event of the connection.
@@ -41,7 +41,7 @@
 //   - Integrations: [Integration], [IntegrationFunc], [PublishIntegration], [JSON], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
-//   - Doors: [WithTrustedProxies], [WithAutoResponse].
+//   - Doors: [WithTrustedProxies], [WithAutoResponse], [WithBinaryMessages], [WithCompression].
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].
@@ -129,7 +129,7 @@ func New(opts ...Option) (*Gateway, error) {
 		connections: registry.New[*connection](),
 		groups:      groups.New[*connection](),
 		sources:     limit.NewSources(c.quotas.Connections, c.quotas.ConnectionsPerSourceIP),
-		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes},
+		frameLimits: wsconn.Limits{FrameBytes: c.quotas.FrameBytes, MessageBytes: c.quotas.MessageBytes, Binary: c.binary},
 		sendLimits:  outbox.Limits{Bytes: c.quotas.SendBufferBytes, Messages: c.quotas.SendBufferMessages},
 	}
 	if c.compression != nil {

@@ -269,6 +269,7 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 		Type: string(req.EventType), RouteKey: req.RouteKey, ConnectionID: req.ConnectionID, RequestID: req.RequestID,
 		APIID: req.APIID, Stage: req.Stage, SourceIP: req.Identity.SourceIP, RequestTime: req.RequestTime,
 		StageVariables: req.StageVariables, Payload: payload, Values: in, State: req.State, Groups: req.Groups,
+		Binary: req.Binary && samePayload(payload, req.Body),
 	}
 	if req.Upgrade != nil {
 		e.Sent = req.Upgrade.Header
@@ -279,6 +280,12 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 		return nil, &IntegrationError{StatusCode: failed.StatusCode, Err: failed.Err}
 	}
 	return (*Response)(resp), err
+}
+
+// samePayload reports whether no template and no content handling has changed a message on
+// its way to the backend.
+func samePayload(payload, message []byte) bool {
+	return len(payload) == len(message) && (len(payload) == 0 || &payload[0] == &message[0])
 }
 
 // doubts implements doubter: the stage variables of the URI and of RequestParameters.

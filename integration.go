@@ -32,8 +32,8 @@ import (
 //     the Sec-WebSocket-Protocol of the Header then. A StatusCode from 300 to 599
 //     refuses the connection, with this status, the Header and the Body. An error
 //     refuses it with 502, a timeout with 504.
-//   - MESSAGE: the Body goes to the client as a text message, if the route has a route
-//     response and the Body is not empty. StatusCode and Header are ignored. An error
+//   - MESSAGE: the Body goes to the client as a text message, or as a binary one if Binary
+//     is set, if the route has a route response and the Body is not empty. StatusCode and Header are ignored. An error
 //     or a timeout becomes an error frame, on every route.
 //   - DISCONNECT: the result is ignored.
 //
@@ -112,7 +112,7 @@ type Request struct {
 	ConnectionID string // 20 characters that end in "==": escape it in a URL
 	RequestID    string // 16 characters, another for each event
 	MessageID    string // MESSAGE only
-	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil
+	Body         []byte // MESSAGE only: the client's text, valid UTF-8, not nil; bytes if Binary is set
 	// Upgrade is the client's upgrade request, CONNECT only: header, query, cookies, TLS
 	// state. It is as the client sent it, including X-Forwarded-For, with one exception:
 	// a ";" between parameters of the query has become a "&". Behind a proxy that
@@ -142,6 +142,9 @@ type Request struct {
 	// see [Gateway.Join]. On DISCONNECT they are the last ones; nil if there are none. It is
 	// shared: it must not be changed.
 	Groups []string
+	// Binary says that the message is binary, and so Body any bytes. Only a gateway with
+	// [WithBinaryMessages] serves such a message, on $default.
+	Binary bool
 
 	keyUse *keyUse // nil: the client has no API key
 	noted  *noted  // what the gateway notes about it; nil: nothing. A copy of a Request leads to the same
@@ -173,6 +176,9 @@ type Response struct {
 	StatusCode int
 	Header     http.Header // CONNECT only, but for the commands of WithAnswerCommands
 	Body       []byte
+	// Binary makes the answer to a message a binary message. It has an effect only in a
+	// gateway with [WithBinaryMessages]; without it, the answer is text.
+	Binary bool
 }
 
 // preparer is an integration that is compiled with its route.

@@ -130,11 +130,11 @@ func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { re
 // safe for concurrent use. (API Gateway: "Use @connections commands in your backend
 // service".)
 func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, data []byte) error {
-	err := g.checkSize(data)
+	err := g.checkSize(outgoing{data: data})
 	if err == nil {
 		err = g.post(ctx, connectionID, data, nil, time.Now())
 	}
-	g.posted(ctx, connectionID, data, err)
+	g.posted(ctx, connectionID, outgoing{data: data}, err)
 	return err
 }
 
@@ -146,8 +146,8 @@ func (g *Gateway) PostToConnection(ctx context.Context, connectionID string, dat
 // If ctx ends meanwhile, the remaining connections get its error. It is safe for
 // concurrent use. The service has no such call.
 func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error {
-	tooLarge := g.checkSize(data)
-	shared := outbox.Share(data)
+	tooLarge := g.checkSize(outgoing{data: data})
+	shared := outbox.Share(data, false)
 	var errs []error
 	now := time.Now()
 	for n, id := range connectionIDs {
@@ -155,7 +155,7 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 		if err == nil {
 			err = g.post(ctx, id, data, shared, now)
 		}
-		g.posted(ctx, id, data, err)
+		g.posted(ctx, id, outgoing{data: data}, err)
 		if err != nil {
 			if errs == nil {
 				errs = make([]error, len(connectionIDs))
@@ -245,7 +245,7 @@ func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (pl
 	return g.locate(ctx, connectionID)
 }
 
-// PostTo queues data as one text message for each connection of an audience, and returns
+// PostTo queues data as one text message, or with [Binary] as a binary one, for each connection of an audience, and returns
 // without waiting for the network. Each connection gets the message once. The message is
 // encoded once, and a client that reads too slowly delays nobody. For each connection all
 // of [Gateway.PostToConnection] holds; what became of the message is in the Delivery.
@@ -258,17 +258,21 @@ func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (pl
 // message; or the error of a ctx that has ended, and then the Delivery says who has got it.
 // It is safe for concurrent use. The service has no such call.
 func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error) {
-	if _, err := applyAll(opts); err != nil {
-		return Delivery{}, err
-	}
-	at, err := g.locateAll(ctx, to)
-	if err == nil {
-		err = g.checkSize(data)
+	settings, err := applyAll(opts)
+	if err == nil && settings.Binary && !g.binary {
+		err = errNoBinary
 	}
 	if err != nil {
 		return Delivery{}, err
 	}
-	return at.post(ctx, data, outbox.Share(data), time.Now())
+	at, err := g.locateAll(ctx, to)
+	if err == nil {
+		err = g.checkSize(outgoing{data, settings.Binary})
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	return at.post(ctx, data, outbox.Share(data, settings.Binary), time.Now())
 }
 
 // CloseAll closes each connection of an audience with a code and a reason, after the

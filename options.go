@@ -356,6 +356,32 @@ func WithAPIKeySelectionExpression(expression string) Option {
 	})
 }
 
+// WithBinaryMessages lets clients send binary messages, and integrations and posts answer
+// with them. Without it, the default, a binary message closes the connection with 1003
+// "Binary is not supported", as in the service, and everything that is sent is text.
+//
+// A binary message is never JSON, whatever its bytes are: no route key selects it, and it
+// goes to $default. If there is none, its client gets the error frame "Forbidden", as for a
+// text that matches no route; error frames are always text. The quotas of messages and
+// frames are the same. Backends see a binary message like this:
+//
+//   - a func of Go: [Request].Binary is set, and Body has the bytes. [Response].Binary makes
+//     the answer a binary message, and [Binary] a post.
+//   - a Lambda function: body is base64 and isBase64Encoded is true, in the event and in the
+//     answer, as for HTTP APIs.
+//   - an [HTTPIntegration]: the bytes with the Content-Type application/octet-stream. An
+//     answer with this type is a binary message, any other is text.
+//   - a [Transform]: see [ContentHandling].
+//   - a [Model] checks the bytes.
+//
+// A post over HTTP to one connection is always text, as in the service.
+func WithBinaryMessages() Option {
+	return optionFunc(func(c *config) error {
+		c.binary = true
+		return nil
+	})
+}
+
 // WithCompression lets clients agree on permessage-deflate (RFC 7692), as browsers do by
 // themselves, and then compresses messages in both directions. By default the extension is
 // not negotiated, as in the service. Compression saves bytes and costs time of the
@@ -612,6 +638,7 @@ type config struct {
 	account         *AccountThrottle
 	usageStore      UsageStore
 	apiKeySelection string
+	binary          bool            // clients may send, and get, binary messages
 	compression     *wsconn.Deflate // nil: messages are never compressed
 
 	answerCommands bool

@@ -73,6 +73,7 @@ type places struct {
 	of   Audience
 }
 
+// post posts to each of them. shared is not nil.
 func (p places) post(ctx context.Context, data []byte, shared *outbox.Shared, now time.Time) (d Delivery, err error) {
 	p.each(func(id string, c *connection) {
 		one := ErrGone
@@ -83,7 +84,7 @@ func (p places) post(ctx context.Context, data []byte, shared *outbox.Shared, no
 				err = one
 			}
 		}
-		p.here.posted(ctx, id, data, one)
+		p.here.posted(ctx, id, outgoing{data, shared.Binary()}, one)
 		d.add(id, one)
 	})
 	return d, err

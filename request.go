@@ -12,6 +12,7 @@ import (
 	"example.com/gateway/internal/connid"
 	"example.com/gateway/internal/deadline"
 	"example.com/gateway/internal/event"
+	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -35,14 +36,14 @@ type upgrade struct {
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
-	lent        bool    // an authorizer or an integration that was given up still uses r
-	counted     bool    // it counts as a connection of its source
-	connected   bool    // the $connect integration has accepted it
-	bodyDropped bool    // that integration returned a body, which nobody gets
-	greeting    []byte  // that body, if its commands say who gets it
-	accepted    bool    // it has become a connection
-	logged      bool    // the failure for which it is refused is in the log
-	connectCall *record // of the call of the $connect integration; nil: it was not called
+	lent        bool     // an authorizer or an integration that was given up still uses r
+	counted     bool     // it counts as a connection of its source
+	connected   bool     // the $connect integration has accepted it
+	bodyDropped bool     // that integration returned a body, which nobody gets
+	greeting    outgoing // that body, if its commands say who gets it
+	accepted    bool     // it has become a connection
+	logged      bool     // the failure for which it is refused is in the log
+	connectCall *record  // of the call of the $connect integration; nil: it was not called
 }
 
 // admission is what the upgrade has found out about the client.
@@ -145,13 +146,13 @@ type call struct {
 }
 
 // callOf makes the call of a message for the route r.
-func (c *connection) callOf(t *routeTable, r *route, message []byte, now time.Time) *call {
+func (c *connection) callOf(t *routeTable, r *route, message inbox.Message, now time.Time) *call {
 	call := new(call)
 	call.route = r
 	call.Init(&c.ctx, now, c.g.quotas.IntegrationTimeout)
 	c.fill(&call.req, t.stageVariables, r, EventMessage, now)
 	call.req.RequestID, call.req.MessageID = call.ids.Make(c.tail)
-	call.req.Body, call.req.noted = message, &call.noted
+	call.req.Body, call.req.Binary, call.req.noted = message.Data, message.Binary, &call.noted
 	return call
 }
 
@@ -214,6 +215,14 @@ func (out *invocation) body() []byte {
 		return nil
 	}
 	return out.resp.Body
+}
+
+// toSend returns the body of an integration's answer, which may be nil, as a message.
+func (g *Gateway) toSend(resp *Response) outgoing {
+	if resp == nil {
+		return outgoing{}
+	}
+	return outgoing{resp.Body, resp.Binary && g.binary}
 }
 
 // accepts reports whether this outcome of a $connect integration accepts the connection.

@@ -75,11 +75,10 @@ func (v *resolver) Values(place mapping.Place, name string) []string {
 
 // Body implements mapping.Resolver.
 func (v *resolver) Body(place mapping.Place) (body []byte, valid bool) {
-	body = v.req.Body
 	if place == mapping.ResponseBody {
-		body = v.resp.Body
+		return v.resp.Body, jsonpath.Valid(v.resp.Body)
 	}
-	return body, jsonpath.Valid(body)
+	return v.req.Body, !v.req.Binary && jsonpath.Valid(v.req.Body)
 }
 
 func optional(value string, ok bool) []string {

@@ -27,29 +27,43 @@ type replies struct {
 // that message takes long, the watch sends the reply.
 const corkFor = watch.After / 2
 
+// outgoing is a message to a client.
+type outgoing struct {
+	data   []byte
+	binary bool
+}
+
+// length returns the length of the message that the client gets.
+func (m outgoing) length() int {
+	if m.binary {
+		return len(m.data)
+	}
+	return wsconn.TextLength(m.data)
+}
+
 // reply sends the answer to a message.
-func (r *replies) reply(call *call, body []byte, now time.Time) {
+func (r *replies) reply(call *call, m outgoing, now time.Time) {
 	r.c.lastActive.Advance(r.c.g.clock.At(now))
-	err := r.send(body, now)
+	err := r.send(m, now)
 	if err != nil {
 		err = ErrGone // no other error is possible: a reply waits for room
 		if by := r.c.lateReply(); by != "" {
 			defer r.c.logReplyLost(call, by, now) // in a defer: an observer may end this goroutine
 		}
 	}
-	r.c.g.posted(call, r.c.id, body, err)
+	r.c.g.posted(call, r.c.id, m, err)
 }
 
 // replyError sends an error frame, on one-way routes, too.
 func (r *replies) replyError(call *call, err error, now time.Time) {
 	requestID, _ := call.ids.Strings()
-	r.reply(call, appendErrorJSON(nil, answerOf(err), fieldsToTell(err), r.c.id, requestID), now)
+	r.reply(call, outgoing{data: appendErrorJSON(nil, answerOf(err), fieldsToTell(err), r.c.id, requestID)}, now)
 }
 
 // replyTooLarge sends an error frame in place of a reply that is too large. err is the
 // error of that reply for the observers.
-func (r *replies) replyTooLarge(call *call, body []byte, err error, now time.Time) {
-	defer r.c.g.posted(call, r.c.id, body, err) // in a defer, as the error frame: the log handler may end this goroutine
+func (r *replies) replyTooLarge(call *call, m outgoing, err error, now time.Time) {
+	defer r.c.g.posted(call, r.c.id, m, err) // in a defer, as the error frame: the log handler may end this goroutine
 	defer r.replyError(call, errReplySize, now)
 	r.c.logNotSent(call, errReplySize, now)
 }
@@ -57,12 +71,12 @@ func (r *replies) replyTooLarge(call *call, body []byte, err error, now time.Tim
 // send sends a reply. If the next message has already arrived and this goroutine takes
 // it next, the reply is held back, so that one write sends many replies. No reply is
 // held back for much longer than a millisecond: see corkFor and TakeOver.
-func (r *replies) send(body []byte, now time.Time) error {
+func (r *replies) send(m outgoing, now time.Time) error {
 	c := r.c
-	frames := c.compressed(body)
+	frames := c.frames(m)
 	more := r.reads && c.ws.BufferedMessage()
 	if more || r.corked != 0 {
-		if c.out.Cork(body, frames, !more) {
+		if c.out.Cork(m.data, frames, !more) {
 			switch {
 			case !more:
 				r.corked = 0
@@ -73,7 +87,7 @@ func (r *replies) send(body []byte, now time.Time) error {
 		}
 		r.corked = 0 // the post also sends what is held back
 	}
-	return c.postReply(body, frames, r.reads)
+	return c.postReply(m.data, frames, r.reads)
 }
 
 // flushOld sends the replies that have been held back for long enough.
@@ -92,8 +106,8 @@ func (r *replies) flush() {
 }
 
 // postReply is post for the answer to a message. It waits for room: so a client that sends
-// but does not read is slowed down, and loses no reply. reader says that the caller is the
-// reader of the connection. frame is nil, or what compressed has made of body.
+// but does not read is slowed down, and loses no reply. frame is what frames has made of
+// body. reader says that the caller is the reader of the connection.
 func (c *connection) postReply(body, frame []byte, reader bool) error {
 	err := c.out.Post(body, frame)
 	if !errors.Is(err, outbox.ErrFull) {
@@ -134,22 +148,27 @@ func (c *connection) hungUp() {
 
 var errReset = errors.New("the client reset the connection")
 
-// compressed returns the frames of a message if it goes out compressed, else nil.
-func (c *connection) compressed(data []byte) []byte {
-	if d := c.ws.Deflate(); d != nil && d.Compresses(data) {
-		return d.TextFrames(data)
+// frames returns the frames of a message if it goes out compressed or is binary, else nil.
+func (c *connection) frames(m outgoing) []byte {
+	if d := c.ws.Deflate(); d != nil && d.Compresses(m.data) {
+		if packed := d.Frames(m.data, m.binary); packed != nil {
+			return packed
+		}
+	}
+	if m.binary {
+		return outbox.BinaryFrame(m.data)
 	}
 	return nil
 }
 
 // post sends a message to the client, or queues it. It does not wait. shared is nil, or
-// the same message for many clients.
+// the same message for many clients; a message without it is text.
 func (c *connection) post(data []byte, shared *outbox.Shared, now time.Time) error {
 	var frames []byte
 	if shared != nil {
 		frames = shared.Frames(c.ws.Deflate())
 	} else {
-		frames = c.compressed(data)
+		frames = c.frames(outgoing{data: data})
 	}
 	switch err := c.out.Post(data, frames); {
 	case errors.Is(err, outbox.ErrFull):
@@ -165,24 +184,25 @@ var errSlowClient = fmt.Errorf("%w: the send buffer of the client is full", ErrL
 
 // posted tells the observers what became of a message to a client: a post, a reply or an
 // error frame.
-func (g *Gateway) posted(ctx context.Context, connectionID string, data []byte, err error) {
+func (g *Gateway) posted(ctx context.Context, connectionID string, m outgoing, err error) {
 	switch {
 	case !g.observers.any():
 	case err == nil:
-		g.observers.messageSent(ctx, connectionID, wsconn.TextLength(data))
+		g.observers.messageSent(ctx, connectionID, m.length())
 	default:
-		g.observers.postFailed(ctx, connectionID, wsconn.TextLength(data), err)
+		g.observers.postFailed(ctx, connectionID, m.length(), err)
 	}
 }
 
-// checkSize returns an [ErrPayloadTooLarge] if data makes a message to a client that is
-// above its quota. Bytes that are not valid UTF-8 count as what the client gets for them.
-func (g *Gateway) checkSize(data []byte) error {
+// checkSize returns an [ErrPayloadTooLarge] if m is a message to a client that is
+// above its quota. In a text, bytes that are not valid UTF-8 count as what the client gets
+// for them.
+func (g *Gateway) checkSize(m outgoing) error {
 	limit := g.quotas.MessageBytes
-	if limit == 0 || len(data) <= limit/utf8.RuneLen(utf8.RuneError) { // it fits, whatever its bytes are
+	if limit == 0 || len(m.data) <= limit/utf8.RuneLen(utf8.RuneError) { // it fits, whatever its bytes are
 		return nil
 	}
-	if n := wsconn.TextLength(data); n > limit {
+	if n := m.length(); n > limit {
 		return fmt.Errorf("%w: %d bytes, quota %d", ErrPayloadTooLarge, n, limit)
 	}
 	return nil

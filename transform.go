@@ -93,6 +93,11 @@ const (
 type ContentHandling string
 
 // The two conversions. Base64 that cannot be decoded fails the integration.
+//
+// In a gateway with [WithBinaryMessages], ConvertToText makes base64 text of a binary
+// message of a client, and an answer after ConvertToBinary is a binary message. For
+// expressions and mappings a binary message is no JSON. A template sees its bytes as
+// $input.body, and what a template makes is text.
 const (
 	ConvertToBinary ContentHandling = "CONVERT_TO_BINARY" // base64 text to bytes
 	ConvertToText   ContentHandling = "CONVERT_TO_TEXT"   // bytes to base64 text
@@ -220,7 +225,7 @@ func compileTransform(t *Transform, byErrorMessage bool, r *Route, backend func(
 func (c *transformed) Invoke(ctx context.Context, req *Request) (*Response, error) {
 	var outcome outcome // of the backend; zero while it has not returned
 	e := &transform.Event{
-		Type: string(req.EventType), Body: req.Body,
+		Type: string(req.EventType), Body: req.Body, Binary: req.Binary,
 		Env: func(body []byte) *vtl.Env { return templateEnv(&resolver{req: req, outcome: outcome}, body) },
 	}
 	payload, err := c.Payload(e)

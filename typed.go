@@ -51,8 +51,8 @@ import (
 // are sent on every route.
 //
 // A JSON integration is for messages. [Gateway.Handle] and [Gateway.Deploy] refuse it for
-// $connect and $disconnect, whose events have no body. On $default a message that is no JSON
-// does not fit. The result may be used for several routes. The func runs concurrently, as
+// $connect and $disconnect, whose events have no body. On $default a message that is no JSON,
+// or binary, does not fit. The result may be used for several routes. The func runs concurrently, as
 // Invoke does. In and req belong to it.
 func JSON[In, Out any](fn func(ctx context.Context, req *Request, in In) (Out, error)) Integration {
 	t := &typed[In, Out]{fn: fn}
@@ -137,6 +137,9 @@ func (t *typed[In, Out]) Invoke(ctx context.Context, req *Request) (*Response, e
 	}
 	if req.EventType == EventConnect || req.EventType == EventDisconnect {
 		return nil, errNoMessage
+	}
+	if req.Binary {
+		return nil, notFitting(req.RouteKey, []strict.Problem{{Text: "want a text message, got a binary one"}})
 	}
 	var in In
 	if problems := t.decoder.Decode(req.Body, &in, req.selected()); problems != nil {

@@ -232,7 +232,7 @@ func (u *upgrade) connect() error {
 			u.subprotocol = u.chosenSubprotocol(resp.Header)
 		}
 		if asked := u.asked(); asked != nil && len(asked.Post) > 0 {
-			u.greeting = out.body()
+			u.greeting = u.g.toSend(out.resp)
 		} else {
 			u.bodyDropped = len(out.body()) > 0
 		}

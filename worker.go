@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"example.com/gateway/internal/inbox"
 	"example.com/gateway/internal/watch"
 )
 
@@ -34,7 +35,7 @@ type worker struct {
 // run serves message. If the goroutine need not read, it then also serves the inbox. run
 // reports whether its goroutine is still the connection's reader. If so, the reader goes
 // on, and calls run or release next.
-func (w *worker) run(message []byte, now time.Time) (reads bool) {
+func (w *worker) run(message inbox.Message, now time.Time) (reads bool) {
 	c := w.c
 	for w.serve(message, now) {
 		if w.reads { // nobody else changes it between two calls
@@ -55,7 +56,7 @@ func (w *worker) run(message []byte, now time.Time) (reads bool) {
 
 // serve serves one message. It reports false if the integration came too late: another
 // worker has taken this one's place, and has answered.
-func (w *worker) serve(message []byte, now time.Time) bool {
+func (w *worker) serve(message inbox.Message, now time.Time) bool {
 	c := w.c
 	w.flushOld(now)
 	t, call := c.newCall(message, now)
@@ -76,7 +77,7 @@ func (w *worker) serve(message []byte, now time.Time) bool {
 
 // startWorkerLocked runs a worker on a goroutine of its own. The goroutine ends when the
 // inbox is empty. The teardown waits for it.
-func (c *connection) startWorkerLocked(message []byte) {
+func (c *connection) startWorkerLocked(message inbox.Message) {
 	c.working++
 	w := &worker{replies: replies{c: c}}
 	c.g.running.Go(func() {

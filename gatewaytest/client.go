@@ -28,15 +28,32 @@ type Client struct {
 	id     string
 
 	mu       sync.Mutex // guards the fields below
-	messages []string   // to be received
-	received []string   // the last of those that were
+	messages []message  // to be received
+	received []message  // the last of those that were
 	count    int        // how many were received
-	binary   bool       // the server sent a binary message
 	end      error      // why the connection ended; nil: it is open
 	echoed   *echo      // set when Close has got the server's Close frame
 
 	more chan struct{} // has a token when messages or end have changed
 	over chan struct{} // closed when end is set
+}
+
+// message is what the server has sent.
+type message struct {
+	data   string
+	binary bool
+}
+
+// String is the beginning of the message, for the failure of a test.
+func (m message) String() string {
+	data := m.data
+	if len(data) > shownBytes {
+		data = data[:shownBytes] + "…"
+	}
+	if m.binary {
+		return fmt.Sprintf("binary %q", data)
+	}
+	return fmt.Sprintf("%q", data)
 }
 
 // echo is the content of our Close frame, which the server has repeated.
@@ -87,7 +104,8 @@ func (c *Client) SendJSON(v any) {
 	c.Send(string(b))
 }
 
-// SendBinary sends a binary message, which the gateway answers with close 1003.
+// SendBinary sends data as one binary message in one frame. A gateway without
+// [gateway.WithBinaryMessages] answers it with close 1003.
 func (c *Client) SendBinary(data []byte) {
 	c.tb.Helper()
 	c.must("send", func(ctx context.Context) error { return c.ws.Write(ctx, data, false) })
@@ -135,12 +153,29 @@ func (c *Client) Receive() string {
 // the test if the connection ends first.
 func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 	c.tb.Helper()
+	return c.next(d, false)
+}
+
+// ReceiveBinary is [Client.Receive] for a binary message. Each of the two fails the test if
+// the next message is of the other kind.
+func (c *Client) ReceiveBinary() []byte {
+	c.tb.Helper()
+	data, ok := c.next(c.s.wait(), true)
+	if !ok {
+		c.tb.Fatalf("gatewaytest: no message within %v\n%s", c.s.wait(), c.seen())
+	}
+	return []byte(data)
+}
+
+// next returns the next message, if one comes within d.
+func (c *Client) next(d time.Duration, binary bool) (data string, ok bool) {
+	c.tb.Helper()
 	mustBeHere(c.tb, c.s)
 	timeout := time.NewTimer(d)
 	defer timeout.Stop()
 	for {
 		c.mu.Lock()
-		messages, end, binary := c.messages, c.end, c.binary
+		messages, end := c.messages, c.end
 		if len(messages) > 0 {
 			c.messages = messages[1:]
 			c.count++
@@ -149,10 +184,10 @@ func (c *Client) ReceiveWithin(d time.Duration) (text string, ok bool) {
 		}
 		c.mu.Unlock()
 		switch {
+		case len(messages) > 0 && messages[0].binary != binary:
+			c.tb.Fatalf("gatewaytest: the next message is of the other kind: Receive is for text, ReceiveBinary for binary messages\n%s", c.seen())
 		case len(messages) > 0:
-			return messages[0], true
-		case binary:
-			c.tb.Fatalf("gatewaytest: the server sent a binary message")
+			return messages[0].data, true
 		case end != nil:
 			c.tb.Fatalf("gatewaytest: no message: %s\n%s", describeEnd(end), c.seen())
 		}
@@ -258,10 +293,8 @@ func (c *Client) receiveAll() {
 		case err != nil:
 			c.end = err
 			close(c.over)
-		case text:
-			c.messages = append(c.messages, string(data))
 		default:
-			c.binary = true
+			c.messages = append(c.messages, message{string(data), !text})
 		}
 		c.mu.Unlock()
 		select {
@@ -295,16 +328,13 @@ func (c *Client) seen() string {
 }
 
 // quote returns the beginnings of messages.
-func quote(messages ...string) string {
+func quote(messages ...message) string {
 	if len(messages) == 0 {
 		return "none"
 	}
 	quoted := make([]string, len(messages))
 	for n, m := range messages {
-		if len(m) > shownBytes {
-			m = m[:shownBytes] + "…"
-		}
-		quoted[n] = fmt.Sprintf("%q", m)
+		quoted[n] = m.String()
 	}
 	return strings.Join(quoted, ", ")
 }

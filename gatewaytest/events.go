@@ -328,7 +328,7 @@ func (r *recorder) describe(connectionID string) string {
 func (e *Event) describe() string {
 	switch {
 	case e.Rejected != 0:
-		return fmt.Sprintf("message %s of %s: rejected with %d: %v", quote(string(e.Body)), e.ConnectionID, e.Rejected, e.Err)
+		return fmt.Sprintf("message %s of %s: rejected with %d: %v", quote(message{string(e.Body), e.Binary}), e.ConnectionID, e.Rejected, e.Err)
 	case e.Err != nil:
 		return fmt.Sprintf("%s of %s: failed: %v", e.RouteKey, e.ConnectionID, e.Err)
 	}

@@ -70,8 +70,8 @@ type WebsocketRequest struct {
 	MultiValueQueryStringParameters map[string][]string     `json:"multiValueQueryStringParameters,omitempty"`
 	StageVariables                  map[string]string       `json:"stageVariables,omitempty"`
 	RequestContext                  WebsocketRequestContext `json:"requestContext"`
-	Body                            string                  `json:"body,omitempty"` // MESSAGE
-	IsBase64Encoded                 bool                    `json:"isBase64Encoded"`
+	Body                            string                  `json:"body,omitempty"`  // MESSAGE; the base64 of a binary message
+	IsBase64Encoded                 bool                    `json:"isBase64Encoded"` // the message is binary: see gateway.WithBinaryMessages
 }
 
 // WebsocketRequestContext is the requestContext of a [WebsocketRequest]. The types of
@@ -117,7 +117,8 @@ type Response struct {
 	Headers           map[string]string   `json:"headers,omitempty"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
 	// Body is sent to the client on a route with a route response, and when a connection
-	// is refused.
+	// is refused. With IsBase64Encoded it is base64, and what is in it is sent: in a gateway
+	// with [gateway.WithBinaryMessages] as a binary message, and in any other as text.
 	Body            string `json:"body,omitempty"`
 	IsBase64Encoded bool   `json:"isBase64Encoded,omitempty"`
 }

@@ -31,7 +31,7 @@ func eventOf(req *gateway.Request) event.Event {
 		APIID: req.APIID, Stage: req.Stage, DomainName: req.DomainName,
 		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
 		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
-		StageVariables: req.StageVariables, Body: req.Body, Authorizer: req.Authorizer,
+		StageVariables: req.StageVariables, Body: req.Body, Binary: req.Binary, Authorizer: req.Authorizer,
 		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
 		State: req.State, Groups: req.Groups,
 	}
@@ -69,5 +69,5 @@ func response(req *gateway.Request, answer []byte) (*gateway.Response, error) {
 	case r.None:
 		return nil, nil
 	}
-	return &gateway.Response{StatusCode: r.StatusCode, Header: http.Header(r.Header), Body: r.Body}, nil
+	return &gateway.Response{StatusCode: r.StatusCode, Header: http.Header(r.Header), Body: r.Body, Binary: r.Binary}, nil
 }

@@ -337,6 +337,26 @@ routes: {$connect: {integration: b}, $default: {integration: b, routeResponse: t
 	require.Equal(t, "welcome", c.receive(), "without it, it is the answer of a message")
 }
 
+// With binaryMessages a client gets back the bytes that it has sent.
+func TestServe_BinaryMessages(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		_, _ = io.Copy(w, r.Body)
+	}))
+	defer backend.Close()
+	p := serve(t, withRoutes(`
+  b: {http: {uri: "`+backend.URL+`"}}
+routes: {$default: {integration: b, routeResponse: true}}
+`)+"binaryMessages: true\n")
+	c := dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	require.NoError(t, c.c.Write(t.Context(), []byte("\x00\xff"), false))
+	data, text, err := c.c.Read(t.Context())
+	require.NoError(t, err)
+	require.False(t, text)
+	require.Equal(t, "\x00\xff", string(data))
+}
+
 // A certificate that was renewed is served after SIGHUP. Its key never leaves the file.
 func TestServe_TLS(t *testing.T) {
 	t.Parallel()

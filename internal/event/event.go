@@ -8,6 +8,7 @@
 package event
 
 import (
+	"encoding/base64"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -39,7 +40,8 @@ type Event struct {
 	// Caller is the IAM identity of the client; the zero value means none.
 	Caller Caller
 
-	Body []byte // MESSAGE
+	Body   []byte // MESSAGE
+	Binary bool   // MESSAGE: Body is any bytes, and its event has their base64
 
 	DisconnectStatusCode int    // DISCONNECT
 	DisconnectReason     string // DISCONNECT
@@ -77,7 +79,12 @@ func AppendMessage(dst []byte, e *Event) []byte {
 	dst = appendStageVariables(append(dst, '{'), e)
 	dst = appendContextStart(dst, e, "MESSAGE")
 	dst = appendContextEnd(dst, e)
-	dst = appendString(append(dst, `,"body":`...), e.Body)
+	dst = append(dst, `,"body":`...)
+	if e.Binary {
+		dst = append(base64.StdEncoding.AppendEncode(append(dst, '"'), e.Body), '"')
+		return append(dst, `,"isBase64Encoded":true}`...)
+	}
+	dst = appendString(dst, e.Body)
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
 

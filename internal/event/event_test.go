@@ -249,6 +249,18 @@ func TestEvent_Headers(t *testing.T) {
 	}
 }
 
+func TestAppendMessage_Binary(t *testing.T) {
+	t.Parallel()
+	e := exampleMessage()
+	e.Binary = true
+	for body, want := range map[string]string{"": "", "\xff\x00\x01": "/wAB", `{"action":"x"}`: "eyJhY3Rpb24iOiJ4In0="} {
+		e.Body = []byte(body)
+		got := event.AppendMessage(nil, e)
+		require.True(t, json.Valid(got))
+		require.Contains(t, string(got), `"body":"`+want+`","isBase64Encoded":true}`)
+	}
+}
+
 func TestAppendMessage_DoesNotAllocate(t *testing.T) {
 	e := exampleMessage()
 	e.StageVariables = map[string]string{"b": "2", "a": "1", "c": "\u2028"}

@@ -27,6 +27,8 @@ type Response struct {
 	Header map[string][]string
 	// Body is decoded. It may share memory with the text that was read.
 	Body []byte
+	// Binary is isBase64Encoded: Body is what was in base64.
+	Binary bool
 }
 
 // DecodeResponse reads the answer of a function to a proxy integration. It is as strict as
@@ -78,6 +80,7 @@ func DecodeResponse(data []byte) (Response, error) {
 	if r.Body, err = decodeBody(raw.body, raw.base64); err != nil {
 		return Response{}, err
 	}
+	r.Binary = !isNull(raw.base64) && raw.base64[0] == 't'
 	return r, nil
 }
 

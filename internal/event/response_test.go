@@ -36,9 +36,9 @@ func TestDecodeResponse(t *testing.T) {
 		{"a plain body", `{"body":"hello"}`, event.Response{Body: []byte("hello")}},
 		{"an empty body", `{"body":""}`, event.Response{Body: []byte{}}},
 		{"nulls everywhere, as Go's Lambda types write them", `{"statusCode":200,"headers":null,"multiValueHeaders":null,"body":null,"isBase64Encoded":null}`, event.Response{HasStatusCode: true, StatusCode: 200}},
-		{"base64", `{"body":"aGVsbG8=","isBase64Encoded":true}`, event.Response{Body: []byte("hello")}},
+		{"base64", `{"body":"aGVsbG8=","isBase64Encoded":true}`, event.Response{Body: []byte("hello"), Binary: true}},
 		{"not base64", `{"isBase64Encoded":false,"body":"aGVsbG8="}`, event.Response{Body: []byte("aGVsbG8=")}},
-		{"base64 without a body", `{"isBase64Encoded":true}`, event.Response{}},
+		{"base64 without a body", `{"isBase64Encoded":true}`, event.Response{Binary: true}},
 		{
 			"headers", `{"headers":{"Sec-WebSocket-Protocol":"chat.v1","x-a":"b"}}`,
 			event.Response{Header: map[string][]string{"Sec-Websocket-Protocol": {"chat.v1"}, "X-A": {"b"}}},

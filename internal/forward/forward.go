@@ -51,6 +51,7 @@ type Event struct {
 	RequestTime                                               time.Time
 	StageVariables                                            map[string]string
 	Payload                                                   []byte
+	Binary                                                    bool             // the payload is any bytes, and no JSON
 	Values                                                    mapping.Resolver // for the mappings
 	State                                                     []byte           // of the connection; empty: none
 	Groups                                                    []string         // of the connection
@@ -66,7 +67,11 @@ type Response struct {
 	StatusCode int
 	Header     http.Header
 	Body       []byte
+	Binary     bool // its Content-Type is Binary
 }
+
+// Binary is the Content-Type of a binary message, to the endpoint and from it.
+const Binary = "application/octet-stream"
 
 // Error says with which status the gateway answers a call that failed. A failure that
 // is no *Error is the endpoint's: 502.
@@ -114,7 +119,8 @@ func (c *Call) Do(ctx context.Context, e *Event) (*Response, error) {
 	case len(body) > c.ResponseBytes:
 		return nil, fmt.Errorf("the endpoint's body is above %d bytes", c.ResponseBytes)
 	}
-	return &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return &Response{resp.StatusCode, resp.Header, body, strings.EqualFold(strings.TrimSpace(kind), Binary)}, nil
 }
 
 // withoutURL takes the URL out of a client's error, because it may hold a secret.
@@ -210,7 +216,11 @@ func (c *Call) setHeaders(headers http.Header, e *Event) {
 		}
 	}
 	if e.Type == "MESSAGE" || !c.Proxy {
-		set(headers, "Content-Type", "application/json")
+		kind := "application/json"
+		if e.Binary {
+			kind = Binary
+		}
+		set(headers, "Content-Type", kind)
 	}
 	set(headers, "User-Agent", "AmazonAPIGateway_"+e.APIID)
 	set(headers, "X-Amzn-Apigateway-Api-Id", e.APIID)

@@ -11,10 +11,16 @@ const (
 	maxBytes    = 128 << 10
 )
 
+// Message is a message of a client.
+type Message struct {
+	Data   []byte
+	Binary bool // not text
+}
+
 // Inbox is a bounded queue, first in, first out. It has no lock of its own: its
 // methods are called with the lock that was given to [New]. A nil Inbox is empty.
 type Inbox struct {
-	messages [][]byte
+	messages []Message
 	bytes    int       // of the messages
 	changed  sync.Cond // there may be room, or the owner called Wake
 }
@@ -27,23 +33,23 @@ func (b *Inbox) Empty() bool { return b == nil || len(b.messages) == 0 }
 
 // Add appends message, which the Inbox owns from now on. It returns false when there
 // is no room. There is always room for one message, whatever its size.
-func (b *Inbox) Add(message []byte) bool {
-	if !b.Empty() && (len(b.messages) >= maxMessages || b.bytes+len(message) > maxBytes) {
+func (b *Inbox) Add(message Message) bool {
+	if !b.Empty() && (len(b.messages) >= maxMessages || b.bytes+len(message.Data) > maxBytes) {
 		return false
 	}
 	b.messages = append(b.messages, message)
-	b.bytes += len(message)
+	b.bytes += len(message.Data)
 	return true
 }
 
 // Take removes the first message and returns it. The Inbox must not be empty.
-func (b *Inbox) Take() []byte {
+func (b *Inbox) Take() Message {
 	message := b.messages[0]
-	b.messages[0] = nil
+	b.messages[0] = Message{}
 	if b.messages = b.messages[1:]; len(b.messages) == 0 {
 		b.messages = nil
 	}
-	b.bytes -= len(message)
+	b.bytes -= len(message.Data)
 	b.changed.Signal()
 	return message
 }

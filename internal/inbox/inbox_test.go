@@ -28,12 +28,12 @@ func TestInbox_Bounds(t *testing.T) {
 			t.Parallel()
 			b := inbox.New(&sync.Mutex{})
 			require.True(t, b.Empty())
-			message := bytes.Repeat([]byte("x"), tt.size)
+			message := inbox.Message{Data: bytes.Repeat([]byte("x"), tt.size)}
 			for n := range tt.fit {
 				require.True(t, b.Add(message), "message %d", n)
 			}
 			require.False(t, b.Add(message))
-			require.Len(t, b.Take(), tt.size)
+			require.Len(t, b.Take().Data, tt.size)
 			require.True(t, b.Add(message), "one was taken: there is room again")
 		})
 	}
@@ -43,15 +43,17 @@ func TestInbox_Order(t *testing.T) {
 	t.Parallel()
 	b := inbox.New(&sync.Mutex{})
 	for n := range 40 {
-		require.True(t, b.Add([]byte(strconv.Itoa(n))))
+		require.True(t, b.Add(inbox.Message{Data: []byte(strconv.Itoa(n)), Binary: n%2 == 0}))
 		if n >= 5 {
-			require.Equal(t, strconv.Itoa(n-5), string(b.Take()))
+			message := b.Take()
+			require.Equal(t, strconv.Itoa(n-5), string(message.Data))
+			require.Equal(t, n%2 == 1, message.Binary)
 		}
 	}
 	for n := 35; !b.Empty(); n++ {
-		require.Equal(t, strconv.Itoa(n), string(b.Take()))
+		require.Equal(t, strconv.Itoa(n), string(b.Take().Data))
 	}
-	require.True(t, b.Add(nil), "an empty message is one, too")
+	require.True(t, b.Add(inbox.Message{}), "an empty message is one, too")
 	require.False(t, b.Empty())
 }
 
@@ -68,7 +70,7 @@ func TestInbox_Wait(t *testing.T) {
 				b := inbox.New(&mu)
 				waiting, ended := true, make(chan struct{})
 				mu.Lock()
-				require.True(t, b.Add([]byte("x")))
+				require.True(t, b.Add(inbox.Message{Data: []byte("x")}))
 				mu.Unlock()
 				go func() {
 					defer close(ended)

@@ -44,36 +44,50 @@ func TextFrame(data []byte) []byte {
 	return wsconn.AppendText(make([]byte, 0, wsconn.TextSize(len(data))), data)
 }
 
+// BinaryFrame encodes a binary message. The result can be sent to any number of clients.
+func BinaryFrame(data []byte) []byte {
+	return wsconn.AppendBinary(make([]byte, 0, wsconn.TextSize(len(data))), data)
+}
+
 // Shared is a message for many clients. Each of its two forms, plain and compressed, is
 // encoded once, when the first client needs it. One goroutine at a time may use it.
 type Shared struct {
 	data          []byte
+	binary        bool
 	plain, packed []byte
 	packing       bool // packed has been made, or cannot be shorter than plain
 }
 
-// Share returns a text message for many clients. data must not change as long as it is used.
-func Share(data []byte) *Shared { return &Shared{data: data} }
+// Share returns a message for many clients, text or binary. data must not change as long as
+// it is used.
+func Share(data []byte, binary bool) *Shared { return &Shared{data: data, binary: binary} }
+
+// Binary reports whether the message is binary.
+func (s *Shared) Binary() bool { return s.binary }
 
 // Frames returns the message for a client with whom d was agreed on; d may be nil.
 func (s *Shared) Frames(d *wsconn.Deflate) []byte {
 	if d != nil && d.Compresses(s.data) {
 		if !s.packing {
-			s.packed, s.packing = d.TextFrames(s.data), true
+			s.packed, s.packing = d.Frames(s.data, s.binary), true
 		}
 		if s.packed != nil {
 			return s.packed
 		}
 	}
-	if s.plain == nil {
+	switch {
+	case s.plain != nil:
+	case s.binary:
+		s.plain = BinaryFrame(s.data)
+	default:
 		s.plain = TextFrame(s.data)
 	}
 	return s.plain
 }
 
-// Post sends or queues a text message. It does not wait. If it returns an error,
-// [ErrFull] or [ErrClosed], no part of the message is sent. frame is the message as it is
-// sent, such as the result of [TextFrame] for data, or nil.
+// Post sends or queues a message. It does not wait. If it returns an error, [ErrFull] or
+// [ErrClosed], no part of the message is sent. frame is the message as it is sent, such as
+// the result of [TextFrame] for data. nil means data as a text message.
 func (o *Outbox) Post(data, frame []byte) error {
 	if o.sendNow(data, frame) {
 		return nil

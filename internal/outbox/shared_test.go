@@ -16,7 +16,7 @@ func TestShared(t *testing.T) {
 	large, small := windows[15].Deflate, windows[8].Deflate
 	t.Run("both forms", func(t *testing.T) {
 		t.Parallel()
-		s := Share([]byte(strings.Repeat("hello ", 100)))
+		s := Share([]byte(strings.Repeat("hello ", 100)), false)
 		packed := s.Frames(large)
 		require.Nil(t, s.plain)
 		require.Same(t, &packed[0], &s.Frames(large)[0])
@@ -28,9 +28,18 @@ func TestShared(t *testing.T) {
 	})
 	t.Run("below the threshold", func(t *testing.T) {
 		t.Parallel()
-		s := Share([]byte("hello"))
+		s := Share([]byte("hello"), false)
 		require.Equal(t, TextFrame(s.data), s.Frames(large))
 		require.False(t, s.packing)
+	})
+	t.Run("binary", func(t *testing.T) {
+		t.Parallel()
+		s := Share([]byte(strings.Repeat("\xff", 300)), true)
+		require.True(t, s.Binary())
+		require.Equal(t, BinaryFrame(s.data), s.Frames(nil))
+		require.Equal(t, byte(0x82), s.Frames(nil)[0])
+		require.Equal(t, byte(0xc2), s.Frames(large)[0])
+		require.Less(t, len(s.Frames(large)), 50)
 	})
 	t.Run("what becomes no shorter is tried once", func(t *testing.T) {
 		t.Parallel()

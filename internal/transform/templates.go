@@ -105,6 +105,7 @@ func (t *templates) respond(answer *Answer, e *Event) (err error) {
 	switch {
 	case template != nil:
 		answer.Body, err = run(template, e.Env(answer.Body))
+		answer.Binary = false
 		return err
 	case e.Type == "CONNECT" && answer.StatusCode >= 200 && answer.StatusCode <= 299: // a 101 has no body
 		answer.Body = nil

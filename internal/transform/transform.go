@@ -64,6 +64,8 @@ type response struct {
 type Event struct {
 	Type string // CONNECT, MESSAGE or DISCONNECT
 	Body []byte // of a message
+	// Binary says that the message is binary: then it is no JSON, whatever its bytes are.
+	Binary bool
 	// Env returns what a template can refer to. $input is about body.
 	Env func(body []byte) *vtl.Env
 
@@ -75,6 +77,7 @@ type Answer struct {
 	StatusCode int
 	Header     http.Header
 	Body       []byte
+	Binary     bool // for the client, a binary message
 }
 
 // Error says with which status the gateway answers an event that could not be
@@ -180,7 +183,7 @@ func wholeMatch(pattern string) (*regexp.Regexp, error) {
 
 // Payload returns what the backend gets for e.
 func (t *Transform) Payload(e *Event) ([]byte, error) {
-	e.in = selection.Input{Body: e.Body, BodyValid: jsonpath.Valid(e.Body)}
+	e.in = selection.Input{Body: e.Body, BodyValid: !e.Binary && jsonpath.Valid(e.Body)}
 	payload := e.Body
 	switch template := t.request.choose(&e.in); {
 	case template != nil:
@@ -202,11 +205,11 @@ func (t *Transform) Answer(e *Event, backend Answer, values mapping.Resolver) (A
 	chosen := t.choose(&e.in)
 	if chosen == nil {
 		if len(t.responses) == 0 && e.Type != "MESSAGE" {
-			return Answer{StatusCode: backend.StatusCode, Body: backend.Body}, nil
+			return Answer{StatusCode: backend.StatusCode, Body: backend.Body, Binary: backend.Binary}, nil
 		}
 		return Answer{}, &Error{http.StatusInternalServerError, errors.New("no integration response matches the backend's answer: add one with the key $default")}
 	}
-	answer := Answer{StatusCode: backend.StatusCode, Header: http.Header{}, Body: backend.Body}
+	answer := Answer{StatusCode: backend.StatusCode, Header: http.Header{}, Body: backend.Body, Binary: backend.Binary}
 	if err := chosen.templates.respond(&answer, e); err != nil {
 		return Answer{}, err
 	}
@@ -214,6 +217,9 @@ func (t *Transform) Answer(e *Event, backend Answer, values mapping.Resolver) (A
 		for _, value := range m.Values(values) {
 			answer.Header.Add(m.Name, value)
 		}
+	}
+	if chosen.handling != "" {
+		answer.Binary = chosen.handling == convertToBinary
 	}
 	var err error
 	answer.Body, err = chosen.handling.convert(answer.Body)

@@ -78,7 +78,22 @@ func TestTransform(t *testing.T) {
 			name:   "content is converted both ways",
 			config: transform.Config{ContentHandling: "CONVERT_TO_TEXT", Responses: map[string]transform.Response{"$default": {ContentHandling: "CONVERT_TO_BINARY"}}},
 			body:   "hi", payload: "aGk=", backend: transform.Answer{StatusCode: 200, Body: []byte("aG8=")},
-			want: transform.Answer{StatusCode: 200, Header: http.Header{}, Body: []byte("ho")},
+			want: transform.Answer{StatusCode: 200, Header: http.Header{}, Body: []byte("ho"), Binary: true},
+		},
+		{
+			name: "a binary answer passes", config: transform.Config{Responses: map[string]transform.Response{"$default": {}}},
+			body: "hi", payload: "hi", backend: transform.Answer{StatusCode: 200, Body: []byte("ho"), Binary: true},
+			want: transform.Answer{StatusCode: 200, Header: http.Header{}, Body: []byte("ho"), Binary: true},
+		},
+		{
+			name: "what a template makes of it is text", body: "hi", payload: "hi", backend: transform.Answer{StatusCode: 200, Body: []byte("ho"), Binary: true},
+			config: transform.Config{Responses: map[string]transform.Response{"$default": {ResponseTemplates: map[string]string{"$default": "made"}}}},
+			want:   transform.Answer{StatusCode: 200, Header: http.Header{}, Body: []byte("made")},
+		},
+		{
+			name: "so is its base64", body: "hi", payload: "hi", backend: transform.Answer{StatusCode: 200, Body: []byte("ho"), Binary: true},
+			config: transform.Config{Responses: map[string]transform.Response{"$default": {ContentHandling: "CONVERT_TO_TEXT"}}},
+			want:   transform.Answer{StatusCode: 200, Header: http.Header{}, Body: []byte("aG8=")},
 		},
 		{
 			name: "a connect needs no integration response", event: "CONNECT",

@@ -3,7 +3,9 @@
 package verbs
 
 // Post is what the options of a post set.
-type Post struct{}
+type Post struct {
+	Binary bool // a binary message, not text
+}
 
 // Close is what the options of a close set.
 type Close struct {

@@ -38,7 +38,7 @@ func BenchmarkRead(b *testing.B) {
 				b.SetBytes(int64(size.n))
 				ctl := &silent{}
 				for b.Loop() {
-					if _, err := c.Read(ctl); err != nil {
+					if _, _, err := c.Read(ctl); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -70,7 +70,7 @@ func BenchmarkEcho(b *testing.B) {
 			buf := make([]byte, 0, 256)
 			ctl := &silent{}
 			for b.Loop() {
-				message, err := c.Read(ctl)
+				message, _, err := c.Read(ctl)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -135,7 +135,7 @@ func TestAllocations(t *testing.T) {
 				})
 				got := testing.AllocsPerRun(100, func() {
 					next <- struct{}{}
-					if _, err := c.Read(ctl); err != nil {
+					if _, _, err := c.Read(ctl); err != nil {
 						t.Error(err)
 					}
 				})

@@ -17,6 +17,7 @@ type Limits struct {
 	FrameBytes   int // payload of one data frame, as it is on the wire
 	MessageBytes int // one message, after it has been inflated
 
+	Binary  bool     // the client may send binary messages
 	Deflate *Deflate // nil: the client must not compress
 }
 
@@ -78,6 +79,7 @@ type Conn struct {
 // partial is a message of which some fragments have been read.
 type partial struct {
 	payload  []byte
+	binary   bool
 	deflated bool
 }
 
@@ -128,27 +130,28 @@ func (c *Conn) Wait() error {
 // Waiting reports whether Wait would wait.
 func (c *Conn) Waiting() bool { return c.r == c.w }
 
-// Read returns the payload of the next text message. The caller owns it. The error is
-// a *[CloseError] if the client sent a Close frame or broke a rule, else the error of
-// the socket. After an error only Discard may read.
-func (c *Conn) Read(ctl Control) ([]byte, error) {
+// Read returns the payload of the next message, and whether it is binary. The caller owns
+// it. The error is a *[CloseError] if the client sent a Close frame or broke a rule, else
+// the error of the socket. After an error only Discard may read.
+func (c *Conn) Read(ctl Control) (message []byte, binary bool, err error) {
 	for {
 		h, err := c.nextHeader()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if h.control() {
 			if err := c.readControl(h, ctl); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			continue
 		}
 		if violation := c.admit(h); violation != nil {
-			return nil, violation
+			return nil, false, violation
 		}
+		binary := h.op == opBinary || c.partial != nil && c.partial.binary
 		message, err := c.readData(h)
 		if err != nil || message != nil {
-			return message, err
+			return message, binary, err
 		}
 	}
 }
@@ -244,9 +247,9 @@ func (c *Conn) admit(h header) *CloseError {
 		message = deflate.WireBytes(message)
 	}
 	switch {
-	case h.op == opBinary:
+	case h.op == opBinary && !c.limits.Binary:
 		return &CloseError{Code: CloseUnsupported, Reason: "Binary is not supported"}
-	case h.op == opText && c.partial != nil:
+	case h.op != opContinuation && c.partial != nil:
 		return protocolError("new message within a fragmented one")
 	case h.op == opContinuation && c.partial == nil:
 		return protocolError("continuation without a message")
@@ -267,29 +270,29 @@ func exceeds(length uint64, have, limit int) bool {
 func (c *Conn) readData(h header) ([]byte, error) {
 	if h.fin && c.partial == nil {
 		message, err := c.readPayload(make([]byte, 0, c.room(h.length, 0)), h)
-		return c.finish(message, h.deflated, err)
+		return c.finish(message, h.op == opBinary, h.deflated, err)
 	}
 	if c.partial == nil {
-		c.partial = &partial{payload: []byte{}, deflated: h.deflated}
+		c.partial = &partial{[]byte{}, h.op == opBinary, h.deflated}
 	}
 	message, err := c.readPayload(c.partial.payload, h)
 	if err != nil || !h.fin {
 		c.partial.payload = message
 		return nil, err
 	}
-	deflated := c.partial.deflated
+	whole := c.partial
 	c.partial = nil
-	return c.finish(message, deflated, nil)
+	return c.finish(message, whole.binary, whole.deflated, nil)
 }
 
-func (c *Conn) finish(message []byte, deflated bool, err error) ([]byte, error) {
+func (c *Conn) finish(message []byte, binary, deflated bool, err error) ([]byte, error) {
 	if err == nil && deflated {
 		message, err = c.inflate(message)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !utf8.Valid(message) {
+	if !binary && !utf8.Valid(message) {
 		return nil, invalidUTF8()
 	}
 	return message, nil

@@ -47,7 +47,7 @@ func TestConn_BufferedMessage(t *testing.T) {
 			overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 				require.False(t, c.BufferedMessage())
 				send(t, peer, append(text("a"), tc.rest...))
-				message, err := c.Read(&control{})
+				message, _, err := c.Read(&control{})
 				require.NoError(t, err)
 				require.Equal(t, "a", string(message))
 				require.Equal(t, tc.want, c.BufferedMessage())
@@ -94,7 +94,7 @@ func TestConn_Discard(t *testing.T) {
 						_ = peer.Close()
 					}
 				})
-				_, err := c.Read(&control{})
+				_, _, err := c.Read(&control{})
 				var ce *wsconn.CloseError
 				require.ErrorAs(t, err, &ce)
 				start := time.Now()
@@ -113,7 +113,7 @@ func TestConn_Discard(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				_, err := c.Read(&control{})
+				_, _, err := c.Read(&control{})
 				c.Discard(err)
 			}()
 			sendNow(peer, join([]byte{0xff, 0xff}, closing(1000, ""), text("x")), 0)
@@ -155,7 +155,7 @@ func TestConn_Discard(t *testing.T) {
 						}
 						sendNow(peer, join(rest, text("more"), closing(1001, "")), 0)
 					}()
-					_, err := c.Read(&control{})
+					_, _, err := c.Read(&control{})
 					require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 					time.Sleep(2 * time.Second) //nolint:forbidigo // until the new deadline is set
 					start := time.Now()
@@ -174,7 +174,7 @@ func TestConn_ends(t *testing.T) {
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, _ net.Conn) {
 			failed := make(chan error, 1)
 			background(t, func() {
-				_, err := c.Read(&control{})
+				_, _, err := c.Read(&control{})
 				failed <- err
 			})
 			c.Close()
@@ -186,14 +186,14 @@ func TestConn_ends(t *testing.T) {
 		t.Parallel()
 		overTransports(t, wsconn.Limits{}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 			c.SetReadDeadline(time.Now())
-			_, err := c.Read(&control{})
+			_, _, err := c.Read(&control{})
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			if _, ok := peer.(*net.TCPConn); !ok {
 				return
 			}
 			c.SetReadDeadline(time.Now().Add(patience))
 			send(t, peer, text("a"))
-			_, err = c.Read(&control{})
+			_, _, err = c.Read(&control{})
 			require.NoError(t, err)
 		})
 	})
@@ -204,7 +204,7 @@ func TestConn_ends(t *testing.T) {
 		tcp, _ := client.(*net.TCPConn)
 		require.NoError(t, tcp.SetLinger(0))
 		require.NoError(t, tcp.Close())
-		_, err := c.Read(&control{})
+		_, _, err := c.Read(&control{})
 		require.Error(t, err)
 		require.Zero(t, c.InputBuffer())
 	})
@@ -215,7 +215,7 @@ func TestConn_ends(t *testing.T) {
 		overTransports(t, wsconn.Limits{FrameBytes: 10}, func(t *testing.T, c *wsconn.Conn, peer net.Conn) {
 			big := text(strings.Repeat("x", 1<<20))
 			background(t, func() { sendNow(peer, join(big, closing(1009, strings.Repeat("r", 100))), 0) })
-			_, err := c.Read(&control{})
+			_, _, err := c.Read(&control{})
 			wrote := make(chan error, 1)
 			background(t, func() {
 				wrote <- c.Write(wsconn.AppendClose(nil, 1009, "Message too big"), within(patience))
@@ -246,7 +246,7 @@ func TestConn_memory(t *testing.T) {
 		c.OnWait(func() { waiting <- c.InputBuffer() })
 		background(t, func() {
 			for {
-				if _, err := c.Read(&control{}); err != nil {
+				if _, _, err := c.Read(&control{}); err != nil {
 					close(waiting)
 					return
 				}
@@ -291,7 +291,7 @@ func TestConn_allocation(t *testing.T) {
 			sendNow(client, announce(fin|textFrame, 1<<62), 0)
 			_ = client.Close()
 		})
-		got := allocated(func() { _, _ = c.Read(&control{}) })
+		got := allocated(func() { _, _, _ = c.Read(&control{}) })
 		require.Less(t, got, uint64(wsconn.FirstPayload+(16<<10)))
 	})
 	t.Run("a header without its payload holds little, in a fragment too", func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestConn_allocation(t *testing.T) {
 				sendNow(client, in, 0)
 				_ = client.Close()
 			})
-			got := allocated(func() { _, _ = c.Read(&control{}) })
+			got := allocated(func() { _, _, _ = c.Read(&control{}) })
 			require.Less(t, got, uint64(12<<10), name)
 		}
 	})
@@ -320,7 +320,7 @@ func TestConn_allocation(t *testing.T) {
 			sendNow(client, frame(fin|contFrame, "end"), 0)
 		})
 		var message []byte
-		got := allocated(func() { message, _ = c.Read(&control{}) })
+		got := allocated(func() { message, _, _ = c.Read(&control{}) })
 		require.Equal(t, "end", string(message))
 		require.Less(t, got, uint64(64<<10))
 	})

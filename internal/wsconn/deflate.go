@@ -46,12 +46,16 @@ func (d *Deflate) Compresses(payload []byte) bool {
 	return len(payload) <= 1<<d.windowBits && TextLength(payload) <= 1<<d.windowBits
 }
 
-// TextFrames encodes payload, which [Deflate.Compresses], as one text message in frames of up
-// to 8 KiB. The result can be sent to every client for whom payload is compressed. It is nil
+// Frames encodes payload, which [Deflate.Compresses], as one message, text or binary, in frames
+// of up to 8 KiB. The result can be sent to every client for whom payload is compressed. It is nil
 // if payload does not become shorter.
-func (d *Deflate) TextFrames(payload []byte) []byte {
-	if !utf8.Valid(payload) {
-		payload = toValidUTF8(payload)
+func (d *Deflate) Frames(payload []byte, binary bool) []byte {
+	op := opBinary
+	if !binary {
+		op = opText
+		if !utf8.Valid(payload) {
+			payload = toValidUTF8(payload)
+		}
 	}
 	buf, _ := deflated.Get().(*[]byte)
 	defer deflated.Put(buf)
@@ -62,7 +66,7 @@ func (d *Deflate) TextFrames(payload []byte) []byte {
 	if !ok {
 		return nil
 	}
-	return appendMessage(make([]byte, 0, TextSize(len(b))), opText, rsv1, b)
+	return appendMessage(make([]byte, 0, TextSize(len(b))), op, rsv1, b)
 }
 
 //nolint:gochecknoglobals // a pool is useful only if it is shared

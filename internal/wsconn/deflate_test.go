@@ -107,7 +107,7 @@ func deflatedFrames(t *testing.T, b []byte) (text string, frames int) {
 	return string(plain), len(all)
 }
 
-func TestDeflate_TextFrames(t *testing.T) {
+func TestDeflate_Frames(t *testing.T) {
 	t.Parallel()
 	d := deflating(wsconn.Limits{}).Deflate
 	random := make([]byte, 40<<10)
@@ -123,12 +123,12 @@ func TestDeflate_TextFrames(t *testing.T) {
 		{"bytes that are not UTF-8", strings.Repeat("a\xff", 50), strings.Repeat("a\uFFFD", 50), 1},
 		{"a text that is long when compressed", string(random), string(random), 3},
 	} {
-		got, frames := deflatedFrames(t, d.TextFrames([]byte(tc.in)))
+		got, frames := deflatedFrames(t, d.Frames([]byte(tc.in), false))
 		require.Equal(t, tc.want, got, tc.name)
 		require.Equal(t, tc.frames, frames, tc.name)
 	}
 	for _, short := range []string{"", "a", `{"a":1}`} {
-		require.Nil(t, d.TextFrames([]byte(short)), "it becomes no shorter")
+		require.Nil(t, d.Frames([]byte(short), false), "it becomes no shorter")
 	}
 }
 
@@ -176,10 +176,10 @@ func TestClient_Compress(t *testing.T) {
 	server.SetReadDeadline(time.Now().Add(patience))
 	for _, text := range []string{"short", strings.Repeat("hello ", 200), strings.Repeat("0123456789abcdef€", 20_000)} {
 		background(t, func() { _ = client.Write(ctx, []byte(text), true) })
-		got, err := server.Read(&control{})
+		got, _, err := server.Read(&control{})
 		require.NoError(t, err)
 		require.Equal(t, text, string(got))
-		frames := limits.Deflate.TextFrames(got)
+		frames := limits.Deflate.Frames(got, false)
 		if frames == nil {
 			frames = wsconn.AppendText(nil, got)
 		}
@@ -210,7 +210,7 @@ func TestConn_bomb(t *testing.T) {
 			most = 3 * 200 * uint64(len(bomb)) // the buffer grows twofold
 		}
 		var err error
-		got := allocated(func() { _, err = c.Read(&control{}) })
+		got := allocated(func() { _, _, err = c.Read(&control{}) })
 		require.Equal(t, 1009, closeCode(err), name)
 		require.Less(t, got, most, name)
 	}

@@ -69,7 +69,7 @@ func TestClient(t *testing.T) {
 			failed <- err
 		})
 		for _, n := range sizes {
-			message, err := p.server.Read(&control{})
+			message, _, err := p.server.Read(&control{})
 			require.NoError(t, err)
 			require.Equal(t, strings.Repeat("x", n), string(message))
 		}
@@ -98,7 +98,7 @@ func TestClient(t *testing.T) {
 		t.Parallel()
 		p := dial(t, wsconn.Limits{FrameBytes: 5, MessageBytes: 10})
 		require.NoError(t, p.client.WriteFragments(p.ctx, []byte("hello"), []byte("world")))
-		message, err := p.server.Read(&control{})
+		message, _, err := p.server.Read(&control{})
 		require.NoError(t, err)
 		require.Equal(t, "helloworld", string(message))
 	})
@@ -106,7 +106,7 @@ func TestClient(t *testing.T) {
 		t.Parallel()
 		p := dial(t, wsconn.Limits{})
 		background(t, func() { _, _, _ = p.client.Read(p.ctx) })
-		background(t, func() { _, _ = p.server.Read(&answering{c: p.server}) })
+		background(t, func() { _, _, _ = p.server.Read(&answering{c: p.server}) })
 		require.NoError(t, p.client.Ping(p.ctx))
 		p.server.Close()
 	})
@@ -120,7 +120,7 @@ func TestClient(t *testing.T) {
 		out := wsconn.AppendText(wsconn.AppendPing(nil, []byte("p")), []byte("go"))
 		require.NoError(t, p.server.Write(out, within(patience)))
 		var ctl control
-		_, err := p.server.Read(&ctl)
+		_, _, err := p.server.Read(&ctl)
 		require.NoError(t, err)
 		require.Equal(t, 1, ctl.pongs)
 	})
@@ -129,7 +129,7 @@ func TestClient(t *testing.T) {
 		p := dial(t, wsconn.Limits{})
 		failed := make(chan error, 1)
 		background(t, func() { failed <- p.client.Close(3001, "bye €") })
-		_, err := p.server.Read(&control{})
+		_, _, err := p.server.Read(&control{})
 		var ce *wsconn.CloseError
 		require.ErrorAs(t, err, &ce)
 		require.Equal(t, []any{3001, "bye €", true}, []any{ce.Code, ce.Reason, ce.Remote})
@@ -142,7 +142,7 @@ func TestClient(t *testing.T) {
 		t.Parallel()
 		p := dial(t, wsconn.Limits{})
 		background(t, func() { _ = p.client.Close(wsconn.CloseNoStatus, "") })
-		_, err := p.server.Read(&control{})
+		_, _, err := p.server.Read(&control{})
 		require.Equal(t, wsconn.CloseNoStatus, closeCode(err))
 		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, wsconn.CloseNoStatus, ""), within(patience)))
 		p.server.Close()
@@ -180,7 +180,7 @@ func TestClient(t *testing.T) {
 			})
 			var err error
 			if tc.send != nil {
-				_, err = p.server.Read(&control{})
+				_, _, err = p.server.Read(&control{})
 				require.Equal(t, tc.code, closeCode(err))
 			}
 			require.NoError(t, p.server.Write(wsconn.AppendClose(nil, tc.code, tc.text), within(patience)))

@@ -137,6 +137,9 @@ func AppendText(dst, payload []byte) []byte {
 	return appendMessage(dst, opText, 0, payload)
 }
 
+// AppendBinary is like [AppendText] for a binary message. It appends as many bytes.
+func AppendBinary(dst, payload []byte) []byte { return appendMessage(dst, opBinary, 0, payload) }
+
 // appendMessage appends the frames of a message. The first one has the reserved bits rsv.
 func appendMessage(dst []byte, op opcode, rsv byte, payload []byte) []byte {
 	first := byte(op) | rsv

@@ -279,7 +279,7 @@ func TestHandshake_Hijack(t *testing.T) {
 				sendNow(client, tc.rest, 0)
 				c.SetReadDeadline(time.Now().Add(patience))
 				for _, want := range tc.messages {
-					message, err := c.Read(&control{})
+					message, _, err := c.Read(&control{})
 					require.NoError(t, err)
 					require.Equal(t, want, string(message))
 				}
@@ -292,7 +292,7 @@ func TestHandshake_Hijack(t *testing.T) {
 		c, err := handshake(t).Hijack(unbuffered{httptest.NewRecorder(), server}, &wsconn.Limits{})
 		require.NoError(t, err)
 		background(t, func() { _, _ = client.Write(text("hello")) })
-		message, err := c.Read(&control{})
+		message, _, err := c.Read(&control{})
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(message))
 	})

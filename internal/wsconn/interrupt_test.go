@@ -40,7 +40,7 @@ func TestConn_Interrupt(t *testing.T) {
 					require.ErrorIs(t, err, wsconn.ErrInterrupted)
 				}
 			}
-			message, err := c.Read(&ctl)
+			message, _, err := c.Read(&ctl)
 			require.NoError(t, err, "split at %d", split)
 			require.Equal(t, "hello", string(message))
 		}

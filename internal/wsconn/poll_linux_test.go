@@ -65,7 +65,7 @@ func TestConn_Poll_memory(t *testing.T) {
 		background(t, func() { sendNow(peer, in, 0) })
 		c.called(t)
 		require.NoError(t, c.wait(t))
-		_, err := c.Read(&control{})
+		_, _, err := c.Read(&control{})
 		require.NoError(t, err)
 		require.True(t, c.Waiting())
 		require.ErrorIs(t, c.Wait(), wsconn.ErrParked)
@@ -90,7 +90,7 @@ func TestConn_Poll_split(t *testing.T) {
 		})
 		require.NoError(t, c.wait(t))
 		var ctl control
-		message, err := c.Read(&ctl)
+		message, _, err := c.Read(&ctl)
 		require.NoError(t, err, "split at %d", split)
 		require.Equal(t, "hello", string(message))
 		require.Equal(t, []string{"p"}, ctl.pings)
@@ -152,7 +152,7 @@ func TestConn_Poll_ends(t *testing.T) {
 			sendNow(peer, text("hello"), 0)
 			c.called(t)
 			require.NoError(t, c.wait(t))
-			message, err := c.Read(&control{})
+			message, _, err := c.Read(&control{})
 			require.NoError(t, err)
 			require.Equal(t, "hello", string(message))
 		}

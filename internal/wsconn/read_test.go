@@ -160,7 +160,7 @@ func requireReads(t *testing.T, tc readCase, c *wsconn.Conn) {
 // readAll reads until Read returns an error.
 func readAll(c *wsconn.Conn, ctl wsconn.Control) (messages []string, err error) {
 	for {
-		message, err := c.Read(ctl)
+		message, _, err := c.Read(ctl)
 		if err != nil {
 			return messages, err
 		}

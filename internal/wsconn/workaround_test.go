@@ -64,12 +64,12 @@ func TestWorkarounds(t *testing.T) {
 		t.Parallel()
 		p := dial(t, wsconn.Limits{})
 		require.NoError(t, p.client.WriteFragments(p.ctx, []byte("a")))
-		_, err := p.server.Read(&control{})
+		_, _, err := p.server.Read(&control{})
 		require.NoError(t, err)
 		// With a quota of one byte the empty last frame is still accepted.
 		p = dial(t, wsconn.Limits{FrameBytes: 1, MessageBytes: 1})
 		require.NoError(t, p.client.WriteFragments(p.ctx, []byte("a")))
-		_, err = p.server.Read(&control{})
+		_, _, err = p.server.Read(&control{})
 		require.NoError(t, err)
 	})
 	t.Run("Client.Read answers a close frame with the same one, so that Discard ends", func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestWorkarounds(t *testing.T) {
 		p := dial(t, wsconn.Limits{})
 		background(t, func() { _, _, _ = p.client.Read(p.ctx) })
 		require.NoError(t, p.server.Write(wsconn.AppendClose(nil, 4321, "why"), within(patience)))
-		_, err := p.server.Read(&control{})
+		_, _, err := p.server.Read(&control{})
 		var ce *wsconn.CloseError
 		require.ErrorAs(t, err, &ce)
 		require.Equal(t, []any{4321, "why"}, []any{ce.Code, ce.Reason})

@@ -141,7 +141,7 @@ func TestConn_Write(t *testing.T) {
 		tcp, _ := client.(*net.TCPConn)
 		require.NoError(t, tcp.SetLinger(0))
 		require.NoError(t, tcp.Close())
-		_, err := c.Read(&control{}) // so the reset has arrived
+		_, _, err := c.Read(&control{}) // so the reset has arrived
 		require.Error(t, err)
 		require.Error(t, c.Write([]byte("x"), within(time.Second)))
 	})
@@ -206,7 +206,7 @@ func TestConn_CloseWrite(t *testing.T) {
 			require.ErrorIs(t, err, io.EOF)
 		}
 		send(t, peer, text("still heard"))
-		message, err := c.Read(&control{})
+		message, _, err := c.Read(&control{})
 		require.NoError(t, err)
 		require.Equal(t, "still heard", string(message))
 	})
@@ -232,13 +232,13 @@ func TestConn_concurrently(t *testing.T) {
 			}
 		})
 		for range rounds {
-			_, err := c.Read(&control{})
+			_, _, err := c.Read(&control{})
 			require.NoError(t, err)
 			c.SetReadDeadline(time.Now().Add(patience))
 		}
 		<-wrote
 		background(t, c.Close)
-		_, err := c.Read(&control{})
+		_, _, err := c.Read(&control{})
 		require.Error(t, err)
 	})
 }

@@ -35,6 +35,7 @@ func groups() []group {
 		{"10", "Fragmentation by the sender", autoFragmentCases()},
 		{"12", "Compression, payloads", compressedPayloadCases()},
 		{"13", "Compression, offers", compressionOfferCases()},
+		{"B", "Binary messages, with `WithBinaryMessages`", binaryCases()},
 		{"C", "Reserved bits, limits, payloads and offers with `WithCompression`", deflatedCases()},
 		{"H", "Opening handshake", handshakeCases()},
 	}
@@ -146,7 +147,7 @@ func render(all []group, res *results) string {
 	b.WriteString(`# Conformance to RFC 6455 and RFC 7692
 
 The results of [the suite](doc.go). ` + "`go test ./internal/suites/conformance -update`" + ` writes this file, and every run compares
-with it. The numbers of groups and cases follow the case list of the Autobahn testsuite; groups C and H, and numbers
+with it. The numbers of groups and cases follow the case list of the Autobahn testsuite; groups B, C and H, and numbers
 beyond that list, are ours. A case has passed if all its runs have passed: in memory and over TCP, with its bytes whole and one
 by one.
 

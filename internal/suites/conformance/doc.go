@@ -9,7 +9,8 @@
 // for a gateway with WithCompression. If an Autobahn case differs from
 // the one before it only in how the bytes are cut into pieces, it has no number here,
 // because every case is sent both whole and in pieces. Numbers that are longer than
-// Autobahn's, or not in its list, are ours. So is group H, the opening handshake, by
+// Autobahn's, or not in its list, are ours. Group B has the cases of 1, 5, 9 and 10 with binary
+// messages, in a gateway with the option for them. Ours is also group H, the opening handshake, by
 // RFC 6455, section 4.2.1.
 //
 // A case is run in four ways: in memory, with all its bytes in one write; in memory, byte

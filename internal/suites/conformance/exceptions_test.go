@@ -49,6 +49,12 @@ func exceptions() []exception {
 			"RFC 6455, section 5.2, requires the sender to use as few bytes as possible. But the length is clear, the quotas apply to it, and Autobahn has no such case.",
 		},
 		{
+			"B.1.[12].1", "an empty echo", "no answer", "See 1.1.1.",
+		},
+		{
+			"B.9.7.1", "empty echoes", "no answers", "See 1.1.1.",
+		},
+		{
 			"12.*", "permessage-deflate is accepted", "a 101 without it; messages are not compressed; RSV1 closes with 1002",
 			"By default the gateway accepts no extension, nor does API Gateway, as far as is known; group C has the cases with `WithCompression`. RFC 7692, section 5, lets a server decline; Autobahn reports the case as unimplemented.",
 		},

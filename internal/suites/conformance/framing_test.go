@@ -72,7 +72,7 @@ func unanswered(c *testCase) {
 	for n, s := range c.steps {
 		steps[n] = step{send: s.send}
 		for _, f := range s.want {
-			f.unanswered = f.op == wiretest.OpText && f.payload == ""
+			f.unanswered = f.op != wiretest.OpPong && f.payload == ""
 			steps[n].want = append(steps[n].want, f)
 		}
 	}

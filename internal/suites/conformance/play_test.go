@@ -62,6 +62,7 @@ type testCase struct {
 	here      func(*testCase) // for an exception: changes the case into what the gateway does instead
 
 	compress   bool // WithCompression
+	binary     bool // WithBinaryMessages
 	noQuotas   bool // FrameBytes and MessageBytes do not apply
 	stepwise   bool // each step waits for what the one before it wants
 	memoryOnly bool // needs virtual time
@@ -114,6 +115,7 @@ func run(t *testing.T, c testCase, w way) (err error) {
 func play(t *testing.T, c testCase, w way) error {
 	srv := newServer(t, c, w)
 	p := dial(t, srv, w.chop)
+	p.Binary = c.binary
 	ended := false
 	end := func() {
 		if !ended {
@@ -144,7 +146,7 @@ func play(t *testing.T, c testCase, w way) error {
 	return checkEvents(srv, steps, ending)
 }
 
-// newServer returns a gateway that echoes every text.
+// newServer returns a gateway that echoes every message.
 func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
 	t.Helper()
 	quotas := gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}
@@ -159,9 +161,12 @@ func newServer(t *testing.T, c testCase, w way) *gatewaytest.Server {
 	if c.compress {
 		opts = append(opts, gateway.WithCompression(gateway.Compression{Threshold: deflateFrom}))
 	}
+	if c.binary {
+		opts = append(opts, gateway.WithBinaryMessages())
+	}
 	srv := start(t, opts...)
 	srv.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-		return &gateway.Response{Body: req.Body}, nil
+		return &gateway.Response{Body: req.Body, Binary: req.Binary}, nil
 	}, gateway.WithRouteResponse())
 	srv.HandleFunc(gateway.RouteKeyDisconnect, func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		return nil, nil
@@ -275,7 +280,7 @@ func checkEvents(srv *gatewaytest.Server, steps []step, end ending) error {
 	var want, got []string
 	for _, s := range steps {
 		for _, f := range s.want {
-			if f.op == wiretest.OpText {
+			if f.op == wiretest.OpText || f.op == wiretest.OpBinary {
 				want = append(want, f.payload)
 			}
 		}

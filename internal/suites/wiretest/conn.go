@@ -19,10 +19,13 @@ type Conn struct {
 
 	// Deflates says that permessage-deflate was agreed on, so messages may be compressed.
 	Deflates bool
+	// Binary says that the gateway may send binary messages.
+	Binary bool
 
 	br       *bufio.Reader
 	partial  []byte // payload of the current message so far
 	frames   int    // frames of the current message so far
+	op       byte   // of the current message
 	deflated bool   // the current message is compressed
 	sawClose bool
 }
@@ -95,11 +98,11 @@ func (c *Conn) ReadFrame() (first byte, payload []byte, err error) {
 
 func (c *Conn) checkHead(head [2]byte) error {
 	switch op, rsv := head[0]&0x0f, head[0]&0x70; {
-	case rsv != 0 && (rsv != RSV1 || op != OpText || !c.Deflates):
+	case rsv != 0 && (rsv != RSV1 || op != OpText && op != OpBinary || !c.Deflates):
 		return fmt.Errorf("reserved bits in %#x", head[0])
 	case head[1]&maskBit != 0:
 		return errors.New("the server's frame is masked")
-	case op > OpText && op < OpClose || op > OpPong:
+	case op > OpBinary && op < OpClose || op > OpPong || op == OpBinary && !c.Binary:
 		return fmt.Errorf("opcode %#x, which the gateway must not send", op)
 	case op >= OpClose && (head[0]&Fin == 0 || head[1] > 125):
 		return errors.New("control frame in fragments or above 125 bytes")
@@ -184,19 +187,22 @@ func (c *Conn) ReadMessage() (Message, error) {
 		case (c.frames > 0) != (op == OpContinuation):
 			return Message{}, fmt.Errorf("frame with opcode %#x after %d fragments", op, c.frames)
 		}
+		if op != OpContinuation {
+			c.op = op
+		}
 		c.deflated = c.deflated || first&RSV1 != 0
 		c.partial, c.frames = append(c.partial, payload...), c.frames+1
 		if first&Fin == 0 {
 			continue
 		}
-		whole := Message{Op: OpText, Payload: string(c.partial), Frames: c.frames}
+		whole := Message{Op: c.op, Payload: string(c.partial), Frames: c.frames}
 		if c.deflated {
 			if whole.Compressed = len(c.partial); !inflate(&whole.Payload) {
 				return whole, errors.New("the server's message cannot be inflated")
 			}
 		}
 		c.partial, c.frames, c.deflated = c.partial[:0], 0, false
-		if !utf8.ValidString(whole.Payload) {
+		if whole.Op == OpText && !utf8.ValidString(whole.Payload) {
 			return whole, errors.New("the server's text is not UTF-8")
 		}
 		return whole, nil

@@ -95,6 +95,9 @@ func (r *reader) build(b *Builder) *Built {
 	if c.AnswerCommands {
 		built.Options = append(built.Options, gateway.WithAnswerCommands())
 	}
+	if c.BinaryMessages {
+		built.Options = append(built.Options, gateway.WithBinaryMessages())
+	}
 	if m := c.Management; m != nil && m.Access == "signed" {
 		built.Auth = r.auth("management", m.Region, m.Keys, false)
 	} else if m != nil {

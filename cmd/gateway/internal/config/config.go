@@ -33,6 +33,7 @@ type Config struct {
 	Management               *Management            `yaml:"management"`
 	Quotas                   Quotas                 `yaml:"quotas"`
 	AnswerCommands           bool                   `yaml:"answerCommands"`
+	BinaryMessages           bool                   `yaml:"binaryMessages"`
 	RouteSelectionExpression string                 `yaml:"routeSelectionExpression"`
 	Throttle                 Throttle               `yaml:"throttle"`
 	Integrations             map[string]Integration `yaml:"integrations"`

@@ -63,14 +63,14 @@ func parts(c *config.Config) map[string]any {
 	return map[string]any{
 		"stage": c.Stage, "api": c.API, "path": c.Path, "listen": c.Listen, "health": c.Health, "log.format": c.Log.Format,
 		"origins": c.Origins, "proxies": c.Proxies, "autoResponse": c.AutoResponse, "compression": c.Compression, "answerCommands": c.AnswerCommands,
-		"quotas": c.Quotas, "management.listen": listen,
+		"binaryMessages": c.BinaryMessages, "quotas": c.Quotas, "management.listen": listen,
 	}
 }
 
 // fixed returns the keys of what has changed since the start, but needs a restart.
 func fixed(started, now *config.Config) (keys []string) {
 	a, b := parts(started), parts(now)
-	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "autoResponse", "compression", "answerCommands", "quotas", "management.listen"} {
+	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "autoResponse", "compression", "answerCommands", "binaryMessages", "quotas", "management.listen"} {
 		if !reflect.DeepEqual(a[key], b[key]) {
 			keys = append(keys, key)
 		}
