@@ -2,11 +2,13 @@ package groups_test
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -160,4 +162,21 @@ func TestIndex_Concurrent(t *testing.T) {
 	}
 	wg.Wait()
 	require.Zero(t, ix.Groups())
+}
+
+// A group keeps nothing of who has left, also where no snapshot made it copy its members.
+func TestIndex_ForgetsWhoLeaves(t *testing.T) {
+	t.Parallel()
+	ix := groups.New[*owner]()
+	stays := &owner{}
+	ix.Join(&stays.list, stays, "x")
+	left := func() weak.Pointer[owner] {
+		leaves := &owner{name: strconv.Itoa(1)}
+		ix.Join(&leaves.list, leaves, "x")
+		ix.LeaveAll(&leaves.list)
+		return weak.Make(leaves)
+	}()
+	runtime.GC()
+	require.Nil(t, left.Value())
+	require.Len(t, ix.Snapshot("x"), 1)
 }
