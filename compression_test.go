@@ -239,3 +239,38 @@ func TestCompression_Level(t *testing.T) {
 	}
 	require.Less(t, size(gateway.Compression{Level: 9}), size(gateway.Compression{}))
 }
+
+// Many connections that compress at the same time share writers, readers and buffers, and
+// get nothing of each other.
+func TestCompression_Together(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.NewTCP(t, gateway.WithCompression(gateway.Compression{Threshold: 1}), gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
+	srv.HandleFunc(gateway.RouteKeyDefault, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Body: req.Body}, nil
+	}, gateway.WithRouteResponse())
+	failed := make(chan error, 16)
+	for n := range cap(failed) {
+		p, _ := dialDeflate(t, srv, "permessage-deflate")
+		go func() { // ends after its messages, and is waited for below
+			failed <- func() error {
+				for m := range 40 {
+					text := fmt.Sprintf("%d: %s", n, strings.Repeat(fmt.Sprint(n*1000+m, " "), 1+m*m))
+					if err := p.Send(wiretest.Text|wiretest.RSV1, wiretest.Deflate(text)); err != nil {
+						return err
+					}
+					got, err := p.ReadMessage()
+					if err != nil {
+						return err
+					}
+					if got.Payload != text || len(text) > 100 && got.Compressed == 0 {
+						return fmt.Errorf("client %d, message %d: %v", n, m, got)
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	for range cap(failed) {
+		require.NoError(t, <-failed)
+	}
+}
