@@ -568,3 +568,40 @@ func TestAnswerCommands_WhileConnectionsClose(t *testing.T) {
 	require.Zero(t, wrong.Load())
 	require.Equal(t, gateway.IndexSizes{}, srv.IndexSizes())
 }
+
+// Messages that arrive together are answered together, and still in order: a reply, a post,
+// a reply, and the close last. What comes behind the close is not served.
+func TestAnswerCommands_InOrder(t *testing.T) {
+	t.Parallel()
+	var served atomic.Int32
+	gw, addr := newBench(t, gateway.WithAnswerCommands())
+	gw.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		header := http.Header{}
+		switch req.Body[0] {
+		case 'p':
+			header.Set("Gateway-Post", "self")
+		case 'c':
+			header.Set("Gateway-Close", "4001 bye")
+		case 'x':
+			served.Add(1)
+		}
+		return &gateway.Response{Header: header, Body: req.Body}, nil
+	}, gateway.WithRouteResponse())
+	for range 20 {
+		nc := dialBench(t, addr)
+		var batch, want []byte
+		for _, text := range []string{"r1", "r2", "p3", "r4", "p5", "p6", "r7", "c8"} {
+			batch = append(batch, benchFrame(text)...)
+			want = append(append(want, 0x81, 2), text...)
+		}
+		_, err := nc.Write(append(batch, benchFrame("x9")...))
+		require.NoError(t, err)
+		want = append(append(want, 0x88, 5, 4001>>8, 4001&0xff), "bye"...)
+		got := make([]byte, len(want))
+		_, err = io.ReadFull(nc, got)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got))
+		_ = nc.Close()
+	}
+	require.Zero(t, served.Load())
+}
