@@ -474,6 +474,7 @@ const (
 type Quotas struct {
 	// FrameBytes and MessageBytes are the largest payload of one frame, and of one
 	// message, from a client. A client that sends more is closed with 1009.
+	// With [WithCompression] a frame counts as it is on the wire, and a message inflated.
 	// MessageBytes is also the largest message to a client, as the client gets it: a byte
 	// that is not valid UTF-8 counts as the 3 bytes of U+FFFD. FrameBytes must not be above
 	// MessageBytes. Defaults: 32 KiB and 128 KiB. Without MessageBytes, a client decides

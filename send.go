@@ -150,7 +150,7 @@ var errReset = errors.New("the client reset the connection")
 
 // frames returns the frames of a message if it goes out compressed or is binary, else nil.
 func (c *connection) frames(m outgoing) []byte {
-	if d := c.ws.Deflate(); d != nil && d.Compresses(m.data) {
+	if d := c.ws.Deflate(); d != nil && d.Compresses(m.data, m.binary) {
 		if packed := d.Frames(m.data, m.binary); packed != nil {
 			return packed
 		}

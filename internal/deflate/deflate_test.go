@@ -258,6 +258,7 @@ func BenchmarkInflate(b *testing.B) {
 		name string
 		in   []byte
 	}{
+		{"5B", squeeze(b, "Hello", 1)},
 		{"1KiB", squeeze(b, benchJSON(1<<10), 1)},
 		{"16KiB", squeeze(b, benchJSON(16<<10), 1)},
 		{"bomb of 128KiB", squeeze(b, strings.Repeat("0", 128<<10), 9)},

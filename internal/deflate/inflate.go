@@ -163,7 +163,9 @@ func (i *inflater) room(size, have, most int) int {
 }
 
 // tail is what [Inflate] reads behind a message: the four bytes that its sender has
-// removed, and an empty block that is marked as final.
+// removed, and an empty block that is marked as final. A last block that announces more
+// than the message has takes the tail as its content, if that is just enough; its sender
+// could have sent these bytes as well.
 const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 // source is a message with the tail. It implements [io.ByteReader], so that compress/flate

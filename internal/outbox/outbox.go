@@ -67,7 +67,7 @@ func (s *Shared) Binary() bool { return s.binary }
 
 // Frames returns the message for a client with whom d was agreed on; d may be nil.
 func (s *Shared) Frames(d *wsconn.Deflate) []byte {
-	if d != nil && d.Compresses(s.data) {
+	if d != nil && d.Compresses(s.data, s.binary) {
 		if !s.packing {
 			s.packed, s.packing = d.Frames(s.data, s.binary), true
 		}

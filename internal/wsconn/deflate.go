@@ -33,17 +33,20 @@ func NewWindows(limits Limits, d Deflate) *Windows {
 	return all
 }
 
-// Compresses reports whether payload is compressed. A client with a window of less than 32
+// Compresses reports whether a message, text or binary, is compressed. A client with a window of less than 32
 // KiB gets longer messages as they are: compress/flate would refer to what is farther back
 // than that window.
-func (d *Deflate) Compresses(payload []byte) bool {
+func (d *Deflate) Compresses(payload []byte, binary bool) bool {
+	window := 1 << d.windowBits
 	switch {
 	case len(payload) < d.Threshold:
 		return false
 	case d.windowBits == deflate.MaxWindowBits:
 		return true
+	case len(payload) > window || binary:
+		return len(payload) <= window
 	}
-	return len(payload) <= 1<<d.windowBits && TextLength(payload) <= 1<<d.windowBits
+	return TextLength(payload) <= window
 }
 
 // Frames encodes payload, which [Deflate.Compresses], as one message, text or binary, in frames

@@ -138,7 +138,8 @@ func TestDeflate_Compresses(t *testing.T) {
 	all := wsconn.NewWindows(wsconn.Limits{}, wsconn.Deflate{Threshold: 100, Level: 1})
 	for _, tc := range []struct {
 		window, length int
-		invalid        bool
+		invalid        bool // it is not UTF-8
+		binary         bool
 		want           bool
 	}{
 		{window: 15, length: 99},
@@ -150,12 +151,15 @@ func TestDeflate_Compresses(t *testing.T) {
 		{window: 14, length: 16<<10 + 1},
 		{window: 9, length: 200, invalid: true}, // it grows to 600 bytes
 		{window: 9, length: 150, invalid: true, want: true},
+		{window: 9, length: 200, invalid: true, binary: true, want: true}, // it stays as it is
+		{window: 9, length: 513, binary: true},
+		{window: 15, length: 1 << 20, binary: true, want: true},
 	} {
 		text := strings.Repeat("x", tc.length)
 		if tc.invalid {
 			text = strings.Repeat("\xff", tc.length)
 		}
-		require.Equal(t, tc.want, all[tc.window].Deflate.Compresses([]byte(text)), "%+v", tc)
+		require.Equal(t, tc.want, all[tc.window].Deflate.Compresses([]byte(text), tc.binary), "%+v", tc)
 	}
 }
 
