@@ -74,6 +74,7 @@ func sample(size int) string {
 
 func deflatedCases() []testCase {
 	cases := deflatedPayloadCases()
+	cases = append(cases, deflatedBinaryCases()...)
 	cases = append(cases, deflatedOfferCases()...)
 	cases = append(cases, deflatedBlockCases()...)
 	cases = append(cases, deflatedLimitCases()...)
@@ -92,6 +93,25 @@ func deflatedPayloadCases() (cases []testCase) {
 				sends(packedFragments(text, max(1, size/40)), want),
 				sends(fragments(text, frameBytes), want),
 				sends(join(packedFragments(text, frameBytes), ping("p")), want, ponged("p"))))
+		}
+	}
+	return cases
+}
+
+// deflatedBinaryCases are chapter 12 with binary messages.
+func deflatedBinaryCases() (cases []testCase) {
+	for n, a := range agreements() {
+		for m, size := range []int{64, 1 << 10, 16 << 10, 128 << 10} {
+			data := strings.ReplaceAll(sample(size), "a", "\xff") // not UTF-8
+			want := echoPacked(a, data)
+			want.op = wiretest.OpBinary
+			whole, cut := packedFragments(data, frameBytes), packedFragments(data, max(1, size/40))
+			whole[0]++ // from text to binary
+			cut[0]++
+			c := deflated(fmt.Sprintf("12.40.%d.%d", n+1, m+1), fmt.Sprintf("%s; a binary message of %d bytes", a.offer, size), a, ending{},
+				sends(whole, want), sends(cut, want), sends(join(packed(compressed), whole), echo("Hello"), want))
+			c.binary = true
+			cases = append(cases, c)
 		}
 	}
 	return cases
