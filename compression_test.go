@@ -274,3 +274,36 @@ func TestCompression_Together(t *testing.T) {
 		require.NoError(t, <-failed)
 	}
 }
+
+// The length of a message does not depend on what the connection has sent before, so it
+// tells nothing about that.
+func TestCompression_LengthsTellNothing(t *testing.T) {
+	t.Parallel()
+	length := func(before ...string) int {
+		srv := compressing(t)
+		p, _ := dialDeflate(t, srv, "permessage-deflate; client_max_window_bits")
+		for _, text := range before {
+			p.MustSend(wiretest.Text, text)
+			require.Positive(t, p.ReceiveAny().Compressed)
+		}
+		p.MustSend(wiretest.Text, noise(300)+long(400))
+		return p.ReceiveAny().Compressed
+	}
+	fresh := length()
+	require.Positive(t, fresh)
+	require.Equal(t, fresh, length(noise(300)+long(400)), "the same message before")
+	require.Equal(t, fresh, length(long(3000), noise(3000)))
+}
+
+// Observers see messages as the program does, before they are compressed.
+func TestCompression_Observers(t *testing.T) {
+	t.Parallel()
+	sent := make(chan int, 1)
+	srv := compressing(t, gateway.WithObserver(&gateway.Observer{
+		MessageSent: func(_ context.Context, _ string, bytes int) { sent <- bytes },
+	}))
+	c := srv.Dial(t, gatewaytest.Compression())
+	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte(long(5000))))
+	require.Equal(t, long(5000), c.ReceiveCompressed())
+	require.Equal(t, 5000, <-sent)
+}

@@ -459,7 +459,8 @@ type Compression struct {
 	Level int
 	// MaxRatio is how many times its size a message from a client may become, if it becomes
 	// more than 128 KiB. So it matters only if Quotas.MessageBytes is above its default.
-	// DEFLATE allows 1,032 times. A negative number means no limit. Default: 200.
+	// DEFLATE allows 1,032 times. A negative number means no limit; without that quota, a
+	// client then takes a gigabyte with a megabyte. Default: 200.
 	MaxRatio int
 }
 
