@@ -242,6 +242,37 @@ func TestDev_AnswerCommands(t *testing.T) {
 	require.Equal(t, "somebody left", ann.receive())
 }
 
+// With --management-extensions a backend posts to everybody at a stage, by its address with
+// and without the API ID.
+func TestDev_ManagementExtensions(t *testing.T) {
+	t.Parallel()
+	post := func(api, path string) (status int, body string) {
+		t.Helper()
+		resp, err := http.Post(api+path+"/@connections?all=true", "text/plain", strings.NewReader("hello"))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(text)
+	}
+	for _, flags := range [][]string{{"--management-extensions"}, nil} {
+		p := runDev(t, nil, append(flags, project(t, template()))...)
+		stage := p.url()
+		at, err := url.Parse(stage)
+		require.NoError(t, err)
+		c := dial(t, stage, wsconn.DialOptions{})
+		for _, path := range []string{at.Path, at.Path[strings.LastIndexByte(at.Path, '/'):]} {
+			status, body := post("http://"+at.Host, path)
+			if flags == nil {
+				require.Equal(t, http.StatusForbidden, status, body)
+				continue
+			}
+			require.Equal(t, http.StatusOK, status, body)
+			require.Equal(t, "hello", c.receive())
+		}
+	}
+}
+
 // The first signal closes connections with 1001 and runs $disconnect; nothing is left.
 func TestDev_Stop(t *testing.T) {
 	t.Parallel()

@@ -249,6 +249,35 @@ func TestServe_Management(t *testing.T) {
 	}
 }
 
+// The calls of @connections that the service does not have are open only if management says
+// so. A reload closes them at once, and opens them with the next start.
+func TestServe_ManagementExtensions(t *testing.T) {
+	t.Parallel()
+	yaml := func(management string) string {
+		return withRoutes("routes: {$default: {integration: one}}\nmanagement: {access: open" + management + "}\n")
+	}
+	ask := func(p *process) (int, string) {
+		return get(t, "http://"+p.address("clients", 1)+"/prod/@connections?count=true")
+	}
+	p := serve(t, yaml(", extensions: true"))
+	dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
+	status, body := ask(p)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, `{"count":1}`, body)
+	p.reload(yaml(""), "reloaded", 1)
+	status, _ = ask(p)
+	require.Equal(t, http.StatusForbidden, status)
+	require.Equal(t, 1, p.count("a change needs a restart", "management.extensions"))
+	p.reload(yaml(", extensions: true"), "reloaded", 2)
+	status, _ = ask(p)
+	require.Equal(t, http.StatusOK, status)
+
+	p = serve(t, yaml(""))
+	status, body = ask(p)
+	require.Equal(t, http.StatusForbidden, status)
+	require.Equal(t, `{"message":"Missing Authentication Token"}`, body)
+}
+
 // The address of a client behind a proxy that is named is the one that the proxy tells.
 func TestServe_Proxies(t *testing.T) {
 	t.Parallel()

@@ -103,6 +103,9 @@ func (r *reader) build(b *Builder) *Built {
 	} else if m != nil {
 		built.Auth = gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return nil })
 	}
+	if c.Management != nil && c.Management.Extensions {
+		built.Options = append(built.Options, gateway.WithManagementExtensions())
+	}
 	built.Plans = r.plans()
 	integrations := r.integrations(b)
 	authorizers := r.authorizers(b)

@@ -88,6 +88,8 @@ type Management struct {
 	Region string      `yaml:"region"`
 	Keys   []AccessKey `yaml:"keys"`
 	Listen *Listener   `yaml:"listen"`
+	// Extensions opens the calls that the service does not have.
+	Extensions bool `yaml:"extensions"`
 }
 
 // AccessKey is a key pair that signs requests.

@@ -10,7 +10,7 @@ import (
 // calls serves all requests with h, and prints a line for each call of an API of the service.
 func (s *server) calls(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "" || strings.Contains(r.URL.Path, "/@connections/") {
+		if r.Header.Get("Upgrade") != "" || strings.Contains(r.URL.Path+"/", "/@connections/") {
 			h.ServeHTTP(w, r) // the observer tells of these
 			return
 		}

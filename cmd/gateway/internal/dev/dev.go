@@ -38,8 +38,10 @@ type Options struct {
 	VerifySignatures  bool
 	Strict, NoQuotas  bool
 	AnswerCommands    bool // the headers of answers may change connections
-	ShowBodies, Debug bool
-	Quiet             bool // no lines for what went well
+	// ManagementExtensions opens the calls of @connections that the service does not have.
+	ManagementExtensions bool
+	ShowBodies, Debug    bool
+	Quiet                bool // no lines for what went well
 
 	Out   io.Writer // what happens
 	Color bool      // Out is a terminal

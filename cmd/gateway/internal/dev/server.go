@@ -202,6 +202,9 @@ func (s *server) stageOptions() ([]gateway.Option, error) {
 	if s.o.AnswerCommands {
 		options = append(options, gateway.WithAnswerCommands())
 	}
+	if s.o.ManagementExtensions {
+		options = append(options, gateway.WithManagementExtensions())
+	}
 	g, err := gateway.New(options...) // now, and not with the first stage
 	if err != nil {
 		return nil, usage("--origin: %w", err)

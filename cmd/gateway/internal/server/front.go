@@ -70,15 +70,19 @@ func (f *front) health() http.Handler {
 
 // access decides who may call @connections. The decision can be replaced.
 type access struct {
-	auth atomic.Pointer[gateway.ManagementAuth]
+	auth       atomic.Pointer[gateway.ManagementAuth]
+	extensions atomic.Bool // the calls that the service does not have are open
 }
 
-func (a *access) set(auth gateway.ManagementAuth) { a.auth.Store(&auth) }
+func (a *access) set(auth gateway.ManagementAuth, extensions bool) {
+	a.extensions.Store(extensions)
+	a.auth.Store(&auth)
+}
 
 // AuthorizeManagement implements gateway.ManagementAuth.
 func (a *access) AuthorizeManagement(ctx context.Context, call *gateway.ManagementCall) error {
 	auth := a.auth.Load()
-	if auth == nil || *auth == nil {
+	if auth == nil || *auth == nil || !call.Action.OfService() && !a.extensions.Load() {
 		return gateway.ErrForbidden
 	}
 	return (*auth).AuthorizeManagement(ctx, call)

@@ -57,20 +57,21 @@ func reloading() string { return daemon.SdNotifyReloading + "\n" + daemon.SdNoti
 // parts are the parts of a configuration that only a restart can change.
 func parts(c *config.Config) map[string]any {
 	var listen *config.Listener
+	extensions := false
 	if c.Management != nil {
-		listen = c.Management.Listen
+		listen, extensions = c.Management.Listen, c.Management.Extensions
 	}
 	return map[string]any{
 		"stage": c.Stage, "api": c.API, "path": c.Path, "listen": c.Listen, "health": c.Health, "log.format": c.Log.Format,
 		"origins": c.Origins, "proxies": c.Proxies, "autoResponse": c.AutoResponse, "compression": c.Compression, "answerCommands": c.AnswerCommands,
-		"binaryMessages": c.BinaryMessages, "quotas": c.Quotas, "management.listen": listen,
+		"binaryMessages": c.BinaryMessages, "quotas": c.Quotas, "management.listen": listen, "management.extensions": extensions,
 	}
 }
 
 // fixed returns the keys of what has changed since the start, but needs a restart.
 func fixed(started, now *config.Config) (keys []string) {
 	a, b := parts(started), parts(now)
-	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "autoResponse", "compression", "answerCommands", "binaryMessages", "quotas", "management.listen"} {
+	for _, key := range []string{"stage", "api", "path", "listen", "health", "log.format", "origins", "proxies", "autoResponse", "compression", "answerCommands", "binaryMessages", "quotas", "management.listen", "management.extensions"} {
 		if !reflect.DeepEqual(a[key], b[key]) {
 			keys = append(keys, key)
 		}

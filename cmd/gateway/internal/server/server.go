@@ -123,7 +123,7 @@ func (s *server) deploy(built *config.Built) error {
 	if err := s.usage.Replace(built.Plans...); err != nil {
 		return err
 	}
-	s.access.set(built.Auth)
+	s.access.set(built.Auth, built.Management != nil && built.Management.Extensions)
 	s.level.Set(built.Level)
 	s.now = built
 	return nil
