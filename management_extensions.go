@@ -262,7 +262,7 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 	m.w.Header()["Content-Type"] = []string{apicall.BatchType}
 	m.w.WriteHeader(http.StatusOK)
 	out := bufio.NewWriter(m.w)
-	encoder := json.NewEncoder(out)
+	var text []byte
 	first := true // its token was taken for the call
 	for number, line := range apicall.Lines(body) {
 		outcome := apicall.Outcome{Line: number}
@@ -272,7 +272,8 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 		} else {
 			outcome.Delivery = deliveryOf(&d)
 		}
-		if ctx.Err() != nil || encoder.Encode(outcome) != nil {
+		text = apicall.AppendOutcome(text[:0], &outcome)
+		if _, err := out.Write(text); err != nil || ctx.Err() != nil {
 			return nil // the caller has left
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"mime"
 	"net/url"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -118,6 +119,23 @@ func first(values []string) *string {
 		return nil
 	}
 	return &values[0]
+}
+
+// AppendOutcome appends a line of the answer to a batch, with its line feed.
+func AppendOutcome(dst []byte, o *Outcome) []byte {
+	if d := o.Delivery; d != nil && o.Error == nil && len(d.Errors) == 0 && len(d.Missing) == 0 { // almost always
+		dst = append(dst, `{"line":`...)
+		dst = strconv.AppendInt(dst, int64(o.Line), 10)
+		dst = append(dst, `,"accepted":`...)
+		dst = strconv.AppendInt(dst, int64(d.Accepted), 10)
+		dst = append(dst, `,"refused":`...)
+		dst = strconv.AppendInt(dst, int64(d.Refused), 10)
+		dst = append(dst, `,"gone":`...)
+		dst = strconv.AppendInt(dst, int64(d.Gone), 10)
+		return append(dst, `,"errors":{},"missing":[]}`+"\n"...)
+	}
+	b, _ := json.Marshal(o) // strings and numbers: cannot fail
+	return append(append(dst, b...), '\n')
 }
 
 // read reads the object that names an audience.

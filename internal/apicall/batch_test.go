@@ -98,3 +98,21 @@ func FuzzParseMessage(f *testing.F) {
 		require.Equal(t, m, again, "a message is written as it is read")
 	})
 }
+
+func BenchmarkParseMessage(b *testing.B) {
+	line := []byte(`{"to":{"id":"gbgHN0-zjQAYKEjhgA=="},"data":"{\"type\":\"position\",\"x\":12345,\"y\":67890}"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, bad := apicall.ParseMessage(line); bad != nil {
+			b.Fatal(bad)
+		}
+	}
+}
+
+func BenchmarkOutcome(b *testing.B) {
+	b.ReportAllocs()
+	var dst []byte
+	for b.Loop() {
+		dst = apicall.AppendOutcome(dst[:0], &apicall.Outcome{Line: 7, Delivery: &apicall.Delivery{Accepted: 1, Errors: map[string]apicall.Error{}, Missing: []string{}}})
+	}
+}
