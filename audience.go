@@ -181,7 +181,7 @@ type PostOption func(*verbs.Post)
 // needs [WithBinaryMessages]; without it the post is an [ErrInvalidArgument].
 func Binary() PostOption { return func(p *verbs.Post) { p.Binary = true } }
 
-var errNoBinary = fmt.Errorf("%w: Binary: the gateway has no binary messages: pass WithBinaryMessages to New", ErrInvalidArgument)
+var errNoBinary = fmt.Errorf("%w: binary: the gateway has no binary messages: pass WithBinaryMessages to New", ErrInvalidArgument)
 
 // CloseOption changes a [Gateway.CloseAll].
 type CloseOption func(*verbs.Close)

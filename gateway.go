@@ -49,7 +49,8 @@
 //     [Gateway.CloseAll], [Gateway.Count], [Gateway.List].
 //   - Backends without a table of connections: [Gateway.SetState], [WithAnswerCommands].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
-//     [WithoutManagementAuth]; packages sigv4 and iam.
+//     [WithoutManagementAuth], [WithManagementExtensions]; packages sigv4, iam and
+//     managementclient.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
 //     lambda and jwtauthorizer.
 //   - Compression: [WithCompression], [Compression].

@@ -177,7 +177,7 @@ func (m *managementAnswer) doExtension(ctx context.Context, c managementRequest)
 		n, err = m.g.Count(ctx, x.audience)
 		answer = apicall.Count{Count: n}
 	case ActionPostTo:
-		answer, err = wireDelivery(m.g.PostTo(ctx, x.audience, c.body))
+		answer, err = wireDelivery(m.g.PostTo(ctx, x.audience, c.body, postOptions(x.query.Binary)...))
 	case ActionPostBatch:
 		err = m.postBatch(ctx, c.body)
 	case ActionCloseAll:
@@ -281,6 +281,13 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 	return nil
 }
 
+func postOptions(binary bool) []PostOption {
+	if binary {
+		return []PostOption{Binary()}
+	}
+	return nil
+}
+
 func (g *Gateway) postLine(ctx context.Context, line []byte, paid bool) (Delivery, error) {
 	if !paid {
 		if err := g.throttleManagement(time.Now()); err != nil {
@@ -291,7 +298,10 @@ func (g *Gateway) postLine(ctx context.Context, line []byte, paid bool) (Deliver
 	if bad != nil {
 		return Delivery{}, &callError{bad}
 	}
-	d, err := g.PostTo(ctx, calledAudience(&message.To), message.Data)
+	d, err := g.PostTo(ctx, calledAudience(&message.To), message.Data, postOptions(message.Binary)...)
+	if errors.Is(err, errNoBinary) {
+		return d, argument("", err)
+	}
 	return d, argument("to.", err)
 }
 

@@ -309,7 +309,7 @@ func TestManagementExtensions_BadInput(t *testing.T) {
 		{"POST", "?group=", "x", 400, "Invalid group: the name is empty: use 1 to 128 bytes of UTF-8 without control characters"},
 		{"POST", "?group=a%0Ab", "x", 400, "Invalid group: the name has a control character: use 1 to 128 bytes of UTF-8 without control characters"},
 		{"POST", "?user=", "x", 400, "Invalid user: the principal ID is empty: name the user, or use Everyone for all connections"},
-		{"POST", "?all=true&code=4001", "x", 400, `Invalid query: this call has the parameters group, user, id, all, except, and not: "code"`},
+		{"POST", "?all=true&code=4001", "x", 400, `Invalid query: this call has the parameters group, user, id, all, except, binary, and not: "code"`},
 		{"POST", "?all=%zz", "x", 400, "Invalid query: a % in the query is not followed by two hexadecimal digits"},
 		{"GET", "?secret=1", "", 400, `Invalid query: this call has the parameters group, user, id, all, except, count, limit, after, and not: "secret"`},
 		{"GET", "?limit=1001", "", 400, `Invalid limit: it is not a whole number from 1 to 1000: "1001"`},
@@ -647,4 +647,28 @@ func FuzzManagementExtensions(f *testing.F) {
 			require.Equal(t, "end", c.Receive(), "nothing else was sent")
 		}
 	})
+}
+
+// A binary message is asked for by binary=true, and in a batch by "binary":true with
+// base64. A gateway without binary messages refuses both.
+func TestManagementExtensions_Binary(t *testing.T) {
+	t.Parallel()
+	line := `{"to":{"all":true},"data":"/wA=","binary":true}`
+	srv := gatewaytest.New(t, gateway.WithManagementExtensions(), gateway.WithBinaryMessages())
+	c := srv.Dial(t)
+	require.Equal(t, 200, manage(t, srv.Gateway, "POST", "?all=true&binary=true", "\xff\x00").status)
+	require.Equal(t, []byte("\xff\x00"), c.ReceiveBinary())
+	require.Contains(t, manage(t, srv.Gateway, "POST", "", line, "Content-Type", ndjson).body, `"accepted":1`)
+	require.Equal(t, []byte("\xff\x00"), c.ReceiveBinary())
+	_, err := srv.Management().PostTo(t.Context(), gateway.Everyone(), []byte("\xfe"), gateway.Binary())
+	require.NoError(t, err)
+	require.Equal(t, []byte("\xfe"), c.ReceiveBinary())
+
+	srv = gatewaytest.New(t, gateway.WithManagementExtensions())
+	a := manage(t, srv.Gateway, "POST", "?all=true&binary=true", "\xff")
+	require.Equal(t, 400, a.status)
+	require.Contains(t, a.body, "Invalid binary: the gateway has no binary messages")
+	require.Contains(t, manage(t, srv.Gateway, "POST", "", line, "Content-Type", ndjson).body, "Invalid binary: the gateway has no binary messages")
+	_, err = srv.Management().PostTo(t.Context(), gateway.Everyone(), []byte("\xfe"), gateway.Binary())
+	require.ErrorIs(t, err, gateway.ErrInvalidArgument)
 }

@@ -13,10 +13,12 @@ import (
 	"example.com/gateway/internal/apicall"
 )
 
-// Message is a text message for an audience.
+// Message is a message for an audience.
 type Message struct {
 	To   gateway.Audience
 	Data []byte
+	// Binary says that it is a binary message, as [gateway.Binary] does.
+	Binary bool
 }
 
 // Outcome is what became of a Message.
@@ -56,7 +58,7 @@ func (c *Client) PostBatch(ctx context.Context, messages []Message) ([]Outcome, 
 		if outcomes[n].Err = checkText(to); outcomes[n].Err != nil {
 			continue
 		}
-		line := apicall.AppendMessage(nil, to, messages[n].Data)
+		line := apicall.AppendMessage(nil, to, messages[n].Data, messages[n].Binary)
 		if len(lines) == apicall.BatchLines || len(lines) > 0 && len(body)+len(line) > apicall.BatchBytes {
 			if err := send(); err != nil {
 				return outcomes, err

@@ -89,6 +89,9 @@ func (c *Client) PostTo(ctx context.Context, to gateway.Audience, data []byte, o
 		o(&settings)
 	}
 	for query := range parts(to) {
+		if settings.Binary {
+			query.Set("binary", "true")
+		}
 		if err = c.deliver(ctx, &request{method: http.MethodPost, query: query, body: data}, &d); err != nil {
 			break
 		}

@@ -2,6 +2,7 @@ package apicall
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -55,10 +56,12 @@ func CountLines(body []byte) int {
 	return n
 }
 
-// Message is a line of a batch: {"to":{"group":"a","except":["…"]},"data":"…"}.
+// Message is a line of a batch: {"to":{"group":"a","except":["…"]},"data":"…"}. With
+// "binary":true it is a binary message, and data is its base64.
 type Message struct {
-	To   Audience
-	Data []byte
+	To     Audience
+	Data   []byte
+	Binary bool
 }
 
 // ParseMessage reads a line of a batch. Members that are unknown, missing or given twice
@@ -79,8 +82,11 @@ func ParseMessage(line []byte) (m Message, bad *FieldError) {
 			text, bad := text(d, name)
 			m.Data = []byte(text)
 			return bad
+		case "binary":
+			m.Binary = true
+			return isTrue(d, name)
 		}
-		return invalid("line", "it has the members to and data, and not").having(name)
+		return invalid("line", "it has the members to, data and binary, and not").having(name)
 	})
 	if bad != nil {
 		return m, bad
@@ -94,23 +100,34 @@ func ParseMessage(line []byte) (m Message, bad *FieldError) {
 	case !hasData:
 		return m, invalid("data", "it is missing")
 	}
-	return m, m.To.check("to.", false)
+	if bad = m.To.check("to.", false); bad == nil && m.Binary {
+		n, err := base64.StdEncoding.Strict().Decode(m.Data, m.Data)
+		if m.Data = m.Data[:n]; err != nil {
+			bad = invalid("data", "it is not base64, as a binary message needs it")
+		}
+	}
+	return m, bad
 }
 
 // AppendMessage appends a line of a batch, with its line feed. The audience is given by the
-// parameters that a query has for it, which must not be those of nobody. Bytes that are not
-// valid UTF-8 become U+FFFD.
-func AppendMessage(dst []byte, to url.Values, data []byte) []byte {
+// parameters that a query has for it, which must not be those of nobody. Bytes of a text
+// that are not valid UTF-8 become U+FFFD.
+func AppendMessage(dst []byte, to url.Values, data []byte, binary bool) []byte {
+	text := string(data)
+	if binary {
+		text = base64.StdEncoding.EncodeToString(data)
+	}
 	b, _ := json.Marshal(struct { // strings only: cannot fail
-		To   any    `json:"to"`
-		Data string `json:"data"`
+		To     any    `json:"to"`
+		Data   string `json:"data"`
+		Binary bool   `json:"binary,omitempty"`
 	}{struct {
 		ID     []string `json:"id,omitempty"`
 		Group  *string  `json:"group,omitempty"`
 		User   *string  `json:"user,omitempty"`
 		All    bool     `json:"all,omitempty"`
 		Except []string `json:"except,omitempty"`
-	}{to["id"], first(to["group"]), first(to["user"]), to.Has("all"), to["except"]}, string(data)})
+	}{to["id"], first(to["group"]), first(to["user"]), to.Has("all"), to["except"]}, text, binary})
 	return append(append(dst, b...), '\n')
 }
 
@@ -154,11 +171,8 @@ func (a *Audience) read(d *json.Decoder) *FieldError {
 			a.User = new(string)
 			*a.User, bad = text(d, field)
 		case "all":
-			var t json.Token
-			t, bad = token(d, field)
-			if a.All = t == true; bad == nil && !a.All {
-				bad = invalid(field, "it is not true: write true, or leave it out")
-			}
+			a.All = true
+			bad = isTrue(d, field)
 		default:
 			bad = invalid("to", "an audience has the members id, group, user, all and except, and not").having(name)
 		}
@@ -207,6 +221,15 @@ func token(d *json.Decoder, field string) (json.Token, *FieldError) {
 		return nil, invalid(field, "%v", err)
 	}
 	return t, nil
+}
+
+// isTrue reads the value true.
+func isTrue(d *json.Decoder, field string) *FieldError {
+	t, bad := token(d, field)
+	if bad == nil && t != true {
+		bad = invalid(field, "it is not true: write true, or leave it out")
+	}
+	return bad
 }
 
 func text(d *json.Decoder, field string) (string, *FieldError) {

@@ -24,6 +24,12 @@ func TestParseMessage(t *testing.T) {
 		{line: `{"to":{"user":"u"},"data":"x"}`, want: apicall.Message{To: apicall.Audience{User: ptr("u")}, Data: []byte("x")}},
 		{line: `{"to":{"all":true},"data":"x"}`, want: apicall.Message{To: apicall.Audience{All: true}, Data: []byte("x")}},
 
+		{line: `{"to":{"all":true},"data":"/wA=","binary":true}`, want: apicall.Message{To: apicall.Audience{All: true}, Data: []byte{255, 0}, Binary: true}},
+		{line: `{"binary":true,"to":{"all":true},"data":""}`, want: apicall.Message{To: apicall.Audience{All: true}, Data: []byte{}, Binary: true}},
+
+		{line: `{"to":{"all":true},"data":"/wA","binary":true}`, bad: "Invalid data: it is not base64, as a binary message needs it"},
+		{line: `{"to":{"all":true},"data":"x","binary":false}`, bad: "Invalid binary: it is not true: write true, or leave it out"},
+		{line: `{"to":{"all":true},"data":"x","binary":1}`, bad: "Invalid binary: it is not true: write true, or leave it out"},
 		{line: `x`, bad: "Invalid line: invalid character 'x' looking for beginning of value"},
 		{line: `[]`, bad: "Invalid line: it is not a JSON object"},
 		{line: `"x"`, bad: "Invalid line: it is not a JSON object"},
@@ -46,7 +52,7 @@ func TestParseMessage(t *testing.T) {
 		{line: `{"to":{"Id":"a"},"data":"x"}`, bad: `Invalid to: an audience has the members id, group, user, all and except, and not: "Id"`},
 		{line: `{"to":{"id":"a","id":"b"},"data":"x"}`, bad: `Invalid to: a member is given twice: "id"`},
 		{line: `{"to":{"id":"a"},"data":"x","data":"y"}`, bad: `Invalid line: a member is given twice: "data"`},
-		{line: `{"to":{"id":"a"},"Data":"x"}`, bad: `Invalid line: it has the members to and data, and not: "Data"`},
+		{line: `{"to":{"id":"a"},"Data":"x"}`, bad: `Invalid line: it has the members to, data and binary, and not: "Data"`},
 		{line: `{"to":{"id":"a"},"data":{"x":1}}`, bad: "Invalid data: it is not a string"},
 		{line: `{"to":{"id":"a"},"data":null}`, bad: "Invalid data: it is not a string"},
 	} {
@@ -81,7 +87,7 @@ func TestLines(t *testing.T) {
 }
 
 func FuzzParseMessage(f *testing.F) {
-	for _, line := range []string{`{"to":{"id":"a"},"data":"x"}`, `{"to":{"id":["a"],"except":["b"]},"data":"\ud800"}`, `{"to":{"all":true},"data":""}`, `{"to":{"group":"\u0000"},"data":"x"}`, `{`, `[]`, `{"to":[[[[[`} {
+	for _, line := range []string{`{"to":{"id":"a"},"data":"x"}`, `{"to":{"id":"a"},"data":"/wA=","binary":true}`, `{"to":{"id":["a"],"except":["b"]},"data":"\ud800"}`, `{"to":{"all":true},"data":""}`, `{"to":{"group":"\u0000"},"data":"x"}`, `{`, `[]`, `{"to":[[[[[`} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -91,9 +97,9 @@ func FuzzParseMessage(f *testing.F) {
 			require.NotContains(t, bad.Error(), "\n")
 			return
 		}
-		require.True(t, utf8.Valid(m.Data))
+		require.True(t, m.Binary || utf8.Valid(m.Data))
 		require.False(t, apicall.Nobody(m.To.Values()))
-		again, bad := apicall.ParseMessage(apicall.AppendMessage(nil, m.To.Values(), m.Data))
+		again, bad := apicall.ParseMessage(apicall.AppendMessage(nil, m.To.Values(), m.Data, m.Binary))
 		require.Nil(t, bad)
 		require.Equal(t, m, again, "a message is written as it is read")
 	})

@@ -37,6 +37,7 @@ type Query struct {
 	Code   int // 0: the default
 	Reason string
 	Cut    bool
+	Binary bool
 }
 
 // The parameters that a call may have, as arguments of [ParseQuery].
@@ -45,7 +46,7 @@ const (
 	// ListNames are those of a list.
 	ListNames = audienceNames + " count limit after"
 	// PostNames are those of a post to an audience.
-	PostNames = audienceNames
+	PostNames = audienceNames + " binary"
 	// CloseAllNames are those of closing an audience.
 	CloseAllNames = audienceNames + " " + CloseNames
 	// CloseNames are those of closing one connection.
@@ -118,6 +119,8 @@ func (q *Query) set(name string, values []string) (bad *FieldError) {
 		q.Count, bad = onlyTrue(name, value)
 	case "cut":
 		q.Cut, bad = onlyTrue(name, value)
+	case "binary":
+		q.Binary, bad = onlyTrue(name, value)
 	case "limit":
 		q.Limit, bad = number(name, value, 1, MostItems)
 	case "code":
