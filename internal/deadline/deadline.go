@@ -4,23 +4,29 @@ package deadline
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Context is a [context.Context] that ends after its timeout, with its parent, or when
 // [Context.Cancel] is called. The first call of Done makes its timer and its channel. A
-// Context is used once, and must not be copied.
+// Context is used once, and must not be copied. It is small, because every message has one.
 type Context struct {
 	parent  context.Context //nolint:containedctx // this is a context
 	started time.Time
 	timeout time.Duration // 0 or less: none
 
-	mu       sync.Mutex      // guards the fields below
-	inner    context.Context //nolint:containedctx // likewise
-	cancel   context.CancelFunc
-	canceled bool
+	inner atomic.Pointer[inner] // nil: nobody waits; canceled: nobody has waited before Cancel
 }
+
+// inner is a context of the standard library, for those who wait.
+type inner struct {
+	context.Context //nolint:containedctx // likewise
+	cancel          context.CancelFunc
+}
+
+// canceled is in the place of an inner context that was not made before Cancel.
+var canceled = new(inner) //nolint:gochecknoglobals // a constant
 
 var _ context.Context = (*Context)(nil)
 
@@ -36,12 +42,11 @@ func (c *Context) Start() time.Time { return c.started }
 
 // Cancel ends the context and releases its timer. It may be called more than once.
 func (c *Context) Cancel() {
-	c.mu.Lock()
-	c.canceled = true
-	cancel := c.cancel
-	c.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	if c.inner.CompareAndSwap(nil, canceled) {
+		return
+	}
+	if in := c.inner.Load(); in != canceled {
+		in.cancel()
 	}
 }
 
@@ -70,15 +75,12 @@ func (c *Context) Done() <-chan struct{} { return c.start().Done() }
 
 // Err implements [context.Context].
 func (c *Context) Err() error {
-	c.mu.Lock()
-	inner, canceled := c.inner, c.canceled
-	c.mu.Unlock()
-	switch {
-	case inner != nil:
-		return inner.Err()
+	switch in := c.inner.Load(); {
+	case in != nil && in != canceled:
+		return in.Err()
 	case c.parent.Err() != nil:
 		return c.parent.Err()
-	case canceled:
+	case in == canceled:
 		return context.Canceled
 	case c.timeout > 0 && !time.Now().Before(c.Until()):
 		return c.start().Err()
@@ -89,27 +91,31 @@ func (c *Context) Err() error {
 // Value implements [context.Context]. Once there is a channel, the standard library finds
 // its own context with Value, and then starts no goroutine to watch c.
 func (c *Context) Value(key any) any {
-	c.mu.Lock()
-	inner := c.inner
-	c.mu.Unlock()
-	if inner != nil {
-		return inner.Value(key)
+	if in := c.inner.Load(); in != nil && in != canceled {
+		return in.Value(key)
 	}
 	return c.parent.Value(key)
 }
 
+// start returns the inner context, and makes it if there is none.
 func (c *Context) start() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inner == nil {
+	for {
+		in := c.inner.Load()
+		if in != nil && in != canceled {
+			return in.Context
+		}
+		made := new(inner)
 		if c.timeout <= 0 {
-			c.inner, c.cancel = context.WithCancel(c.parent)
+			made.Context, made.cancel = context.WithCancel(c.parent)
 		} else {
-			c.inner, c.cancel = context.WithDeadline(c.parent, c.Until())
+			made.Context, made.cancel = context.WithDeadline(c.parent, c.Until())
 		}
-		if c.canceled {
-			c.cancel()
+		if in == canceled {
+			made.cancel()
 		}
+		if c.inner.CompareAndSwap(in, made) {
+			return made.Context
+		}
+		made.cancel() // somebody else was faster: look again
 	}
-	return c.inner
 }

@@ -2,6 +2,7 @@ package deadline_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +113,28 @@ func BenchmarkContext(b *testing.B) {
 			cancel()
 		}
 	})
+}
+
+// Whoever waits while the context is canceled does not wait for ever, and everybody gets
+// the same channel. The race detector sees what a wrong order would do.
+func TestContext_CancelWhileOthersBeginToWait(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		var c deadline.Context
+		c.Init(t.Context(), time.Now(), time.Hour)
+		channels := make(chan (<-chan struct{}), 2)
+		var waiting sync.WaitGroup
+		for range cap(channels) {
+			waiting.Go(func() {
+				done := c.Done()
+				<-done
+				channels <- done
+			})
+		}
+		c.Cancel()
+		waiting.Wait()
+		first, second := <-channels, <-channels
+		require.Equal(t, first, second)
+		require.ErrorIs(t, c.Err(), context.Canceled)
+	}
 }
