@@ -81,6 +81,7 @@ func (b *bench) prepare(w work, s scenario) (*measuredCase, bool) {
 	s.plan.WarmUp, s.plan.Duration = b.warmUp, b.duration
 	if b.quick {
 		s.plan.Clients = max(4, s.plan.Clients/500)
+		s.plan.Members /= 500
 		s.plan.Rate /= 100
 	} else if s.large {
 		fits, reason := load.Fit(s.plan.Clients)
@@ -90,7 +91,7 @@ func (b *bench) prepare(w work, s scenario) (*measuredCase, bool) {
 		if fits == 0 {
 			return nil, false
 		}
-		s.plan.Clients = fits
+		s.plan.Clients, s.plan.Members = fits, min(s.plan.Members, fits)
 	}
 	c := &measuredCase{scenario: s}
 	for _, e := range s.entries {
@@ -119,8 +120,8 @@ func (b *bench) measure(ctx context.Context, m *measured, c *measuredCase, r *ro
 	defer p.Stop()
 	plan := c.plan
 	if b.profile != "" {
-		name := fmt.Sprintf("%s-%d-%s", m.name, plan.Clients, strings.ReplaceAll(r.label, ", in ", "-"))
-		plan.Profile = filepath.Join(b.profile, strings.ReplaceAll(name, " ", "-"))
+		name := fmt.Sprintf("%s-%d-%s", m.name, plan.Clients, r.label)
+		plan.Profile = filepath.Join(b.profile, strings.NewReplacer(", ", "-", " ", "-").Replace(name))
 	}
 	figures, err := r.drive(ctx, p, plan)
 	if err != nil {

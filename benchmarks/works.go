@@ -6,6 +6,7 @@ import (
 
 	"example.com/gateway/benchmarks/load"
 	"example.com/gateway/benchmarks/server"
+	"example.com/gateway/benchmarks/wire"
 )
 
 // work is a kind of load, in one size or several.
@@ -44,11 +45,13 @@ func with(drive driver, variants ...string) []entry {
 const (
 	ours      = "gateway"
 	inProcess = "gateway, in process"
+	byIDs     = "gateway, by IDs"
+	withState = "gateway, with state"
 )
 
 // works returns all works.
 func works() []work {
-	return []work{reply(), pipelined(), idle(), post(), fanout(), connect(), growth()}
+	return []work{reply(), pipelined(), idle(), post(), fanout(), groupFanout(), rejoin(), kept(), connect(), growth()}
 }
 
 func reply() work {
@@ -127,6 +130,48 @@ func fanout() work {
 		w.targets = append(w.targets, against(peer, load.CPUEach, 1.0))
 	}
 	return w
+}
+
+func groupFanout() work {
+	w := work{
+		name: "group", about: "one message of 128 bytes to the 5,000 members of a group, out of 6,000 connections, the next one when all have it; " +
+			"by IDs it is posted to a list of the same connections",
+		metrics: []load.Metric{load.PerSecond, load.UntilAll, load.CPUEach},
+		cases: []scenario{{
+			plan: load.Plan{Clients: 6000, Members: 5000}, large: true,
+			entries: append(with(load.GroupFanout(server.Group), "gateway", "centrifuge", "melody", "hub"),
+				entry{byIDs, "gateway", load.GroupFanout(server.Members)}),
+		}},
+		targets: []target{against(byIDs, load.PerSecond, 0.95), against(byIDs, load.CPUEach, 1.05)},
+	}
+	for _, peer := range []string{"centrifuge", "melody", "hub"} {
+		w.targets = append(w.targets, against(peer, load.PerSecond, 1.0))
+	}
+	return w
+}
+
+func rejoin() work {
+	return work{
+		name: "join", about: "1,000 connections leave a group and join it again, all in turn; centrifuge also tells each client",
+		metrics: []load.Metric{load.JoinTime, load.LeaveTime, load.JoinBytes},
+		cases:   []scenario{{plan: load.Plan{Clients: 1000}, entries: with(load.Rejoin, "gateway", "centrifuge", "melody", "hub")}},
+		targets: []target{absolute(load.JoinTime, 300)},
+	}
+}
+
+func kept() work {
+	return work{
+		name: "kept", about: fmt.Sprintf("what it adds to an idle connection that it is in a group, or that the server keeps a state of %d bytes for it", wire.StateBytes),
+		metrics: []load.Metric{load.More},
+		cases: []scenario{{
+			name: "10000 connections", plan: load.Plan{Clients: 10000}, large: true,
+			entries: append(with(load.Joined, "gateway", "centrifuge", "melody", "hub"), entry{withState, "gateway", load.Remembered}),
+		}},
+		targets: []target{
+			absolute(load.More, 120),
+			{metric: load.More, of: withState, bound: wire.StateBytes + 48},
+		},
+	}
 }
 
 func connect() work {

@@ -43,6 +43,18 @@ func connect(ctx context.Context, p *server.Process, n int) (clients, error) {
 	return cs, nil
 }
 
+// greet sends the lines on each connection: see [conn.greet].
+func (cs clients) greet(lines []string) error {
+	return inShares(len(cs), dialersAtOnce, func(from, to int) error {
+		for _, c := range cs[from:to] {
+			if err := c.greet(lines); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func (cs clients) close() {
 	for _, c := range cs {
 		if c != nil {

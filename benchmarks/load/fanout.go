@@ -17,21 +17,35 @@ func Fanout(ctx context.Context, p *server.Process, plan Plan) (Figures, error) 
 		return nil, err
 	}
 	defer cs.close()
-	if err := inShares(len(cs), dialersAtOnce, func(from, to int) error {
-		for _, c := range cs[from:to] {
-			if err := c.greet(p.Dialect.Subscribe); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
+	if err := cs.greet(p.Dialect.Subscribe); err != nil {
 		return nil, err
 	}
+	return cs.fanouts(p, plan, server.Everyone)
+}
 
+// GroupFanout sends messages to the group, of which only plan.Members of the clients are
+// members.
+func GroupFanout(to server.Audience) func(context.Context, *server.Process, Plan) (Figures, error) {
+	return func(ctx context.Context, p *server.Process, plan Plan) (Figures, error) {
+		cs, err := connect(ctx, p, plan.Clients)
+		if err != nil {
+			return nil, err
+		}
+		defer cs.close()
+		members := cs[:plan.Members]
+		if err := members.greet(p.Dialect.Join); err != nil {
+			return nil, err
+		}
+		return members.fanouts(p, plan, to)
+	}
+}
+
+// fanouts sends messages to an audience of the server, which is these clients.
+func (cs clients) fanouts(p *server.Process, plan Plan, to server.Audience) (Figures, error) {
 	number := 0
 	once := func() (time.Duration, error) {
 		number++
-		return cs.fanout(p, number)
+		return cs.fanout(p, to, number)
 	}
 	for began := time.Now(); number == 0 || time.Since(began) < plan.WarmUp; {
 		if _, err := once(); err != nil {
@@ -68,7 +82,7 @@ const readersAtOnce = 8
 
 // fanout sends the n-th message and returns how long it took until every client had
 // it.
-func (cs clients) fanout(p *server.Process, n int) (time.Duration, error) {
+func (cs clients) fanout(p *server.Process, to server.Audience, n int) (time.Duration, error) {
 	message := wire.Message(n)
 	arrives := message
 	if p.Dialect.Pushed != nil {
@@ -77,7 +91,7 @@ func (cs clients) fanout(p *server.Process, n int) (time.Duration, error) {
 	want := answersOf(p.Dialect, arrives, 1)
 	sent := make(chan error, 1)
 	began := time.Now()
-	go func() { sent <- p.Broadcast(message) }() // waited for below
+	go func() { sent <- p.Broadcast(to, message) }() // waited for below
 	err := inShares(len(cs), readersAtOnce, func(from, to int) error {
 		scratch := make([]byte, 1024)
 		for _, c := range cs[from:to] {

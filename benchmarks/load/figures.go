@@ -24,7 +24,11 @@ const (
 	Stacks     Metric = "stacks bytes"        // each connection
 	RSS        Metric = "RSS bytes"           // each connection
 	Goroutines Metric = "goroutines"          // each connection
+	More       Metric = "bytes more"          // each connection, heap and stacks
 	UntilAll   Metric = "ms until all"
+	JoinTime   Metric = "join ns"         // of the server's CPU
+	LeaveTime  Metric = "leave ns"        // of the server's CPU
+	JoinBytes  Metric = "bytes allocated" // by a join and a leave
 	P50        Metric = "p50 µs"
 	P99        Metric = "p99 µs"
 )
@@ -38,6 +42,7 @@ type Figures map[Metric]float64
 // Plan is the size of a measurement.
 type Plan struct {
 	Clients     int           // connections, or workers that connect
+	Members     int           // connections that are in the group
 	Outstanding int           // unanswered requests on each connection
 	Rate        int           // requests a second on all connections together, if they are paced
 	WarmUp      time.Duration // before the measurement

@@ -12,7 +12,7 @@ func centrifugeVariant() Variant {
 	return Variant{
 		Name:   "centrifuge",
 		Module: "github.com/centrifugal/centrifuge",
-		Tuning: "its JSON protocol: a request is a remote call, its method looked up in a map; a fan-out is a publication; " +
+		Tuning: "its JSON protocol: a request is a remote call, its method looked up in a map; a fan-out is a publication, a group is a channel; " +
 			"1 KB read buffer, shared write buffers, no pings",
 		Dialect: wire.Centrifuge(),
 		new:     newCentrifuge,
@@ -44,14 +44,29 @@ func newCentrifuge(context.Context) (*backend, error) {
 	if err := node.Run(); err != nil {
 		return nil, err
 	}
+	publish := func(message []byte) error {
+		_, err := node.Publish(wire.Channel, message)
+		return err
+	}
 	return &backend{
 		handler: centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{
 			ReadBufferSize: slimBytes, UseWriteBufferPool: true,
 			PingPongConfig: centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1},
 		}),
-		broadcast: func(message []byte) error {
-			_, err := node.Publish(wire.Channel, message)
-			return err
+		broadcast: publish,
+		group:     publish,
+		memberships: func() []membership {
+			var all []membership
+			for _, client := range node.Hub().Connections() {
+				all = append(all, membership{
+					join: func() error { return client.Subscribe(wire.Channel) },
+					leave: func() error {
+						client.Unsubscribe(wire.Channel)
+						return nil
+					},
+				})
+			}
+			return all
 		},
 	}, nil
 }

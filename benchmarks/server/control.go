@@ -8,6 +8,7 @@ const (
 	opUsage     = "usage"
 	opMemory    = "memory"
 	opBroadcast = "broadcast"
+	opRejoin    = "rejoin"
 	opFlood     = "flood"
 	opDry       = "dry"
 	opProfile   = "profile"
@@ -17,11 +18,23 @@ const (
 
 // command is one operation.
 type command struct {
-	Op      string   `json:"op"`
-	Message string   `json:"message,omitempty"` // broadcast, flood
-	IDs     []string `json:"ids,omitempty"`     // flood
-	Path    string   `json:"path,omitempty"`    // profile, heap: the file to write
+	Op      string        `json:"op"`
+	To      Audience      `json:"to,omitempty"`      // broadcast
+	Message string        `json:"message,omitempty"` // broadcast, flood
+	IDs     []string      `json:"ids,omitempty"`     // flood
+	Path    string        `json:"path,omitempty"`    // profile, heap: the file to write
+	For     time.Duration `json:"for,omitempty"`     // rejoin: how long
 }
+
+// Audience says who gets a message, and how the server names them.
+type Audience string
+
+// The audiences.
+const (
+	Everyone Audience = "everyone"
+	Group    Audience = "group"
+	Members  Audience = "members" // of the group, each by its connection ID
+)
 
 // Report is what a server process reports about itself.
 type Report struct {
@@ -29,6 +42,14 @@ type Report struct {
 	Addresses []string      `json:"addresses,omitempty"` // only in the first report
 	CPU       time.Duration `json:"cpu"`                 // used so far
 	Memory    *Memory       `json:"memory,omitempty"`
+	Changes   *Changes      `json:"changes,omitempty"`
+}
+
+// Changes is what the memberships of a group cost that ended and began again.
+type Changes struct {
+	Count       int           `json:"count"` // of the leaves, and of the joins
+	Join, Leave time.Duration // CPU time of all
+	Bytes       uint64        `json:"bytes"` // allocated by both
 }
 
 // Memory is what a server process occupies after a garbage collection.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"time"
 
 	"example.com/gateway/benchmarks/host"
 )
@@ -75,11 +76,20 @@ func (p *Process) Memory() (*Memory, error) {
 	return r.Memory, err
 }
 
-// Broadcast sends a message to every client. It returns when the variant says that it
-// is sending.
-func (p *Process) Broadcast(message string) error {
-	_, err := p.ask(command{Op: opBroadcast, Message: message})
+// Broadcast sends a message to clients. It returns when the variant says that it is
+// sending.
+func (p *Process) Broadcast(to Audience, message string) error {
+	_, err := p.ask(command{Op: opBroadcast, To: to, Message: message})
 	return err
+}
+
+// Rejoin makes each connection leave the group and join it, again and again for d.
+func (p *Process) Rejoin(d time.Duration) (*Changes, error) {
+	r, err := p.ask(command{Op: opRejoin, For: d})
+	if err == nil && r.Changes == nil {
+		err = errors.New("the server reported no changes")
+	}
+	return r.Changes, err
 }
 
 // Flood makes the server post a message to each of the connections, again and again.

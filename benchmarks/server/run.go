@@ -110,10 +110,16 @@ func (p *running) do(c command) (r Report, err error) {
 	case opMemory:
 		r.Memory = memory()
 	case opBroadcast:
-		if p.broadcast == nil {
+		send := map[Audience]func([]byte) error{Everyone: p.broadcast, Group: p.group, Members: p.members}[c.To]
+		if send == nil {
 			return r, errNotMeasured
 		}
-		err = p.broadcast([]byte(c.Message))
+		err = send([]byte(c.Message))
+	case opRejoin:
+		if p.memberships == nil {
+			return r, errNotMeasured
+		}
+		r.Changes, err = rejoin(p.memberships(), c.For)
 	case opFlood:
 		if p.post == nil {
 			return r, errNotMeasured

@@ -23,7 +23,8 @@ type Variant struct {
 // Variants returns all variants; ours is the first.
 func Variants() []Variant {
 	return []Variant{
-		gatewayVariant(), gwsVariant(), gorillaVariant(), coderVariant(), nhooyrVariant(), centrifugeVariant(), tcpVariant(),
+		gatewayVariant(), gwsVariant(), gorillaVariant(), coderVariant(), nhooyrVariant(), centrifugeVariant(), melodyVariant(), hubVariant(),
+		tcpVariant(),
 	}
 }
 
@@ -49,4 +50,12 @@ type backend struct {
 	post func(id string, message []byte) error
 	// broadcast sends a message to every connection. nil: not measured.
 	broadcast func(message []byte) error
+	// group sends a message to the members of the group. nil: not measured.
+	group func(message []byte) error
+	// members does the same, but names each member by its connection ID. nil: not
+	// measured.
+	members func(message []byte) error
+	// memberships returns how each open connection joins the group and leaves it. nil:
+	// not measured.
+	memberships func() []membership
 }

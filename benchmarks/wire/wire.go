@@ -16,9 +16,11 @@ const (
 	Reply = `{"ok":true}`
 	// WhoAmI asks for the connection ID. The answer is nothing else.
 	WhoAmI = `{"action":"whoami"}`
-	// Channel is the channel to which clients of a publish and subscribe protocol
-	// subscribe.
+	// Channel is the group of the works about groups, and the channel to which clients of
+	// a publish and subscribe protocol subscribe.
 	Channel = "news"
+	// StateBytes is the size of the state that a server keeps for a connection.
+	StateBytes = 200
 )
 
 // Dialect is the protocol between the clients and a variant.
@@ -29,6 +31,10 @@ type Dialect struct {
 	Greeting []string
 	// Subscribe is sent in the same way, by clients that take part in a fan-out.
 	Subscribe []string
+	// Join is sent in the same way, by clients that become members of the group.
+	Join []string
+	// Remember is sent in the same way, by clients for which the server keeps a state.
+	Remember []string
 	// Request is answered with Reply.
 	Request, Reply string
 	// Lines says that several replies, a line each, may share a frame.
@@ -40,7 +46,10 @@ type Dialect struct {
 
 // WebSocket is the dialect of most variants.
 func WebSocket() *Dialect {
-	return &Dialect{Request: padded(`{"action":"echo","padding":"%s"}`), Reply: Reply}
+	return &Dialect{
+		Join: []string{`{"action":"join"}`}, Remember: []string{`{"action":"remember"}`},
+		Request: padded(`{"action":"echo","padding":"%s"}`), Reply: Reply,
+	}
 }
 
 // TCP is the dialect of bare sockets.
@@ -53,9 +62,11 @@ func TCP() *Dialect {
 // Centrifuge is the JSON protocol of centrifuge. A request is a remote procedure
 // call.
 func Centrifuge() *Dialect {
+	subscribe := []string{`{"id":2,"subscribe":{"channel":"` + Channel + `"}}`}
 	return &Dialect{
 		Greeting:  []string{`{"id":1,"connect":{}}`},
-		Subscribe: []string{`{"id":2,"subscribe":{"channel":"` + Channel + `"}}`},
+		Subscribe: subscribe,
+		Join:      subscribe,
 		Request:   padded(`{"id":3,"rpc":{"method":"echo","data":{"padding":"%s"}}}`),
 		Reply:     `{"id":3,"rpc":{"data":` + Reply + `}}`,
 		Lines:     true,
