@@ -176,6 +176,7 @@ messages than --count came.`,
 	flags.StringArrayVarP(&o.Header, "header", "H", nil, "add a header to the upgrade, as \"Name: value\"; may be repeated")
 	flags.StringVar(&o.Origin, "origin", "", "connect as a page of this `origin`, such as https://app.example.com")
 	flags.StringArrayVar(&o.Subprotocol, "subprotocol", nil, "offer a subprotocol; may be repeated")
+	flags.BoolVar(&o.Compress, "compress", false, "offer to compress messages, and say what the server answers")
 	flags.DurationVar(&o.Wait, "wait", 2*time.Second, "how long to wait for messages after the last one was sent")
 	flags.IntVar(&o.Count, "count", 0, "end after this many messages; fewer are a failure (default: all that come within --wait)")
 	flags.DurationVar(&o.Connect, "connect-timeout", 10*time.Second, "how long connecting may take")

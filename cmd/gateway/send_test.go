@@ -80,6 +80,7 @@ origins: ["https://app.example.com"]
 quotas: {messageBytes: 1000, frameBytes: 1000}
 `))
 	url := "ws://" + p.address("clients", 1) + "/prod"
+	compressing := "ws://" + serve(t, withRoutes("compression: {}\nroutes: {$default: {integration: one, routeResponse: true}}\n")).address("clients", 1) + "/prod"
 	for name, tc := range map[string]struct {
 		in       string
 		args     []string
@@ -96,6 +97,8 @@ quotas: {messageBytes: 1000, frameBytes: 1000}
 		"bad origin":         {"", []string{"--origin", "https://evil.example", url}, 1, "", "gateway: the server refused the connection: 403 Forbidden"},
 		"origin as a header": {"", []string{"-H", "Origin: https://evil.example", url}, 1, "", "403 Forbidden"},
 		"closed by server":   {"", []string{url, strings.Repeat("x", 1001)}, 1, "", "gateway: closed by the server: 1009"},
+		"compressed":         {"", []string{"--compress", "--count", "1", compressing, strings.Repeat("x", 1000)}, 0, "one\n", "compression: permessage-deflate; "},
+		"not compressed":     {"", []string{"--compress", "--count", "1", url, `{"action":"one"}`}, 0, "one\n", "compression: the server has not agreed"},
 		"no such path":       {"", []string{url + "2"}, 1, "", `the server refused the connection: 404 Not Found {"message":"Not Found"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

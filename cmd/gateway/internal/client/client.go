@@ -3,6 +3,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,6 +28,7 @@ type Options struct {
 	Header      []string // "Name: value"
 	Origin      string
 	Subprotocol []string
+	Compress    bool          // offer permessage-deflate
 	CA          string        // a PEM file with certificates to trust, besides the system's
 	Insecure    bool          // trust any certificate
 	Connect     time.Duration // how long connecting may take
@@ -157,6 +159,9 @@ func connect(ctx context.Context, o Options, dial wsconn.DialOptions) (*wsconn.C
 	defer cancel()
 	c, resp, err := wsconn.Dial(ctx, o.URL, dial) //nolint:bodyclose // Dial has read what there is
 	if err == nil {
+		if o.Compress {
+			_, _ = fmt.Fprintln(o.Log, "compression:", cmp.Or(resp.Header.Get("Sec-WebSocket-Extensions"), "the server has not agreed"))
+		}
 		return c, nil
 	}
 	if resp == nil {
@@ -168,7 +173,7 @@ func connect(ctx context.Context, o Options, dial wsconn.DialOptions) (*wsconn.C
 
 // dialing checks the options.
 func (o *Options) dialing() (wsconn.DialOptions, error) {
-	d := wsconn.DialOptions{Header: http.Header{}, Subprotocols: o.Subprotocol, TLS: &tls.Config{InsecureSkipVerify: o.Insecure}} //nolint:gosec // asked for
+	d := wsconn.DialOptions{Header: http.Header{}, Subprotocols: o.Subprotocol, Compress: o.Compress, TLS: &tls.Config{InsecureSkipVerify: o.Insecure}} //nolint:gosec // asked for
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
 		return d, fmt.Errorf("%q is not a WebSocket URL: write one as ws://localhost:8080/prod or wss://…", o.URL)
