@@ -49,6 +49,9 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 			defer c.closeAs(asked) //nolint:contextcheck // it does not wait for $disconnect
 		}
 		i.g.postAnswer(ctx, &e, asked, i.g.toSend(resp))
+		if len(asked.Post) > 0 { // somebody got the body: it is not dropped
+			return &Response{StatusCode: resp.StatusCode, Header: resp.Header}, nil
+		}
 	}
 	return resp, nil
 }
