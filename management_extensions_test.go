@@ -672,3 +672,42 @@ func TestManagementExtensions_Binary(t *testing.T) {
 	_, err = srv.Management().PostTo(t.Context(), gateway.Everyone(), []byte("\xfe"), gateway.Binary())
 	require.ErrorIs(t, err, gateway.ErrInvalidArgument)
 }
+
+// A page of another origin posts to nobody, although everybody may call: it needs no ID.
+func TestManagementExtensions_OfPages(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithManagementExtensions())
+	c := srv.Dial(t)
+	for _, tt := range []struct {
+		header []string
+		status int
+	}{
+		{nil, 200}, // no browser
+		{[]string{"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com"}, 200},
+		{[]string{"Origin", "http://example.com"}, 200},
+		{[]string{"Sec-Fetch-Site", "none"}, 200}, // typed by the user
+		{[]string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{[]string{"Sec-Fetch-Site", "same-site"}, 403},
+		{[]string{"Origin", "https://evil.example"}, 403},
+		{[]string{"Origin", "null"}, 403},
+	} {
+		for _, call := range extensionCalls() {
+			if call[0] == "GET" || call[0] == "DELETE" && call[1] == "?id=ID" {
+				continue
+			}
+			a := manage(t, srv.Gateway, call[0], strings.ReplaceAll(call[1], "ID", url.PathEscape(c.ConnectionID())), call[2], tt.header...)
+			require.Equal(t, tt.status == 403, a.status == 403, "%v %v: %s", tt, call, a.body)
+			if tt.status == 403 {
+				require.Equal(t, "ForbiddenException", a.name)
+			}
+		}
+		batch := manage(t, srv.Gateway, "POST", "", `{"to":{"all":true},"data":"y"}`, append([]string{"Content-Type", ndjson}, tt.header...)...)
+		require.Equal(t, tt.status, batch.status)
+		if tt.status == 200 {
+			require.Equal(t, "x", c.Receive())
+			require.Equal(t, "y", c.Receive())
+		}
+	}
+	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("end")))
+	require.Equal(t, "end", c.Receive())
+}

@@ -48,7 +48,8 @@ import (
 // each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line of the
 // answer. docs/management.md describes these calls, and docs/openapi.yaml all of them in
 // OpenAPI 3. Package managementclient makes them. Register "/prod/@connections" beside
-// "/prod/@connections/", because [http.ServeMux] would redirect the first.
+// "/prod/@connections/", because [http.ServeMux] would redirect the first. Pages of another origin
+// cannot make these calls, because they need no ID that a page would have to know.
 //
 // "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
 // ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
@@ -280,14 +281,17 @@ func (g *Gateway) parseManagementRequest(r *http.Request) (c managementRequest, 
 		}
 		return c, nil
 	}
-	switch more, action := parseExtension(r); {
+	more, action := parseExtension(r)
+	switch {
 	case action == "":
 		return c, err
 	case !g.managementExtensions:
 		return c, fmt.Errorf("%w: the service has no %s: to open the calls that only this package has, pass WithManagementExtensions to New", errManagementCall, action)
-	default:
-		return managementRequest{action: action, id: more.resource.ConnectionID, more: more}, nil
 	}
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return c, fmt.Errorf("%w: a page of another origin made the call: %v", ErrForbidden, err)
+	}
+	return managementRequest{action: action, id: more.resource.ConnectionID, more: more}, nil
 }
 
 // parseManagementCall returns what a request asks for. The connection ID is the one path
