@@ -255,6 +255,7 @@ func (c *connection) disconnected(cl *closing) {
 	}()
 	c.keyUse.release()
 	c.g.sources.Remove(c.sourceIP)
+	c.g.untold.wait(c)
 	c.disconnect(cl)
 }
 

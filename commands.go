@@ -45,7 +45,7 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 		e.record.commands = asked
 	case ctx.Err() == nil: // otherwise the call was given up
 		if c := i.g.opened(e.connectionID); c != nil {
-			c.change(asked)
+			c.change(ctx, asked)
 			defer c.closeAs(asked) //nolint:contextcheck // it does not wait for $disconnect
 		}
 		i.g.postAnswer(ctx, &e, asked, i.g.toSend(resp))

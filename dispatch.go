@@ -142,7 +142,12 @@ func (r *replies) respond(call *call, out invocation, now time.Time) {
 // the post, or the reply if nothing is posted, and the close last.
 func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now time.Time) {
 	c := r.c
-	c.change(asked)
+	change := func() { c.change(&c.ctx, asked) }
+	if r.reads && c.g.routes.Load().tellsPresence() { // it may wait
+		c.notReading(change)
+	} else {
+		change()
+	}
 	defer c.closeAs(asked) // in a defer: an observer may end this goroutine
 	if len(asked.Post) == 0 {
 		r.respondTo(call, m, now)

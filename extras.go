@@ -44,7 +44,11 @@ func (c *connection) leaveAllLocked() {
 	if x == nil {
 		return
 	}
-	c.g.groups.LeaveAll(&x.memberships)
+	if c.g.routes.Load().leave != nil {
+		c.tellLeavesLocked(x)
+	} else {
+		c.g.groups.LeaveAll(&x.memberships)
+	}
 	if users := c.g.users.Load(); users != nil {
 		users.LeaveAll(&x.user)
 	}

@@ -41,7 +41,8 @@
 //   - Integrations: [Integration], [IntegrationFunc], [PublishIntegration], [JSON], [Request], [Response], [Middleware],
 //     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
 //     lambda.
-//   - Doors: [WithTrustedProxies], [WithAutoResponse], [WithBinaryMessages], [WithCompression].
+//   - Doors: [WithTrustedProxies], [WithAutoResponse], [WithBinaryMessages], [WithCompression];
+//     presence: [RouteKeyJoin].
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].
@@ -75,6 +76,7 @@ import (
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/poll"
+	"example.com/gateway/internal/presence"
 	"example.com/gateway/internal/registry"
 	"example.com/gateway/internal/watch"
 	"example.com/gateway/internal/wsconn"
@@ -111,6 +113,9 @@ type Gateway struct {
 
 	endpoints endpoint.Client // calls the backends of all integrations
 
+	presence *presence.Queues[presenceEvent] // tells $join and $leave
+	untold   untold                          // what it has not told yet
+
 	running sync.WaitGroup // upgrades, connections and their goroutines
 	mu      sync.Mutex     // guards the field below, and the start of an upgrade against it
 	stopped chan struct{}  // made by the first Shutdown or Close; closed when nothing runs any more
@@ -139,7 +144,7 @@ func New(opts ...Option) (*Gateway, error) {
 	if c.answerCommands {
 		c.outermost = func(next Integration) Integration { return &commanded{g, next} }
 	}
-	g.watch = watch.New(g.clock)
+	g.watch, g.presence = watch.New(g.clock), g.newPresence()
 	table, err := g.newRouteTable(Deployment{
 		RouteSelectionExpression: c.selection, APIKeySelectionExpression: c.apiKeySelection,
 		StageVariables: c.stageVariables, DefaultThrottle: c.defaultThrottle,

@@ -33,13 +33,14 @@ import (
 //	X-Forwarded-For          what the client sent in this header, and then the client's address
 //	X-Forwarded-Port, -Proto where the client connected, CONNECT only
 //	Gateway-State            Request.State, if the connection has one: JSON in ASCII, other text percent-encoded
+//	Gateway-Group            Request.Group, JOIN and LEAVE only: the name, percent-encoded
 //	Gateway-Groups           Request.Groups, if there are any: the names, percent-encoded, separated by commas
 //
 // For CONNECT it also has the other headers and the query of the upgrade request.
 // Headers that are meant for the gateway alone are left out: those about the
 // connection, those that Connection names, Proxy-Authorization, Expect, Range, the If-*
-// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) Gateway-State and
-// Gateway-Groups are left out too: no client can pretend to have them. The endpoint does not get
+// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) Gateway-State, Gateway-Group
+// and Gateway-Groups are left out too: no client can pretend to have them. The endpoint does not get
 // the connection ID, unless CallbackURL is set.
 //
 // The endpoint's status, body and headers become the Response. On $connect a status
@@ -236,7 +237,7 @@ func neverHas(routeKey string, s *mapping.Source) bool {
 	switch routeKey {
 	case RouteKeyConnect:
 		return s.OfMessage()
-	case RouteKeyDisconnect:
+	case RouteKeyDisconnect, RouteKeyJoin, RouteKeyLeave:
 		return s.OfMessage() || s.OfUpgrade()
 	}
 	return s.OfUpgrade()
@@ -247,7 +248,7 @@ func insteadOf(routeKey string) string {
 	switch routeKey {
 	case RouteKeyConnect:
 		return "take it from route.request.querystring.{name} or route.request.header.{name}"
-	case RouteKeyDisconnect:
+	case RouteKeyDisconnect, RouteKeyJoin, RouteKeyLeave:
 		return "take it from context.{name}, such as context.authorizer.{name}"
 	}
 	return "take it from route.request.body.{JSONPath} or, if the client names it when it connects, from context.authorizer.{name}"
@@ -268,7 +269,7 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 	e := &forward.Event{
 		Type: string(req.EventType), RouteKey: req.RouteKey, ConnectionID: req.ConnectionID, RequestID: req.RequestID,
 		APIID: req.APIID, Stage: req.Stage, SourceIP: req.Identity.SourceIP, RequestTime: req.RequestTime,
-		StageVariables: req.StageVariables, Payload: payload, Values: in, State: req.State, Groups: req.Groups,
+		StageVariables: req.StageVariables, Payload: payload, Values: in, State: req.State, Groups: req.Groups, Group: req.Group,
 		Binary: req.Binary && samePayload(payload, req.Body),
 	}
 	if req.Upgrade != nil {

@@ -35,7 +35,7 @@ import (
 //   - MESSAGE: the Body goes to the client as a text message, or as a binary one if Binary
 //     is set, if the route has a route response and the Body is not empty. StatusCode and Header are ignored. An error
 //     or a timeout becomes an error frame, on every route.
-//   - DISCONNECT: the result is ignored.
+//   - DISCONNECT, JOIN, LEAVE: the result is ignored.
 //
 // With [WithAnswerCommands] the Header of a successful Response also says what becomes of
 // the connection, and who else gets the Body.
@@ -96,11 +96,13 @@ type Middleware func(next Integration) Integration
 // EventType says what an integration is invoked for.
 type EventType string
 
-// The three event types.
+// The three event types of the service, and the two of groups: see [RouteKeyJoin].
 const (
 	EventConnect    EventType = "CONNECT"
 	EventMessage    EventType = "MESSAGE"
 	EventDisconnect EventType = "DISCONNECT"
+	EventJoin       EventType = "JOIN"
+	EventLeave      EventType = "LEAVE"
 )
 
 // Request is one event for an [Integration]. It holds what the service puts into
@@ -133,6 +135,7 @@ type Request struct {
 	ConnectedAt, RequestTime time.Time
 	DisconnectStatusCode     int    // DISCONNECT only: a WebSocket close code
 	DisconnectReason         string // DISCONNECT only
+	Group                    string // JOIN and LEAVE only: the group that the connection has joined or left
 
 	// State is what the connection remembers: see [Gateway.SetState]. It is as it was when
 	// the event was made, and on DISCONNECT the last one; nil if there is none. It is

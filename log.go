@@ -126,14 +126,15 @@ func (c *connection) logReplyLost(call *call, by string, now time.Time) {
 
 // logBodyDropped logs that a client does not get the body that an integration returned. It
 // does so once for each route of a deployment: at WARN for a message, which may want a route
-// response; at INFO for $connect and $disconnect, because many functions that were written
+// response; at INFO for the other events, because many functions that were written
 // for AWS return a body there and mean nothing by it.
 func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 	if r.bodyDropped.Load() || !r.bodyDropped.CompareAndSwap(false, true) {
 		return
 	}
 	level := slog.LevelWarn
-	if r.RouteKey == RouteKeyConnect || r.RouteKey == RouteKeyDisconnect {
+	switch r.RouteKey {
+	case RouteKeyConnect, RouteKeyDisconnect, RouteKeyJoin, RouteKeyLeave:
 		level = slog.LevelInfo
 	}
 	g.logBounded(ctx, level, time.Now(), "the integration returned a body, but the route sends none to the client", func() []slog.Attr {
@@ -148,6 +149,8 @@ func fixOfBody(routeKey string) string {
 		return greetingFix + "; or return no body"
 	case RouteKeyDisconnect:
 		return "return no body: the client has left, and nobody is there to get it"
+	case RouteKeyJoin, RouteKeyLeave:
+		return "return no body: to tell the group, use PostTo"
 	}
 	return "pass WithRouteResponse() to Handle or HandleFunc, or set Route.RouteResponse; or return no body"
 }

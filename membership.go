@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -20,7 +21,15 @@ func (g *Gateway) opened(connectionID string) *connection {
 }
 
 // join makes the connection a member of a group, whose name has been checked.
-func (c *connection) join(group string) error {
+func (c *connection) join(ctx context.Context, group string) error {
+	if _, in := c.extras.Load().look(group); in && c.state().accepts() {
+		return nil
+	}
+	told, err := c.g.reserve(ctx, []string{group}, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() { // it has just left all groups
@@ -35,7 +44,7 @@ func (c *connection) join(group string) error {
 		return fmt.Errorf("%w: the connection is in %d groups: let it leave one, or raise Quotas.GroupsPerConnection", ErrLimitExceeded, n)
 	}
 	c.changeExtrasLocked(func(x *extras) {
-		c.g.groups.Join(&x.memberships, c, group)
+		c.joinLocked(x, told, group)
 		x.groups = x.memberships.Names()
 	})
 	return nil
@@ -43,8 +52,14 @@ func (c *connection) join(group string) error {
 
 // change makes the changes of an answer, which have been checked, in one step. If the
 // connection has closed meanwhile, nothing changes. If it has joined other groups
-// meanwhile, it may be in more than the quota says.
-func (c *connection) change(asked *command.Commands) {
+// meanwhile, it may be in more than the quota says. It may wait until $join and $leave can
+// be told; if ctx ends, nothing changes.
+func (c *connection) change(ctx context.Context, asked *command.Commands) {
+	told, err := c.g.reserve(ctx, asked.Join, asked.Leave)
+	if err != nil { // the gateway is being cut
+		return
+	}
+	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() || len(asked.Join)+len(asked.Leave) == 0 && asked.State == nil {
@@ -52,11 +67,11 @@ func (c *connection) change(asked *command.Commands) {
 	}
 	c.changeExtrasLocked(func(x *extras) {
 		for _, group := range asked.Leave {
-			c.g.groups.Leave(&x.memberships, group)
+			c.leaveLocked(x, told, group)
 		}
 		for _, group := range asked.Join {
 			if !slices.Contains(x.groups, group) {
-				c.g.groups.Join(&x.memberships, c, group)
+				c.joinLocked(x, told, group)
 			}
 		}
 		x.groups = x.memberships.Names()
@@ -67,7 +82,15 @@ func (c *connection) change(asked *command.Commands) {
 }
 
 // leave ends the membership of the connection in a group.
-func (c *connection) leave(group string) error {
+func (c *connection) leave(ctx context.Context, group string) error {
+	if _, in := c.extras.Load().look(group); !in && c.state().accepts() {
+		return nil
+	}
+	told, err := c.g.reserve(ctx, nil, []string{group})
+	if err != nil {
+		return err
+	}
+	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() {
@@ -75,11 +98,23 @@ func (c *connection) leave(group string) error {
 	}
 	if _, in := c.extras.Load().look(group); in {
 		c.changeExtrasLocked(func(x *extras) {
-			c.g.groups.Leave(&x.memberships, group)
+			c.leaveLocked(x, told, group)
 			x.groups = x.memberships.Names()
 		})
 	}
 	return nil
+}
+
+// joinLocked makes the connection, which is not a member yet, one in x.
+func (c *connection) joinLocked(x *extras, told seats, group string) {
+	c.tellLocked(told, group, true, func() { c.g.groups.Join(&x.memberships, c, group) })
+}
+
+// leaveLocked ends a membership in x, if there is one.
+func (c *connection) leaveLocked(x *extras, told seats, group string) {
+	if slices.Contains(x.groups, group) {
+		c.tellLocked(told, group, false, func() { c.g.groups.Leave(&x.memberships, group) })
+	}
 }
 
 // userIndex finds connections by their principal. It is made by the first call on a

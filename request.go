@@ -195,6 +195,17 @@ func (c *connection) identity() Identity {
 	return Identity{SourceIP: c.sourceIP, UserAgent: c.userAgent, Caller: c.caller, APIKeyID: c.keyUse.keyID()}
 }
 
+// presenceRequest returns the JOIN or LEAVE request of the connection.
+func (c *connection) presenceRequest(t *routeTable, r *route, group string, joins bool) *Request {
+	event := EventLeave
+	if joins {
+		event = EventJoin
+	}
+	req := note(&Request{RequestID: connid.NewRequest(), Group: group})
+	c.fill(req, t.stageVariables, r, event, time.Now())
+	return req
+}
+
 // disconnectRequest returns the DISCONNECT request of the connection.
 func (c *connection) disconnectRequest(t *routeTable, code int, reason string) *Request {
 	req := note(&Request{RequestID: connid.NewRequest(), DisconnectStatusCode: code, DisconnectReason: reason})

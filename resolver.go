@@ -115,7 +115,7 @@ func (req *Request) variables(of outcome) *mapping.Variables {
 		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
 		SourceIP: req.Identity.SourceIP, UserAgent: req.Identity.UserAgent,
 		APIKey: req.keyUse.apiKey(), APIKeyID: req.Identity.APIKeyID,
-		Authorizer: req.Authorizer, State: req.State, Groups: req.Groups,
+		Authorizer: req.Authorizer, State: req.State, Groups: req.Groups, Group: req.Group,
 	}
 	if caller := req.Identity.Caller; caller != nil {
 		c.Caller = mapping.Caller(*caller)

@@ -24,6 +24,33 @@ const (
 	RouteKeyDefault    = "$default"    // serves the messages that match no other route
 )
 
+// The route keys of presence, which the service does not have. They are for backends that tell
+// the members of a group who comes and goes. No message of a client selects them.
+//
+// The integration of $join runs after a connection has joined a group, and that of $leave
+// after it has left one: by [Gateway.Leave], by a command in an answer, or because it has
+// closed. Request.Group is the group. The events of one group run one after the other, in the
+// order of the changes; those of different groups run at the same time. So a backend that
+// keeps a list of members by them is right as soon as the last event has run. And:
+// [Gateway.List] contains a connection once its $join runs, until it leaves.
+//
+// Joining a group again and leaving a group that one is not in are no changes, and have no
+// event. When a connection closes, the $leave of each of its groups runs, then its
+// $disconnect: that is still its last event. What an integration returns is ignored; its failure
+// is logged, and nothing is undone. Each has Quotas.IntegrationTimeout, during which the
+// next event of the group waits.
+//
+// At most 1,000 events of a group wait. Above that, [Gateway.Join] and [Gateway.Leave] wait
+// for a place, but no longer than their context; so does the connection whose answer has such
+// a command. A call with the context of a $join or $leave integration does not wait. Leaves of
+// connections that close do not wait either: there are at most as many as members. Nothing is
+// dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has ended: what
+// has not run after their second is lost, which is logged.
+const (
+	RouteKeyJoin  = "$join"
+	RouteKeyLeave = "$leave"
+)
+
 // maxRouteKey is the service's limit for the length of a route key, in characters.
 const maxRouteKey = 128
 
@@ -252,6 +279,7 @@ type routeTable struct {
 	connect        *route
 	disconnect     *route
 	fallback       *route // $default
+	join, leave    *route // $join, $leave
 	messages       map[string]*route
 	bucket         *limit.Bucket // of the stage, for connects and messages
 	management     *limit.Bucket // of the stage, for calls of @connections
@@ -346,7 +374,7 @@ func (t *routeTable) find(key string) *route {
 // all returns the routes of a table, sorted by their keys.
 func (t *routeTable) all() []*route {
 	routes := slices.Collect(maps.Values(t.messages))
-	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback} {
+	for _, r := range [...]*route{t.connect, t.disconnect, t.fallback, t.join, t.leave} {
 		if r != nil {
 			routes = append(routes, r)
 		}
@@ -389,7 +417,7 @@ func (t *routeTable) check(r *Route, where string, c *config) error {
 	case len([]rune(key)) > maxRouteKey:
 		return fmt.Errorf("%w: route key %q has more than %d characters: shorten it", ErrInvalidOption, key, maxRouteKey)
 	case slot == nil && strings.HasPrefix(key, "$"):
-		return fmt.Errorf("%w: route key %q: only $connect, $disconnect and $default begin with $", ErrInvalidOption, key)
+		return fmt.Errorf("%w: route key %q: only $connect, $disconnect and $default begin with $, and $join and $leave", ErrInvalidOption, key)
 	case isNil(r.Integration):
 		return fmt.Errorf("%w: route %q: the integration is nil: set it, for example to &gateway.MockIntegration{}", ErrInvalidOption, key)
 	case isLifecycle(key) && needsMessage(r.Integration):
@@ -466,6 +494,10 @@ func (t *routeTable) reserved(key string) **route {
 		return &t.disconnect
 	case RouteKeyDefault:
 		return &t.fallback
+	case RouteKeyJoin:
+		return &t.join
+	case RouteKeyLeave:
+		return &t.leave
 	}
 	return nil
 }

@@ -135,7 +135,7 @@ func (t *typed[In, Out]) Invoke(ctx context.Context, req *Request) (*Response, e
 	if t.mistake != nil {
 		return nil, t.mistake
 	}
-	if req.EventType == EventConnect || req.EventType == EventDisconnect {
+	if req.EventType != EventMessage && req.EventType != "" {
 		return nil, errNoMessage
 	}
 	if req.Binary {

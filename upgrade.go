@@ -287,7 +287,7 @@ func (g *Gateway) accept(u *upgrade) {
 	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
 	if asked := u.asked(); asked != nil {
-		c.change(asked)
+		c.change(&c.ctx, asked)
 		defer c.greet(u, asked) // in a defer, for the same reason
 	}
 	g.observers.connectionOpened(&c.ctx, c.snapshot())

@@ -45,7 +45,7 @@ func (r *route) compileValidation() error {
 		return nil
 	}
 	if isLifecycle(r.RouteKey) {
-		return fmt.Errorf("%w: route %q: the events of $connect and $disconnect have no body: remove ModelSelectionExpression and RequestModels", ErrInvalidOption, r.RouteKey)
+		return fmt.Errorf("%w: route %q: its events have no body: remove ModelSelectionExpression and RequestModels", ErrInvalidOption, r.RouteKey)
 	}
 	for key, model := range r.RequestModels {
 		if isNil(model) {
@@ -62,7 +62,11 @@ func (r *route) compileValidation() error {
 
 // isLifecycle reports whether the events of a route have no body.
 func isLifecycle(routeKey string) bool {
-	return routeKey == RouteKeyConnect || routeKey == RouteKeyDisconnect
+	switch routeKey {
+	case RouteKeyConnect, RouteKeyDisconnect, RouteKeyJoin, RouteKeyLeave:
+		return true
+	}
+	return false
 }
 
 // ValidationError says why a message does not fit the model of its route, or the type of its

@@ -19,6 +19,8 @@ func appendEvent(dst []byte, req *gateway.Request) []byte {
 		return event.AppendConnect(dst, &e)
 	case gateway.EventDisconnect:
 		return event.AppendDisconnect(dst, &e)
+	case gateway.EventJoin, gateway.EventLeave:
+		return event.AppendPresence(dst, &e, string(req.EventType))
 	default:
 		return event.AppendMessage(dst, &e)
 	}
@@ -33,7 +35,7 @@ func eventOf(req *gateway.Request) event.Event {
 		ConnectedAt: req.ConnectedAt, RequestTime: req.RequestTime,
 		StageVariables: req.StageVariables, Body: req.Body, Binary: req.Binary, Authorizer: req.Authorizer,
 		DisconnectStatusCode: req.DisconnectStatusCode, DisconnectReason: req.DisconnectReason,
-		State: req.State, Groups: req.Groups,
+		State: req.State, Groups: req.Groups, Group: req.Group,
 	}
 	if c := req.Identity.Caller; c != nil {
 		e.Caller = event.Caller(*c)

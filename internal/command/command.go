@@ -22,12 +22,13 @@ const prefix = "Gateway-"
 
 // The commands, and what tells a backend of the connection.
 const (
-	Join   = prefix + "Join"
-	Leave  = prefix + "Leave"
-	State  = prefix + "State" // in requests, too
-	Post   = prefix + "Post"
-	Close  = prefix + "Close"
-	Groups = prefix + "Groups" // in requests only
+	Join    = prefix + "Join"
+	Leave   = prefix + "Leave"
+	State   = prefix + "State" // in requests, too
+	Post    = prefix + "Post"
+	Close   = prefix + "Close"
+	Groups  = prefix + "Groups" // in requests only
+	OfGroup = prefix + "Group"  // likewise: the group of a JOIN or LEAVE
 )
 
 // Commands is what the headers of an answer ask for. The names are decoded, and not checked
@@ -143,8 +144,8 @@ func (c *Commands) read(command, name string, values []string) (err error) {
 }
 
 func unknown(name string) error {
-	if strings.EqualFold(name, Groups) {
-		return fmt.Errorf("%s is no command: change the groups with %s and %s", Groups, Join, Leave)
+	if strings.EqualFold(name, Groups) || strings.EqualFold(name, OfGroup) {
+		return fmt.Errorf("%s is no command: change the groups with %s and %s", name, Join, Leave)
 	}
 	all := strings.Join(commands(), ", ")
 	near := nearest.To(name[len(prefix):], strings.Split(strings.ReplaceAll(all, prefix, ""), ", "))

@@ -72,7 +72,7 @@ func TestWays_files(t *testing.T) {
 	require.True(t, found, "%s has no section \"The ways\"", file)
 	section, _, _ = strings.Cut(section, "\n## ")
 	r := rootCalls(t)
-	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go", "membership.go"}
+	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go", "membership.go", "presence.go"}
 	closes := []string{"connection.cut", "connection.readerEnded", "connection.close"} // where a close begins
 	commands := []string{"Gateway.postAnswer", "connection.closeAs"}                   // where the commands of an answer are done
 	for _, way := range []struct {

@@ -50,6 +50,7 @@ type Event struct {
 	// event is the service's, to the byte.
 	State  []byte
 	Groups []string
+	Group  string // JOIN and LEAVE
 
 	Upgrade   Upgrade // CONNECT and the authorizer's event
 	MethodARN string  // the authorizer's event
@@ -99,6 +100,15 @@ func AppendDisconnect(dst []byte, e *Event) []byte {
 	})
 	dst = appendStageVariables(dst, e)
 	dst = appendContextStart(dst, e, "DISCONNECT")
+	dst = appendContextEnd(dst, e)
+	return append(dst, `,"isBase64Encoded":false}`...)
+}
+
+// AppendPresence appends the JOIN or LEAVE event, which the service does not have. It is made
+// as a DISCONNECT, without headers, and has the group in requestContext.
+func AppendPresence(dst []byte, e *Event, eventType string) []byte {
+	dst = appendStageVariables(append(dst, '{'), e)
+	dst = appendContextStart(dst, e, eventType)
 	dst = appendContextEnd(dst, e)
 	return append(dst, `,"isBase64Encoded":false}`...)
 }
@@ -210,6 +220,9 @@ func appendContextEnd(dst []byte, e *Event) []byte {
 	dst = appendString(append(dst, `,"domainName":`...), e.DomainName)
 	dst = appendString(append(dst, `,"connectionId":`...), e.ConnectionID)
 	dst = appendString(append(dst, `,"apiId":`...), e.APIID)
+	if e.Group != "" {
+		dst = appendString(append(dst, `,"group":`...), e.Group)
+	}
 	if len(e.State) > 0 {
 		dst = appendString(append(dst, `,"state":`...), e.State)
 	}

@@ -46,7 +46,7 @@ type Call struct {
 
 // Event is what the endpoint may be told.
 type Event struct {
-	Type                                                      string // CONNECT, MESSAGE or DISCONNECT
+	Type                                                      string // CONNECT, MESSAGE, DISCONNECT, JOIN or LEAVE
 	RouteKey, ConnectionID, RequestID, APIID, Stage, SourceIP string
 	RequestTime                                               time.Time
 	StageVariables                                            map[string]string
@@ -55,6 +55,7 @@ type Event struct {
 	Values                                                    mapping.Resolver // for the mappings
 	State                                                     []byte           // of the connection; empty: none
 	Groups                                                    []string         // of the connection
+	Group                                                     string           // JOIN and LEAVE
 
 	// The upgrade request, on CONNECT only.
 	Sent    http.Header   // as the client sent it
@@ -226,6 +227,9 @@ func (c *Call) setHeaders(headers http.Header, e *Event) {
 	set(headers, "X-Amzn-Apigateway-Api-Id", e.APIID)
 	if len(e.State) > 0 {
 		set(headers, command.State, command.EncodeState(e.State))
+	}
+	if e.Group != "" {
+		set(headers, command.OfGroup, command.EncodeGroups([]string{e.Group}))
 	}
 	if len(e.Groups) > 0 {
 		set(headers, command.Groups, command.EncodeGroups(e.Groups))

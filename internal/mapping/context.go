@@ -27,6 +27,7 @@ type Variables struct {
 	// State and Groups of the connection, which the service does not have.
 	State  []byte
 	Groups []string
+	Group  string // that a JOIN or LEAVE is about
 
 	// Status is that of the answer, 0 until it is known.
 	Status int
@@ -81,6 +82,8 @@ func (v *Variables) Text(name string) (string, bool) {
 		return v.DisconnectReason, v.EventType == "DISCONNECT"
 	case "state":
 		return given(string(v.State))
+	case "group":
+		return given(v.Group)
 	case "groups":
 		return v.groups()
 	}
@@ -194,7 +197,7 @@ func ContextVariables() []string {
 		"apiId", "connectedAt", "connectionId", "domainName", "eventType", "extendedRequestId", "messageId", "requestId",
 		"requestTime", "requestTimeEpoch", "routeKey", "stage", "status", "integrationLatency",
 		"messageDirection", "disconnectStatusCode", "disconnectReason", // in events only
-		"state", "groups", // ours
+		"state", "group", "groups", // ours
 		"authorize.error", "authorize.latency", "authorize.status",
 		"authenticate.error", "authenticate.latency", "authenticate.status",
 		"error.message", "error.messageString", "error.responseType", "error.validationErrorString",

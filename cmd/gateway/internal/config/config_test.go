@@ -90,7 +90,7 @@ func TestLoad_Mistakes(t *testing.T) {
 		"variable of a list":   {strings.Replace(base, "{mock: {}}", "{process: {dir: ., runtime: provided, env: {A: [x]}}}", 1), "integrations.ok.process.env.A: write an object"},
 		"variable of two":      {strings.Replace(base, "{mock: {}}", "{process: {dir: ., runtime: provided, env: {A: {file: a, environment: b}}}}", 1), "integrations.ok.process.env.A: write either environment or file: where the secret is"},
 		"authorizer, function": {strings.Replace(base, "{mock: {}}", "{process: {dir: .}}", 1) + "authorizers: {a: {lambda: {integration: ok}}}", "integrations.ok.process: runtime is missing: write one, such as nodejs22.x, python3.12 or provided.al2023, or a command"},
-		"reserved key":         {strings.Replace(base, "$default", "$other", 1), `:4:10: routes.$other: route key "$other": only $connect, $disconnect and $default begin with $`},
+		"reserved key":         {strings.Replace(base, "$default", "$other", 1), `:4:10: routes.$other: route key "$other": only $connect, $disconnect and $default begin with $, and $join and $leave`},
 		"authorizer elsewhere": {base + "authorizers: {a: {jwt: {issuer: 'https://x.example', anyAudience: true}}}\n# x", "WARNING"},
 		"unknown authorizer":   {strings.Replace(base, "{integration: ok}", "{integration: ok, authorizer: a}", 1), `routes.$default.authorizer: there is no authorizer "a"`},
 		"bad authorizer":       {base + "authorizers: {a: {jwt: {}}}", ":5:19: authorizers.a.jwt: "},
