@@ -115,6 +115,23 @@ func TestBinary_Post(t *testing.T) {
 	require.ErrorContains(t, err, "pass WithBinaryMessages to New")
 }
 
+// A post over HTTP to an audience may be binary, too.
+func TestBinary_PostOverHTTP(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithBinaryMessages(), gateway.WithManagementExtensions())
+	c := srv.Dial(t)
+	d, err := srv.Management().PostTo(t.Context(), gateway.Connections(c.ConnectionID()), []byte(someBytes), gateway.Binary())
+	require.NoError(t, err)
+	require.Equal(t, 1, d.Accepted)
+	require.Equal(t, someBytes, string(c.ReceiveBinary()))
+	require.NoError(t, srv.Management().PostToConnection(t.Context(), c.ConnectionID(), []byte("text")))
+	require.Equal(t, "text", c.Receive())
+	without := gatewaytest.New(t, gateway.WithManagementExtensions())
+	_, err = without.Management().PostTo(t.Context(), gateway.Everyone(), []byte("x"), gateway.Binary())
+	require.ErrorIs(t, err, gateway.ErrInvalidArgument)
+	require.ErrorContains(t, err, "WithBinaryMessages")
+}
+
 // Without the option nothing is different from the service.
 func TestBinary_Off(t *testing.T) {
 	t.Parallel()

@@ -374,7 +374,8 @@ func WithAPIKeySelectionExpression(expression string) Option {
 //   - a [Transform]: see [ContentHandling].
 //   - a [Model] checks the bytes.
 //
-// A post over HTTP to one connection is always text, as in the service.
+// A post over HTTP to one connection is always text, as in the service. A post
+// to an audience has the parameter binary=true, and a line of a batch "binary":true.
 func WithBinaryMessages() Option {
 	return optionFunc(func(c *config) error {
 		c.binary = true

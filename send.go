@@ -150,6 +150,13 @@ var errReset = errors.New("the client reset the connection")
 
 // frames returns the frames of a message if it goes out compressed or is binary, else nil.
 func (c *connection) frames(m outgoing) []byte {
+	if c.ws.Deflate() == nil && !m.binary { // small, so that the compiler writes it into its callers
+		return nil
+	}
+	return c.encode(m)
+}
+
+func (c *connection) encode(m outgoing) []byte {
 	if d := c.ws.Deflate(); d != nil && d.Compresses(m.data, m.binary) {
 		if packed := d.Frames(m.data, m.binary); packed != nil {
 			return packed

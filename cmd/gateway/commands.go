@@ -147,7 +147,8 @@ func newSend() *cobra.Command {
 		Long: `Connect as a client, send messages, and print what comes, one line each.
 
 A MESSAGE of - stands for the lines of the standard input. What happens to the
-connection is printed to the standard error.
+connection is printed to the standard error. A binary message that comes is
+printed in base64, behind "binary: ".
 
 The exit code is 0 if the connection was accepted and then closed by this
 command or with 1000; it is 1 if it was refused, if it broke off, or if fewer
@@ -173,6 +174,7 @@ messages than --count came.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	flags := cmd.Flags()
+	flags.BoolVar(&o.Binary, "binary", false, "send binary messages: each MESSAGE, or line, is its base64")
 	flags.StringArrayVarP(&o.Header, "header", "H", nil, "add a header to the upgrade, as \"Name: value\"; may be repeated")
 	flags.StringVar(&o.Origin, "origin", "", "connect as a page of this `origin`, such as https://app.example.com")
 	flags.StringArrayVar(&o.Subprotocol, "subprotocol", nil, "offer a subprotocol; may be repeated")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -67,6 +68,27 @@ routes: {$default: {integration: one, routeResponse: true}, $disconnect: {integr
 			require.Equal(t, "1000", <-codes)
 		})
 	}
+}
+
+// With --binary the arguments are base64, and binary messages are always printed so.
+func TestSend_Binary(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		_, _ = io.Copy(w, r.Body)
+	}))
+	defer backend.Close()
+	p := serve(t, withRoutes(`
+  b: {http: {uri: "`+backend.URL+`"}}
+routes: {$default: {integration: b, routeResponse: true}}
+`)+"binaryMessages: true\n")
+	url := "ws://" + p.address("clients", 1) + "/prod"
+	code, out, log := run1(t, "", "send", "--binary", "--count", "2", url, "AP8=", "aGVsbG8=")
+	require.Equal(t, 0, code, log)
+	require.Equal(t, "binary: AP8=\nbinary: aGVsbG8=\n", out)
+	code, _, log = run1(t, "", "send", "--binary", url, "%")
+	require.Equal(t, 1, code)
+	require.Contains(t, log, `--binary: "%" is not base64`)
 }
 
 func TestSend(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ import (
 type Options struct {
 	URL         string
 	Messages    []string // "-" stands for the lines of In
+	Binary      bool     // Messages and lines are base64 of binary messages
 	Header      []string // "Name: value"
 	Origin      string
 	Subprotocol []string
@@ -65,13 +67,17 @@ func Run(ctx context.Context, o Options) error {
 	received, ended := make(chan string), make(chan error, 1)
 	go func() {
 		for {
-			data, _, err := c.Read(ctx)
+			data, text, err := c.Read(ctx)
 			if err != nil {
 				ended <- err
 				return
 			}
+			line := string(data)
+			if !text {
+				line = binaryPrefix + base64.StdEncoding.EncodeToString(data)
+			}
 			select {
-			case received <- string(data):
+			case received <- line:
 			case <-ctx.Done():
 			}
 		}
@@ -132,10 +138,13 @@ func closedBy(o Options, err error, got int) error {
 	return fmt.Errorf("closed by the server: %d %s", code, reason)
 }
 
+// binaryPrefix is before a binary message that is printed.
+const binaryPrefix = "binary: "
+
 func send(ctx context.Context, c *wsconn.Client, o Options) error {
 	for _, text := range o.Messages {
 		if text != "-" {
-			if err := c.Write(ctx, []byte(text), true); err != nil {
+			if err := write(ctx, c, o, text); err != nil {
 				return err
 			}
 			continue
@@ -143,7 +152,7 @@ func send(ctx context.Context, c *wsconn.Client, o Options) error {
 		lines := bufio.NewScanner(o.In)
 		lines.Buffer(nil, 1<<24)
 		for lines.Scan() {
-			if err := c.Write(ctx, lines.Bytes(), true); err != nil {
+			if err := write(ctx, c, o, lines.Text()); err != nil {
 				return err
 			}
 		}
@@ -152,6 +161,17 @@ func send(ctx context.Context, c *wsconn.Client, o Options) error {
 		}
 	}
 	return nil
+}
+
+func write(ctx context.Context, c *wsconn.Client, o Options, message string) error {
+	if !o.Binary {
+		return c.Write(ctx, []byte(message), true)
+	}
+	data, err := base64.StdEncoding.DecodeString(message)
+	if err != nil {
+		return fmt.Errorf("--binary: %.40q is not base64", message)
+	}
+	return c.Write(ctx, data, false)
 }
 
 func connect(ctx context.Context, o Options, dial wsconn.DialOptions) (*wsconn.Client, error) {
