@@ -191,24 +191,3 @@ func (a *Audience) check(prefix string, everyone bool) *FieldError {
 func Nobody(to url.Values) bool {
 	return len(to["id"]) == 0 && !to.Has("group") && !to.Has("user") && !to.Has("all")
 }
-
-// Values returns the parameters that name an audience.
-func (a *Audience) Values() url.Values {
-	values := url.Values{}
-	if a.IDs != nil {
-		values["id"] = a.IDs
-	}
-	if a.Group != nil {
-		values.Set("group", *a.Group)
-	}
-	if a.User != nil {
-		values.Set("user", *a.User)
-	}
-	if a.All {
-		values.Set("all", "true")
-	}
-	if a.Except != nil {
-		values["except"] = a.Except
-	}
-	return values
-}
