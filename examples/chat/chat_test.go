@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -23,18 +21,29 @@ import (
 func start(t *testing.T) *gatewaytest.Server {
 	t.Helper()
 	srv := gatewaytest.New(t, gateway.WithStage(stage, nil))
-	newChat(srv, slog.New(slog.DiscardHandler)).register(srv.Gateway)
+	(&chat{connections: srv, log: slog.New(slog.DiscardHandler)}).register(srv.Gateway)
 	return srv
 }
 
-// join joins and returns the answer, once the list of members and it are there.
-func join(t *testing.T, c *gatewaytest.Client, room, nickname string) frame {
+// join joins, and returns the answer and the list of members. They come in any order, and
+// there may be changes of the room between them.
+func join(t *testing.T, c *gatewaytest.Client, room, nickname string) (joined, here frame) {
 	t.Helper()
 	c.SendJSON(map[string]string{"action": "join", "room": room, "nickname": nickname})
-	require.Equal(t, "members", receive(t, c).Type)
-	f := receive(t, c)
-	require.Equal(t, "joined", f.Type)
-	return f
+	for joined.Type == "" || here.Type == "" {
+		switch f := receive(t, c); f.Type {
+		case "joined":
+			joined = f
+		case "here":
+			here = f
+		default:
+			require.Contains(t, []string{"came", "went"}, f.Type)
+		}
+	}
+	require.Equal(t, frame{Type: "joined", Room: joined.Room, Nickname: nickname, Member: joined.Member, ConnectionID: c.ConnectionID()}, joined)
+	require.Equal(t, frame{Type: "here", Room: joined.Room, Members: here.Members}, here)
+	require.Contains(t, here.Members, member{joined.Member, nickname})
+	return joined, here
 }
 
 func receive(t *testing.T, c *gatewaytest.Client) frame {
@@ -55,155 +64,135 @@ func nicknames(f frame) []string {
 func TestChat_Conversation(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
-	ann, ben, other := srv.Dial(t), srv.Dial(t), srv.Dial(t)
+	ann, ben, zoe := srv.Dial(t), srv.Dial(t), srv.Dial(t)
 
-	joined := join(t, ann, "  the \n kitchen ", "Ann")
-	require.Equal(t, "the kitchen", joined.Room, "white space is made one blank")
-	require.NotEmpty(t, joined.ConnectionID)
-	join(t, other, "garage", "Zoe")
-	benJoined := join(t, ben, "the kitchen", "Ben")
-	require.NotEqual(t, joined.Member, benJoined.Member)
-	require.Equal(t, []string{"Ann", "Ben"}, nicknames(receive(t, ann)), "who is in the room hears who comes")
+	annJoined, _ := join(t, ann, "  the \n \x00 kitchen ", "Ann")
+	require.Equal(t, "the kitchen", annJoined.Room, "white space is made one blank")
+	zoeJoined, _ := join(t, zoe, "garage", "Zoe")
+	benJoined, here := join(t, ben, "the kitchen", "Ben")
+	require.ElementsMatch(t, []string{"Ann", "Ben"}, nicknames(here))
+	require.NotEqual(t, annJoined.Member, benJoined.Member)
+	require.Equal(t, frame{Type: "came", Room: "the kitchen", Nickname: "Ben", Member: benJoined.Member}, receive(t, ann))
 
 	ben.Send(`{"action":"sendmessage","text":" hello "}`)
 	for _, c := range []*gatewaytest.Client{ann, ben} {
 		f := receive(t, c)
-		require.Equal(t, "message", f.Type)
-		require.Equal(t, "hello", f.Text)
-		require.Equal(t, "Ben", f.Nickname)
-		require.Equal(t, benJoined.Member, f.Member)
 		require.WithinDuration(t, time.Now(), *f.SentAt, time.Minute)
+		f.SentAt = nil
+		require.Equal(t, frame{Type: "message", Room: "the kitchen", Nickname: "Ben", Member: benJoined.Member, Text: "hello"}, f)
 	}
 
-	ben.Send(`{"action":"join","room":"garage","nickname":"Benny"}`)
-	require.Equal(t, []string{"Ann"}, nicknames(receive(t, ann)), "joining another room leaves the first")
-	require.Equal(t, []string{"Zoe", "Benny"}, nicknames(receive(t, other)), "only its own room hears of a message or a list")
+	again, here := join(t, ben, "garage", "Benny")
+	require.ElementsMatch(t, []string{"Zoe", "Benny"}, nicknames(here))
+	require.Equal(t, frame{Type: "went", Room: "the kitchen", Member: benJoined.Member}, receive(t, ann), "joining another room leaves the first")
+	require.Equal(t, frame{Type: "came", Room: "garage", Nickname: "Benny", Member: again.Member}, receive(t, zoe), "only its own room hears of a message or a member")
 
-	other.Close(1000, "")
-	f := receive(t, ben)
-	for f.Type != "members" || len(f.Members) > 1 { // its own list and answer come first
-		f = receive(t, ben)
-	}
-	require.Equal(t, []string{"Benny"}, nicknames(f))
+	zoe.Drop()
+	require.Equal(t, frame{Type: "went", Room: "garage", Member: zoeJoined.Member}, receive(t, ben))
 
 	ben.Send(`{"action":"leave"}`)
 	require.Equal(t, frame{Type: "left", Room: "garage"}, receive(t, ben))
+	ben.Send(`{"action":"sendmessage","text":"anyone?"}`)
+	var f refused
+	ben.ReceiveJSON(&f)
+	require.Equal(t, "join a room first", f.Message)
+}
+
+func TestChat_AnotherNickname(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	ann, ben := srv.Dial(t), srv.Dial(t)
+	join(t, ann, "r", "Ann")
+	first, _ := join(t, ben, "r", "Ben")
+	require.Equal(t, "came", receive(t, ann).Type)
+	second, here := join(t, ben, "r", "Benny")
+	require.ElementsMatch(t, []string{"Ann", "Benny"}, nicknames(here))
+	require.Equal(t, frame{Type: "went", Room: "r", Member: first.Member}, receive(t, ann))
+	require.Equal(t, frame{Type: "came", Room: "r", Nickname: "Benny", Member: second.Member}, receive(t, ann))
+}
+
+// refused is an error message of the gateway.
+type refused struct {
+	Message, RequestID string
+	Errors             []struct{ Field, Message string }
 }
 
 func TestChat_Refusals(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, frame, want string }{
-		{"no room", `{"action":"join","nickname":"Ann"}`, "room is missing"},
-		{"blank room", `{"action":"join","room":" \t","nickname":"Ann"}`, "room is missing"},
-		{"long room", `{"action":"join","room":"` + strings.Repeat("é", 41) + `","nickname":"Ann"}`, "room has 41 characters, 40 are allowed"},
-		{"no nickname", `{"action":"join","room":"r","nickname":""}`, "nickname is missing"},
-		{"long nickname", `{"action":"join","room":"r","nickname":"` + strings.Repeat("a", 25) + `"}`, "nickname has 25 characters, 24 are allowed"},
-		{"neither", `{"action":"join"}`, "room is missing"},
-		{"room of another type", `{"action":"join","room":7,"nickname":"Ann"}`, "room and nickname must be text"},
+		{"no room", `{"action":"join","nickname":"Ann"}`, "/room is missing"},
+		{"blank room", `{"action":"join","room":" \t","nickname":"Ann"}`, "/room is missing"},
+		{"long room", `{"action":"join","room":"` + strings.Repeat("é", 31) + `","nickname":"Ann"}`, "/room has 31 characters, 30 are allowed"},
+		{"no nickname", `{"action":"join","room":"r","nickname":""}`, "/nickname is missing"},
+		{"long nickname", `{"action":"join","room":"r","nickname":"` + strings.Repeat("a", 25) + `"}`, "/nickname has 25 characters, 24 are allowed"},
+		{"neither", `{"action":"join"}`, "/room is missing, /nickname is missing"},
+		{"room of another type", `{"action":"join","room":7,"nickname":"Ann"}`, "/room want string, got number"},
 		{"not joined", `{"action":"sendmessage","text":"hello"}`, "join a room first"},
-		{"no text", `{"action":"sendmessage"}`, "text is missing"},
-		{"long text", `{"action":"sendmessage","text":"` + strings.Repeat("a", 1001) + `"}`, "text has 1001 characters, 1000 are allowed"},
-		{"text of another type", `{"action":"sendmessage","text":{}}`, "text must be text"},
+		{"no text", `{"action":"sendmessage"}`, "/text is missing"},
+		{"long text", `{"action":"sendmessage","text":"` + strings.Repeat("a", 1001) + `"}`, "/text has 1001 characters, 1000 are allowed"},
+		{"text of another type", `{"action":"sendmessage","text":{}}`, "/text want string, got object"},
 		{"leave before join", `{"action":"leave"}`, "join a room first"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t).Dial(t)
 			c.Send(tt.frame)
-			f := receive(t, c)
-			require.Equal(t, "error", f.Type)
-			require.Equal(t, tt.want, f.Message)
+			var f refused
+			c.ReceiveJSON(&f)
+			got := []string{f.Message}
+			for n, e := range f.Errors {
+				got = append(got[:n], e.Field+" "+e.Message)
+			}
+			require.Equal(t, tt.want, strings.Join(got, ", "))
 			require.NotEmpty(t, f.RequestID)
 		})
 	}
 }
 
+// The longest name of a room is a name of a group, whatever its characters.
+func TestChat_LongestRoom(t *testing.T) {
+	t.Parallel()
+	c := start(t).Dial(t)
+	name := strings.Repeat("🍰", maxRoom)
+	joined, _ := join(t, c, name, "Ann")
+	require.Equal(t, name, joined.Room)
+}
+
+func TestChat_FullRoom(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	for range maxMembers - 1 {
+		require.NoError(t, srv.Join(t.Context(), srv.Dial(t).ConnectionID(), "r"))
+	}
+	last, late := srv.Dial(t), srv.Dial(t)
+	_, here := join(t, last, "r", "the last")
+	require.Len(t, here.Members, maxMembers)
+	late.Send(`{"action":"join","room":"r","nickname":"one more"}`)
+	var no refused
+	late.ReceiveJSON(&no)
+	require.Equal(t, "the room is full", no.Message)
+	join(t, last, "r", "the last of all")
+	last.Send(`{"action":"leave"}`)
+	require.Equal(t, frame{Type: "left", Room: "r"}, receive(t, last))
+	_, here = join(t, late, "r", "one more")
+	require.Len(t, here.Members, maxMembers)
+}
+
 func TestChat_DefaultAndFail(t *testing.T) {
 	t.Parallel()
 	c := start(t).Dial(t)
-	for _, raw := range []string{"not JSON", `{"action":"dance"}`, `{"action":"$connect"}`} {
+	for _, raw := range []string{"not JSON", `{"action":"dance"}`, `{"action":"$connect"}`, `{"action":"$join"}`} {
 		c.Send(raw)
 		f := receive(t, c)
 		require.Equal(t, "help", f.Type)
-		require.NotEmpty(t, f.ConnectionID)
+		require.Equal(t, c.ConnectionID(), f.ConnectionID)
 		require.Contains(t, f.Routes, "sendmessage")
 	}
 	c.Send(`{"action":"fail"}`)
-	var failure map[string]string
-	require.NoError(t, json.Unmarshal([]byte(c.Receive()), &failure))
-	require.Equal(t, "Internal server error", failure["message"])
-	require.NotEmpty(t, failure["requestId"])
-}
-
-// posts is a ConnectionsAPI that knows who is gone and remembers the last post to each.
-type posts struct {
-	gateway.ConnectionsAPI
-
-	gone map[string]bool
-	last map[string]frame
-}
-
-func (p posts) PostToConnection(_ context.Context, connectionID string, data []byte) error {
-	if p.gone[connectionID] {
-		return fmt.Errorf("posting: %w", gateway.ErrGone)
-	}
-	var f frame
-	err := json.Unmarshal(data, &f)
-	p.last[connectionID] = f
-	return err
-}
-
-func TestChat_GoneMembersAreRemoved(t *testing.T) {
-	t.Parallel()
-	p := posts{gone: map[string]bool{}, last: map[string]frame{}}
-	c := newChat(p, slog.New(slog.DiscardHandler))
-	for _, id := range []string{"a", "b", "c"} {
-		_, err := c.join(t.Context(), &gateway.Request{ConnectionID: id, Body: fmt.Appendf(nil, `{"room":"r","nickname":%q}`, id)})
-		require.NoError(t, err)
-	}
-	p.gone["a"], p.gone["b"] = true, true
-	_, err := c.sendMessage(t.Context(), &gateway.Request{ConnectionID: "c", Body: []byte(`{"text":"anyone?"}`)})
-	require.NoError(t, err)
-	require.Equal(t, []string{"c"}, nicknames(p.last["c"]), "who is left hears who has gone")
-	members, version := c.rooms.list("r")
-	require.Len(t, members, 1)
-	require.Equal(t, version, p.last["c"].Version)
-}
-
-func TestRooms_Full(t *testing.T) {
-	t.Parallel()
-	r := newRooms()
-	for i := range maxMembers {
-		_, ok := r.join(fmt.Sprint(i), "r", "someone")
-		require.True(t, ok)
-	}
-	_, ok := r.join("one more", "r", "someone")
-	require.False(t, ok)
-	_, ok = r.join("7", "r", "same room, another name")
-	require.True(t, ok)
-	_, ok = r.leave("0")
-	require.True(t, ok)
-	_, ok = r.join("one more", "r", "someone")
-	require.True(t, ok)
-}
-
-func TestRooms_VersionGrowsWithEveryChange(t *testing.T) {
-	t.Parallel()
-	r := newRooms()
-	version := func() int {
-		_, v := r.list("r")
-		return v
-	}
-	before := version()
-	_, _ = r.join("a", "r", "someone")
-	joined := version()
-	require.Greater(t, joined, before)
-	_, _ = r.leave("a")
-	left := version()
-	require.Greater(t, left, joined)
-	_, ok := r.leave("a")
-	require.False(t, ok)
-	require.Equal(t, left, version())
+	var failure refused
+	c.ReceiveJSON(&failure)
+	require.Equal(t, "Internal server error", failure.Message)
+	require.NotEmpty(t, failure.RequestID)
 }
 
 func TestPage(t *testing.T) {

@@ -64,7 +64,7 @@ func run(ctx context.Context, addr string, out io.Writer, log *slog.Logger) erro
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	newChat(gw, log).register(gw)
+	(&chat{connections: gw, log: log}).register(gw)
 
 	server := &http.Server{Handler: newMux(gw), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)

@@ -1,112 +1,68 @@
-"""The backend of the chat as an HTTP service. It never holds a socket.
+"""The backend of the chat as an HTTP service: it holds no socket, keeps no table and makes no call.
 
-The gateway sends each event as a POST whose headers say what it is (routeKey,
-connectionId, callbackUrl); what the service answers goes back to the client.
-To write to others it posts to their callback URL. Standard library only.
+The gateway sends each event as a POST. Its headers say what it is: routeKey, connectionId, for
+$join and $leave Gateway-Group, and Gateway-State is what an earlier answer let the connection
+remember. The headers of the answer say what to do: Gateway-Join and -Leave change the groups of
+the connection, Gateway-State is what it remembers, and Gateway-Post says who gets the body. Without
+it the body goes back to the client. Standard library only.
+
+Nobody here knows who is in a room. When somebody comes, each member greets the new one.
+
+On AWS this service would still answer help, joined, left and errors. But AWS ignores the headers
+and has no $join and $leave: a message would go back to its sender alone. There the members are kept
+in a table, and each message is a call for each of them, as in examples/lambda.
 """
 
-import http.client
+import hashlib
 import http.server
 import json
+import re
 import sys
 import threading
 import time
-import urllib.parse
+from urllib.parse import quote, unquote
 
-MAX_ROOM, MAX_NICKNAME, MAX_TEXT, MAX_MEMBERS = 40, 24, 1000, 100
+MAX_ROOM, MAX_NICKNAME, MAX_TEXT = 30, 24, 1000
 
 
 class Refusal(Exception):
     """An error whose text is meant for the client."""
 
 
-class Rooms:
-    """The rooms and their members. A service of several processes would keep them in
-    a database."""
-
-    def __init__(self):
-        self.lock = threading.Lock()  # never held across a post
-        self.last_id = 0
-        self.version = 0
-        self.members = {}  # by connection ID, in the order of joining
-
-    def join(self, connection_id, room, nickname, callback):
-        with self.lock:
-            there = [c for c, m in self.members.items() if m["room"] == room and c != connection_id]
-            if len(there) >= MAX_MEMBERS:
-                raise Refusal("the room is full")
-            before = self.members.pop(connection_id, None)
-            self.last_id += 1
-            self.version += 1
-            member = {"id": self.last_id, "nickname": nickname, "room": room, "callback": callback}
-            self.members[connection_id] = member
-            return member, before
-
-    def leave(self, connection_id):
-        with self.lock:
-            member = self.members.pop(connection_id, None)
-            if member:
-                self.version += 1
-            return member
-
-    def get(self, connection_id):
-        with self.lock:
-            member = self.members.get(connection_id)
-        if not member:
-            raise Refusal("join a room first")
-        return member
-
-    def list(self, room):
-        with self.lock:
-            return [(c, m) for c, m in self.members.items() if m["room"] == room], self.version
-
-
-rooms = Rooms()
-
-
-def encode(frame):
-    return json.dumps(frame, separators=(",", ":")).encode()
-
-
 def log(message, **facts):
     print(message, *(f"{name}={value}" for name, value in facts.items()), file=sys.stderr, flush=True)
 
 
-def post(callback, data):
-    """Posts to a connection and returns the status: 200, or 410 if it has gone."""
-    url = urllib.parse.urlsplit(callback)
-    connection = http.client.HTTPConnection(url.netloc, timeout=10)
-    try:
-        connection.request("POST", url.path, body=data)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+def member_id(event):
+    """What other members see of a connection. They never see its connection ID, because
+    everybody who knows that ID can post to the connection."""
+    return hashlib.sha256(event["connectionId"].encode()).hexdigest()[:16]
 
 
-def broadcast(room, frame):
-    """Posts to all members of room, and returns whether any of them has gone."""
-    data = encode(frame)
-    gone = False
-    for connection_id, member in rooms.list(room)[0]:
-        if post(member["callback"], data) == 410:
-            rooms.leave(connection_id)
-            gone = True
-    return gone
+def group(kind, name):
+    """The name of a group, as the headers want it."""
+    return quote(f"{kind}:{name}", safe="")
 
 
-def push_members(room):
-    while True:
-        members, version = rooms.list(room)
-        names = [{"id": m["id"], "nickname": m["nickname"]} for _, m in members]
-        if not broadcast(room, {"type": "members", "room": room, "members": names, "version": version}):
-            return
+def state_of(event):
+    """The room and the nickname of a connection that has joined a room."""
+    if not event["Gateway-State"]:
+        raise Refusal("join a room first")
+    return json.loads(event["Gateway-State"])
+
+
+def room_of(event):
+    """The room of a $join or a $leave, or None if it is about another group."""
+    kind, _, name = unquote(event["Gateway-Group"]).partition(":")
+    return name if kind == "room" else None
 
 
 def text_of(message, name, most, one_line=True):
-    value = message.get(name) or ""
+    value = "" if message.get(name) is None else message[name]
     if not isinstance(value, str):
         raise Refusal(f"{name} must be text")
-    value = " ".join(value.split()) if one_line else value.strip()
+    value = value.encode(errors="replace").decode()  # half a character has no UTF-8
+    value = (re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", value) if one_line else value).strip()
     if not value:
         raise Refusal(f"{name} is missing")
     if len(value) > most:
@@ -114,38 +70,69 @@ def text_of(message, name, most, one_line=True):
     return value
 
 
+# Each route returns the body of the answer, and its headers.
+
+
+def connect(event, message):
+    """Each connection gets a group of its own. Who knows the member ID can be allowed to use
+    it, without knowing the connection ID."""
+    return None, {"Gateway-Join": group("member", member_id(event))}
+
+
 def join(event, message):
     room, nickname = text_of(message, "room", MAX_ROOM), text_of(message, "nickname", MAX_NICKNAME)
-    member, before = rooms.join(event["connectionId"], room, nickname, event["callbackUrl"])
-    if before and before["room"] != room:
-        push_members(before["room"])
-    push_members(room)
-    log("joined", connection_id=event["connectionId"], post=f"curl -X POST --data 'hello from curl' '{event['callbackUrl']}'")
-    return {"type": "joined", "room": room, "nickname": nickname, "member": member["id"],
-            "connectionId": event["connectionId"]}
+    headers = {"Gateway-Join": group("room", room), "Gateway-State": json.dumps({"room": room, "nickname": nickname})}
+    if event["Gateway-State"]:
+        before = state_of(event)["room"]
+        if before == room:
+            raise Refusal("you are in this room already")
+        headers["Gateway-Leave"] = group("room", before)
+    log("joined", connection_id=event["connectionId"])
+    return {"type": "joined", "room": room, "nickname": nickname, "member": member_id(event),
+            "connectionId": event["connectionId"]}, headers
+
+
+def came(event, message):
+    """$join: tells the others who has come, and asks them to greet."""
+    room = room_of(event)
+    if room is None:
+        return None, {}
+    return {"type": "came", "room": room, "nickname": state_of(event)["nickname"], "member": member_id(event),
+            "greet": True}, {"Gateway-Post": f"group {group('room', room)}; except=self"}
+
+
+def greet(event, message):
+    """Tells a new member that the sender is there, too."""
+    if not event["Gateway-State"]:
+        return None, {}  # it has left meanwhile
+    to, state = text_of(message, "to", 16), state_of(event)
+    return {"type": "here", "room": state["room"], "members": [{"id": member_id(event), "nickname": state["nickname"]}]}, {
+        "Gateway-Post": f"group {group('member', to)}"}
+
+
+def went(event, message):
+    """$leave: a member has left, or its connection has closed."""
+    room = room_of(event)
+    if room is None:
+        return None, {}
+    return {"type": "went", "room": room, "member": member_id(event)}, {"Gateway-Post": f"group {group('room', room)}; except=self"}
 
 
 def send_message(event, message):
-    text = text_of(message, "text", MAX_TEXT, one_line=False)
-    member = rooms.get(event["connectionId"])
+    text, state = text_of(message, "text", MAX_TEXT, one_line=False), state_of(event)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if broadcast(member["room"], {"type": "message", "room": member["room"], "nickname": member["nickname"],
-                                  "member": member["id"], "text": text, "sentAt": now}):
-        push_members(member["room"])
+    return {"type": "message", **state, "member": member_id(event), "text": text, "sentAt": now}, {
+        "Gateway-Post": f"group {group('room', state['room'])}"}
 
 
 def leave(event, message):
-    member = rooms.get(event["connectionId"])
-    rooms.leave(event["connectionId"])
-    push_members(member["room"])
-    return {"type": "left", "room": member["room"]}
+    room = state_of(event)["room"]
+    return {"type": "left", "room": room}, {"Gateway-Leave": group("room", room), "Gateway-State": ""}
 
 
 def disconnect(event, message):
     log("disconnected", connection_id=event["connectionId"], status=event["status"])
-    member = rooms.leave(event["connectionId"])
-    if member:
-        push_members(member["room"])
+    return None, {}
 
 
 def fail(event, message):
@@ -153,10 +140,10 @@ def fail(event, message):
 
 
 def help_(event, message):
-    return {"type": "help", "routes": ["join", "sendmessage", "leave", "fail"], "connectionId": event["connectionId"]}
+    return {"type": "help", "routes": ["join", "sendmessage", "leave", "fail"], "connectionId": event["connectionId"]}, {}
 
 
-ROUTES = {"$connect": lambda event, message: None, "$disconnect": disconnect, "join": join,
+ROUTES = {"$connect": connect, "$disconnect": disconnect, "$join": came, "$leave": went, "join": join, "greet": greet,
           "sendmessage": send_message, "leave": leave, "fail": fail, "$default": help_}
 
 
@@ -170,13 +157,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except ValueError:
             message = {}
         try:
-            answer = ROUTES[self.headers["routeKey"]](self.headers, message if isinstance(message, dict) else {})
+            answer, headers = ROUTES[self.headers["routeKey"]](self.headers, message if isinstance(message, dict) else {})
         except Refusal as refusal:
-            answer = {"type": "error", "message": str(refusal), "requestId": self.headers["requestId"]}
-        data = encode(answer) if answer else b""
+            answer, headers = {"type": "error", "message": str(refusal), "requestId": self.headers["requestId"]}, {}
+        data = json.dumps(answer, separators=(",", ":")).encode() if answer else b""
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 

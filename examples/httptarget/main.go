@@ -1,10 +1,12 @@
-// Command httptarget is the chat of examples/chat with a backend in Python. The backend
-// is an HTTP service that never holds a socket. The gateway keeps the connections, sends
-// each event to the backend as a POST, and takes the backend's posts to connections.
+// Command httptarget is the chat of examples/chat with a backend in Python or Node.js. The
+// backend is an HTTP service that holds no socket, keeps no table and makes no call. The
+// gateway keeps the connections and sends each event to the backend as a POST. The headers
+// of the answer say who joins which room, and who gets the body.
 //
 //	go run ./examples/httptarget
+//	go run ./examples/httptarget -backend node
 //
-// It starts the service, backend.py, with python3.
+// It starts the service: backend.py with python3, or backend.mjs with node.
 package main
 
 import (
@@ -32,22 +34,28 @@ import (
 // stage is the name of the stage, and so the path of the sockets.
 const stage = "chat"
 
-//go:embed backend.py
-var backend string
+// The service in each language.
+var (
+	//go:embed backend.py
+	inPython string
+	//go:embed backend.mjs
+	inNode string
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on, of the loopback interface")
+	backend := flag.String("backend", "python", "`language` of the backend, python or node")
 	flag.Parse()
-	if err := run(ctx, *addr); err != nil {
+	if err := run(ctx, *addr, *backend); err != nil {
 		fmt.Fprintln(os.Stderr, "httptarget:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, addr string) error {
-	target, stopTarget, err := startBackend(ctx)
+func run(ctx context.Context, addr, backend string) error {
+	target, stopTarget, err := startBackend(ctx, backend)
 	if err != nil {
 		return err
 	}
@@ -60,22 +68,24 @@ func run(ctx context.Context, addr string) error {
 		return errors.Join(errors.New("-addr must be a loopback address: the management API is open"), ln.Close())
 	}
 	gw, err := gateway.New(gateway.WithStage(stage, nil), gateway.WithAPI("chat", ln.Addr().String()),
-		gateway.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))), gateway.WithoutManagementAuth())
+		gateway.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))), gateway.WithAnswerCommands(),
+		gateway.WithoutManagementAuth()) // for the page's curl line; the backend makes no call
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	routes := &gateway.HTTPIntegration{
-		URI:         target,
-		CallbackURL: "http://" + ln.Addr().String() + "/" + stage,
+		URI: target,
 		RequestParameters: map[string]string{
-			"integration.request.header.requestId": "context.requestId",
-			"integration.request.header.status":    "context.disconnectStatusCode",
+			"integration.request.header.routeKey":     "context.routeKey",
+			"integration.request.header.connectionId": "context.connectionId",
+			"integration.request.header.requestId":    "context.requestId",
+			"integration.request.header.status":       "context.disconnectStatusCode",
 		},
 	}
-	for _, key := range []string{"$connect", "$disconnect"} {
+	for _, key := range []string{"$connect", "$disconnect", "$join", "$leave"} {
 		gw.Handle(key, routes)
 	}
-	for _, key := range []string{"join", "sendmessage", "leave", "fail", "$default"} {
+	for _, key := range []string{"join", "sendmessage", "greet", "leave", "fail", "$default"} {
 		gw.Handle(key, routes, gateway.WithRouteResponse())
 	}
 	mux := http.NewServeMux()
@@ -95,15 +105,23 @@ func run(ctx context.Context, addr string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// Shut down the gateway first: its last events need the backend, and the backend's posts
-	// need the server.
+	// Shut down the gateway first: its last events need the backend.
 	return errors.Join(err, gw.Shutdown(ctx), server.Shutdown(ctx))
 }
 
-// startBackend starts the service and returns its URL. The service ends when its standard
-// input ends.
-func startBackend(ctx context.Context) (url string, stop func(), err error) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "python3", "-c", backend)
+// startBackend starts the service in one of the languages and returns its URL. The service
+// ends when its standard input ends.
+func startBackend(ctx context.Context, language string) (url string, stop func(), err error) {
+	ctx = context.WithoutCancel(ctx)
+	var cmd *exec.Cmd
+	switch language {
+	case "python":
+		cmd = exec.CommandContext(ctx, "python3", "-c", inPython)
+	case "node":
+		cmd = exec.CommandContext(ctx, "node", "--input-type=module", "--eval", inNode)
+	default:
+		return "", nil, fmt.Errorf("-backend %s: want python or node", language)
+	}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,6 +1,10 @@
-// The page of the chat example. Frames to the backend are JSON, and "action" is the
-// route. Frames from the backend are JSON with a "type". Only the error messages of the
-// gateway and posts through @connections are different.
+// The page of the chat, for each of its backends. Frames to the backend are JSON, and
+// "action" is the route. Frames from the backend are JSON with a "type". Only the error
+// messages of the gateway and posts through @connections are different.
+//
+// Who is in the room comes as a list and its changes: here, came, went. Some backends have
+// no list: then each member hears who came, greets, and so makes its own here. Others send
+// the whole list with each change: members.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -17,9 +21,9 @@ const state = {
   timer: 0, // the next attempt
   room: null, // the room to join again after a reconnect: {room, nickname}
   joined: false,
-  me: 0, // our member ID
-  members: null, // the latest list, null before the first one
-  version: 0,
+  me: "", // our member ID
+  members: new Map(), // by ID: {id, nickname, room}
+  version: 0, // of the latest whole list
   last: null, // who wrote the last bubble
 };
 
@@ -36,7 +40,7 @@ function connect() {
   socket.addEventListener("open", () => {
     setStatus("online", "Online");
     state.version = 0;
-    state.members = null;
+    state.members.clear();
     if (state.room) {
       send({ action: "join", ...state.room });
     } else {
@@ -95,6 +99,8 @@ const handlers = {
     state.room = { room: frame.room, nickname: frame.nickname };
     state.me = frame.member;
     state.joined = true;
+    for (const m of state.members.values()) if (m.room !== frame.room) state.members.delete(m.id);
+    addMember(frame.room, frame.member, frame.nickname);
     showConnection(frame.connectionId);
     addEvent(again ? `You are back in ${frame.room}` : `You joined ${frame.room}`);
     renderMembers();
@@ -104,16 +110,35 @@ const handlers = {
   left() {
     state.room = null;
     state.joined = false;
-    state.members = null;
+    state.members.clear();
     update();
     $("nickname").focus();
+  },
+  came(frame) {
+    if (addMember(frame.room, frame.member, frame.nickname)) addRoomEvent(frame.room, `${frame.nickname} joined`);
+    if (frame.greet) send({ action: "greet", to: frame.member });
+    renderMembers();
+  },
+  here(frame) {
+    for (const m of frame.members ?? []) addMember(frame.room, m.id, m.nickname);
+    renderMembers();
+  },
+  went(frame) {
+    const member = state.members.get(frame.member);
+    if (member?.room !== frame.room) return; // gone already, or in our room now
+    state.members.delete(frame.member);
+    addRoomEvent(frame.room, `${member.nickname} left`);
+    renderMembers();
   },
   members(frame) {
     if (frame.version < state.version) return; // a newer list has already arrived
     state.version = frame.version;
     const before = state.members;
-    state.members = frame.members;
-    if (before && state.joined && frame.room === state.room.room) announce(before, frame.members);
+    state.members = new Map();
+    for (const m of frame.members) addMember(frame.room, m.id, m.nickname);
+    const differs = (m, list) => m.id !== state.me && !list.has(m.id);
+    for (const m of before.values()) if (differs(m, state.members)) addRoomEvent(frame.room, `${m.nickname} left`);
+    for (const m of frame.members) if (differs(m, before)) addRoomEvent(frame.room, `${m.nickname} joined`);
     renderMembers();
   },
   message(frame) {
@@ -122,8 +147,10 @@ const handlers = {
   help(frame) {
     showConnection(frame.connectionId);
   },
+  // Also the error messages of the gateway. Those about a member of our frame name it.
   error(frame) {
-    addNotice(frame.message, frame.requestId);
+    const problems = frame.errors?.map((e) => `${e.field.slice(1)} ${e.message}`);
+    addNotice(problems?.join(", ") ?? frame.message, frame.requestId);
     if (!state.joined) {
       state.room = null; // do not try again what was refused
       update();
@@ -140,7 +167,7 @@ function receive(data) {
   }
   if (frame !== null && typeof frame === "object") {
     if (Object.hasOwn(handlers, frame.type)) return handlers[frame.type](frame);
-    if (frame.message && frame.requestId) return addNotice(frame.message, frame.requestId);
+    if (frame.message && frame.requestId) return handlers.error(frame);
   }
   if (state.joined) {
     addMessage("@connections", data, new Date(), "posted");
@@ -149,12 +176,16 @@ function receive(data) {
   }
 }
 
-// announce shows who has joined and who has left between two lists.
-function announce(before, after) {
-  const gone = before.filter((m) => !after.some((n) => n.id === m.id));
-  const came = after.filter((m) => m.id !== state.me && !before.some((n) => n.id === m.id));
-  for (const m of gone) if (m.id !== state.me) addEvent(`${m.nickname} left`);
-  for (const m of came) addEvent(`${m.nickname} joined`);
+// addMember adds a member to a room, and reports whether it was not there.
+function addMember(room, id, nickname) {
+  const known = state.members.get(id)?.room === room;
+  state.members.set(id, { id, nickname, room });
+  return !known;
+}
+
+// addRoomEvent shows what happens in the room where we are.
+function addRoomEvent(room, text) {
+  if (state.joined && room === state.room.room) addEvent(text);
 }
 
 // ---- what is shown: all text is inserted as text, never as markup
@@ -235,7 +266,9 @@ function addNotice(text, requestId) {
 }
 
 function renderMembers() {
-  const members = state.members ?? [];
+  const members = [...state.members.values()]
+    .filter((m) => m.room === state.room?.room)
+    .sort((a, b) => a.nickname.localeCompare(b.nickname));
   $("member-count").textContent = String(members.length);
   $("members").replaceChildren(...members.map((m) => {
     const item = element("li");
@@ -291,6 +324,7 @@ $("join-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const frame = { action: "join", room: $("room").value.trim() || "lobby", nickname: $("nickname").value };
   if (send(frame)) {
+    state.members.clear();
     sessionStorage.setItem("nickname", frame.nickname);
     history.replaceState(null, "", `#${encodeURIComponent(frame.room)}`);
   } else {

@@ -148,20 +148,24 @@ func (p *tab) say(t *testing.T, text string) {
 	p.see(t, messages, text)
 }
 
-// The same chat with each of its backends: Go funcs, an HTTP service in Python, a
-// Lambda handler.
+// The same chat with each of its backends: Go funcs, an HTTP service in Python and in
+// Node.js, a Lambda handler.
 func TestBrowser(t *testing.T) {
 	outside(t)
-	for _, example := range []string{"chat", "httptarget", "lambda"} {
-		t.Run(example, func(t *testing.T) { testBrowser(t, example) })
-	}
+	t.Run("chat", func(t *testing.T) { testBrowser(t, "chat") })
+	t.Run("httptarget-python", func(t *testing.T) {
+		findTool(t, "install Python 3.9 or newer", "python3")
+		testBrowser(t, "httptarget", "-backend", "python")
+	})
+	t.Run("httptarget-node", func(t *testing.T) { testBrowser(t, "httptarget", "-backend", "node") })
+	t.Run("lambda", func(t *testing.T) { testBrowser(t, "lambda") })
 }
 
-func testBrowser(t *testing.T, example string) {
+func testBrowser(t *testing.T, example string, args ...string) {
 	t.Helper()
 	b := startBrowser(t)
-	b.prefix = example + "-"
-	chat := startChat(t, example)
+	b.prefix = strings.TrimPrefix(t.Name(), "TestBrowser/") + "-"
+	chat := startChat(t, example, args...)
 
 	ann := b.open(t, "ann", chat.page(), 1180, 760, false)
 	ann.shot(t, "1-welcome-light")
@@ -209,10 +213,15 @@ func testBrowser(t *testing.T, example string) {
 	ann.see(t, alert, "Internal server error")
 	ann.see(t, alert, "Request ID ")
 
-	// The curl command on the page is the one that the server logs, and it works.
+	// The curl command on the page works. The server logs the same one, if its backend knows
+	// the address of the management API.
 	address := regexp.MustCompile(`'(http://[^']+)'`).FindStringSubmatch(ann.get(t, "text", curl))
 	require.Len(t, address, 2)
-	chat.stderr.contains(t, "joined", address[0])
+	logged := address[0]
+	if example == "httptarget" {
+		logged = "connection_id="
+	}
+	chat.stderr.contains(t, "joined", logged)
 	ann.click(t, `role=button[name="Copy curl"]`)
 	ann.see(t, "button", "Copied")
 	require.Equal(t, ann.get(t, "text", curl), ann.get(t, "clipboard", ""))

@@ -19,33 +19,34 @@ import (
 type chatServer struct {
 	*process
 	binary string
+	args   []string
 	addr   string // host:port
 }
 
 func (s *chatServer) page() string    { return "http://" + s.addr + "/" }
 func (s *chatServer) sockets() string { return "ws://" + s.addr + "/chat" }
 
-// startChat builds and starts an example on a free port.
-func startChat(t *testing.T, example string) *chatServer {
+// startChat builds an example, and starts it with args on a free port.
+func startChat(t *testing.T, example string, args ...string) *chatServer {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "chat")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "example.com/gateway/examples/"+example)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return startBinary(t, binary, "127.0.0.1:0")
+	return startBinary(t, binary, "127.0.0.1:0", args)
 }
 
 // restart starts the same program again on the same address.
 func (s *chatServer) restart(t *testing.T) *chatServer {
 	t.Helper()
-	return startBinary(t, s.binary, s.addr)
+	return startBinary(t, s.binary, s.addr, s.args)
 }
 
-func startBinary(t *testing.T, binary, addr string) *chatServer {
+func startBinary(t *testing.T, binary, addr string, args []string) *chatServer {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, "-addr", addr)
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"-addr", addr}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	s := &chatServer{process: start(t, cmd), binary: binary}
+	s := &chatServer{process: start(t, cmd), binary: binary, args: args}
 	_, page, _ := strings.Cut(s.stdout.contains(t, "page: "), "page: ")
 	u, err := url.Parse(page)
 	require.NoError(t, err)
