@@ -14,8 +14,8 @@ import (
 // a change puts another one in its place. So every event reads one consistent value,
 // without a lock. There is one exception: memberships and user, which no event reads.
 type extras struct {
-	state  []byte   // nil: none
-	groups []string // names in the order of the joins, also after the end has begun; nil: none
+	state  []byte    // nil: none
+	groups *[]string // names in the order of the joins, also after the end has begun; nil: none
 
 	// connection.mu guards the fields below. They are empty once the connection accepts
 	// nothing any more.
@@ -25,10 +25,10 @@ type extras struct {
 
 // groupsOf returns the names of the groups, which must not be changed. x may be nil.
 func (x *extras) groupsOf() []string {
-	if x == nil {
+	if x == nil || x.groups == nil {
 		return nil
 	}
-	return x.groups
+	return *x.groups
 }
 
 // look returns how many groups there are, and whether name is one of them. x may be nil.

@@ -358,8 +358,8 @@ func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connectio
 //
 // The state ends with the connection; $disconnect gets the last one. There is no history,
 // and no other place keeps it: what must outlive a connection belongs into a database. It
-// costs its own length and 64 bytes of memory. A change does not count as activity
-// of the connection, and the client does not learn of it.
+// costs its own length, which Go's allocator rounds up, and 48 bytes of memory. A change
+// does not count as activity of the connection, and the client does not learn of it.
 //
 // It returns [ErrGone] if the connection has closed, or its $connect has not returned;
 // [ErrPayloadTooLarge] above Quotas.StateBytes; [ErrConflict] with [IfState];

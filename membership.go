@@ -70,7 +70,7 @@ func (c *connection) change(ctx context.Context, asked *command.Commands) {
 			c.leaveLocked(x, told, group)
 		}
 		for _, group := range asked.Join {
-			if !slices.Contains(x.groups, group) {
+			if !slices.Contains(x.groupsOf(), group) {
 				c.joinLocked(x, told, group)
 			}
 		}

@@ -184,7 +184,9 @@ func (c *connection) fill(req *Request, stageVariables map[string]string, r *rou
 	req.ConnectionID = c.id
 	req.Identity, req.Authorizer, req.keyUse = c.identity(), c.authorizer, c.keyUse
 	if x := c.extras.Load(); x != nil {
-		req.State, req.Groups = x.state, x.groups
+		if req.State = x.state; x.groups != nil {
+			req.Groups = *x.groups
+		}
 	}
 	req.APIID, req.Stage, req.DomainName, req.StageVariables = c.g.apiID, c.g.stage, c.domainName, stageVariables
 	req.ConnectedAt, req.RequestTime = time.Unix(0, c.connectedAt), now

@@ -29,7 +29,8 @@ type shard[T any] struct {
 }
 
 type group[T any] struct {
-	name    [1]string // as the slice that List.Names returns
+	name    [1]string
+	names   []string // name[:], which List.Names returns
 	members []*Member[T]
 	shared  bool // a snapshot shows members: its elements must not change any more
 }
@@ -59,8 +60,9 @@ func New[T any]() *Index[T] {
 func (l *List[T]) Empty() bool { return l.first == nil }
 
 // Names returns the names of the groups in the order of the joins, nil if there are none.
-// The slice may be shared, and must not be changed.
-func (l *List[T]) Names() []string {
+// What it returns may be shared, and must not be changed. It is a pointer, because that is
+// smaller for an owner that keeps it.
+func (l *List[T]) Names() *[]string {
 	n := 0
 	for m := l.first; m != nil; m = m.next {
 		n++
@@ -69,13 +71,13 @@ func (l *List[T]) Names() []string {
 	case 0:
 		return nil
 	case 1: // most connections are in one group: they share its name
-		return l.first.group.name[:]
+		return &l.first.group.names
 	}
 	names := make([]string, 0, n)
 	for m := l.first; m != nil; m = m.next {
 		names = append(names, m.group.name[0])
 	}
-	return names
+	return &names
 }
 
 // Join makes owner, whose list is l, a member of the group. The owner must not be in it.
@@ -86,6 +88,7 @@ func (ix *Index[T]) Join(l *List[T], owner T, name string) {
 	g := s.groups[name]
 	if g == nil {
 		g = &group[T]{name: [1]string{strings.Clone(name)}} // name may be a part of a large text
+		g.names = g.name[:]
 		s.groups[g.name[0]] = g
 	}
 	m.group, m.at = g, len(g.members)

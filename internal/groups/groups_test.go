@@ -38,18 +38,18 @@ func TestIndex(t *testing.T) {
 	require.Nil(t, ix.Snapshot("x"))
 
 	ix.Join(&a.list, a, "x")
-	require.Equal(t, []string{"x"}, a.list.Names())
+	require.Equal(t, []string{"x"}, *a.list.Names())
 	ix.Join(&b.list, b, "x")
 	ix.Join(&b.list, b, "y")
 	ix.Join(&b.list, b, "w")
-	require.Equal(t, []string{"x", "y", "w"}, b.list.Names(), "in the order of the joins")
+	require.Equal(t, []string{"x", "y", "w"}, *b.list.Names(), "in the order of the joins")
 	require.Equal(t, []string{"a", "b"}, names(ix.Snapshot("x")))
 	require.Equal(t, 2, ix.Len("x"))
 	require.Equal(t, 3, ix.Groups())
 
 	require.False(t, ix.Leave(&a.list, "y"), "a is not in it")
 	require.True(t, ix.Leave(&b.list, "y"))
-	require.Equal(t, []string{"x", "w"}, b.list.Names())
+	require.Equal(t, []string{"x", "w"}, *b.list.Names())
 	require.Zero(t, ix.Len("y"))
 	ix.LeaveAll(&b.list)
 	require.True(t, b.list.Empty())
@@ -66,7 +66,7 @@ func TestIndex_NameIsCopied(t *testing.T) {
 	a := &owner{}
 	ix.Join(&a.list, a, string(buf))
 	buf[0] = 'x'
-	require.Equal(t, []string{"room"}, a.list.Names())
+	require.Equal(t, []string{"room"}, *a.list.Names())
 }
 
 // The index agrees with a plain map, and a snapshot never changes, whoever comes and goes.
