@@ -112,7 +112,7 @@ func (c *connection) joinLocked(x *extras, told seats, group string) {
 
 // leaveLocked ends a membership in x, if there is one.
 func (c *connection) leaveLocked(x *extras, told seats, group string) {
-	if slices.Contains(x.groups, group) {
+	if slices.Contains(x.groupsOf(), group) {
 		c.tellLocked(told, group, false, func() { c.g.groups.Leave(&x.memberships, group) })
 	}
 }
