@@ -90,7 +90,10 @@ func (c *connection) tellLocked(s seats, group string, joins bool, change func()
 // tellLeavesLocked ends all memberships of a connection that accepts nothing any more. It does
 // not wait: there are at most as many such events as there are members.
 func (c *connection) tellLeavesLocked(x *extras) {
-	for _, group := range x.groupsOf() {
+	if x.groups == nil {
+		return
+	}
+	for _, group := range *x.groups {
 		c.g.presence.Force(group)
 		c.tellLocked(seats{{group, false}: {}}, group, false, func() { c.g.groups.Leave(&x.memberships, group) })
 	}
