@@ -81,6 +81,7 @@ func TestTimeout_requestBelongsToTheIntegration(t *testing.T) {
 					c.Close(1000, "")
 					time.Sleep(time.Second) //nolint:forbidigo // in a bubble
 					synctest.Wait()
+				case gateway.EventJoin, gateway.EventLeave: // TestPresence has them
 				}
 				mu.Lock()
 				defer mu.Unlock()

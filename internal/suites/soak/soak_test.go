@@ -44,6 +44,7 @@ func (l *idleLedger) integration(_ context.Context, req *gateway.Request) (*gate
 		l.disconnect[req.ConnectionID]++
 		l.codes[req.DisconnectStatusCode]++
 		l.ended <- struct{}{}
+	case gateway.EventJoin, gateway.EventLeave: // not registered
 	}
 	return &gateway.Response{Body: []byte(`{"ok":true}`)}, nil
 }
