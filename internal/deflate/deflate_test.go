@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -136,6 +137,58 @@ func TestInflate(t *testing.T) {
 			require.ErrorIs(t, err, tc.err)
 			require.Equal(t, tc.want, string(got))
 		})
+	}
+}
+
+// TestInflate_Ratio requires that a message may become as large as the bounds say, however
+// large they are.
+func TestInflate_Ratio(t *testing.T) {
+	t.Parallel()
+	want := strings.Repeat("0", 300<<10)
+	even := squeeze(t, want, 9) // ends with an empty stored block
+	odd := append([]byte(stored(0, "")), even...)
+	n := len(even)
+	const enough = 300 << 10
+	for _, tc := range []struct {
+		name   string
+		bounds deflate.Bounds
+		err    error
+	}{
+		{"far below", deflate.Bounds{Ratio: 1}, deflate.ErrRatio},
+		{"one below", deflate.Bounds{Ratio: enough/(n+5) - 1}, deflate.ErrRatio},
+		{"just enough", deflate.Bounds{Ratio: enough/n + 1}, nil},
+		{"half of the largest", deflate.Bounds{Ratio: math.MaxInt / 2}, nil},
+		{"the largest by 100", deflate.Bounds{Ratio: math.MaxInt / 100}, nil},
+		{"the largest by the size", deflate.Bounds{Ratio: math.MaxInt / n}, nil},
+		{"the product is one above the largest", deflate.Bounds{Ratio: math.MaxInt/n + 1}, nil},
+		{"the largest", deflate.Bounds{Ratio: math.MaxInt}, nil},
+		{"the largest, bytes below", deflate.Bounds{Ratio: math.MaxInt, Bytes: enough - 1}, deflate.ErrTooBig},
+		{"the largest, bytes at", deflate.Bounds{Ratio: math.MaxInt, Bytes: enough}, nil},
+		{"the largest, bytes above", deflate.Bounds{Ratio: math.MaxInt, Bytes: 1 << 20}, nil},
+		{"the largest of both", deflate.Bounds{Ratio: math.MaxInt, Bytes: math.MaxInt}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			for _, in := range [][]byte{even, odd} {
+				got, err := deflate.Inflate(in, tc.bounds)
+				require.ErrorIs(t, err, tc.err)
+				require.True(t, err != nil || string(got) == want)
+			}
+		})
+	}
+}
+
+func TestWireBytes(t *testing.T) {
+	t.Parallel()
+	largest := math.MaxInt / 9 * 8 // the sum is just not above math.MaxInt
+	for n, want := range map[int]int{
+		0: 0, 1: 65, 8: 73, 128 << 10: 144<<10 + 64,
+		largest - 64:    largest - 64 + (largest-64)/8 + 64,
+		largest:         math.MaxInt,
+		math.MaxInt - 1: math.MaxInt,
+		math.MaxInt:     math.MaxInt,
+	} {
+		require.Equal(t, want, deflate.WireBytes(n), "%d", n)
 	}
 }
 

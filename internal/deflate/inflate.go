@@ -4,6 +4,7 @@ import (
 	"compress/flate"
 	"errors"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -27,19 +28,28 @@ const FreeBytes = 128 << 10
 
 // WireBytes returns how many compressed bytes a message of n bytes may have: an eighth
 // more, which is above what every usual compressor makes of data that it cannot compress.
-// What has more consists of blocks that inflate to nothing. Zero means no limit for both.
+// What has more consists of blocks that inflate to nothing. Zero means no limit for both. For
+// an n that is so large that the result would be above [math.MaxInt], it is math.MaxInt.
 func WireBytes(n int) int {
 	if n == 0 {
 		return 0
 	}
-	return n + n>>3 + 64
+	more := n>>3 + 64
+	if n > math.MaxInt-more {
+		return math.MaxInt
+	}
+	return n + more
 }
 
 // most returns how many bytes a message of n compressed bytes may become, and the error if
 // it becomes more. -1 means any number.
 func (b Bounds) most(n int) (int, error) {
 	if b.Ratio > 0 {
-		if most := max(FreeBytes, n*b.Ratio); b.Bytes == 0 || most < b.Bytes {
+		most := math.MaxInt
+		if n <= math.MaxInt/b.Ratio {
+			most = max(FreeBytes, n*b.Ratio)
+		}
+		if b.Bytes == 0 || most < b.Bytes {
 			return most, ErrRatio
 		}
 	}

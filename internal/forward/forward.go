@@ -113,7 +113,7 @@ func (c *Call) Do(ctx context.Context, e *Event) (*Response, error) {
 	if resp.StatusCode < http.StatusOK { // among them 101, whose body is the socket: reading it would never end
 		return nil, fmt.Errorf("the endpoint's status is %d, which is not from 200 to 599", resp.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.ResponseBytes)+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, max(int64(c.ResponseBytes), int64(c.ResponseBytes)+1))) // the largest number has no next one
 	switch {
 	case err != nil:
 		return nil, &Error{http.StatusGatewayTimeout, err}

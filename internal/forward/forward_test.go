@@ -2,6 +2,7 @@ package forward_test
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -116,6 +117,20 @@ func TestCall_Do(t *testing.T) {
 		call := forward.Call{URI: uri, Method: http.MethodPost, Own: own, ResponseBytes: 4}
 		_, err := call.Do(t.Context(), message)
 		require.EqualError(t, err, "the endpoint's body is above 4 bytes")
+	})
+	t.Run("the bound of a body", func(t *testing.T) {
+		t.Parallel()
+		want, err := (&forward.Call{URI: uri, Method: http.MethodPost, Own: own, ResponseBytes: 100}).Do(t.Context(), message)
+		require.NoError(t, err)
+		n := len(want.Body)
+		require.Positive(t, n)
+		for _, most := range []int{n, n + 1, math.MaxInt - 1, math.MaxInt} {
+			got, err := (&forward.Call{URI: uri, Method: http.MethodPost, Own: own, ResponseBytes: most}).Do(t.Context(), message)
+			require.NoError(t, err)
+			require.Equal(t, string(want.Body), string(got.Body), "%d", most)
+		}
+		_, err = (&forward.Call{URI: uri, Method: http.MethodPost, Own: own, ResponseBytes: n - 1}).Do(t.Context(), message)
+		require.Error(t, err)
 	})
 	t.Run("nobody answers", func(t *testing.T) {
 		t.Parallel()
