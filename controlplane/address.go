@@ -254,9 +254,17 @@ func (s *stages) domainName(r *http.Request, at host) string {
 // serveConnections serves a call of @connections. It refuses one that a page of another
 // origin makes, and one at the default endpoint of an API that has disabled it. A path
 // without an API, /@connections/{ID}, is not such an endpoint, so it works for every API.
+//
+// The gateway of the stage reads the path with its empty segments. It must read the same
+// resource from it: a stage that was found for a connection must not serve a call for
+// an audience. If the gateway finds no resource at all, it says so in its answer.
 func (s *stages) serveConnections(w http.ResponseWriter, r *http.Request, at host, path []string) {
 	before, resource := apicall.Find(path)
 	prefix := path[:before]
+	if read := apicall.ParsePath(r.URL.EscapedPath()); read.Kind != apicall.None && read != resource {
+		forbid(w, "Forbidden")
+		return
+	}
 	var target *served
 	if resource.Kind == apicall.Collection {
 		target = s.onlyStage(at, prefix)

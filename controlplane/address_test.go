@@ -14,7 +14,7 @@ import (
 )
 
 // town serves two APIs with the stages prod and beta, and custom domain names before them.
-func town(t *testing.T, cfg *Config) *lab {
+func town(t testing.TB, cfg *Config) *lab {
 	t.Helper()
 	cfg.Functions = Functions{"where": answering("%v %v %v", "requestContext.apiId", "requestContext.stage", "requestContext.domainName")}
 	l := newLab(t, cfg)
@@ -136,10 +136,16 @@ func TestAddress_OriginOfUpgrades(t *testing.T) {
 	}
 }
 
-// call calls @connections.
+// call posts to @connections.
 func (l *lab) call(host, path, origin string) (status int, errorType, body string) {
 	l.t.Helper()
-	r, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.HTTPURL()+path, strings.NewReader("hello"))
+	return l.callWith(http.MethodPost, host, path, origin)
+}
+
+// callWith calls @connections.
+func (l *lab) callWith(method, host, path, origin string) (status int, errorType, body string) {
+	l.t.Helper()
+	r, err := http.NewRequestWithContext(l.t.Context(), method, l.HTTPURL()+path, strings.NewReader("hello"))
 	require.NoError(l.t, err)
 	r.Host = host
 	if origin != "" {

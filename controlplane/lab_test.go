@@ -20,14 +20,14 @@ import (
 type lab struct {
 	*gatewaytest.Service
 	*stages
-	t   *testing.T
+	t   testing.TB
 	log *testutil.LockedBuffer
 }
 
 const apiID = "a1b2c3d4e5"
 
 // newLab serves no stage yet. The host of its clients is one of its own.
-func newLab(t *testing.T, cfg *Config) *lab {
+func newLab(t testing.TB, cfg *Config) *lab {
 	t.Helper()
 	cfg.Hosts = append(cfg.Hosts, "gateway.test")
 	l := &lab{t: t, log: &testutil.LockedBuffer{}}
@@ -58,7 +58,7 @@ func (l *lab) ask(path, message string) string {
 }
 
 // parse decodes a document as the control plane does.
-func parse[T any](t *testing.T, text string) (v T) {
+func parse[T any](t testing.TB, text string) (v T) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
@@ -67,7 +67,7 @@ func parse[T any](t *testing.T, text string) (v T) {
 }
 
 // snap returns the snapshot of an API: its members are JSON without the braces.
-func snap(t *testing.T, members ...string) *snapshot {
+func snap(t testing.TB, members ...string) *snapshot {
 	t.Helper()
 	s := parse[*snapshot](t, "{"+strings.Join(members, ",")+"}")
 	if s.API == nil {
@@ -82,7 +82,7 @@ func snap(t *testing.T, members ...string) *snapshot {
 }
 
 // twoWay returns the snapshot of an API with one integration, which answers every message.
-func twoWay(t *testing.T, integration string, responses ...string) *snapshot {
+func twoWay(t testing.TB, integration string, responses ...string) *snapshot {
 	t.Helper()
 	return snap(t,
 		`"routes":[{"routeId":"r1","routeKey":"$default","target":"integrations/i1"}]`,
