@@ -15,6 +15,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/internal/wsconn"
 )
 
@@ -109,6 +110,33 @@ func TestAutoResponse_Throttled(t *testing.T) {
 		c.Send("ping")
 		require.Equal(t, "pong", c.Receive())
 	})
+}
+
+// The error frame goes out, although the messages behind it get no answer.
+func TestAutoResponse_ThrottledBeforeMessagesWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string][]string{
+		"a one-way route":    {`{"action":"oneway"}`},
+		"a quiet text":       {"quiet"},
+		"a throttled text":   {"ping"},
+		"several, and quiet": {"ping", `{"action":"oneway"}`, "quiet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, dial := range wiretest.Sockets() {
+				gw := newGateway(t, gateway.WithAutoResponse("ping", "pong"), gateway.WithAutoResponse("quiet", ""), gateway.WithDefaultThrottle(0.001, 1))
+				gw.HandleFunc("oneway", answerNothing, gateway.WithThrottle(1000, 1000))
+				c := dial(t, gw.Handler())
+				c.MustOpen() // which takes the only token
+				batch := wiretest.Frame(wiretest.Text, "ping")
+				for _, text := range behind {
+					batch = append(batch, wiretest.Frame(wiretest.Text, text)...)
+				}
+				c.MustWrite(batch)
+				require.Contains(t, c.Receive(), "Too Many Requests")
+			}
+		})
+	}
 }
 
 func TestAutoResponse_Observed(t *testing.T) {

@@ -88,7 +88,9 @@ func (c *connection) autoRespond(message inbox.Message, answer []byte, now time.
 	if err := c.g.throttle(t, unrouted, c.keyUse, now); err != nil {
 		call := c.callOf(t, unrouted, message, now)
 		defer call.Cancel() // in a defer: an observer may end this goroutine
-		(&replies{c: c, reads: true}).answer(call, &call.noted, invocation{err: err, rejected: true}, now)
+		r := &replies{c: c, reads: true}
+		defer r.flush() // nobody else knows that r holds something back
+		r.answer(call, &call.noted, invocation{err: err, rejected: true}, now)
 		return
 	}
 	if len(answer) == 0 {
@@ -144,6 +146,7 @@ func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now
 	c := r.c
 	change := func() { c.change(&c.ctx, asked) }
 	if r.reads && c.g.routes.Load().tellsPresence() { // it may wait
+		r.flush()
 		c.notReading(change)
 	} else {
 		change()

@@ -19,6 +19,8 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/presence"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/lambda"
 )
 
@@ -310,6 +312,32 @@ func TestPresence_Commands(t *testing.T) {
 	both := []string{<-events, <-events}
 	slices.Sort(both)
 	require.Equal(t, []string{"JOIN room", "LEAVE lobby"}, both)
+}
+
+// A join by an answer may have to wait for its turn. A reply before it, which has come
+// together with it, does not wait.
+func TestPresence_CommandsHoldNoReplyBack(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t, gateway.WithAnswerCommands())
+	release := make(chan struct{})
+	gw.HandleFunc(gateway.RouteKeyJoin, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		<-release
+		return nil, nil
+	})
+	gw.HandleFunc("reply", answer("reply"), gateway.WithRouteResponse())
+	gw.Handle("enter", respond(&gateway.Response{Header: http.Header{"Gateway-Join": {"room"}}, Body: []byte("entered")}), gateway.WithRouteResponse())
+	c := wiretest.Serve(t, gw.Handler())
+	c.MustOpen()
+	for conn := range gw.Connections() {
+		for range presence.Most + 1 { // one is being told, the others wait
+			require.NoError(t, gw.Join(t.Context(), conn.ID, "room"))
+			require.NoError(t, gw.Leave(t.Context(), conn.ID, "room"))
+		}
+	}
+	c.MustWriteString(textFrame(`{"action":"reply"}`) + textFrame(`{"action":"enter"}`))
+	require.Equal(t, "reply", c.Receive())
+	close(release)
+	require.Equal(t, "entered", c.Receive())
 }
 
 // Functions and HTTP endpoints get the group.
