@@ -2,7 +2,12 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,10 +102,88 @@ func TestExtras_NotOfClients(t *testing.T) {
 	srv := gatewaytest.New(t, gateway.WithAnswerCommands())
 	srv.Handle("$connect", &gateway.HTTPIntegration{URI: endpoint.URL, UpgradeHeaders: true})
 	srv.Dial(t, gatewaytest.Header("Gateway-State", "admin"), gatewaytest.Header("gateway_state", "admin"), gatewaytest.Header("GATEWAY_groups", "admins"),
-		gatewaytest.Header("Gateway-Groups", "admins"), gatewaytest.Header("Gateway-Token", "t"), gatewaytest.Header("Gateway-Join", "x"))
+		gatewaytest.Header("Gateway-Groups", "admins"), gatewaytest.Header("gateway-omitted", "Gateway-Groups"), gatewaytest.Header("Gateway-Token", "t"), gatewaytest.Header("Gateway-Join", "x"))
 	header := endpoint.Last(t).Header
 	for name := range header {
-		require.NotRegexp(t, "(?i)gateway.(state|groups)", name)
+		require.NotRegexp(t, "(?i)gateway.(state|groups|omitted)", name)
 	}
 	require.Equal(t, "t", header.Get("Gateway-Token"))
+}
+
+// However many groups a client joins, and whatever it has in its state, an endpoint that takes
+// 8 KiB of headers gets every event, and sees what was left out. Queries, templates and
+// functions have all of it.
+func TestExtras_TooLongForHeaders(t *testing.T) {
+	t.Parallel()
+	const most = 8 << 10
+	got, logs := make(chan *http.Request, 1), new(testutil.LockedBuffer)
+	endpoint := testutil.NewBackend(t, testutil.OK)
+	small := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))
+	small.Config.MaxHeaderBytes = most - 4096 // net/http adds that much
+	small.Start()
+	t.Cleanup(small.Close)
+	events := make(chan json.RawMessage, 1)
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(logs, nil))))
+	srv.Handle("http", &gateway.HTTPIntegration{URI: small.URL, CallbackURL: "https://gateway.internal/prod"})
+	srv.Handle("$disconnect", &gateway.HTTPIntegration{URI: small.URL})
+	srv.Handle("template", &gateway.HTTPIntegration{URI: endpoint.URL, Transform: &gateway.Transform{RequestTemplates: map[string]string{"$default": `$context.groups`}}})
+	srv.Handle("lambda", lambda.Wrap(func(event json.RawMessage) { events <- event }))
+	c := srv.Dial(t)
+	id, ctx := c.ConnectionID(), t.Context()
+	post := func() http.Header {
+		c.Send(`{"action":"http"}`)
+		return (<-got).Header
+	}
+
+	var names []string
+	for n := range 100 {
+		names = append(names, fmt.Sprintf("%02d", n)+strings.Repeat("é", 63))
+		require.NoError(t, srv.Join(ctx, id, names[n]))
+		header := post()
+		if n < 5 {
+			require.Len(t, strings.Split(header.Get("Gateway-Groups"), ", "), n+1)
+			require.NotContains(t, header, "Gateway-Omitted")
+		} else {
+			require.NotContains(t, header, "Gateway-Groups", "a part would look like all")
+			require.Equal(t, "Gateway-Groups", header.Get("Gateway-Omitted"))
+		}
+	}
+	require.NoError(t, srv.SetState(ctx, id, []byte(strings.Repeat("é", 2048))))
+	require.Equal(t, "Gateway-State, Gateway-Groups", post().Get("Gateway-Omitted"))
+	require.NoError(t, srv.SetState(ctx, id, []byte(strings.Repeat("s", 4096))))
+	require.Len(t, post().Get("Gateway-State"), 4096)
+
+	groups, err := json.Marshal(names)
+	require.NoError(t, err)
+	c.Send(`{"action":"template"}`)
+	c.Send(`{"action":"lambda"}`)
+	require.Contains(t, string(<-events), `"groups":`+string(groups))
+	require.JSONEq(t, string(groups), endpoint.Last(t).Text)
+
+	c.Close(1000, "")
+	require.Equal(t, "Gateway-Groups", (<-got).Header.Get("Gateway-Omitted"), "$disconnect arrives")
+	srv.WaitDisconnect(id)
+	for _, route := range []string{"http", "$disconnect"} {
+		require.Equal(t, 1, strings.Count(logs.String(), `msg="the endpoint does not get what is too long for a header" route_key=`+route), "once for each route")
+	}
+}
+
+// The answer 431 comes from a server whose program has not seen the event. It is a failure if
+// the headers may be the gateway's, and an answer as any other if not.
+func TestExtras_HeadersRefused(t *testing.T) {
+	t.Parallel()
+	endpoint := testutil.NewBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+		_, _ = io.WriteString(w, "too large")
+	})
+	logs := new(testutil.LockedBuffer)
+	srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(logs, nil))))
+	srv.Handle("$default", &gateway.HTTPIntegration{URI: endpoint.URL}, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	c.Send("x")
+	require.Equal(t, "too large", c.Receive())
+	require.NoError(t, srv.Join(t.Context(), c.ConnectionID(), "room"))
+	c.Send("x")
+	require.Contains(t, c.Receive(), `"message": "Internal server error"`)
+	require.Contains(t, logs.String(), "the endpoint's status is 431")
 }

@@ -163,6 +163,7 @@ func New(opts ...Option) (*Gateway, error) {
 	}
 	g.routes.Store(table)
 	root := endpoint.NewContext(context.Background(), &g.endpoints) //nolint:forbidigo // the one root
+	root = context.WithValue(root, gatewayKey{}, g)
 	g.root, g.cutOff = context.WithCancel(root)
 	g.disconnects, g.endDisconnects = context.WithCancel(root)
 	return g, nil

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/gateway/internal/endpoint"
@@ -35,13 +37,22 @@ import (
 //	Gateway-State            Request.State, if the connection has one: JSON in ASCII, other text percent-encoded
 //	Gateway-Group            Request.Group, JOIN and LEAVE only: the name, percent-encoded
 //	Gateway-Groups           Request.Groups, if there are any: the names, percent-encoded, separated by commas
+//	Gateway-Omitted          Gateway-State above 4 KiB and Gateway-Groups above 2 KiB: they are left out, and this has their names
 //
 // For CONNECT it also has the other headers and the query of the upgrade request.
 // Headers that are meant for the gateway alone are left out: those about the
 // connection, those that Connection names, Proxy-Authorization, Expect, Range, the If-*
-// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) Gateway-State, Gateway-Group
-// and Gateway-Groups are left out too: no client can pretend to have them. The endpoint does not get
+// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) The last four of the
+// list are left out too: no client can pretend to have them. The endpoint does not get
 // the connection ID, unless CallbackURL is set.
+//
+// Gateway-State and Gateway-Groups are bounded, because many servers take at most 8 KiB of
+// headers, and a client that can join groups, or fill a state, could make its endpoint
+// unreachable. A part of the groups is never sent: it would look like all of them. The log
+// says so once for each route, at WARN. If an endpoint needs more, put context.state or
+// context.groups into its query with RequestParameters, or $context.state or $context.groups
+// into its body with a Transform: these are not bounded. An endpoint that answers 431 to an
+// event with one of the two headers has failed.
 //
 // The endpoint's status, body and headers become the Response. On $connect a status
 // other than 2xx refuses the connection, and Sec-WebSocket-Protocol chooses the
@@ -156,11 +167,12 @@ func (i *HTTPIntegration) prepare(r *Route) (Integration, error) {
 	if err := i.checkSettings(); err != nil {
 		return nil, err
 	}
-	call := &httpCall{forward.Call{
+	call := &httpCall{Call: forward.Call{
 		URI: uri, Mappings: mappings, Method: cmp.Or(i.Method, http.MethodPost), Timeout: i.Timeout,
 		Own: &i.own, CallbackURL: i.CallbackURL, UpgradeHeaders: i.UpgradeHeaders,
 		Proxy: i.Transform == nil, ResponseBytes: i.ResponseBytes,
 	}}
+	call.Omitted = call.logOmitted(r.RouteKey)
 	if i.Client != nil {
 		call.Client = endpoint.WithoutRedirects(i.Client)
 	}
@@ -257,7 +269,29 @@ func insteadOf(routeKey string) string {
 var httpMethod = regexp.MustCompile("^[A-Z]{1,20}$")
 
 // httpCall is an HTTPIntegration, compiled.
-type httpCall struct{ forward.Call }
+type httpCall struct {
+	forward.Call
+	omitted atomic.Bool // the log has said that a header was left out
+}
+
+// gatewayKey is the key of the Gateway in the contexts of integrations.
+type gatewayKey struct{}
+
+// logOmitted returns a func that logs that an endpoint did not get a header, once.
+func (c *httpCall) logOmitted(routeKey string) func(ctx context.Context, headers string) {
+	return func(ctx context.Context, headers string) {
+		g, ok := ctx.Value(gatewayKey{}).(*Gateway)
+		if !ok || c.omitted.Load() || !c.omitted.CompareAndSwap(false, true) {
+			return
+		}
+		g.logBounded(ctx, slog.LevelWarn, time.Now(), "the endpoint does not get what is too long for a header", func() []slog.Attr {
+			return []slog.Attr{
+				slog.String("route_key", routeKey), slog.String("stage", g.stage), slog.String("headers", headers),
+				slog.String("fix", "keep the state and the names of groups short, or put context.state and context.groups into the query or the body: see HTTPIntegration"),
+			}
+		})
+	}
+}
 
 // Invoke implements Integration: the proxy form.
 func (c *httpCall) Invoke(ctx context.Context, req *Request) (*Response, error) {

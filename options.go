@@ -537,8 +537,8 @@ type Quotas struct {
 	// request. Above them it gets 431 or 414. Defaults: 10,240, which the service has for
 	// its other APIs, and 4,096.
 	HeaderBytes, URLBytes int
-	// StateBytes is the largest state of a connection: see [Gateway.SetState]. Default,
-	// ours: 4,096.
+	// StateBytes is the largest state of a connection: see [Gateway.SetState]. Each event has
+	// it, but an HTTP endpoint gets at most 4 KiB: see [HTTPIntegration]. Default, ours: 4,096.
 	StateBytes int
 }
 

@@ -27,8 +27,9 @@ const (
 	State   = prefix + "State" // in requests, too
 	Post    = prefix + "Post"
 	Close   = prefix + "Close"
-	Groups  = prefix + "Groups" // in requests only
-	OfGroup = prefix + "Group"  // likewise: the group of a JOIN or LEAVE
+	Groups  = prefix + "Groups"  // in requests only
+	OfGroup = prefix + "Group"   // likewise: the group of a JOIN or LEAVE
+	Omitted = prefix + "Omitted" // likewise: which of State and Groups are too long for a header
 )
 
 // Commands is what the headers of an answer ask for. The names are decoded, and not checked
@@ -144,8 +145,11 @@ func (c *Commands) read(command, name string, values []string) (err error) {
 }
 
 func unknown(name string) error {
-	if strings.EqualFold(name, Groups) || strings.EqualFold(name, OfGroup) {
+	switch {
+	case strings.EqualFold(name, Groups), strings.EqualFold(name, OfGroup):
 		return fmt.Errorf("%s is no command: change the groups with %s and %s", name, Join, Leave)
+	case strings.EqualFold(name, Omitted):
+		return fmt.Errorf("%s is no command: the gateway writes it into requests", name)
 	}
 	all := strings.Join(commands(), ", ")
 	near := nearest.To(name[len(prefix):], strings.Split(strings.ReplaceAll(all, prefix, ""), ", "))

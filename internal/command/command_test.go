@@ -64,6 +64,7 @@ func TestParse_Mistakes(t *testing.T) {
 		"unknown":                    {"Gateway-Jion", []string{"a"}, `"Gateway-Jion" is no command, there are Gateway-Join, Gateway-Leave, Gateway-State, Gateway-Post, Gateway-Close: did you mean "Gateway-Join"?`},
 		"unknown, like nothing":      {"Gateway-", []string{"a"}, `"Gateway-" is no command, there are Gateway-Join`},
 		"groups":                     {"Gateway-Groups", []string{"a"}, "Gateway-Groups is no command: change the groups with Gateway-Join and Gateway-Leave"},
+		"omitted":                    {"gateway-omitted", []string{"a"}, "gateway-omitted is no command: the gateway writes it into requests"},
 		"long names are cut":         {"Gateway-" + strings.Repeat("x", 1000), []string{"a"}, "xxx…"},
 		"a blank in a name":          {"Gateway-Join", []string{"room 1"}, "Gateway-Join: a name has a blank, a quote"},
 		"a quoted name":              {"Gateway-Join", []string{`"room"`}, "write %20 for a blank, %22 for a quote"},
@@ -131,6 +132,32 @@ func TestEncodeState(t *testing.T) {
 func TestEncodeGroups(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "room-1, a%20b%2Cc%3Bd%22, 100%25, %C3%A9", command.EncodeGroups([]string{"room-1", `a b,c;d"`, "100%", "é"}))
+}
+
+// What is too long is left out as a whole, and named.
+func TestForRequest(t *testing.T) {
+	t.Parallel()
+	type headers = map[string]string
+	fits := func(n int) []byte { return []byte(strings.Repeat("s", n)) }
+	names := func(n int) []string { return []string{strings.Repeat("g", n-3), "h"} } // and ", " between them
+	for name, row := range map[string]struct {
+		state  []byte
+		groups []string
+		want   headers
+	}{
+		"nothing":          {nil, nil, nil},
+		"state":            {[]byte("1"), nil, headers{"Gateway-State": "1"}},
+		"both, just fit":   {fits(4096), names(2048), headers{"Gateway-State": string(fits(4096)), "Gateway-Groups": strings.Join(names(2048), ", ")}},
+		"a long state":     {fits(4097), []string{"a"}, headers{"Gateway-Groups": "a", "Gateway-Omitted": "Gateway-State"}},
+		"many groups":      {[]byte("1"), names(2049), headers{"Gateway-State": "1", "Gateway-Omitted": "Gateway-Groups"}},
+		"both":             {fits(4097), names(2049), headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
+		"as it is encoded": {[]byte(`"` + strings.Repeat("é", 700) + `"`), []string{strings.Repeat("é", 400)}, headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, row.want, command.ForRequest(row.state, row.groups))
+		})
+	}
 }
 
 // What a backend gets, it can send back: the state is the same, or the same JSON, and the

@@ -7,6 +7,40 @@ import (
 	"unicode/utf16"
 )
 
+// The most bytes of the values of [State] and [Groups] in a request. Many servers take 8 KiB
+// of headers in all, and refuse a request with more before any program sees it.
+const (
+	maxState  = 4 << 10
+	maxGroups = 2 << 10
+)
+
+// ForRequest returns the headers that tell a backend of the state and the groups of a
+// connection. What is too long for a header is left out as a whole, and named in [Omitted]:
+// a backend would take a part for all.
+func ForRequest(state []byte, groups []string) map[string]string {
+	if len(state)+len(groups) == 0 {
+		return nil
+	}
+	headers, omitted := map[string]string{}, []string{}
+	add := func(name, value string, most int) {
+		if len(value) > most {
+			omitted = append(omitted, name)
+		} else {
+			headers[name] = value
+		}
+	}
+	if len(state) > 0 {
+		add(State, EncodeState(state), maxState)
+	}
+	if len(groups) > 0 {
+		add(Groups, EncodeGroups(groups), maxGroups)
+	}
+	if len(omitted) > 0 {
+		headers[Omitted] = strings.Join(omitted, ", ")
+	}
+	return headers
+}
+
 // EncodeState returns a state as a header can hold it, whatever it has: printable ASCII
 // without blanks at the ends. JSON stays JSON: other characters become \u escapes. Any
 // other text is percent-encoded, but only where it has to be. It is what an answer may have

@@ -42,6 +42,8 @@ type Call struct {
 	Proxy bool
 	// ResponseBytes bounds the body of the answer.
 	ResponseBytes int
+	// Omitted is called when headers have no room for state or groups. It gets their names.
+	Omitted func(ctx context.Context, headers string)
 }
 
 // Event is what the endpoint may be told.
@@ -113,6 +115,9 @@ func (c *Call) Do(ctx context.Context, e *Event) (*Response, error) {
 	if resp.StatusCode < http.StatusOK { // among them 101, whose body is the socket: reading it would never end
 		return nil, fmt.Errorf("the endpoint's status is %d, which is not from 200 to 599", resp.StatusCode)
 	}
+	if resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge && len(e.State)+len(e.Groups) > 0 {
+		return nil, errHeadersTooLarge
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, max(int64(c.ResponseBytes), int64(c.ResponseBytes)+1))) // the largest number has no next one
 	switch {
 	case err != nil:
@@ -123,6 +128,10 @@ func (c *Call) Do(ctx context.Context, e *Event) (*Response, error) {
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	return &Response{resp.StatusCode, resp.Header, body, strings.EqualFold(strings.TrimSpace(kind), Binary)}, nil
 }
+
+// errHeadersTooLarge is the failure of an event that no program behind the endpoint has seen,
+// because of headers that the service does not send.
+var errHeadersTooLarge = fmt.Errorf("the endpoint's status is 431, the request has more headers than its server takes: let that take 8 KiB, or shorten what %s and %s have, the state and the names of the groups", command.State, command.Groups)
 
 // withoutURL takes the URL out of a client's error, because it may hold a secret.
 func withoutURL(err error) error {
@@ -155,6 +164,13 @@ func (c *Call) request(ctx context.Context, e *Event) (*http.Request, error) {
 		return nil, err
 	}
 	c.setHeaders(out.Header, e)
+	extras := command.ForRequest(e.State, e.Groups)
+	for name, value := range extras {
+		set(out.Header, name, value)
+	}
+	if omitted := extras[command.Omitted]; omitted != "" && c.Omitted != nil {
+		c.Omitted(ctx, omitted)
+	}
 	if user := target.URL.User; user != nil { // net/http would prefer a client's Authorization
 		password, _ := user.Password()
 		out.Header.Del("Authorization")
@@ -225,14 +241,8 @@ func (c *Call) setHeaders(headers http.Header, e *Event) {
 	}
 	set(headers, "User-Agent", "AmazonAPIGateway_"+e.APIID)
 	set(headers, "X-Amzn-Apigateway-Api-Id", e.APIID)
-	if len(e.State) > 0 {
-		set(headers, command.State, command.EncodeState(e.State))
-	}
 	if e.Group != "" {
 		set(headers, command.OfGroup, command.EncodeGroups([]string{e.Group}))
-	}
-	if len(e.Groups) > 0 {
-		set(headers, command.Groups, command.EncodeGroups(e.Groups))
 	}
 	if c.CallbackURL != "" {
 		set(headers, "connectionId", e.ConnectionID)
