@@ -15,7 +15,7 @@ import (
 )
 
 // This file serves the calls of @connections that the service does not have. Their forms
-// are read in internal/apicall. What each does is in fanout.go.
+// are read in internal/apicall. What each does is in management.go.
 
 // extension is what a call asks for that the service does not have.
 type extension struct {
@@ -152,7 +152,7 @@ func (e *callError) errorAnswer() errorAnswer {
 	return answerOf(errConnectionID).withText(e.bad.Error()) // the same status and the same name
 }
 
-// argument returns an [ErrInvalidArgument] as an callError. prefix stands before the name
+// argument returns an [ErrInvalidArgument] as a callError. prefix stands before the name
 // of the field. Any other error stays what it is.
 func argument(prefix string, err error) error {
 	text, ok := strings.CutPrefix(fmt.Sprint(err), ErrInvalidArgument.Error()+": ")

@@ -288,6 +288,48 @@ func TestManagementExtensions_LeaveTheServiceAlone(t *testing.T) {
 	})
 }
 
+// GetConnection has the three members of the service, whatever the connection has. Only with
+// the option it tells the rest, and only to who may list the connection.
+func TestManagementExtensions_GetConnection(t *testing.T) {
+	t.Parallel()
+	const (
+		ofService = `{"identity":{"sourceIp":"192.0.2.1","userAgent":"test"},"connectedAt":"2000-01-01T00:00:00.000Z","lastActiveAt":"2000-01-01T00:00:00.000Z"}`
+		everyone  = `{"identity":{"sourceIp":"192.0.2.1","userAgent":"test"},"connectedAt":"2000-01-01T00:00:00.000Z","lastActiveAt":"2000-01-01T00:00:00.000Z","principalId":"ann","groups":["room"],"state":"secret"}`
+	)
+	asks := func(allow func(*gateway.ManagementCall) bool) gateway.Option {
+		return gateway.WithManagementAuth(gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
+			if call.Action == gateway.ActionGetConnection || allow(call) {
+				return nil
+			}
+			return gateway.ErrForbidden
+		}))
+	}
+	for name, tt := range map[string]struct {
+		opts []gateway.Option
+		want string
+	}{
+		"the default":              {nil, ofService},
+		"an auth without a look":   {[]gateway.Option{asks(func(*gateway.ManagementCall) bool { return true })}, ofService},
+		"open":                     {[]gateway.Option{gateway.WithManagementExtensions()}, everyone},
+		"calls of the service":     {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { return false })}, ofService},
+		"an auth that panics":      {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { panic("no") })}, ofService},
+		"a list of the connection": {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(call *gateway.ManagementCall) bool {
+			return call.Action == gateway.ActionList && len(call.Audience.Query()["id"]) == 1 && call.ConnectionID == "" && string(call.Body) == "body"
+		})}, everyone},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := gatewaytest.New(t, tt.opts...)
+			srv.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(principalOfQuery()))
+			c := srv.Dial(t, gatewaytest.Query("who", "ann"), gatewaytest.SourceIP("192.0.2.1"), gatewaytest.Header("User-Agent", "test"))
+			require.NoError(t, srv.Join(t.Context(), c.ConnectionID(), "room"))
+			require.NoError(t, srv.SetState(t.Context(), c.ConnectionID(), []byte("secret")))
+			a := manage(t, srv.Gateway, "GET", "/"+url.PathEscape(c.ConnectionID()), "body")
+			require.Equal(t, 200, a.status, name)
+			require.Equal(t, tt.want, a.body, name)
+		})
+	}
+}
+
 // What is wrong is answered with 400, and with the name of the field.
 func TestManagementExtensions_BadInput(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,8 @@ import (
 // An audience is named by one of the parameters id (several times), group, user and
 // all=true, and except (several times). A body of the type application/x-ndjson is a batch:
 // each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line of the
-// answer. docs/management.md describes these calls, and docs/openapi.yaml all of them in
+// answer. The GET of one connection also has principalId, groups and state, for a caller who
+// may list that connection. docs/management.md describes these calls, and docs/openapi.yaml all of them in
 // OpenAPI 3. Package managementclient makes them. Register "/prod/@connections" beside
 // "/prod/@connections/", because [http.ServeMux] would redirect the first. Pages of another origin
 // cannot make these calls, because they need no ID that a page would have to know.
@@ -73,7 +74,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	}
 	header["X-Amzn-Trace-Id"] = fields[2:3:3]
 	if c.more == nil {
-		answer.do(r.Context(), c.action, c.id, c.body)
+		answer.do(r, &c)
 	} else if err := answer.doExtension(r.Context(), c); err != nil {
 		answer.fail(r.Context(), c.answerTo(err), err)
 	}
@@ -164,6 +165,17 @@ func (g *Gateway) authorizeManagement(r *http.Request, c *managementRequest) (re
 	return nil
 }
 
+// mayList reports whether the caller of a GetConnection may list that connection. Only
+// then the answer has what the service does not tell: a permission for the three calls of
+// the service must not open it.
+func (g *Gateway) mayList(r *http.Request, c *managementRequest) bool {
+	if !g.managementExtensions {
+		return false
+	}
+	list := &managementRequest{action: ActionList, body: c.body, more: &extension{audience: Connections(c.id)}}
+	return g.authorizeManagement(r, list) == nil
+}
+
 var errManagementAuth = errors.New("the ManagementAuth panicked")
 
 // refusedManagement returns the answer for an error of a ManagementAuth. Whatever the
@@ -221,25 +233,29 @@ func (m *managementAnswer) readBody(r *http.Request, limit int) ([]byte, error) 
 // readAhead is how many bytes are allocated at most because of Content-Length alone.
 const readAhead = 4 << 10
 
-func (m *managementAnswer) do(ctx context.Context, action ManagementAction, id string, body []byte) {
-	switch action {
+func (m *managementAnswer) do(r *http.Request, c *managementRequest) {
+	ctx := r.Context()
+	switch c.action {
 	case ActionPostToConnection:
-		if err := m.g.PostToConnection(ctx, id, body); err != nil {
+		if err := m.g.PostToConnection(ctx, c.id, c.body); err != nil {
 			m.fail(ctx, answerOf(err), err)
 			return
 		}
 		m.w.WriteHeader(http.StatusOK)
 	case ActionGetConnection:
-		c, err := m.g.GetConnection(ctx, id)
+		connection, err := m.g.GetConnection(ctx, c.id)
 		if err != nil {
 			m.fail(ctx, answerOf(err), err)
 			return
 		}
-		item := itemOf(&c)
+		item := itemOf(&connection)
 		item.ConnectionID = "" // as from the service
+		if item.Extended() && !m.g.mayList(r, c) {
+			item = item.OfService()
+		}
 		m.json(item)
 	case ActionDeleteConnection:
-		if err := m.g.DeleteConnection(ctx, id); err != nil {
+		if err := m.g.DeleteConnection(ctx, c.id); err != nil {
 			m.fail(ctx, answerOf(err), err)
 			return
 		}

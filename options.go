@@ -240,7 +240,9 @@ func WithoutManagementAuth() Option {
 // ManagementAuth gets them with other values of ManagementCall.Action, and without a
 // ConnectionID if they are about an audience: one of your own that does not look at the
 // Action allows them all. With package iam they need the action gateway:ManageConnections,
-// so that no policy for execute-api:ManageConnections allows them.
+// so that no policy for execute-api:ManageConnections allows them. For a GetConnection the
+// ManagementAuth may be asked again, about an ActionList of that connection: only if it
+// allows that, the answer has the principal, the groups and the state.
 func WithManagementExtensions() Option {
 	return optionFunc(func(c *config) error {
 		c.managementExtensions = true

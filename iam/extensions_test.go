@@ -103,6 +103,28 @@ func TestExtensions_PoliciesOfTheServiceOpenNone(t *testing.T) {
 	require.Equal(t, 4001, code)
 }
 
+// Who may describe a connection is not told its state, unless the policy lets them list it.
+func TestExtensions_GetConnection(t *testing.T) {
+	t.Parallel()
+	get := statement("Allow", "execute-api:ManageConnections", api+"/dev/GET/@connections/*")
+	for _, tt := range []struct {
+		policy string
+		told   bool
+	}{
+		{policyOf(get), false},
+		{policyOf(get, statement("Allow", "execute-api:*", "*")), false},
+		{policyOf(get, statement("Allow", "gateway:ManageConnections", api+"/dev/GET/@connections/{connectionId}/*")), false},
+		{policyOf(get, statement("Allow", "gateway:ManageConnections", api+"/dev/GET/@connections")), true},
+	} {
+		srv, c := serve(t, tt.policy)
+		require.NoError(t, srv.Join(t.Context(), c.ConnectionID(), "secret"))
+		status, body := extended(t, srv, c, "GET", "/ID")
+		require.Equal(t, 200, status)
+		require.Contains(t, body, `"connectedAt"`)
+		require.Equal(t, tt.told, strings.Contains(body, "secret"), "%s: %s", tt.policy, body)
+	}
+}
+
 func TestExtensions_Policy(t *testing.T) {
 	t.Parallel()
 	const extensions, manage = "gateway:ManageConnections", "execute-api:ManageConnections"

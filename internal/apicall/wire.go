@@ -36,6 +36,14 @@ type Item struct {
 	State        string   `json:"state,omitempty"`
 }
 
+// Extended reports whether the item has anything that the service does not tell.
+func (i *Item) Extended() bool { return i.PrincipalID != "" || len(i.Groups) > 0 || i.State != "" }
+
+// OfService returns what the service tells of the connection.
+func (i *Item) OfService() Item {
+	return Item{ConnectionID: i.ConnectionID, Identity: i.Identity, ConnectedAt: i.ConnectedAt, LastActiveAt: i.LastActiveAt}
+}
+
 // Page is a part of a list. Next is empty at the end of the list.
 type Page struct {
 	Items []Item `json:"items"`
