@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"example.com/gateway/internal/connid"
-	"example.com/gateway/internal/verbs"
 )
 
 // This file has what a call on many connections is about, and what it returns. The calls
@@ -175,32 +174,32 @@ func (d *Delivery) add(connectionID string, err error) {
 }
 
 // PostOption changes a [Gateway.PostTo].
-type PostOption func(*verbs.Post)
+type PostOption func(*PostSettings)
+
+// PostSettings is what the options of a PostTo say. Only code that implements
+// [ConnectionsAPI] itself, such as a fake for a test, needs it: it applies the options to one.
+type PostSettings struct {
+	Binary bool // see Binary
+}
 
 // Binary posts a binary message and not a text: the client gets the bytes as they are. It
 // needs [WithBinaryMessages]; without it the post is an [ErrInvalidArgument].
-func Binary() PostOption { return func(p *verbs.Post) { p.Binary = true } }
+func Binary() PostOption { return func(s *PostSettings) { s.Binary = true } }
 
 var errNoBinary = fmt.Errorf("%w: binary: the gateway has no binary messages: pass WithBinaryMessages to New", ErrInvalidArgument)
 
 // CloseOption changes a [Gateway.CloseAll].
-type CloseOption func(*verbs.Close)
+type CloseOption func(*CloseSettings)
+
+// CloseSettings is what the options of a CloseAll say, as [PostSettings] for a PostTo.
+type CloseSettings struct {
+	Cut bool // see Cut
+}
 
 // Cut ends the connections at once: no Close frame is sent, what is queued is lost, and
 // nobody waits for an answer of the client, which sees that its connection breaks off. The
 // code and the reason are then for $disconnect and the observers only.
-func Cut() CloseOption { return func(c *verbs.Close) { c.Cut = true } }
-
-// applyAll makes the settings that options change.
-func applyAll[T any, O ~func(*T)](opts []O) (settings T, err error) {
-	for n, o := range opts {
-		if o == nil {
-			return settings, fmt.Errorf("%w: option %d is nil: leave it out", ErrInvalidArgument, n)
-		}
-		o(&settings)
-	}
-	return settings, nil
-}
+func Cut() CloseOption { return func(s *CloseSettings) { s.Cut = true } }
 
 // Page says which part of a list is wanted.
 type Page struct {

@@ -79,7 +79,13 @@ func (c *connection) changeExtrasLocked(change func(x *extras)) {
 }
 
 // StateOption changes what [Gateway.SetState] does.
-type StateOption func(*StateChange)
+type StateOption func(*StateSettings)
+
+// StateSettings is what the options of a SetState say, as [PostSettings] for a PostTo.
+type StateSettings struct {
+	IfState bool   // whether the present state has to be Old: see IfState
+	Old     []byte // empty: no state
+}
 
 // IfState makes the change only if the present state is exactly old; otherwise SetState
 // changes nothing and returns [ErrConflict]. An old that is empty or nil means that there
@@ -87,25 +93,23 @@ type StateOption func(*StateChange)
 // as that in [Request].State, while others may do the same: on ErrConflict, read the state
 // again with [Gateway.GetConnection] and try again.
 func IfState(old []byte) StateOption {
-	return func(c *StateChange) { c.Old, c.IfOld = old, true }
+	return func(s *StateSettings) { s.IfState, s.Old = true, old }
 }
 
-// StateChange is what a call of SetState asks for. Only code that implements SetState
-// itself, for example over HTTP, needs it: it applies the options to one.
-type StateChange struct {
-	State []byte // the new state; empty: none
-	Old   []byte // see IfState
-	IfOld bool   // Old counts
+// stateChange is what a call of SetState asks for.
+type stateChange struct {
+	state []byte // the new state; empty: none
+	StateSettings
 }
 
 // setStateLocked makes a change of the state.
-func (c *connection) setStateLocked(change *StateChange) error {
+func (c *connection) setStateLocked(change *stateChange) error {
 	now := c.extras.Load().stateOf()
 	switch {
-	case change.IfOld && !bytes.Equal(now, change.Old):
+	case change.IfState && !bytes.Equal(now, change.Old):
 		return ErrConflict
-	case !bytes.Equal(now, change.State):
-		c.changeExtrasLocked(func(x *extras) { x.state = copyState(change.State) })
+	case !bytes.Equal(now, change.state):
+		c.changeExtrasLocked(func(x *extras) { x.state = copyState(change.state) })
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestSetState(t *testing.T) {
 		{"the state is another: none", "x", []gateway.StateOption{gateway.IfState([]byte("y"))}, gateway.ErrConflict, ""},
 		{"there is none", "x", []gateway.StateOption{gateway.IfState([]byte{})}, nil, "x"},
 		{"removed on a condition", "", []gateway.StateOption{gateway.IfState([]byte("x"))}, nil, ""},
-		{"a nil option", "x", []gateway.StateOption{nil}, gateway.ErrInvalidOption, ""},
+		{"a nil option", "x", []gateway.StateOption{nil}, gateway.ErrInvalidArgument, ""},
 		{"the last", "last", nil, nil, "last"},
 	} {
 		t.Run(step.name, func(t *testing.T) {

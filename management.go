@@ -8,13 +8,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/outbox"
 	"example.com/gateway/internal/wsconn"
 )
 
 // ConnectionsAPI is what a backend can do with connections. [Gateway] has it in
 // process; [Gateway.ManagementHandler] is the same over HTTP. The methods are described
-// at Gateway.
+// at Gateway. A fake for a test may embed the interface and have only the methods that the
+// backend calls.
 type ConnectionsAPI interface {
 	PostToConnection(ctx context.Context, connectionID string, data []byte) error
 	PostToConnections(ctx context.Context, connectionIDs []string, data []byte) []error
@@ -258,7 +260,7 @@ func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (pl
 // message; or the error of a ctx that has ended, and then the Delivery says who has got it.
 // It is safe for concurrent use. The service has no such call.
 func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error) {
-	settings, err := applyAll(opts)
+	settings, err := apicall.Apply(opts, ErrInvalidArgument)
 	if err == nil && settings.Binary && !g.binary {
 		err = errNoBinary
 	}
@@ -291,7 +293,7 @@ func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...
 // may run at the same time: to close very many, take them page by page from [Gateway.List].
 // The service has no such call.
 func (g *Gateway) CloseAll(ctx context.Context, of Audience, code int, reason string, opts ...CloseOption) (Delivery, error) {
-	settings, err := applyAll(opts)
+	settings, err := apicall.Apply(opts, ErrInvalidArgument)
 	if err == nil {
 		err = checkClose(code, reason)
 	}
@@ -367,21 +369,18 @@ func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connectio
 // Changes of one connection are made one after the other. It is safe for concurrent use.
 // The service has no such call.
 func (g *Gateway) SetState(ctx context.Context, connectionID string, state []byte, opts ...StateOption) error {
-	change := &StateChange{State: state}
-	for n, o := range opts {
-		if o == nil {
-			return fmt.Errorf("%w: SetState: StateOption %d is nil: leave it out", ErrInvalidOption, n)
-		}
-		o(change)
+	settings, err := apicall.Apply(opts, ErrInvalidArgument)
+	if err == nil {
+		err = g.checkState(state)
 	}
-	if err := g.checkState(state); err != nil {
+	if err != nil {
 		return err
 	}
 	at, err := g.locate(ctx, connectionID)
 	if err != nil {
 		return err
 	}
-	return at.setState(ctx, change)
+	return at.setState(ctx, &stateChange{state, settings})
 }
 
 // checkState returns what is wrong with a state.

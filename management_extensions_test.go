@@ -100,6 +100,9 @@ func script(t *testing.T, over func(srv *gatewaytest.Server) gateway.Connections
 	add("state if another", errorName(api.SetState(ctx, id["ann1"], []byte("3"), gateway.IfState([]byte("ü")))))
 	add("state if none, but there is one", errorName(api.SetState(ctx, id["ann1"], []byte("3"), gateway.IfState(nil))))
 	add("state if none", errorName(api.SetState(ctx, id["bob"], []byte("4"), gateway.IfState(nil))))
+	add("a nil option", errorName(api.SetState(ctx, id["bob"], nil, gateway.IfState(nil), nil)))
+	add("a nil option", n.delivery(api.PostTo(ctx, gateway.Everyone(), nil, nil)))
+	add("a nil option", n.delivery(api.CloseAll(ctx, gateway.Everyone(), 4001, "", gateway.Cut(), nil)))
 	add("state of gone", errorName(api.SetState(ctx, gone, []byte("4"))))
 	add("remove state", errorName(api.SetState(ctx, id["bob"], nil)))
 
@@ -308,11 +311,11 @@ func TestManagementExtensions_GetConnection(t *testing.T) {
 		opts []gateway.Option
 		want string
 	}{
-		"the default":              {nil, ofService},
-		"an auth without a look":   {[]gateway.Option{asks(func(*gateway.ManagementCall) bool { return true })}, ofService},
-		"open":                     {[]gateway.Option{gateway.WithManagementExtensions()}, everyone},
-		"calls of the service":     {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { return false })}, ofService},
-		"an auth that panics":      {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { panic("no") })}, ofService},
+		"the default":            {nil, ofService},
+		"an auth without a look": {[]gateway.Option{asks(func(*gateway.ManagementCall) bool { return true })}, ofService},
+		"open":                   {[]gateway.Option{gateway.WithManagementExtensions()}, everyone},
+		"calls of the service":   {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { return false })}, ofService},
+		"an auth that panics":    {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { panic("no") })}, ofService},
 		"a list of the connection": {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(call *gateway.ManagementCall) bool {
 			return call.Action == gateway.ActionList && len(call.Audience.Query()["id"]) == 1 && call.ConnectionID == "" && string(call.Body) == "body"
 		})}, everyone},

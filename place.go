@@ -40,7 +40,7 @@ func (p place) post(_ context.Context, data []byte, shared *outbox.Shared, now t
 
 func (p place) describe(context.Context) (Connection, error) { return p.here.snapshot(), nil }
 
-func (p place) setState(_ context.Context, change *StateChange) error { return p.here.setState(change) }
+func (p place) setState(_ context.Context, change *stateChange) error { return p.here.setState(change) }
 
 // close does not wait for $disconnect, so ctx does not bound that.
 func (p place) close(_ context.Context, cs cause) error {

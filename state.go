@@ -73,7 +73,7 @@ func (c *connection) touch() { c.lastActive.Advance(c.g.clock.Now()) }
 
 // setState makes a change of what the connection remembers, if the connection is still
 // open.
-func (c *connection) setState(change *StateChange) error {
+func (c *connection) setState(change *stateChange) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() {

@@ -24,7 +24,6 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/internal/apicall"
-	"example.com/gateway/internal/verbs"
 )
 
 // Client is a [gateway.ConnectionsAPI] over HTTP. It is safe for concurrent use. Its fields
@@ -84,9 +83,9 @@ func (c *Client) DeleteConnection(ctx context.Context, connectionID string) erro
 // PostTo is [gateway.Gateway.PostTo]. Many connections that are named by their IDs take
 // several calls: if one fails, the Delivery says what became of those before.
 func (c *Client) PostTo(ctx context.Context, to gateway.Audience, data []byte, opts ...gateway.PostOption) (d gateway.Delivery, err error) {
-	var settings verbs.Post
-	for _, o := range opts {
-		o(&settings)
+	settings, err := apicall.Apply(opts, gateway.ErrInvalidArgument)
+	if err != nil {
+		return d, err
 	}
 	for query := range parts(to) {
 		if settings.Binary {
@@ -101,9 +100,9 @@ func (c *Client) PostTo(ctx context.Context, to gateway.Audience, data []byte, o
 
 // CloseAll is [gateway.Gateway.CloseAll]. As with PostTo it may take several calls.
 func (c *Client) CloseAll(ctx context.Context, of gateway.Audience, code int, reason string, opts ...gateway.CloseOption) (d gateway.Delivery, err error) {
-	var settings verbs.Close
-	for _, o := range opts {
-		o(&settings)
+	settings, err := apicall.Apply(opts, gateway.ErrInvalidArgument)
+	if err != nil {
+		return d, err
 	}
 	for query := range parts(of) {
 		query.Set("code", strconv.Itoa(code))
@@ -169,17 +168,17 @@ func (c *Client) Leave(ctx context.Context, connectionID, group string) error {
 
 // SetState is [gateway.Gateway.SetState].
 func (c *Client) SetState(ctx context.Context, connectionID string, state []byte, opts ...gateway.StateOption) error {
-	change := gateway.StateChange{State: state}
-	for _, o := range opts {
-		o(&change)
+	settings, err := apicall.Apply(opts, gateway.ErrInvalidArgument)
+	if err != nil {
+		return err
 	}
 	path := apicall.Resource{Kind: apicall.State, ConnectionID: connectionID}.Path()
 	r := &request{method: http.MethodPut, path: path, body: state, header: http.Header{}}
 	switch {
-	case change.IfOld && len(change.Old) == 0:
+	case settings.IfState && len(settings.Old) == 0:
 		r.header.Set("If-None-Match", "*")
-	case change.IfOld:
-		r.header.Set("If-Match", apicall.ETag(change.Old))
+	case settings.IfState:
+		r.header.Set("If-Match", apicall.ETag(settings.Old))
 	}
 	return c.call(ctx, r, nil)
 }
