@@ -117,6 +117,8 @@ const maxGroupName = 128
 func checkGroup(name string) error {
 	what := ""
 	switch {
+	case name == "." || name == "..":
+		return fmt.Errorf("%w: group: the name is . or .., which servers and proxies take out of the path of a URL: use another name", ErrInvalidArgument)
 	case name == "":
 		what = "the name is empty"
 	case len(name) > maxGroupName:

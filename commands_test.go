@@ -187,6 +187,7 @@ func TestAnswerCommands_Mistakes(t *testing.T) {
 		"unknown":                {asks("x", "Gateway-Jion", "a"), `did you mean \"Gateway-Join\"?`},
 		"malformed":              {asks("x", join, "a b"), "write %20 for a blank"},
 		"a long name":            {asks("x", join, strings.Repeat("a", 129)), "Gateway-Join: gateway: invalid argument: group: the name has 129 bytes"},
+		"a step in a path":       {asks("x", join, "a, .."), "Gateway-Join: gateway: invalid argument: group: the name is . or .."},
 		"a control character":    {asks("x", "Gateway-Leave", "a%0Ab"), "Gateway-Leave: gateway: invalid argument: group: the name has a control character"},
 		"too many groups":        {asks("x", join, "a, b, c"), "the connection would be in 4 groups: let it leave some, or raise Quotas.GroupsPerConnection"},
 		"in and out":             {asks("x", join, "a", "Gateway-Leave", "a"), "both have the group"},

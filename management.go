@@ -214,7 +214,8 @@ const (
 // a group again is no error. Who has joined gets what is posted to the group from then on.
 // The membership ends with Leave, or when the connection closes, before its $disconnect.
 //
-// The name of a group is 1 to 128 bytes of UTF-8 without control characters. A connection
+// The name of a group is 1 to 128 bytes of UTF-8 without control characters, but not "." or
+// "..", which no path of a URL can have. A connection
 // may be in up to Quotas.GroupsPerConnection groups.
 //
 // Join returns [ErrInvalidArgument] for another name; [ErrGone] if the connection has

@@ -84,7 +84,7 @@ func script(t *testing.T, over func(srv *gatewaytest.Server) gateway.Connections
 	n[gone] = "gone"
 	srv.WaitDisconnect(gone)
 
-	for _, group := range []string{"room", "a/b ü?&+%", "third", "", "\x00", "\xff", strings.Repeat("x", 129)} {
+	for _, group := range []string{"room", "a/b ü?&+%", "third", "", ".", "..", "\x00", "\xff", strings.Repeat("x", 129)} {
 		add("join "+group, errorName(api.Join(ctx, id["ann1"], group)))
 	}
 	add("join again", errorName(api.Join(ctx, id["ann1"], "room")))
@@ -110,7 +110,7 @@ func script(t *testing.T, over func(srv *gatewaytest.Server) gateway.Connections
 		{},
 		gateway.Connections(), gateway.Connections().Except(id["bob"]), gateway.Connections(id["bob"], gone, id["bob"], "never issued"),
 		gateway.Group("room"), gateway.Group("room").Except(id["bob"], gone), gateway.Group("nobody"), gateway.Group("a/b ü?&+%"), gateway.Group(""),
-		gateway.Group("\x00"), gateway.User("ann"), gateway.User("ann").Except(id["ann2"]), gateway.User(""), gateway.Everyone(), gateway.Everyone().Except(id["-"]),
+		gateway.Group("\x00"), gateway.Group(".."), gateway.User("ann"), gateway.User("ann").Except(id["ann2"]), gateway.User(""), gateway.Everyone(), gateway.Everyone().Except(id["-"]),
 	}
 	for i, of := range audiences {
 		count, err := api.Count(ctx, of)
@@ -369,6 +369,9 @@ func TestManagementExtensions_BadInput(t *testing.T) {
 		{"PUT", "/x/groups/g", "", 400, "Invalid connectionId: x"},
 		{"GET", "/x/state", "", 400, "Invalid connectionId: x"},
 		{"PUT", "/" + id + "/groups/" + strings.Repeat("x", 129), "", 400, "Invalid group: the name has 129 bytes: use 1 to 128 bytes of UTF-8 without control characters"},
+		{"PUT", "/" + id + "/groups/..", "", 400, "Invalid group: the name is . or .., which servers and proxies take out of the path of a URL: use another name"},
+		{"DELETE", "/" + id + "/groups/%2E%2E", "", 400, "Invalid group: the name is . or .., which servers and proxies take out of the path of a URL: use another name"},
+		{"POST", "?group=.", "x", 400, "Invalid group: the name is . or .., which servers and proxies take out of the path of a URL: use another name"},
 		{"PUT", "/" + id + "/groups/%ff", "", 400, "Invalid group: the name is not valid UTF-8: use 1 to 128 bytes of UTF-8 without control characters"},
 		{"PUT", "/" + id + "/groups/g?x", "", 400, `Invalid query: this call has no parameters, and not: "x"`},
 		{"PUT", "/" + id + "/groups/h", "", 429, "limit exceeded: the connection is in 1 groups: let it leave one, or raise Quotas.GroupsPerConnection"},

@@ -67,7 +67,7 @@ func (c *Client) PostToConnections(ctx context.Context, connectionIDs []string, 
 // GetConnection is [gateway.Gateway.GetConnection].
 func (c *Client) GetConnection(ctx context.Context, connectionID string) (gateway.Connection, error) {
 	var item apicall.Item
-	err := c.call(ctx, &request{method: http.MethodGet, path: connection(connectionID).Path()}, &item)
+	err := c.call(ctx, &request{method: http.MethodGet, of: connection(connectionID)}, &item)
 	if err != nil {
 		return gateway.Connection{}, err
 	}
@@ -158,12 +158,12 @@ func (c *Client) List(ctx context.Context, of gateway.Audience, page gateway.Pag
 
 // Join is [gateway.Gateway.Join].
 func (c *Client) Join(ctx context.Context, connectionID, group string) error {
-	return c.membership(ctx, http.MethodPut, connectionID, group)
+	return c.one(ctx, http.MethodPut, membership(connectionID, group), nil)
 }
 
 // Leave is [gateway.Gateway.Leave].
 func (c *Client) Leave(ctx context.Context, connectionID, group string) error {
-	return c.membership(ctx, http.MethodDelete, connectionID, group)
+	return c.one(ctx, http.MethodDelete, membership(connectionID, group), nil)
 }
 
 // SetState is [gateway.Gateway.SetState].
@@ -172,8 +172,8 @@ func (c *Client) SetState(ctx context.Context, connectionID string, state []byte
 	if err != nil {
 		return err
 	}
-	path := apicall.Resource{Kind: apicall.State, ConnectionID: connectionID}.Path()
-	r := &request{method: http.MethodPut, path: path, body: state, header: http.Header{}}
+	of := apicall.Resource{Kind: apicall.State, ConnectionID: connectionID}
+	r := &request{method: http.MethodPut, of: of, body: state, header: http.Header{}}
 	switch {
 	case settings.IfState && len(settings.Old) == 0:
 		r.header.Set("If-None-Match", "*")
@@ -187,11 +187,8 @@ func connection(id string) apicall.Resource {
 	return apicall.Resource{Kind: apicall.Connection, ConnectionID: id}
 }
 
-func (c *Client) membership(ctx context.Context, method, id, group string) error {
-	if group == "" { // whose path would name something else
-		return fmt.Errorf("%w: group: the name is empty", gateway.ErrInvalidArgument)
-	}
-	return c.one(ctx, method, apicall.Resource{Kind: apicall.Membership, ConnectionID: id, Group: group}, nil)
+func membership(id, group string) apicall.Resource {
+	return apicall.Resource{Kind: apicall.Membership, ConnectionID: id, Group: group}
 }
 
 // mostIDs is how many IDs a URL has at most: proxies take about 8,000 bytes.
@@ -238,16 +235,17 @@ func connectionOf(item *apicall.Item) gateway.Connection {
 	return c
 }
 
-// request is what a call sends. Without a path it is about an audience.
+// request is what a call sends. Without a resource it is about an audience.
 type request struct {
-	method, path string
-	query        url.Values
-	header       http.Header
-	body         []byte
+	method string
+	of     apicall.Resource
+	query  url.Values
+	header http.Header
+	body   []byte
 }
 
 func (c *Client) one(ctx context.Context, method string, res apicall.Resource, body []byte) error {
-	return c.call(ctx, &request{method: method, path: res.Path(), body: body}, nil)
+	return c.call(ctx, &request{method: method, of: res, body: body}, nil)
 }
 
 // deliver makes a call, and adds its Delivery to sum.
@@ -298,10 +296,13 @@ func (c *Client) call(ctx context.Context, r *request, answer any) error {
 const mostBytes = 64 << 20
 
 func (c *Client) do(ctx context.Context, r *request) ([]byte, error) {
-	if r.path == "" {
-		r.path = apicall.Resource{Kind: apicall.Collection}.Path()
+	if r.of.Kind == apicall.None {
+		r.of.Kind = apicall.Collection
 	}
-	target := strings.TrimSuffix(c.Endpoint, "/") + r.path
+	if bad := r.of.Check(); bad != nil { // the path would name something else
+		return nil, fmt.Errorf("%w: %s: %s", gateway.ErrInvalidArgument, bad.Field, bad.Why)
+	}
+	target := strings.TrimSuffix(c.Endpoint, "/") + r.of.Path()
 	if len(r.query) > 0 {
 		target += "?" + strings.ReplaceAll(r.query.Encode(), "+", "%20") // which all signers read alike
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -45,6 +46,38 @@ func open(t *testing.T, opts ...gateway.Option) (*gatewaytest.Server, *managemen
 	srv := gatewaytest.New(t, append(opts, gateway.WithManagementExtensions())...)
 	trip := &tripper{next: srv.HTTPClient().Transport}
 	return srv, &managementclient.Client{Endpoint: srv.ManagementURL() + "/", HTTPClient: &http.Client{Transport: trip}}, trip
+}
+
+// A name that a path cannot have is refused before the call: http.ServeMux would redirect
+// DELETE …/@connections/{id}/groups/.. to DELETE …/@connections/{id}, and Go's client would
+// close the connection.
+func TestClient_NamesThatAreSteps(t *testing.T) {
+	t.Parallel()
+	srv, client, trip := open(t)
+	mux := http.NewServeMux()
+	mux.Handle("/", srv.ManagementHandler())
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	trip.next = http.DefaultTransport
+	client.Endpoint = server.URL + "/prod"
+	id, ctx := srv.Dial(t).ConnectionID(), t.Context()
+	for _, step := range []string{"", ".", ".."} {
+		require.ErrorIs(t, client.Leave(ctx, id, step), gateway.ErrInvalidArgument, "%q", step)
+		require.ErrorIs(t, client.Join(ctx, id, step), gateway.ErrInvalidArgument, "%q", step)
+		require.ErrorIs(t, client.Leave(ctx, step, "g"), gateway.ErrInvalidArgument, "%q", step)
+		require.ErrorIs(t, client.SetState(ctx, step, nil), gateway.ErrInvalidArgument, "%q", step)
+		require.ErrorIs(t, client.PostToConnection(ctx, step, nil), gateway.ErrInvalidArgument, "%q", step)
+		require.ErrorIs(t, client.DeleteConnection(ctx, step), gateway.ErrInvalidArgument, "%q", step)
+		_, err := client.GetConnection(ctx, step)
+		require.ErrorIs(t, err, gateway.ErrInvalidArgument, "%q", step)
+	}
+	require.Empty(t, trip.targets)
+	for _, group := range []string{"a/../b", "../", "..."} {
+		require.NoError(t, client.Join(ctx, id, group), "%q", group)
+		require.NoError(t, client.Leave(ctx, id, group), "%q", group)
+	}
+	_, err := client.GetConnection(ctx, id)
+	require.NoError(t, err, "it is still open")
 }
 
 // Many IDs take several calls, whose results are added up. Each connection gets the message

@@ -125,5 +125,19 @@ func (r Resource) Path() string {
 	}
 }
 
+// Check returns what is wrong with names that cannot be segments of a path: servers and
+// proxies take "." and ".." for steps in it, and an empty segment for none.
+func (r Resource) Check() *FieldError {
+	switch {
+	case r.Kind != Collection && isStep(r.ConnectionID):
+		return invalid("connectionId", `it is empty, . or ..`)
+	case r.Kind == Membership && isStep(r.Group):
+		return invalid("group", `the name is empty, . or ..: use another name`)
+	}
+	return nil
+}
+
+func isStep(segment string) bool { return segment == "" || segment == "." || segment == ".." }
+
 // escape escapes everything but letters, digits, "-", "_", "." and "~".
 func escape(segment string) string { return strings.ReplaceAll(url.QueryEscape(segment), "+", "%20") }
