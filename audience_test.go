@@ -231,22 +231,27 @@ func TestPostTo_Delivery(t *testing.T) {
 // If the context ends while it is used, the rest is refused with its error.
 func TestPostTo_ContextEnds(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	n := 0
-	gw, err := gateway.New(gateway.WithObserver(&gateway.Observer{
-		MessageSent: func(context.Context, string, int) {
-			if n++; n == 4 {
-				cancel()
-			}
-		},
-	}))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = gw.Close() })
+	gw := newGateway(t)
 	ids := openNull(t, gw, 10)
+	ctx := &endingContext{t.Context(), 5} // it is asked once for the call, and once for each connection
 	d, err := gw.PostTo(ctx, gateway.Connections(append(ids, "gone")...), []byte("x"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, [3]int{4, 6, 1}, [3]int{d.Accepted, d.Refused, d.Gone})
 	require.Len(t, d.Errors, 7)
 	require.ErrorIs(t, d.Errors[ids[9]], context.Canceled)
+}
+
+// endingContext ends when it has been asked for its error n times.
+type endingContext struct {
+	context.Context //nolint:containedctx // this is a context
+
+	n int
+}
+
+// Err implements context.Context.
+func (c *endingContext) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
 }

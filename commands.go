@@ -184,9 +184,10 @@ func (g *Gateway) postAnswer(ctx context.Context, e *commandedEvent, asked *comm
 		return
 	}
 	to := places{here: g, of: audienceOf(e.connectionID, asked.Post)}
-	d, err := to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
-	if err != nil || d.Refused+d.Gone+len(d.Missing) > 0 {
-		g.logUndelivered(ctx, e, &d)
+	done := to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
+	defer done.receipts.tell(ctx) // in a defer: the log handler may end this goroutine
+	if done.err != nil || done.Refused+done.Gone+len(done.Missing) > 0 {
+		g.logUndelivered(ctx, e, &done.Delivery)
 	}
 }
 

@@ -151,13 +151,14 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 	tooLarge := g.checkSize(outgoing{data: data})
 	shared := outbox.Share(data, false)
 	var errs []error
+	told := g.newReceipts(outgoing{data: data})
 	now := time.Now()
 	for n, id := range connectionIDs {
 		err := tooLarge
 		if err == nil {
 			err = g.post(ctx, id, data, shared, now)
 		}
-		g.posted(ctx, id, outgoing{data: data}, err)
+		told.add(id, err)
 		if err != nil {
 			if errs == nil {
 				errs = make([]error, len(connectionIDs))
@@ -165,6 +166,7 @@ func (g *Gateway) PostToConnections(ctx context.Context, connectionIDs []string,
 			errs[n] = err
 		}
 	}
+	told.tell(ctx)
 	return errs
 }
 
@@ -261,19 +263,26 @@ func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (pl
 // message; or the error of a ctx that has ended, and then the Delivery says who has got it.
 // It is safe for concurrent use. The service has no such call.
 func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error) {
+	done := g.postTo(ctx, to, data, opts)
+	done.receipts.tell(ctx)
+	return done.Delivery, done.err
+}
+
+// postTo is PostTo without the call of tell.
+func (g *Gateway) postTo(ctx context.Context, to Audience, data []byte, opts []PostOption) posting {
 	settings, err := apicall.Apply(opts, ErrInvalidArgument)
 	if err == nil && settings.Binary && !g.binary {
 		err = errNoBinary
 	}
 	if err != nil {
-		return Delivery{}, err
+		return posting{err: err}
 	}
 	at, err := g.locateAll(ctx, to)
 	if err == nil {
 		err = g.checkSize(outgoing{data, settings.Binary})
 	}
 	if err != nil {
-		return Delivery{}, err
+		return posting{err: err}
 	}
 	return at.post(ctx, data, outbox.Share(data, settings.Binary), time.Now())
 }

@@ -261,24 +261,41 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 	}
 	m.w.Header()["Content-Type"] = []string{apicall.BatchType}
 	m.w.WriteHeader(http.StatusOK)
+	m.postLines(ctx, body, 0)
+	return nil
+}
+
+// postLines posts the lines of a batch from a number on, and answers with one line for each.
+func (m *managementAnswer) postLines(ctx context.Context, body []byte, from int) {
 	out := bufio.NewWriter(m.w)
+	last, returned := 0, false
+	defer func() {
+		_ = out.Flush() // an error means that the caller has left
+		if !returned {  // an observer ends this goroutine, so the server will not send the answer
+			m.postLines(ctx, body, last+1)
+			_ = http.NewResponseController(m.w).Flush()
+		}
+	}()
 	var text []byte
-	first := true // its token was taken for the call
+	first := from == 0 // its token was taken for the call
 	for number, line := range apicall.Lines(body) {
+		if last = number; number < from {
+			continue
+		}
 		outcome := apicall.Outcome{Line: number}
-		d, err := m.g.postLine(ctx, line, first)
-		if first = false; err != nil {
-			outcome.Error = wireError(err)
+		done := m.g.postLine(ctx, line, first)
+		if first = false; done.err != nil {
+			outcome.Error = wireError(done.err)
 		} else {
-			outcome.Delivery = deliveryOf(&d)
+			outcome.Delivery = deliveryOf(&done.Delivery)
 		}
 		text = apicall.AppendOutcome(text[:0], &outcome)
-		if _, err := out.Write(text); err != nil || ctx.Err() != nil {
-			return nil // the caller has left
+		_, err := out.Write(text)
+		if done.receipts.tell(ctx); err != nil || ctx.Err() != nil {
+			break // the caller has left
 		}
 	}
-	_ = out.Flush() // as above
-	return nil
+	returned = true
 }
 
 func postOptions(binary bool) []PostOption {
@@ -288,21 +305,23 @@ func postOptions(binary bool) []PostOption {
 	return nil
 }
 
-func (g *Gateway) postLine(ctx context.Context, line []byte, paid bool) (Delivery, error) {
+func (g *Gateway) postLine(ctx context.Context, line []byte, paid bool) posting {
 	if !paid {
 		if err := g.throttleManagement(time.Now()); err != nil {
-			return Delivery{}, err
+			return posting{err: err}
 		}
 	}
 	message, bad := apicall.ParseMessage(line)
 	if bad != nil {
-		return Delivery{}, &callError{bad}
+		return posting{err: &callError{bad}}
 	}
-	d, err := g.PostTo(ctx, calledAudience(&message.To), message.Data, postOptions(message.Binary)...)
-	if errors.Is(err, errNoBinary) {
-		return d, argument("", err)
+	done := g.postTo(ctx, calledAudience(&message.To), message.Data, postOptions(message.Binary))
+	prefix := "to."
+	if errors.Is(done.err, errNoBinary) {
+		prefix = ""
 	}
-	return d, argument("to.", err)
+	done.err = argument(prefix, done.err)
+	return done
 }
 
 func (m *managementAnswer) getState(ctx context.Context, id string, conditions *apicall.Conditions) error {

@@ -46,7 +46,8 @@ type Observer struct {
 	MessageRejected func(ctx context.Context, req *Request, statusCode int, err error)
 	// MessageSent: a post, a reply or an error frame was accepted for the client. bytes is
 	// the length of its text as the client gets it. MessageSent is not called for pings,
-	// pongs and Close frames.
+	// pongs and Close frames. For a message to many, as by [Gateway.PostTo], it is called for
+	// each of them, after all have it; so is PostFailed.
 	MessageSent func(ctx context.Context, connectionID string, bytes int)
 	// PostFailed: a post or a reply was not accepted for the client. bytes is counted as
 	// for MessageSent. err says why: the connection is closing ([ErrGone]), its send buffer

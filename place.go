@@ -73,21 +73,30 @@ type places struct {
 	of   Audience
 }
 
-// post posts to each of them. shared is not nil.
-func (p places) post(ctx context.Context, data []byte, shared *outbox.Shared, now time.Time) (d Delivery, err error) {
+// posting is what became of a message to an audience.
+type posting struct {
+	Delivery
+
+	err      error // of a ctx that has ended
+	receipts receipts
+}
+
+// post posts to each of them. shared is not nil. The caller has to call tell of the receipts.
+func (p places) post(ctx context.Context, data []byte, shared *outbox.Shared, now time.Time) (done posting) {
+	done.receipts = p.here.newReceipts(outgoing{data, shared.Binary()})
 	p.each(func(id string, c *connection) {
 		one := ErrGone
 		if c != nil {
 			if one = ctx.Err(); one == nil {
 				one = c.post(data, shared, now)
 			} else {
-				err = one
+				done.err = one
 			}
 		}
-		p.here.posted(ctx, id, outgoing{data, shared.Binary()}, one)
-		d.add(id, one)
+		done.receipts.add(id, one)
+		done.add(id, one)
 	})
-	return d, err
+	return done
 }
 
 // close does not wait for $disconnect, so ctx does not bound that.

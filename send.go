@@ -201,6 +201,45 @@ func (g *Gateway) posted(ctx context.Context, connectionID string, m outgoing, e
 	}
 }
 
+// receipts are what became of a message to many, for the observers. They are told when
+// everything has been posted, because an observer may end the goroutine.
+type receipts struct {
+	g    *Gateway // nil: there is no observer
+	m    outgoing
+	list []receipt
+}
+
+type receipt struct {
+	connectionID string
+	err          error
+}
+
+func (g *Gateway) newReceipts(m outgoing) (r receipts) {
+	if g.observers.any() {
+		r = receipts{g: g, m: m}
+	}
+	return r
+}
+
+func (r *receipts) add(connectionID string, err error) {
+	if r.g != nil {
+		r.list = append(r.list, receipt{connectionID, err})
+	}
+}
+
+// tell tells the observers of all, also if one of them ends this goroutine.
+func (r *receipts) tell(ctx context.Context) {
+	if len(r.list) == 0 {
+		return
+	}
+	defer r.tell(ctx)
+	for len(r.list) > 0 {
+		one := r.list[0]
+		r.list = r.list[1:]
+		r.g.posted(ctx, one.connectionID, r.m, one.err)
+	}
+}
+
 // checkSize returns an [ErrPayloadTooLarge] if m is a message to a client that is
 // above its quota. In a text, bytes that are not valid UTF-8 count as what the client gets
 // for them.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -235,6 +237,68 @@ func TestCallbacks_misbehave(t *testing.T) {
 						}
 					}
 				})
+			})
+		}
+	}
+}
+
+// Whatever an observer does, a message to many reaches all of them, and each observer is told
+// of each.
+func TestCallbacks_MessagesToMany(t *testing.T) {
+	t.Parallel()
+	const clients = 5
+	for name, way := range ways() {
+		for call, post := range map[string]func(t *testing.T, srv *gatewaytest.Server, first *gatewaytest.Client){
+			"PostTo": func(t *testing.T, srv *gatewaytest.Server, _ *gatewaytest.Client) {
+				t.Helper()
+				contained(func() { _, _ = srv.PostTo(t.Context(), gateway.Everyone(), []byte("news")) })
+			},
+			"PostToConnections": func(t *testing.T, srv *gatewaytest.Server, _ *gatewaytest.Client) {
+				t.Helper()
+				var ids []string
+				for c := range srv.Connections() {
+					ids = append(ids, c.ID)
+				}
+				contained(func() { srv.PostToConnections(t.Context(), ids, []byte("news")) })
+			},
+			"an answer": func(t *testing.T, _ *gatewaytest.Server, first *gatewaytest.Client) {
+				t.Helper()
+				first.Send(`{"action":"tell"}`)
+			},
+			"a batch": func(t *testing.T, srv *gatewaytest.Server, _ *gatewaytest.Client) {
+				t.Helper()
+				lines := ""
+				for c := range srv.Connections() {
+					lines += `{"to":{"id":"` + c.ID + `"},"data":"news"}` + "\n"
+				}
+				r := httptest.NewRequest(http.MethodPost, "/prod/@connections", strings.NewReader(lines))
+				r.Header.Set("Content-Type", "application/x-ndjson")
+				w := httptest.NewRecorder()
+				contained(func() { srv.ManagementHandler().ServeHTTP(w, r) })
+				require.Equal(t, clients, strings.Count(w.Body.String(), `"accepted":1`), "the caller is told of each line")
+			},
+		} {
+			t.Run(call+", one that "+name, func(t *testing.T) {
+				t.Parallel()
+				told := make(chan string, 2*clients)
+				srv := gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithManagementExtensions(), gateway.WithLogger(slog.New(slog.DiscardHandler)),
+					gateway.WithObserver(&gateway.Observer{MessageSent: func(context.Context, string, int) { way() }}),
+					gateway.WithObserver(&gateway.Observer{MessageSent: func(_ context.Context, id string, _ int) { told <- id }}))
+				srv.HandleFunc("tell", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					return &gateway.Response{Header: http.Header{"Gateway-Post": {"everyone"}}, Body: []byte("news")}, nil
+				})
+				all := make([]*gatewaytest.Client, clients)
+				for n := range all {
+					all[n] = srv.Dial(t)
+				}
+				post(t, srv, all[0])
+				ids := map[string]bool{}
+				for _, c := range all {
+					require.Equal(t, "news", c.Receive())
+					ids[<-told] = true
+				}
+				require.Len(t, ids, clients)
+				require.Empty(t, told)
 			})
 		}
 	}
