@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,8 +53,8 @@ func extensionCalls() [][3]string {
 		{"POST", "?group=g", "POST/@connections"},
 		{"POST", "", "POST/@connections"}, // a batch
 		{"DELETE", "?user=eve&code=4001", "DELETE/@connections"},
-		{"PUT", "/ID/groups/room%2F1", "PUT/@connections/{connectionId}/groups/room/1"},
-		{"DELETE", "/ID/groups/room%2F1", "DELETE/@connections/{connectionId}/groups/room/1"},
+		{"PUT", "/ID/groups/room%2F1", "PUT/@connections/{connectionId}/groups:room%2F1"},
+		{"DELETE", "/ID/groups/room%2F1", "DELETE/@connections/{connectionId}/groups:room%2F1"},
 		{"GET", "/ID/state", "GET/@connections/{connectionId}/state"},
 		{"PUT", "/ID/state", "PUT/@connections/{connectionId}/state"},
 		{"DELETE", "/ID/state", "DELETE/@connections/{connectionId}/state"},
@@ -138,8 +139,8 @@ func TestExtensions_Policy(t *testing.T) {
 		{"another stage", []string{statement("Allow", extensions, api+"/prod/*")}, func(string) bool { return false }},
 		{"audiences", []string{statement("Allow", extensions, api+"/dev/*/@connections")}, func(r string) bool { return strings.HasSuffix(r, "/@connections") }},
 		{"posts to audiences", []string{statement("Allow", extensions, api+"/dev/POST/@connections")}, func(r string) bool { return r == "POST/@connections" }},
-		{"some groups", []string{statement("Allow", extensions, api+"/dev/*/@connections/{connectionId}/groups/room/*")}, func(r string) bool { return strings.Contains(r, "groups/room/1") }},
-		{"other groups", []string{statement("Allow", extensions, api+"/dev/*/@connections/{connectionId}/groups/hall/*")}, func(string) bool { return false }},
+		{"some groups", []string{statement("Allow", extensions, api+"/dev/*/@connections/{connectionId}/groups:room%2F*")}, func(r string) bool { return strings.Contains(r, "groups:room%2F1") }},
+		{"other groups", []string{statement("Allow", extensions, api+"/dev/*/@connections/{connectionId}/groups:hall%2F*")}, func(string) bool { return false }},
 		{"reading state", []string{statement("Allow", extensions, api+"/dev/GET/@connections/*/state")}, func(r string) bool { return strings.HasPrefix(r, "GET") && strings.HasSuffix(r, "state") }},
 		{"all but one that is denied", []string{statement("Allow", "*", "*"), statement("Deny", extensions, api+"/dev/DELETE/@connections")}, func(r string) bool { return r != "DELETE/@connections" }},
 		{"who may not close one may not close many", []string{statement("Allow", "*", "*"), statement("Deny", manage, api+"/dev/DELETE/@connections/*")}, func(r string) bool { return !strings.HasPrefix(r, "DELETE") }},
@@ -152,6 +153,38 @@ func TestExtensions_Policy(t *testing.T) {
 			if status >= 300 {
 				require.Equal(t, 403, status)
 			}
+		}
+	}
+}
+
+// The name of a group cannot make its resource look like another one, although the * of a
+// policy matches slashes, too.
+func TestExtensions_NamesOfGroupsImitateNothing(t *testing.T) {
+	t.Parallel()
+	names := []string{
+		"state", "x/state", "@connections", "x/@connections", "x/@connections/{connectionId}/state", "/{connectionId}/state", "{connectionId}/state", "x/",
+		"x/@connections/{connectionId}/groups/room/1", "hall%2Froom", "%2F", "room", "rooms/1", "*", "room?1", "x:room/1", "/groups:room/1",
+	}
+	for resource, fits := range map[string][]string{
+		"/dev/*/@connections":                                nil,
+		"/*/@connections":                                    nil,
+		"*/@connections":                                     nil,
+		"/dev/*/@connections/{connectionId}/state":           nil,
+		"/dev/*/@connections/*/state":                        nil,
+		"/dev/*/state":                                       nil,
+		"/dev/*/@connections/{connectionId}/groups:room%2F*": {"room/1", "room/2/state", "room/*"},
+		"/dev/*/@connections/{connectionId}/groups:room":     {"room"},
+		"/dev/*/@connections/{connectionId}/groups:%2A":      {"*"},
+		"/dev/PUT/@connections/{connectionId}/groups:*":      append([]string{"room/1"}, names...),
+	} {
+		srv, c := serve(t, policyOf(statement("Allow", iam.ManageExtensions, api+resource)))
+		for _, name := range slices.Concat(names, fits) {
+			status, body := extended(t, srv, c, "PUT", "/ID/groups/"+strings.ReplaceAll(url.QueryEscape(name), "+", "%20"))
+			want := http.StatusForbidden
+			if slices.Contains(fits, name) {
+				want = http.StatusNoContent
+			}
+			require.Equal(t, want, status, "%s: %q: %s", resource, name, body)
 		}
 	}
 }

@@ -112,12 +112,12 @@ func ParsePath(escaped string) Resource {
 // Path returns the escaped path of a resource, from /@connections on. "=" is escaped, too,
 // as by the clients of AWS.
 func (r Resource) Path() string {
-	id := "/" + name + "/" + escape(r.ConnectionID)
+	id := "/" + name + "/" + Escape(r.ConnectionID)
 	switch r.Kind {
 	case Collection:
 		return "/" + name
 	case Membership:
-		return id + "/groups/" + escape(r.Group)
+		return id + "/groups/" + Escape(r.Group)
 	case State:
 		return id + "/state"
 	default:
@@ -139,5 +139,5 @@ func (r Resource) Check() *FieldError {
 
 func isStep(segment string) bool { return segment == "" || segment == "." || segment == ".." }
 
-// escape escapes everything but letters, digits, "-", "_", "." and "~".
-func escape(segment string) string { return strings.ReplaceAll(url.QueryEscape(segment), "+", "%20") }
+// Escape escapes everything but letters, digits, "-", "_", "." and "~".
+func Escape(segment string) string { return strings.ReplaceAll(url.QueryEscape(segment), "+", "%20") }

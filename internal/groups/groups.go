@@ -8,6 +8,7 @@ package groups
 
 import (
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,9 +24,10 @@ type Index[T any] struct {
 }
 
 type shard[T any] struct {
-	mu     sync.Mutex // guards groups, and everything in them
+	mu     sync.Mutex // guards the fields below, and everything in the groups
 	groups map[string]*group[T]
-	_      [48]byte // keeps neighbouring locks out of one cache line
+	most   int      // groups that the map had at once since it was made: it keeps room for them
+	_      [40]byte // keeps neighbouring locks out of one cache line
 }
 
 type group[T any] struct {
@@ -90,6 +92,7 @@ func (ix *Index[T]) Join(l *List[T], owner T, name string) {
 		g = &group[T]{name: [1]string{strings.Clone(name)}} // name may be a part of a large text
 		g.names = g.name[:]
 		s.groups[g.name[0]] = g
+		s.most = max(s.most, len(s.groups))
 	}
 	m.group, m.at = g, len(g.members)
 	g.members = append(g.members, m) // behind the end of every snapshot
@@ -122,7 +125,7 @@ func (ix *Index[T]) LeaveAll(l *List[T]) {
 	l.first = nil
 }
 
-// keepRoom is the capacity up to which a group is never made smaller.
+// keepRoom is the capacity up to which a group, or the map of a shard, is never made smaller.
 const keepRoom = 32
 
 // remove takes m out of its group: the last member gets its place.
@@ -133,7 +136,7 @@ func (ix *Index[T]) remove(m *Member[T]) {
 	defer s.mu.Unlock()
 	last := len(g.members) - 1
 	if last == 0 {
-		delete(s.groups, g.name[0])
+		s.delete(g.name[0])
 		return
 	}
 	if g.shared || cap(g.members) > keepRoom && last < cap(g.members)/4 {
@@ -143,6 +146,18 @@ func (ix *Index[T]) remove(m *Member[T]) {
 	g.members[m.at], moved.at = moved, m.at
 	g.members[last] = nil
 	g.members = g.members[:last]
+}
+
+// delete removes a group without members. A map never gives memory back: if most of it is room
+// for groups that were there once, another one takes its place.
+func (s *shard[T]) delete(name string) {
+	delete(s.groups, name)
+	if s.most <= keepRoom || len(s.groups) >= s.most/4 {
+		return
+	}
+	smaller := make(map[string]*group[T], len(s.groups))
+	maps.Copy(smaller, s.groups)
+	s.groups, s.most = smaller, len(smaller)
 }
 
 // Snapshot returns the members that the group has now, in no particular order. It never
