@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,4 +187,30 @@ func TestExtras_HeadersRefused(t *testing.T) {
 	c.Send("x")
 	require.Contains(t, c.Receive(), `"message": "Internal server error"`)
 	require.Contains(t, logs.String(), "the endpoint's status is 431")
+}
+
+// Two spellings of a command are one, for every backend: as HTTP has it, and as Go's server and
+// client do it anyway.
+func TestAnswerCommands_Spellings(t *testing.T) {
+	t.Parallel()
+	serve := func(e told) said {
+		switch e.body {
+		case "join":
+			return said{200, http.Header{"Gateway-Join": {"a"}, "gateway-join": {"b"}, "GATEWAY-JOIN": {"c, a"}}, ""}
+		case "state":
+			return said{200, http.Header{"Gateway-State": {"x"}, "gateway-state": {"y"}}, ""}
+		}
+		groups := strings.Split(e.groups, "|")
+		slices.Sort(groups)
+		return asks(strings.Join(groups, "|"))
+	}
+	eachBackend(t, serve, func(t *testing.T, srv *gatewaytest.Server, log *testutil.LockedBuffer) {
+		c := srv.Dial(t)
+		c.Send("join")
+		c.Send("who")
+		require.Equal(t, "a|b|c", c.Receive())
+		c.Send("state")
+		require.Contains(t, c.Receive(), "Internal server error")
+		require.Contains(t, log.String(), "Gateway-State: the answer has 2 of it: write one")
+	})
 }

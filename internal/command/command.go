@@ -81,25 +81,23 @@ func has(header map[string][]string) bool {
 	return false
 }
 
-// Parse reads the commands of an answer. It returns nil if there are none. The error says
-// which header is wrong and how to write it. It does not repeat the state.
+// Parse reads the commands of an answer. It returns nil if there are none. Two spellings of
+// a name are one header with the values of both, as in HTTP. The error says which header is
+// wrong and how to write it. It does not repeat the state.
 func Parse(header map[string][]string) (*Commands, error) {
 	if !has(header) {
 		return nil, nil
 	}
 	found := new(Commands)
-	seen := map[string]string{}                             // the spelling of each header in the answer
-	for _, name := range slices.Sorted(maps.Keys(header)) { // sorted, so that one answer has one error
-		values := header[name]
-		if !Named(name) || len(values) == 0 {
-			continue
+	asked := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(header)) { // sorted, so that one answer has one meaning
+		if Named(name) && len(header[name]) > 0 {
+			command := canonical(name)
+			asked[command] = append(asked[command], header[name]...)
 		}
-		command := canonical(name)
-		if other, twice := seen[command]; twice {
-			return nil, fmt.Errorf("%s: the answer has it twice, as %q and %q: write it once", command, other, name)
-		}
-		seen[command] = name
-		if err := found.read(command, name, values); err != nil {
+	}
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if err := found.read(name, asked[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -111,6 +109,7 @@ func Parse(header map[string][]string) (*Commands, error) {
 	return found, nil
 }
 
+// canonical returns the name of a command in its one spelling, and any other name as it is.
 func canonical(name string) string {
 	for _, known := range commands() {
 		if strings.EqualFold(name, known) {
@@ -122,9 +121,9 @@ func canonical(name string) string {
 
 func commands() []string { return []string{Join, Leave, State, Post, Close} }
 
-// read reads the values of one header. name is its name in the answer.
-func (c *Commands) read(command, name string, values []string) (err error) {
-	switch command {
+// read reads the values of one header.
+func (c *Commands) read(name string, values []string) (err error) {
+	switch name {
 	case Join:
 		c.Join, err = names(values)
 	case Leave:
@@ -139,7 +138,7 @@ func (c *Commands) read(command, name string, values []string) (err error) {
 		return unknown(name)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", command, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		"a group twice":                    {header{"Gateway-Join": {"a, a"}}, &commands{Join: []string{"a"}}},
 		"join nothing":                     {header{"Gateway-Join": {""}}, &commands{}},
 		"any case":                         {header{"gateway-join": {"a"}, "GATEWAY-LEAVE": {"b"}}, &commands{Join: []string{"a"}, Leave: []string{"b"}}},
+		"several spellings":                {header{"gateway-join": {"b"}, "GATEWAY-JOIN": {"a"}, "Gateway-Join": {}}, &commands{Join: []string{"a", "b"}}},
 		"names that are encoded":           {header{"Gateway-Join": {"a%20b, c%2Cd, %C3%A9, e%3Bf, 100%25, Räume"}}, &commands{Join: []string{"a b", "c,d", "é", "e;f", "100%", "Räume"}}},
 		"state: JSON":                      {header{"Gateway-State": {`{"seen": 3, "p": "50%25"}`}}, &commands{State: []byte(`{"seen": 3, "p": "50%25"}`)}},
 		"state: JSON in several lines":     {header{"Gateway-State": {"{\n\t\"a\": \"é\"\r\n}"}}, &commands{State: []byte("{\n\t\"a\": \"é\"\r\n}")}},
@@ -108,7 +109,7 @@ func TestParse_Mistakes(t *testing.T) {
 	_, err := command.Parse(map[string][]string{"Gateway-Join": {"a, b"}, "Gateway-Leave": {"b"}})
 	require.EqualError(t, err, `Gateway-Join and Gateway-Leave both have the group "b": name it in one of them`)
 	_, err = command.Parse(map[string][]string{"Gateway-Close": {"4001"}, "gateway-close": {"4002"}})
-	require.EqualError(t, err, `Gateway-Close: the answer has it twice, as "Gateway-Close" and "gateway-close": write it once`)
+	require.EqualError(t, err, "Gateway-Close: the answer has 2 of it: write one")
 }
 
 func TestEncodeState(t *testing.T) {

@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"example.com/gateway/internal/command"
 )
 
 // ErrMalformed is the error for an answer that the service does not understand. Other
@@ -35,6 +39,9 @@ type Response struct {
 // the service: a top-level key that is not one of the service's five keys, in exactly that
 // spelling, and a value of the wrong type are errors that wrap [ErrMalformed]. If a key
 // occurs twice, the last value counts.
+//
+// Of several spellings of the name of a header, such as X-A and x-a, the last counts. The
+// commands of an answer are an exception: all count, as several lines of one header in HTTP.
 //
 // A statusCode may be text of digits, as in Lambda's own samples. A value in headers may
 // be a number or a boolean, which becomes text, as in the service. Null is left out.
@@ -118,7 +125,7 @@ func decodeHeaders(single, multi []byte) (map[string][]string, error) {
 	if isNull(single) && isNull(multi) {
 		return nil, nil
 	}
-	header := map[string][]string{}
+	header := headersOfAnswer{all: map[string][]string{}}
 	if !isNull(single) {
 		if single[0] != '{' {
 			return nil, fmt.Errorf("%w: headers is no object", ErrMalformed)
@@ -127,11 +134,12 @@ func decodeHeaders(single, multi []byte) (map[string][]string, error) {
 			value, ok := scalar(s.value)
 			switch {
 			case ok:
-				header[canonical(string(s.key()))] = []string{value}
+				header.put(string(s.key()), value)
 			case !isNull(s.value):
 				return nil, fmt.Errorf("%w: headers[%q] is no string", ErrMalformed, clip(string(s.key())))
 			}
 		}
+		header.fold()
 	}
 	if !isNull(multi) {
 		if multi[0] != '{' {
@@ -155,14 +163,47 @@ func decodeHeaders(single, multi []byte) (map[string][]string, error) {
 				}
 			}
 			if len(values) > 0 {
-				header[canonical(string(s.key()))] = values
+				header.put(string(s.key()), values...)
 			}
 		}
 	}
-	if len(header) == 0 {
+	header.fold()
+	if len(header.all) == 0 {
 		return nil, nil
 	}
-	return header, nil
+	return header.all, nil
+}
+
+// headersOfAnswer collects the headers of an answer.
+type headersOfAnswer struct {
+	all      map[string][]string
+	commands map[string][]string // of one JSON object, as they are spelled there; nil: none
+}
+
+// put sets a header.
+func (h *headersOfAnswer) put(name string, values ...string) {
+	if !command.Named(name) {
+		h.all[canonical(name)] = values
+		return
+	}
+	if h.commands == nil {
+		h.commands = map[string][]string{}
+	}
+	h.commands[name] = values
+}
+
+// fold ends a JSON object: the spellings of a command become one header, in the place of one
+// that an earlier object has.
+func (h *headersOfAnswer) fold() {
+	if h.commands == nil {
+		return
+	}
+	folded := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(h.commands)) {
+		folded[canonical(name)] = append(folded[canonical(name)], h.commands[name]...)
+	}
+	maps.Copy(h.all, folded)
+	h.commands = nil
 }
 
 func decodeBody(raw, base64Encoded []byte) ([]byte, error) {

@@ -48,6 +48,18 @@ func TestDecodeResponse(t *testing.T) {
 			event.Response{Header: map[string][]string{"X-A": {"1", "2"}, "X-B": {"3"}, "X-C": {"4"}}},
 		},
 		{
+			"the spellings of other headers: the last counts", `{"headers":{"X-A":"1","x-a":"0"}}`,
+			event.Response{Header: map[string][]string{"X-A": {"0"}}},
+		},
+		{
+			"the spellings of a command: all count", `{"headers":{"gateway-join":"b","Gateway-Join":"a","gateway-join":"c","GATEWAY-LEAVE":"d"}}`,
+			event.Response{Header: map[string][]string{"Gateway-Join": {"a", "c"}, "Gateway-Leave": {"d"}}},
+		},
+		{
+			"the multi-value command wins, whatever its case", `{"multiValueHeaders":{"GATEWAY-join":["1","2"],"gateway-join":["3"],"gateway-leave":[]},"headers":{"gateway-join":"0","gateway-leave":"4"}}`,
+			event.Response{Header: map[string][]string{"Gateway-Join": {"1", "2", "3"}, "Gateway-Leave": {"4"}}},
+		},
+		{
 			"header values that are no strings, as many write them", `{"headers":{"a":true,"b":12,"c":null},"multiValueHeaders":{"d":[false,null,1.50],"e":null}}`,
 			event.Response{Header: map[string][]string{"A": {"true"}, "B": {"12"}, "D": {"false", "1.50"}}},
 		},
