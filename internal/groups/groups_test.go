@@ -139,6 +139,39 @@ func TestIndex_Shrinks(t *testing.T) {
 	require.LessOrEqual(t, cap(ix.Snapshot("x")), 64)
 }
 
+// Nothing is kept of a great many groups that were there once, also if a few others stay. It is
+// not parallel, because it measures the heap.
+func TestIndex_ManyGroupsShrink(t *testing.T) {
+	const n = 100_000
+	ix := groups.New[*owner]()
+	stay := make([]owner, 1000)
+	for k := range stay {
+		ix.Join(&stay[k].list, &stay[k], "stay-"+strconv.Itoa(k))
+	}
+	before := heap()
+	owners := make([]owner, n)
+	for k := range owners {
+		ix.Join(&owners[k].list, &owners[k], "group-"+strconv.Itoa(k))
+	}
+	require.Equal(t, n+len(stay), ix.Groups())
+	for k := range owners {
+		require.True(t, ix.Leave(&owners[k].list, "group-"+strconv.Itoa(k)))
+	}
+	owners = nil // what the test itself keeps
+	require.Less(t, heap()-before, int64(n), "a byte for each group that was there")
+	for k := range stay {
+		require.Equal(t, 1, ix.Len("stay-"+strconv.Itoa(k)))
+	}
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 func TestIndex_Concurrent(t *testing.T) {
 	t.Parallel()
 	ix := groups.New[*owner]()
