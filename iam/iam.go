@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"example.com/gateway"
+	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/policy"
 	"example.com/gateway/sigv4"
 )
@@ -82,8 +83,10 @@ type Access struct {
 	// followed by /$connect or by /{method}/@connections/{connectionId}. As in the
 	// service, "{connectionId}" is there literally: a policy cannot name one connection.
 	// For ManageExtensions it may also be /{method}/@connections for an audience, and
-	// /@connections/{connectionId} may be followed by /state, or by /groups/ and the name
-	// of the group.
+	// /@connections/{connectionId} may be followed by /state, or by /groups: and the name
+	// of the group. Everything in the name but letters and digits of ASCII and -_.~ is
+	// escaped as in a URL, a slash as %2F: the * of a policy also matches slashes, so
+	// a group must not be able to look like another resource.
 	Resource string
 	// ConnectionID is the connection of the call, for ManageConnections and
 	// ManageExtensions, or "" for an audience. Policies of the service do not see it.
@@ -208,11 +211,13 @@ func (a *Auth) notDenied(ctx context.Context, access Access) error {
 }
 
 // pathOf returns what stands behind @connections in the resource of a call that the service
-// does not have.
+// does not have. No pattern that ends in the last segment of one kind of resource matches
+// another kind, whatever the name of a group: the last segment of a membership is groups:
+// and the name, in which no slash is left.
 func pathOf(call *gateway.ManagementCall) string {
 	switch call.Action {
 	case gateway.ActionJoin, gateway.ActionLeave:
-		return "/{connectionId}/groups/" + call.Group
+		return "/{connectionId}/groups:" + apicall.Escape(call.Group)
 	case gateway.ActionGetState, gateway.ActionSetState:
 		return "/{connectionId}/state"
 	default:
