@@ -2,6 +2,8 @@ package readme
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +46,46 @@ func TestGroups(t *testing.T) {
 	code, reason := b.ReceiveClose()
 	require.Equal(t, 4001, code)
 	require.Equal(t, "logged out", reason)
+}
+
+func TestStateAndLists(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t)
+	gw := srv.Gateway
+	gw.HandleFunc("enter", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return nil, gw.Join(ctx, req.ConnectionID, "room-1")
+	})
+
+	gw.HandleFunc("point", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		points, _ := strconv.Atoi(string(req.State)) // what the connection remembers, in each event; "" at first
+		next := strconv.AppendInt(nil, int64(points+1), 10)
+		return nil, gw.SetState(ctx, req.ConnectionID, next, gateway.IfState(req.State)) // ErrConflict if it has changed meanwhile
+	})
+	gw.HandleFunc("scores", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		var scores []string
+		page := gateway.Page{Limit: 1000}
+		for more := true; more; more = page.After != "" {
+			members, next, err := gw.List(ctx, gateway.Group("room-1"), page)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range members { // with ID, PrincipalID, Groups, State, …
+				scores = append(scores, string(c.State))
+			}
+			page = next
+		}
+		return &gateway.Response{Body: []byte(strings.Join(scores, ", "))}, nil
+	}, gateway.WithRouteResponse())
+	gw.HandleFunc(gateway.RouteKeyJoin, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		_, err := gw.PostTo(ctx, gateway.Group(req.Group), []byte(`{"came":"somebody"}`)) // gateway.RouteKeyLeave: who has left
+		return nil, err
+	})
+
+	c := srv.Dial(t)
+	c.Send(`{"action":"enter"}`)
+	require.Equal(t, `{"came":"somebody"}`, c.Receive())
+	c.Send(`{"action":"point"}`)
+	c.Send(`{"action":"point"}`)
+	c.Send(`{"action":"scores"}`)
+	require.Equal(t, "2", c.Receive())
 }

@@ -52,3 +52,24 @@ func TestDoubleSlash(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, "hi", c.Receive())
 }
+
+func TestManagementMounts(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+
+	gw, err := gateway.New(gateway.WithoutManagementAuth(), gateway.WithManagementExtensions())
+	require.NoError(t, err)
+	mux.Handle("/prod", gw.Handler())
+	mux.Handle("/prod/@connections/", gw.ManagementHandler()) // calls for one connection
+	mux.Handle("/prod/@connections", gw.ManagementHandler())  // calls for an audience
+
+	srv := gatewaytest.ServeHandler(t, mux)
+	c := srv.Dial(t, gatewaytest.Path("/prod"))
+	api := srv.ManagementAt("/prod")
+	require.NoError(t, api.PostToConnection(t.Context(), c.ConnectionID(), []byte("one")))
+	d, err := api.PostTo(t.Context(), gateway.Everyone(), []byte("all"))
+	require.NoError(t, err)
+	require.Equal(t, 1, d.Accepted)
+	require.Equal(t, "one", c.Receive())
+	require.Equal(t, "all", c.Receive())
+}
