@@ -55,3 +55,6 @@ func (g *Gateway) IndexSizes() IndexSizes {
 	}
 	return sizes
 }
+
+// FieldErrorsOf returns what a client is told of the error of a Validate method.
+func FieldErrorsOf(err error) []FieldError { return fieldErrors(err, true) }

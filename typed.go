@@ -26,7 +26,9 @@ import (
 //   - A member that In has no field for does not fit, here and in the structs inside. The
 //     members that the route selection expression reads, such as "action", are allowed.
 //     Names are compared exactly.
-//   - A name that occurs twice in an object has its last value.
+//   - A name that occurs twice in an object has its last value. The whole message is then
+//     written anew before In gets it: a [json.RawMessage], and an UnmarshalJSON, see the same
+//     values, but maybe other blanks, another order of members and other escapes.
 //   - A type with a method UnmarshalJSON or UnmarshalText decides itself. The types any and
 //     [json.RawMessage] take everything. To allow unknown members, use one of these.
 //   - A member that the message does not have leaves its field zero. In may be a pointer; it
@@ -253,31 +255,52 @@ func tellable(routeKey string, err error) error {
 }
 
 // fieldErrors returns the FieldErrors in err, and, if public, the texts of the other errors in
-// it, which are about the whole message.
+// it, which are about the whole message: the first ten.
 func fieldErrors(err error, public bool) []FieldError {
-	return boundFields(appendFields(nil, err, public))
+	parts, _ := appendParts(nil, err)
+	var fields []FieldError
+	for _, part := range parts {
+		field, ok := part.(*FieldError) //nolint:errorlint // it is taken apart
+		switch {
+		case len(fields) == maxFieldErrors:
+		case ok:
+			fields = append(fields, *field)
+		case public:
+			fields = append(fields, FieldError{Message: part.Error()})
+		}
+	}
+	return boundFields(fields)
 }
 
-func appendFields(dst []FieldError, err error, public bool) []FieldError {
-	var field *FieldError
-	has := errors.As(err, &field)
-	switch e := err.(type) { //nolint:errorlint // it takes the error apart
-	case *FieldError:
-		return append(dst, *e)
-	case interface{ Unwrap() []error }:
-		for _, err := range e.Unwrap() {
-			dst = appendFields(dst, err, public)
+// appendParts takes err apart, and reports whether there is a FieldError in it. An error around
+// others is a part only if there is none in it. It looks at each error once.
+func appendParts(dst []error, err error) (parts []error, has bool) {
+	inner, around := err, false
+	for {
+		switch e := inner.(type) { //nolint:errorlint // it takes the error apart
+		case *FieldError:
+			return append(dst, e), true
+		case interface{ Unwrap() []error }:
+			parts = dst
+			for _, each := range e.Unwrap() {
+				if each != nil {
+					var one bool
+					parts, one = appendParts(parts, each)
+					has = has || one
+				}
+			}
+			if around && !has {
+				return append(dst, err), false
+			}
+			return parts, has
+		case interface{ Unwrap() error }:
+			if next := e.Unwrap(); next != nil {
+				inner, around = next, true
+				continue
+			}
 		}
-		return dst
-	case interface{ Unwrap() error }:
-		if has {
-			return appendFields(dst, e.Unwrap(), public)
-		}
+		return append(dst, err), false
 	}
-	if public {
-		dst = append(dst, FieldError{Message: err.Error()})
-	}
-	return dst
 }
 
 // boundFields returns at most so many, and so much, as a client is told.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +293,50 @@ func TestJSON_Misuse(t *testing.T) {
 	require.ErrorContains(t, err, "needs a message")
 	_, err = gateway.JSON[typedOrder, typedReceipt](nil).Invoke(t.Context(), &gateway.Request{})
 	require.ErrorContains(t, err, "is nil")
+}
+
+// around is an error around another one. It counts how often it is opened.
+type around struct {
+	inner  error
+	opened *int
+}
+
+func (e *around) Error() string { return "around" }
+
+func (e *around) Unwrap() error {
+	*e.opened++
+	return e.inner
+}
+
+// What a client is told of an error costs no more than the error has parts, however they are
+// put into each other.
+func TestJSON_ErrorsInErrors(t *testing.T) {
+	t.Parallel()
+	const depth = 1000
+	field, plain := &gateway.FieldError{Field: "/a", Message: "b"}, errors.New("plain")
+	for name, row := range map[string]struct {
+		inner error
+		want  []gateway.FieldError
+	}{
+		"a FieldError":            {field, []gateway.FieldError{*field}},
+		"none":                    {plain, []gateway.FieldError{{Message: "around"}}},
+		"several":                 {errors.Join(plain, field), []gateway.FieldError{{Message: "plain"}, *field}},
+		"several, no FieldError":  {errors.Join(plain, plain), []gateway.FieldError{{Message: "around"}}},
+		"around nothing":          {nil, []gateway.FieldError{{Message: "around"}}},
+		"more than a client gets": {errors.Join(slices.Repeat([]error{field}, 30)...), slices.Repeat([]gateway.FieldError{*field}, 10)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opened, err := new(int), row.inner
+			for n := range depth {
+				if err = (&around{err, opened}); n == depth/2 && err != nil {
+					err = errors.Join(err)
+				}
+			}
+			require.Equal(t, row.want, gateway.FieldErrorsOf(err))
+			require.LessOrEqual(t, *opened, depth)
+		})
+	}
 }
 
 // A handler can be tested without a gateway, and its error says what does not fit.
