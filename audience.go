@@ -65,7 +65,7 @@ func Everyone() Audience { return Audience{kind: ofEveryone} }
 func several(parts []Audience) Audience { return Audience{kind: ofSeveral, parts: parts} }
 
 // Except returns the audience without the connections with these IDs. It does not change
-// a.
+// a, and copies all of its exceptions: name many IDs in one call, and not each in its own.
 func (a Audience) Except(ids ...string) Audience {
 	a.except = slices.Concat(a.except, ids)
 	return a

@@ -533,7 +533,10 @@ type Quotas struct {
 	// get 429. Default, ours: none.
 	Connections, ConnectionsPerSourceIP int
 	// GroupsPerConnection is how many groups one connection may be in at a time: see
-	// [Gateway.Join]. Default, ours: 100.
+	// [Gateway.Join]. Each event has the names of all of them, and each change copies the list,
+	// so that a join costs more the more groups there are: 20,000 joins of one connection take
+	// seconds. Keep it at a thousand or less where clients choose what they join. Default,
+	// ours: 100.
 	GroupsPerConnection int
 	// HeaderBytes and URLBytes are the largest headers and the largest URL of an upgrade
 	// request. Above them it gets 431 or 414. Defaults: 10,240, which the service has for
