@@ -89,6 +89,9 @@ func (g *Gateway) largestBody(x *extension) int {
 func (c *managementRequest) readExtension(r *http.Request) error {
 	x := c.more
 	var bad *apicall.FieldError
+	if n := len(r.Header["Content-Type"]); n > 1 && x.resource.Kind == apicall.Collection && r.Method == http.MethodPost { // is it a batch?
+		return &callError{&apicall.FieldError{Field: "Content-Type", Why: fmt.Sprintf("the header is given %d times", n)}}
+	}
 	if x.query, bad = apicall.ParseQuery(r.URL.RawQuery, parametersOf(c.action)); bad == nil && x.resource.Kind == apicall.State {
 		x.conditions, bad = apicall.ParseConditions(r.Header)
 	}
@@ -261,18 +264,19 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 	}
 	m.w.Header()["Content-Type"] = []string{apicall.BatchType}
 	m.w.WriteHeader(http.StatusOK)
-	m.postLines(ctx, body, 0)
+	m.postLines(ctx, body, 0, apicall.BatchErrors)
 	return nil
 }
 
 // postLines posts the lines of a batch from a number on, and answers with one line for each.
-func (m *managementAnswer) postLines(ctx context.Context, body []byte, from int) {
+// room is how many errors they have beside one for each.
+func (m *managementAnswer) postLines(ctx context.Context, body []byte, from, room int) {
 	out := bufio.NewWriter(m.w)
 	last, returned := 0, false
 	defer func() {
 		_ = out.Flush() // an error means that the caller has left
 		if !returned {  // an observer ends this goroutine, so the server will not send the answer
-			m.postLines(ctx, body, last+1)
+			m.postLines(ctx, body, last+1, room)
 			_ = http.NewResponseController(m.w).Flush()
 		}
 	}()
@@ -288,6 +292,7 @@ func (m *managementAnswer) postLines(ctx context.Context, body []byte, from int)
 			outcome.Error = wireError(done.err)
 		} else {
 			outcome.Delivery = deliveryOf(&done.Delivery)
+			room = outcome.Delivery.Keep(room)
 		}
 		text = apicall.AppendOutcome(text[:0], &outcome)
 		_, err := out.Write(text)

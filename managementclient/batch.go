@@ -23,6 +23,8 @@ type Message struct {
 
 // Outcome is what became of a Message.
 type Outcome struct {
+	// Delivery has at least one error if the message failed for any connection. All messages
+	// of one call have at most 1,000 errors more; the counts are always whole.
 	gateway.Delivery
 	// Err is why nobody has got the message, for example because the audience cannot be.
 	Err error

@@ -19,6 +19,9 @@ const (
 	BatchBytes = 1 << 20
 	// BatchLines is how many lines it has at most.
 	BatchLines = 10_000
+	// BatchErrors is how many connections its answer tells the errors of, beside one for each
+	// line. Without a bound the answer could have many times the bytes of the batch.
+	BatchErrors = 1_000
 )
 
 // BatchType is the content type of a batch, and of its answer.

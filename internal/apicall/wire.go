@@ -70,6 +70,18 @@ type Delivery struct {
 	Missing  []string         `json:"missing"`
 }
 
+// Keep leaves one of the errors, and as many others as room says. It returns the room that
+// remains.
+func (d *Delivery) Keep(room int) int {
+	for id := range d.Errors {
+		if len(d.Errors) <= 1+room {
+			break
+		}
+		delete(d.Errors, id)
+	}
+	return room - max(0, len(d.Errors)-1)
+}
+
 // Outcome is a line of the answer to a batch: what became of the line with a number. It has
 // a Delivery, or an Error.
 type Outcome struct {
