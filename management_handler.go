@@ -43,8 +43,8 @@ import (
 //	PUT, DELETE …/@connections/{connectionId}/groups/{group}
 //	GET, PUT, DELETE …/@connections/{connectionId}/state
 //
-// An audience is named by one of the parameters id (several times), group, user and
-// all=true, and except (several times). A body of the type application/x-ndjson is a batch:
+// An audience is named by one of the parameters id (several times), group, user,
+// all=true and none=true, and except (several times). A body of the type application/x-ndjson is a batch:
 // each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line of the
 // answer. The GET of one connection also has principalId, groups and state, for a caller who
 // may list that connection. docs/management.md describes these calls, and docs/openapi.yaml all of them in

@@ -32,8 +32,8 @@ type Outcome struct {
 
 // PostBatch posts many different messages with few calls: each has up to 10,000 of them, and
 // 1 MiB. It returns one Outcome for each message, in their order. They are posted one after
-// the other, and one that fails does not hinder the others. Nobody gets a message whose
-// audience is nobody.
+// the other, and one that fails does not hinder the others. Each audience names at most 1,000
+// connections, none of them "", and has at most 1,000 exceptions.
 //
 // With an error there are only the outcomes of the first messages, up to the one of which
 // nothing is known. That one and up to 10,000 behind it may have been posted, too.
@@ -53,10 +53,7 @@ func (c *Client) PostBatch(ctx context.Context, messages []Message) ([]Outcome, 
 		return err
 	}
 	for n := range messages {
-		to := messages[n].To.Query()
-		if apicall.Nobody(to) {
-			continue
-		}
+		to := query(messages[n].To)
 		if outcomes[n].Err = checkText(to); outcomes[n].Err != nil {
 			continue
 		}

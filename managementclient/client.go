@@ -81,21 +81,19 @@ func (c *Client) DeleteConnection(ctx context.Context, connectionID string) erro
 }
 
 // PostTo is [gateway.Gateway.PostTo]. Many connections that are named by their IDs take
-// several calls: if one fails, the Delivery says what became of those before.
+// several calls: if one fails, the Delivery says what became of those before. An audience
+// with more than 200 exceptions is listed first, page by page, which takes more calls, and
+// the right to list.
 func (c *Client) PostTo(ctx context.Context, to gateway.Audience, data []byte, opts ...gateway.PostOption) (d gateway.Delivery, err error) {
 	settings, err := apicall.Apply(opts, gateway.ErrInvalidArgument)
 	if err != nil {
 		return d, err
 	}
-	for query := range parts(to) {
-		if settings.Binary {
-			query.Set("binary", "true")
-		}
-		if err = c.deliver(ctx, &request{method: http.MethodPost, query: query, body: data}, &d); err != nil {
-			break
-		}
+	parameters := url.Values{}
+	if settings.Binary {
+		parameters.Set("binary", "true")
 	}
-	return d, err
+	return c.deliver(ctx, to, request{method: http.MethodPost, body: data}, parameters)
 }
 
 // CloseAll is [gateway.Gateway.CloseAll]. As with PostTo it may take several calls.
@@ -104,24 +102,23 @@ func (c *Client) CloseAll(ctx context.Context, of gateway.Audience, code int, re
 	if err != nil {
 		return d, err
 	}
-	for query := range parts(of) {
-		query.Set("code", strconv.Itoa(code))
-		if reason != "" {
-			query.Set("reason", reason)
-		}
-		if settings.Cut {
-			query.Set("cut", "true")
-		}
-		if err = c.deliver(ctx, &request{method: http.MethodDelete, query: query}, &d); err != nil {
-			break
-		}
+	parameters := url.Values{"code": {strconv.Itoa(code)}}
+	if reason != "" {
+		parameters.Set("reason", reason)
 	}
-	return d, err
+	if settings.Cut {
+		parameters.Set("cut", "true")
+	}
+	return c.deliver(ctx, of, request{method: http.MethodDelete}, parameters)
 }
 
-// Count is [gateway.Gateway.Count].
+// Count is [gateway.Gateway.Count]. As with PostTo it may take several calls.
 func (c *Client) Count(ctx context.Context, of gateway.Audience) (n int, err error) {
-	for query := range parts(of) {
+	parts, err := c.parts(ctx, nameOf(of))
+	if err != nil {
+		return 0, err
+	}
+	for _, query := range parts {
 		query.Set("count", "true")
 		var answer apicall.Count
 		if err := c.call(ctx, &request{method: http.MethodGet, query: query}, &answer); err != nil {
@@ -132,28 +129,10 @@ func (c *Client) Count(ctx context.Context, of gateway.Audience) (n int, err err
 	return n, nil
 }
 
-// List is [gateway.Gateway.List]. An audience that names its connections has at most 1,000
-// of them.
+// List is [gateway.Gateway.List]. As with PostTo it may take several calls. A page of an
+// audience with more than 200 exceptions has fewer connections than its limit.
 func (c *Client) List(ctx context.Context, of gateway.Audience, page gateway.Page) ([]gateway.Connection, gateway.Page, error) {
-	query := of.Query()
-	if apicall.Nobody(query) {
-		return nil, gateway.Page{Limit: page.Limit}, nil
-	}
-	if page.Limit != 0 {
-		query.Set("limit", strconv.Itoa(page.Limit))
-	}
-	if page.After != "" {
-		query.Set("after", page.After)
-	}
-	var answer apicall.Page
-	if err := c.call(ctx, &request{method: http.MethodGet, query: query}, &answer); err != nil {
-		return nil, gateway.Page{}, err
-	}
-	var list []gateway.Connection
-	for n := range answer.Items {
-		list = append(list, connectionOf(&answer.Items[n]))
-	}
-	return list, gateway.Page{Limit: page.Limit, After: answer.Next}, nil
+	return c.list(ctx, nameOf(of), page)
 }
 
 // Join is [gateway.Gateway.Join].
@@ -191,39 +170,6 @@ func membership(id, group string) apicall.Resource {
 	return apicall.Resource{Kind: apicall.Membership, ConnectionID: id, Group: group}
 }
 
-// mostIDs is how many IDs a URL has at most: proxies take about 8,000 bytes.
-const mostIDs = 200
-
-// parts yields the parameters of the calls that an audience takes. Connections that are
-// named by their IDs are named once in all of them. Nobody takes none.
-func parts(a gateway.Audience) func(yield func(url.Values) bool) {
-	return func(yield func(url.Values) bool) {
-		query := a.Query()
-		if !query.Has("id") {
-			if !apicall.Nobody(query) {
-				yield(query)
-			}
-			return
-		}
-		seen := map[string]bool{}
-		for _, id := range query["except"] {
-			seen[id] = true
-		}
-		var ids []string
-		for _, id := range query["id"] {
-			if !seen[id] {
-				ids = append(ids, id)
-			}
-			seen[id] = true
-		}
-		for part := range slices.Chunk(ids, mostIDs) {
-			if !yield(url.Values{"id": part}) {
-				return
-			}
-		}
-	}
-}
-
 func connectionOf(item *apicall.Item) gateway.Connection {
 	c := gateway.Connection{
 		ID: item.ConnectionID, Identity: gateway.Identity{SourceIP: item.Identity.SourceIP, UserAgent: item.Identity.UserAgent},
@@ -246,16 +192,6 @@ type request struct {
 
 func (c *Client) one(ctx context.Context, method string, res apicall.Resource, body []byte) error {
 	return c.call(ctx, &request{method: method, of: res, body: body}, nil)
-}
-
-// deliver makes a call, and adds its Delivery to sum.
-func (c *Client) deliver(ctx context.Context, r *request, sum *gateway.Delivery) error {
-	var answer apicall.Delivery
-	if err := c.call(ctx, r, &answer); err != nil {
-		return err
-	}
-	add(sum, &answer)
-	return nil
 }
 
 // maxErrors is how many errors a Delivery has at most.

@@ -13,6 +13,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/connid"
 	"example.com/gateway/managementclient"
 )
 
@@ -41,9 +42,9 @@ func respond(status int, body string) *http.Response {
 }
 
 // open returns a gateway, a client of it and its Transport.
-func open(t *testing.T, opts ...gateway.Option) (*gatewaytest.Server, *managementclient.Client, *tripper) {
+func open(t *testing.T) (*gatewaytest.Server, *managementclient.Client, *tripper) {
 	t.Helper()
-	srv := gatewaytest.New(t, append(opts, gateway.WithManagementExtensions())...)
+	srv := gatewaytest.New(t, gateway.WithManagementExtensions())
 	trip := &tripper{next: srv.HTTPClient().Transport}
 	return srv, &managementclient.Client{Endpoint: srv.ManagementURL() + "/", HTTPClient: &http.Client{Transport: trip}}, trip
 }
@@ -111,28 +112,83 @@ func TestClient_ManyIDs(t *testing.T) {
 	require.Equal(t, 4001, code)
 }
 
-// Nobody takes no call: without parameters, a list would mean everyone.
+// Nobody has to be said: without parameters, a list would mean everyone. The gateway checks
+// everything else of such a call.
 func TestClient_Nobody(t *testing.T) {
 	t.Parallel()
-	client := &managementclient.Client{Endpoint: "http://gateway.test", HTTPClient: &http.Client{Transport: &tripper{}}}
+	srv, client, trip := open(t)
+	c := srv.Dial(t)
 	for _, nobody := range []gateway.Audience{{}, gateway.Connections(), gateway.Connections().Except("x"), gateway.Connections("x").Except("x"), gateway.Audience{}.Except("x")} {
-		d, err := client.PostTo(t.Context(), nobody, nil)
+		d, err := client.PostTo(t.Context(), nobody, []byte("x"))
 		require.NoError(t, err)
 		require.Equal(t, gateway.Delivery{}, d)
+		_, err = client.PostTo(t.Context(), nobody, make([]byte, 128<<10+1))
+		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
 		_, err = client.CloseAll(t.Context(), nobody, 1000, "")
 		require.NoError(t, err)
+		_, err = client.CloseAll(t.Context(), nobody, 7, "")
+		require.ErrorIs(t, err, gateway.ErrInvalidArgument)
 		n, err := client.Count(t.Context(), nobody)
 		require.NoError(t, err)
 		require.Zero(t, n)
-	}
-	for _, nobody := range []gateway.Audience{{}, gateway.Connections(), gateway.Connections().Except("x")} {
 		list, next, err := client.List(t.Context(), nobody, gateway.Page{Limit: 7})
 		require.NoError(t, err)
 		require.Empty(t, list)
 		require.Equal(t, gateway.Page{Limit: 7}, next)
-		outcomes, err := client.PostBatch(t.Context(), []managementclient.Message{{To: nobody}})
+		outcomes, err := client.PostBatch(t.Context(), []managementclient.Message{{To: nobody}, {To: gateway.Everyone(), Data: []byte("batch")}})
 		require.NoError(t, err)
-		require.Equal(t, make([]managementclient.Outcome, 1), outcomes)
+		require.Zero(t, outcomes[0].Accepted)
+		require.Equal(t, 1, outcomes[1].Accepted)
+		require.Equal(t, "batch", c.Receive())
+	}
+	for _, target := range trip.targets {
+		require.LessOrEqual(t, len(target), 100, target)
+	}
+}
+
+// No call has a URL that a proxy would refuse, however many connections an audience names
+// or leaves out.
+func TestClient_ShortURLs(t *testing.T) {
+	t.Parallel()
+	srv, client, trip := open(t)
+	first, second := srv.Dial(t), srv.Dial(t)
+	for _, c := range []*gatewaytest.Client{first, second} {
+		require.NoError(t, srv.Join(t.Context(), c.ConnectionID(), "g"))
+	}
+	others := []string{second.ConnectionID(), "", ""}
+	for range 1001 {
+		others = append(others, connid.New(7))
+	}
+	for _, of := range []gateway.Audience{gateway.Connections(append(others, first.ConnectionID())...).Except(second.ConnectionID()), gateway.Group("g").Except(others...), gateway.Everyone().Except(others...)} {
+		n, err := client.Count(t.Context(), of)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		var seen []string
+		page := gateway.Page{Limit: 1}
+		for more := true; more; more = page.After != "" {
+			list, next, err := client.List(t.Context(), of, page)
+			require.NoError(t, err)
+			for _, c := range list {
+				seen = append(seen, c.ID)
+			}
+			page = next
+		}
+		require.Equal(t, []string{first.ConnectionID()}, seen)
+		d, err := client.PostTo(t.Context(), of, []byte("x"))
+		require.NoError(t, err)
+		require.Equal(t, 1, d.Accepted)
+		require.Equal(t, "x", first.Receive())
+		_, err = client.PostTo(t.Context(), of, make([]byte, 128<<10+1))
+		require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
+		_, _, err = client.List(t.Context(), of, gateway.Page{Limit: -1})
+		require.ErrorIs(t, err, gateway.ErrInvalidArgument)
+	}
+	_, err := client.Count(t.Context(), gateway.Group("").Except(others...))
+	require.ErrorIs(t, err, gateway.ErrInvalidArgument)
+	_, err = client.PostTo(t.Context(), gateway.User("").Except(others...), nil)
+	require.ErrorIs(t, err, gateway.ErrInvalidArgument)
+	for _, target := range trip.targets {
+		require.Less(t, len(target), 8000-500)
 	}
 }
 

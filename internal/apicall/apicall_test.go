@@ -97,8 +97,8 @@ func TestParseQuery(t *testing.T) {
 		{raw: "cut=true&code=4001", names: apicall.CloseNames, want: apicall.Query{Limit: 100, Cut: true, Code: 4001}}, // the code is for $disconnect
 		{raw: "X-Amz-Signature=1&X-Amz-Date=2", names: apicall.NoNames, want: apicall.Query{Limit: 100}},
 
-		{raw: "", names: apicall.PostNames, bad: "Invalid audience: there is none: name it with id, group, user or all"},
-		{raw: "except=a", names: apicall.PostNames, bad: "Invalid audience: there is none: name it with id, group, user or all"},
+		{raw: "", names: apicall.PostNames, bad: "Invalid audience: there is none: name it with id, group, user, all or none"},
+		{raw: "except=a", names: apicall.PostNames, bad: "Invalid audience: there is none: name it with id, group, user, all or none"},
 		{raw: "group=a&user=b", names: apicall.PostNames, bad: "Invalid user: the audience is named by group already: use one of the two"},
 		{raw: "all=true&id=b", names: apicall.PostNames, bad: "Invalid all: the audience is named by id already: use one of the two"},
 		{raw: "group=a&group=a", names: apicall.PostNames, bad: "Invalid group: it is given 2 times"},
@@ -108,8 +108,8 @@ func TestParseQuery(t *testing.T) {
 		{raw: "all=true&except", names: apicall.PostNames, bad: "Invalid except: it is empty"},
 		{raw: ids, names: apicall.PostNames, bad: "Invalid id: there are 1001, and at most 1000 are allowed"},
 		{raw: "all=true&" + strings.ReplaceAll(ids, "id", "except"), names: apicall.PostNames, bad: "Invalid except: there are 1001, and at most 1000 are allowed"},
-		{raw: "grop=a", names: apicall.PostNames, bad: `Invalid query: this call has the parameters group, user, id, all, except, binary, and not: "grop"`},
-		{raw: "Group=a", names: apicall.PostNames, bad: `Invalid query: this call has the parameters group, user, id, all, except, binary, and not: "Group"`},
+		{raw: "grop=a", names: apicall.PostNames, bad: `Invalid query: this call has the parameters group, user, id, all, none, except, binary, and not: "grop"`},
+		{raw: "Group=a", names: apicall.PostNames, bad: `Invalid query: this call has the parameters group, user, id, all, none, except, binary, and not: "Group"`},
 		{raw: "x=1", names: apicall.NoNames, bad: `Invalid query: this call has no parameters, and not: "x"`},
 		{raw: "a=%zz", names: apicall.NoNames, bad: "Invalid query: a % in the query is not followed by two hexadecimal digits"},
 		{raw: "limit=0", names: apicall.ListNames, bad: `Invalid limit: it is not a whole number from 1 to 1000: "0"`},
@@ -233,6 +233,9 @@ func parameters(a *apicall.Audience) url.Values {
 	}
 	if a.All {
 		values.Set("all", "true")
+	}
+	if a.None {
+		values.Set("none", "true")
 	}
 	if a.Except != nil {
 		values["except"] = a.Except

@@ -113,7 +113,7 @@ func ParseMessage(line []byte) (m Message, bad *FieldError) {
 }
 
 // AppendMessage appends a line of a batch, with its line feed. The audience is given by the
-// parameters that a query has for it, which must not be those of nobody. Bytes of a text
+// parameters that a query has for it, which must name one. Bytes of a text
 // that are not valid UTF-8 become U+FFFD.
 func AppendMessage(dst []byte, to url.Values, data []byte, binary bool) []byte {
 	text := string(data)
@@ -129,8 +129,9 @@ func AppendMessage(dst []byte, to url.Values, data []byte, binary bool) []byte {
 		Group  *string  `json:"group,omitempty"`
 		User   *string  `json:"user,omitempty"`
 		All    bool     `json:"all,omitempty"`
+		None   bool     `json:"none,omitempty"`
 		Except []string `json:"except,omitempty"`
-	}{to["id"], first(to["group"]), first(to["user"]), to.Has("all"), to["except"]}, text, binary})
+	}{to["id"], first(to["group"]), first(to["user"]), to.Has("all"), to.Has("none"), to["except"]}, text, binary})
 	return append(append(dst, b...), '\n')
 }
 
@@ -176,8 +177,11 @@ func (a *Audience) read(d *json.Decoder) *FieldError {
 		case "all":
 			a.All = true
 			bad = isTrue(d, field)
+		case "none":
+			a.None = true
+			bad = isTrue(d, field)
 		default:
-			bad = invalid("to", "an audience has the members id, group, user, all and except, and not").having(name)
+			bad = invalid("to", "an audience has the members id, group, user, all, none and except, and not").having(name)
 		}
 		return bad
 	})

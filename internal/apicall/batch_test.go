@@ -39,7 +39,7 @@ func TestParseMessage(t *testing.T) {
 		{line: `{"data":"x"}`, bad: `Invalid to: it is missing: write "to":{"id":"…"}, or another audience`},
 		{line: `{"to":{"id":"a"}}`, bad: "Invalid data: it is missing"},
 		{line: `{"to":"a","data":"x"}`, bad: "Invalid to: it is not a JSON object"},
-		{line: `{"to":{},"data":"x"}`, bad: "Invalid to.audience: there is none: name it with id, group, user or all"},
+		{line: `{"to":{},"data":"x"}`, bad: "Invalid to.audience: there is none: name it with id, group, user, all or none"},
 		{line: `{"to":{"id":"a","group":"g"},"data":"x"}`, bad: "Invalid to.group: the audience is named by to.id already: use one of the two"},
 		{line: `{"to":{"id":7},"data":"x"}`, bad: "Invalid to.id: it is neither a string nor an array of strings"},
 		{line: `{"to":{"id":[7]},"data":"x"}`, bad: "Invalid to.id: it is not a string"},
@@ -49,7 +49,7 @@ func TestParseMessage(t *testing.T) {
 		{line: `{"to":{"group":null},"data":"x"}`, bad: "Invalid to.group: it is not a string"},
 		{line: `{"to":{"all":false},"data":"x"}`, bad: "Invalid to.all: it is not true: write true, or leave it out"},
 		{line: `{"to":{"all":"true"},"data":"x"}`, bad: "Invalid to.all: it is not true: write true, or leave it out"},
-		{line: `{"to":{"Id":"a"},"data":"x"}`, bad: `Invalid to: an audience has the members id, group, user, all and except, and not: "Id"`},
+		{line: `{"to":{"Id":"a"},"data":"x"}`, bad: `Invalid to: an audience has the members id, group, user, all, none and except, and not: "Id"`},
 		{line: `{"to":{"id":"a","id":"b"},"data":"x"}`, bad: `Invalid to: a member is given twice: "id"`},
 		{line: `{"to":{"id":"a"},"data":"x","data":"y"}`, bad: `Invalid line: a member is given twice: "data"`},
 		{line: `{"to":{"id":"a"},"Data":"x"}`, bad: `Invalid line: it has the members to, data and binary, and not: "Data"`},
@@ -87,7 +87,7 @@ func TestLines(t *testing.T) {
 }
 
 func FuzzParseMessage(f *testing.F) {
-	for _, line := range []string{`{"to":{"id":"a"},"data":"x"}`, `{"to":{"id":"a"},"data":"/wA=","binary":true}`, `{"to":{"id":["a"],"except":["b"]},"data":"\ud800"}`, `{"to":{"all":true},"data":""}`, `{"to":{"group":"\u0000"},"data":"x"}`, `{`, `[]`, `{"to":[[[[[`} {
+	for _, line := range []string{`{"to":{"id":"a"},"data":"x"}`, `{"to":{"id":"a"},"data":"/wA=","binary":true}`, `{"to":{"id":["a"],"except":["b"]},"data":"\ud800"}`, `{"to":{"all":true},"data":""}`, `{"to":{"none":true},"data":""}`, `{"to":{"group":"\u0000"},"data":"x"}`, `{`, `[]`, `{"to":[[[[[`} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -98,7 +98,7 @@ func FuzzParseMessage(f *testing.F) {
 			return
 		}
 		require.True(t, m.Binary || utf8.Valid(m.Data))
-		require.False(t, apicall.Nobody(parameters(&m.To)))
+		require.NotEmpty(t, parameters(&m.To))
 		again, bad := apicall.ParseMessage(apicall.AppendMessage(nil, parameters(&m.To), m.Data, m.Binary))
 		require.Nil(t, bad)
 		require.Equal(t, m, again, "a message is written as it is read")

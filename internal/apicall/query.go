@@ -1,7 +1,6 @@
 package apicall
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +24,7 @@ type Audience struct {
 	Group  *string
 	User   *string
 	All    bool
+	None   bool // nobody, which has to be said
 	Except []string
 }
 
@@ -42,7 +42,7 @@ type Query struct {
 
 // The parameters that a call may have, as arguments of [ParseQuery].
 const (
-	audienceNames = "group user id all except"
+	audienceNames = "group user id all none except"
 	// ListNames are those of a list.
 	ListNames = audienceNames + " count limit after"
 	// PostNames are those of a post to an audience.
@@ -115,6 +115,8 @@ func (q *Query) set(name string, values []string) (bad *FieldError) {
 		q.To.Except = values
 	case "all":
 		q.To.All, bad = onlyTrue(name, value)
+	case "none":
+		q.To.None, bad = onlyTrue(name, value)
 	case "count":
 		q.Count, bad = onlyTrue(name, value)
 	case "cut":
@@ -166,12 +168,15 @@ func (a *Audience) check(prefix string, everyone bool) *FieldError {
 	if a.All {
 		kinds = append(kinds, "all")
 	}
+	if a.None {
+		kinds = append(kinds, "none")
+	}
 	if len(kinds) == 0 && everyone {
 		a.All, kinds = true, []string{"all"}
 	}
 	switch {
 	case len(kinds) == 0:
-		return invalid(prefix+"audience", "there is none: name it with id, group, user or all")
+		return invalid(prefix+"audience", "there is none: name it with id, group, user, all or none")
 	case len(kinds) > 1:
 		return invalid(prefix+kinds[1], "the audience is named by %s already: use one of the two", prefix+kinds[0])
 	case len(a.IDs) > MostIDs:
@@ -184,10 +189,4 @@ func (a *Audience) check(prefix string, everyone bool) *FieldError {
 		return invalid(prefix+"except", "it is empty")
 	}
 	return nil
-}
-
-// Nobody reports whether parameters that name an audience name nobody. A query without any
-// would mean everyone in a list.
-func Nobody(to url.Values) bool {
-	return len(to["id"]) == 0 && !to.Has("group") && !to.Has("user") && !to.Has("all")
 }
