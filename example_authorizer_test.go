@@ -30,7 +30,7 @@ func ExampleWithAuthorizer() {
 	}
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
 	gw.HandleFunc("whoami", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-		return &gateway.Response{Body: fmt.Appendf(nil, "%s, level %s", req.Authorizer["principalId"], req.Authorizer["level"])}, nil
+		return &gateway.Response{Body: fmt.Appendf(nil, "%s, level %s", req.PrincipalID(), req.Authorizer["level"])}, nil
 	}, gateway.WithRouteResponse())
 
 	srv := httptest.NewServer(gw.Handler())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"example.com/gateway/internal/event"
 )
 
 // Integration is the backend of a route.
@@ -123,7 +125,7 @@ type Request struct {
 	Upgrade  *http.Request
 	Identity Identity
 	// Authorizer is what the authorizer returned when the client connected: its context
-	// and, if the authorizer gave one, principalId, all strings. On CONNECT it also has
+	// and, if the authorizer gave one, principalId, all strings: see PrincipalID. On CONNECT it also has
 	// integrationLatency, an int64: how many milliseconds the authorizer took. It is nil if
 	// there is no authorizer, and after IAM authorization, which tells who the client is in
 	// Identity.Caller. The map is shared and must not be changed.
@@ -169,6 +171,14 @@ func (req *Request) SelectionValue() (value string, ok bool) {
 		return "", false
 	}
 	return req.RouteKey, true
+}
+
+// PrincipalID returns who the client is, as the authorizer said when the client connected:
+// Authorizer["principalId"], and what [User] takes. It is "" if there is no authorizer, or
+// if it named nobody; IAM authorization tells who the client is in Identity.Caller.
+func (req *Request) PrincipalID() string {
+	principal, _ := req.Authorizer[event.PrincipalID].(string)
+	return principal
 }
 
 // Response is what an [Integration] answers. The zero value means status 200 and

@@ -317,3 +317,15 @@ func TestIntegration_MirroredRequest(t *testing.T) {
 		})
 	}
 }
+
+func TestRequest_PrincipalID(t *testing.T) {
+	t.Parallel()
+	for want, authorizer := range map[string]map[string]any{
+		"ann": {"principalId": "ann", "level": "1"},
+		"":    {"level": "1"},
+	} {
+		require.Equal(t, want, (&gateway.Request{Authorizer: authorizer}).PrincipalID())
+	}
+	require.Empty(t, new(gateway.Request).PrincipalID())
+	require.Empty(t, (&gateway.Request{Authorizer: map[string]any{"principalId": 1}}).PrincipalID(), "of a test, and no text")
+}

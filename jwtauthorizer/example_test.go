@@ -30,7 +30,7 @@ func ExampleNew() {
 	}
 	defer gw.Close()
 	gw.HandleFunc(gateway.RouteKeyConnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
-		fmt.Println(req.Authorizer["principalId"], req.Authorizer["email"])
+		fmt.Println(req.PrincipalID(), req.Authorizer["email"])
 		return &gateway.Response{Header: http.Header{"Sec-WebSocket-Protocol": {"bearer"}}}, nil
 	}, gateway.WithAuthorizer(a))
 

@@ -38,7 +38,7 @@ func TestAuthorizer(t *testing.T) {
 	// The mock accepts every client that the authorizer admits.
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(authorizer))
 	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		name, _ := req.Authorizer["principalId"].(string)
+		name := req.PrincipalID()
 		return &gateway.Response{Body: []byte(name)}, nil
 	}, gateway.WithRouteResponse())
 

@@ -30,7 +30,7 @@ func TestGroups(t *testing.T) {
 		return nil, err
 	})
 	gw.HandleFunc("logout", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		user, _ := req.Authorizer["principalId"].(string)
+		user := req.PrincipalID()
 		_, err := gw.CloseAll(ctx, gateway.User(user), 4001, "logged out") // every device of the user
 		return nil, err
 	})

@@ -45,7 +45,7 @@ func newService(gw *gateway.Gateway) http.Handler {
 	})
 	gw.Handle(gateway.RouteKeyConnect, &gateway.MockIntegration{}, gateway.WithAuthorizer(user))
 	gw.HandleFunc("whoami", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-		name, _ := req.Authorizer["principalId"].(string)
+		name := req.PrincipalID()
 		return &gateway.Response{Body: []byte(name)}, nil
 	}, gateway.WithRouteResponse())
 
