@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -213,4 +214,81 @@ func TestAnswerCommands_Spellings(t *testing.T) {
 		require.Contains(t, c.Receive(), "Internal server error")
 		require.Contains(t, log.String(), "Gateway-State: the answer has 2 of it: write one")
 	})
+}
+
+// A backend that answers with commands is told of which event, connection and user each request
+// is, whether it can call back or not. Without the option a request is the one of the service.
+func TestAnswerCommands_TellsBackend(t *testing.T) {
+	t.Parallel()
+	const callback = "https://gateway.internal/prod"
+	for _, tt := range []struct {
+		name, callback string
+		opts           []gateway.Option
+		told           bool   // of the connection
+		principal      string // Gateway-Principal
+		omitted        string
+		user           string
+	}{
+		{name: "without the option", user: "ann"},
+		{name: "without the option, with a callback URL", callback: callback, told: true, user: "ann"},
+		{name: "with commands", opts: []gateway.Option{gateway.WithAnswerCommands()}, told: true, user: "ann", principal: "ann"},
+		{name: "with both", callback: callback, opts: []gateway.Option{gateway.WithAnswerCommands()}, told: true, user: "José %\n", principal: "Jos%C3%A9 %25%0A"},
+		{name: "nobody", opts: []gateway.Option{gateway.WithAnswerCommands()}, told: true},
+		{name: "a long name", opts: []gateway.Option{gateway.WithAnswerCommands()}, told: true, user: strings.Repeat("u", 513), omitted: "Gateway-Principal"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			events := make(chan http.Header, 1)
+			endpoint := testutil.NewBackend(t, func(_ http.ResponseWriter, r *http.Request) { events <- r.Header })
+			srv := gatewaytest.New(t, append(tt.opts, gateway.WithStage("prod", nil))...)
+			backend := &gateway.HTTPIntegration{URI: endpoint.URL, CallbackURL: tt.callback}
+			srv.Handle("$connect", backend, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+				return &gateway.Authorization{PrincipalID: tt.user}, nil
+			})))
+			for _, key := range []string{"$default", "$join", "$leave", "$disconnect"} {
+				srv.Handle(key, backend)
+			}
+			check := func(eventType, routeKey, id string) {
+				header := <-events
+				require.Equal(t, tt.principal, header.Get("Gateway-Principal"))
+				require.Equal(t, tt.omitted, header.Get("Gateway-Omitted"))
+				require.Equal(t, tt.callback != "", header.Get("callbackUrl") != "")
+				want := []string{eventType, routeKey, id, "prod"}
+				if !tt.told {
+					want = make([]string, len(want))
+				}
+				require.Equal(t, want, []string{header.Get("eventType"), header.Get("routeKey"), header.Get("connectionId"), header.Get("stage")})
+			}
+			c := srv.Dial(t)
+			id := c.ConnectionID()
+			check("CONNECT", "$connect", id)
+			c.Send("x")
+			check("MESSAGE", "$default", id)
+			require.NoError(t, srv.Join(t.Context(), id, "room"))
+			check("JOIN", "$join", id)
+			require.NoError(t, srv.Leave(t.Context(), id, "room"))
+			check("LEAVE", "$leave", id)
+			c.Close(1000, "")
+			check("DISCONNECT", "$disconnect", id)
+		})
+	}
+}
+
+// No client can pretend to such a backend to be another one, nor make it call a URL.
+func TestAnswerCommands_ToldByNoClient(t *testing.T) {
+	t.Parallel()
+	endpoint := testutil.NewBackend(t, testutil.OK)
+	srv := gatewaytest.New(t, gateway.WithAnswerCommands())
+	srv.Handle("$connect", &gateway.HTTPIntegration{URI: endpoint.URL, UpgradeHeaders: true})
+	var sent []gatewaytest.DialOption
+	for _, name := range []string{"Gateway-Principal", "gateway_principal", "eventType", "routeKey", "connectionId", "stage", "callbackUrl", "CALLBACKURL"} {
+		sent = append(sent, gatewaytest.Header(name, "forged"))
+	}
+	c := srv.Dial(t, sent...)
+	header := endpoint.Last(t).Header
+	for name, values := range header {
+		require.NotContains(t, values, "forged", name)
+	}
+	require.NotContains(t, header, "Callbackurl")
+	require.Equal(t, c.ConnectionID(), header.Get("connectionId"))
 }

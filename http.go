@@ -37,14 +37,22 @@ import (
 //	Gateway-State            Request.State, if the connection has one: JSON in ASCII, other text percent-encoded
 //	Gateway-Group            Request.Group, JOIN and LEAVE only: the name, percent-encoded
 //	Gateway-Groups           Request.Groups, if there are any: the names, percent-encoded, separated by commas
-//	Gateway-Omitted          Gateway-State above 4 KiB and Gateway-Groups above 2 KiB: they are left out, and this has their names
+//	Gateway-Omitted          Gateway-State above 4 KiB, Gateway-Groups above 2 KiB and Gateway-Principal above 512 bytes: they are left out, and this has their names
+//
+// With [WithAnswerCommands] a backend needs no URL to call back, but has to know what it
+// answers. So the request also has these headers, whatever CallbackURL is:
+//
+//	connectionId, routeKey   the connection and the route
+//	eventType, stage         CONNECT, MESSAGE, DISCONNECT, JOIN or LEAVE; and the stage
+//	Gateway-Principal        Request.PrincipalID, if there is one, percent-encoded where it has to be
 //
 // For CONNECT it also has the other headers and the query of the upgrade request.
 // Headers that are meant for the gateway alone are left out: those about the
 // connection, those that Connection names, Proxy-Authorization, Expect, Range, the If-*
-// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) The last four of the
-// list are left out too: no client can pretend to have them. The endpoint does not get
-// the connection ID, unless CallbackURL is set.
+// headers, and Content-Encoding. (RFC 9110, section 7.6.1.) Those of the gateway are left
+// out too, where their names begin with Gateway-, or the gateway sends others of the same
+// name: no client can pretend to have them. Without CallbackURL and [WithAnswerCommands] the
+// endpoint does not get the connection ID.
 //
 // Gateway-State and Gateway-Groups are bounded, because many servers take at most 8 KiB of
 // headers, and a client that can join groups, or fill a state, could make its endpoint
@@ -309,6 +317,9 @@ func (c *httpCall) do(ctx context.Context, req *Request, payload []byte) (*Respo
 	if req.Upgrade != nil {
 		e.Sent = req.Upgrade.Header
 		e.Headers, e.Query = in.upgrade()
+	}
+	if g, ok := ctx.Value(gatewayKey{}).(*Gateway); ok && g.answerCommands {
+		e.Told, e.Principal = true, req.PrincipalID()
 	}
 	resp, err := c.Do(ctx, e)
 	if failed := (*forward.Error)(nil); errors.As(err, &failed) {

@@ -294,6 +294,9 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 // a connection ID. Who is in several of them gets the body once. Such a post is one of
 // [Gateway.PostTo]: it does not wait for a slow client.
 //
+// An [HTTPIntegration] tells its endpoint of the event, the connection and the principal in
+// headers, so that it knows what it answers.
+//
 // Names and reasons are percent-encoded: write %20 for a blank in a name, and %2C, %3B, %22
 // and %25 for a comma, a semicolon, a quote and a percent sign. A state that is JSON stands
 // for itself; any other state is percent-encoded. Write other characters than ASCII with \u

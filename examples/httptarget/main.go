@@ -76,10 +76,8 @@ func run(ctx context.Context, addr, backend string) error {
 	routes := &gateway.HTTPIntegration{
 		URI: target,
 		RequestParameters: map[string]string{
-			"integration.request.header.routeKey":     "context.routeKey",
-			"integration.request.header.connectionId": "context.connectionId",
-			"integration.request.header.requestId":    "context.requestId",
-			"integration.request.header.status":       "context.disconnectStatusCode",
+			"integration.request.header.requestId": "context.requestId",
+			"integration.request.header.status":    "context.disconnectStatusCode",
 		},
 	}
 	for _, key := range []string{"$connect", "$disconnect", "$join", "$leave"} {

@@ -29,7 +29,9 @@ const (
 	Close   = prefix + "Close"
 	Groups  = prefix + "Groups"  // in requests only
 	OfGroup = prefix + "Group"   // likewise: the group of a JOIN or LEAVE
-	Omitted = prefix + "Omitted" // likewise: which of State and Groups are too long for a header
+	Omitted = prefix + "Omitted" // likewise: which of Principal, State and Groups are too long for a header
+
+	Principal = prefix + "Principal" // likewise: who the client is
 )
 
 // Commands is what the headers of an answer ask for. The names are decoded, and not checked
@@ -147,7 +149,7 @@ func unknown(name string) error {
 	switch {
 	case strings.EqualFold(name, Groups), strings.EqualFold(name, OfGroup):
 		return fmt.Errorf("%s is no command: change the groups with %s and %s", name, Join, Leave)
-	case strings.EqualFold(name, Omitted):
+	case strings.EqualFold(name, Omitted), strings.EqualFold(name, Principal):
 		return fmt.Errorf("%s is no command: the gateway writes it into requests", name)
 	}
 	all := strings.Join(commands(), ", ")

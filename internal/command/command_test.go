@@ -142,21 +142,24 @@ func TestForRequest(t *testing.T) {
 	fits := func(n int) []byte { return []byte(strings.Repeat("s", n)) }
 	names := func(n int) []string { return []string{strings.Repeat("g", n-3), "h"} } // and ", " between them
 	for name, row := range map[string]struct {
-		state  []byte
-		groups []string
-		want   headers
+		principal string
+		state     []byte
+		groups    []string
+		want      headers
 	}{
-		"nothing":          {nil, nil, nil},
-		"state":            {[]byte("1"), nil, headers{"Gateway-State": "1"}},
-		"both, just fit":   {fits(4096), names(2048), headers{"Gateway-State": string(fits(4096)), "Gateway-Groups": strings.Join(names(2048), ", ")}},
-		"a long state":     {fits(4097), []string{"a"}, headers{"Gateway-Groups": "a", "Gateway-Omitted": "Gateway-State"}},
-		"many groups":      {[]byte("1"), names(2049), headers{"Gateway-State": "1", "Gateway-Omitted": "Gateway-Groups"}},
-		"both":             {fits(4097), names(2049), headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
-		"as it is encoded": {[]byte(`"` + strings.Repeat("é", 700) + `"`), []string{strings.Repeat("é", 400)}, headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
+		"nothing":          {"", nil, nil, nil},
+		"state":            {"", []byte("1"), nil, headers{"Gateway-State": "1"}},
+		"both, just fit":   {"", fits(4096), names(2048), headers{"Gateway-State": string(fits(4096)), "Gateway-Groups": strings.Join(names(2048), ", ")}},
+		"a long state":     {"", fits(4097), []string{"a"}, headers{"Gateway-Groups": "a", "Gateway-Omitted": "Gateway-State"}},
+		"many groups":      {"", []byte("1"), names(2049), headers{"Gateway-State": "1", "Gateway-Omitted": "Gateway-Groups"}},
+		"both":             {"", fits(4097), names(2049), headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
+		"a principal":      {"José 1", nil, nil, headers{"Gateway-Principal": "Jos%C3%A9 1"}},
+		"a long principal": {string(fits(513)), []byte("1"), nil, headers{"Gateway-State": "1", "Gateway-Omitted": "Gateway-Principal"}},
+		"as it is encoded": {"", []byte(`"` + strings.Repeat("é", 700) + `"`), []string{strings.Repeat("é", 400)}, headers{"Gateway-Omitted": "Gateway-State, Gateway-Groups"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, row.want, command.ForRequest(row.state, row.groups))
+			require.Equal(t, row.want, command.ForRequest(row.principal, row.state, row.groups))
 		})
 	}
 }

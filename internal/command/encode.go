@@ -7,18 +7,19 @@ import (
 	"unicode/utf16"
 )
 
-// The most bytes of the values of [State] and [Groups] in a request. Many servers take 8 KiB
-// of headers in all, and refuse a request with more before any program sees it.
+// The most bytes of the values of [State], [Groups] and [Principal] in a request. Many servers
+// take 8 KiB of headers in all, and refuse a request with more before any program sees it.
 const (
-	maxState  = 4 << 10
-	maxGroups = 2 << 10
+	maxState     = 4 << 10
+	maxGroups    = 2 << 10
+	maxPrincipal = 512
 )
 
-// ForRequest returns the headers that tell a backend of the state and the groups of a
-// connection. What is too long for a header is left out as a whole, and named in [Omitted]:
+// ForRequest returns the headers that tell a backend of the principal, the state and the
+// groups of a connection. What is too long for a header is left out as a whole, and named in [Omitted]:
 // a backend would take a part for all.
-func ForRequest(state []byte, groups []string) map[string]string {
-	if len(state)+len(groups) == 0 {
+func ForRequest(principal string, state []byte, groups []string) map[string]string {
+	if len(principal)+len(state)+len(groups) == 0 {
 		return nil
 	}
 	headers, omitted := map[string]string{}, []string{}
@@ -28,6 +29,9 @@ func ForRequest(state []byte, groups []string) map[string]string {
 		} else {
 			headers[name] = value
 		}
+	}
+	if principal != "" {
+		add(Principal, percent(principal, "%"), maxPrincipal)
 	}
 	if len(state) > 0 {
 		add(State, EncodeState(state), maxState)

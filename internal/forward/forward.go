@@ -58,6 +58,8 @@ type Event struct {
 	State                                                     []byte           // of the connection; empty: none
 	Groups                                                    []string         // of the connection
 	Group                                                     string           // JOIN and LEAVE
+	Told                                                      bool             // the endpoint gets the headers that tell of the connection, also without a CallbackURL
+	Principal                                                 string           // who the client is; "": the endpoint is not told
 
 	// The upgrade request, on CONNECT only.
 	Sent    http.Header   // as the client sent it
@@ -164,7 +166,7 @@ func (c *Call) request(ctx context.Context, e *Event) (*http.Request, error) {
 		return nil, err
 	}
 	c.setHeaders(out.Header, e)
-	extras := command.ForRequest(e.State, e.Groups)
+	extras := command.ForRequest(e.Principal, e.State, e.Groups)
 	for name, value := range extras {
 		set(out.Header, name, value)
 	}
@@ -244,11 +246,20 @@ func (c *Call) setHeaders(headers http.Header, e *Event) {
 	if e.Group != "" {
 		set(headers, command.OfGroup, command.EncodeGroups([]string{e.Group}))
 	}
-	if c.CallbackURL != "" {
+	if c.CallbackURL != "" || e.Told {
 		set(headers, "connectionId", e.ConnectionID)
 		set(headers, "routeKey", e.RouteKey)
 		set(headers, "eventType", e.Type)
 		set(headers, "stage", e.Stage)
-		set(headers, "callbackUrl", strings.TrimSuffix(c.CallbackURL, "/")+"/@connections/"+url.QueryEscape(e.ConnectionID))
+		set(headers, "callbackUrl", c.callback(e)...)
 	}
+}
+
+// callback returns where the endpoint can call back, if the gateway knows that. If it does
+// not, the endpoint gets no URL, and least of all a client's.
+func (c *Call) callback(e *Event) []string {
+	if c.CallbackURL == "" {
+		return nil
+	}
+	return []string{strings.TrimSuffix(c.CallbackURL, "/") + "/@connections/" + url.QueryEscape(e.ConnectionID)}
 }

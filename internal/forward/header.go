@@ -65,7 +65,7 @@ func (c *Call) passesOn(name string) bool {
 		return false
 	case "Content-Encoding", "Content-Range": // of a body that is not sent
 		return false
-	case command.State, command.Groups, command.OfGroup, command.Omitted: // the gateway's own: an endpoint must not take a client's for them
+	case command.State, command.Groups, command.OfGroup, command.Omitted, command.Principal: // the gateway's own: an endpoint must not take a client's for them
 		return false
 	case "Sec-Websocket-Protocol":
 		return true

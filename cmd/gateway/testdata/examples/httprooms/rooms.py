@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Rooms(BaseHTTPRequestHandler):
     def do_POST(self):
         message = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        event, user = self.headers["eventType"], self.headers["user"]
+        event, user = self.headers["eventType"], self.headers["Gateway-Principal"]
         if event == "CONNECT":
             self.answer("welcome", {"Gateway-Join": "lobby", "Gateway-Post": "self"})
         elif event == "JOIN":
