@@ -314,6 +314,61 @@ func TestPresence_Commands(t *testing.T) {
 	require.Equal(t, []string{"JOIN room", "LEAVE lobby"}, both)
 }
 
+// The answers of $join and $leave have commands as any others, whatever the backend is: a room
+// learns who comes and goes, and nobody makes a call.
+func TestPresence_AnswersOfTheRoutes(t *testing.T) {
+	t.Parallel()
+	serve := func(e told) said {
+		switch e.eventType {
+		case "CONNECT":
+			return asks("", "Gateway-Join", "room")
+		case "JOIN":
+			return asks("came to "+e.groups, "Gateway-Post", "group room", "Gateway-State", "greeted")
+		case "LEAVE":
+			return asks("left, "+e.state, "Gateway-Post", "group room")
+		}
+		return asks(e.state)
+	}
+	for name, integration := range backends() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := gatewaytest.New(t, gateway.WithAnswerCommands())
+			i := integration(t, serve)
+			for _, key := range []string{gateway.RouteKeyConnect, gateway.RouteKeyJoin, gateway.RouteKeyLeave} {
+				srv.Handle(key, i)
+			}
+			srv.Handle(gateway.RouteKeyDefault, i, gateway.WithRouteResponse())
+			ann := srv.Dial(t)
+			require.Equal(t, "came to room", ann.Receive())
+			bob := srv.Dial(t)
+			require.Equal(t, "came to room", ann.Receive())
+			require.Equal(t, "came to room", bob.Receive())
+			bob.Send("state?")
+			require.Equal(t, "greeted", bob.Receive())
+			bob.Close(1000, "")
+			require.Equal(t, "left, greeted", ann.Receive())
+		})
+	}
+}
+
+// A typed handler that joins a group tells it as any other.
+func TestPresence_TypedHandler(t *testing.T) {
+	t.Parallel()
+	events := make(chan string, 2)
+	srv := gatewaytest.New(t)
+	srv.HandleFunc(gateway.RouteKeyJoin, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		events <- req.Group + " " + req.ConnectionID
+		return nil, nil
+	})
+	type enter struct{ Room string }
+	srv.Handle("enter", gateway.JSONOneWay(func(ctx context.Context, req *gateway.Request, in enter) error {
+		return srv.Join(ctx, req.ConnectionID, in.Room)
+	}))
+	c := srv.Dial(t)
+	c.Send(`{"action":"enter","Room":"a"}`)
+	require.Equal(t, "a "+c.ConnectionID(), <-events)
+}
+
 // A join by an answer may have to wait for its turn. A reply before it, which has come
 // together with it, does not wait.
 func TestPresence_CommandsHoldNoReplyBack(t *testing.T) {

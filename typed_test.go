@@ -277,6 +277,8 @@ func TestJSON_Misuse(t *testing.T) {
 		{"an output without JSON", "m", gateway.JSON(func(context.Context, *gateway.Request, typedOrder) (in, error) { return in{}, nil }), "gateway.JSON: the answer: field \"f\" of"},
 		{"$connect", "$connect", gateway.JSON(takeOrder), `route "$connect": its events have no body that gateway.JSON could decode: use HandleFunc`},
 		{"$disconnect", "$disconnect", gateway.JSON(takeOrder), `use HandleFunc`},
+		{"$join", "$join", gateway.JSON(takeOrder), `route "$join": its events have no body that gateway.JSON could decode: use HandleFunc`},
+		{"$leave", "$leave", gateway.JSON(takeOrder), `use HandleFunc`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -366,6 +366,35 @@ routes: {$connect: {integration: b}, $default: {integration: b, routeResponse: t
 	require.Equal(t, "welcome", c.receive(), "without it, it is the answer of a message")
 }
 
+// The routes $join and $leave tell an endpoint who comes to a room and who goes, and its answers
+// tell the room.
+func TestServe_Presence(t *testing.T) {
+	t.Parallel()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event := r.Header.Get("eventType")
+		if event == "CONNECT" {
+			w.Header().Set("Gateway-Join", "room")
+			return
+		}
+		w.Header().Set("Gateway-Post", "group "+r.Header.Get("Gateway-Group"))
+		_, _ = io.WriteString(w, event+" "+r.Header.Get("routeKey"))
+	}))
+	defer backend.Close()
+	p := serve(t, withRoutes(`
+  b: {http: {uri: "`+backend.URL+`", callbackUrl: "http://127.0.0.1/prod"}}
+routes: {$connect: {integration: b}, $join: {integration: b}, $leave: {integration: b}, $default: {integration: one}}
+answerCommands: true
+`))
+	url := "ws://" + p.address("clients", 1) + "/prod"
+	ann := dial(t, url, wsconn.DialOptions{})
+	require.Equal(t, "JOIN $join", ann.receive())
+	bob := dial(t, url, wsconn.DialOptions{})
+	require.Equal(t, "JOIN $join", ann.receive())
+	require.Equal(t, "JOIN $join", bob.receive())
+	bob.c.CloseNow()
+	require.Equal(t, "LEAVE $leave", ann.receive())
+}
+
 // With binaryMessages a client gets back the bytes that it has sent.
 func TestServe_BinaryMessages(t *testing.T) {
 	t.Parallel()
