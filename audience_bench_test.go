@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -153,6 +154,36 @@ func BenchmarkJoin(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkJoin_Told measures a join and a leave with the routes $join and $leave, whose
+// integrations do nothing, until both have been told.
+func BenchmarkJoin_Told(b *testing.B) {
+	const n = 1000
+	for _, routes := range []struct {
+		name string
+		keys []string
+	}{{"no route", nil}, {"$join", []string{gateway.RouteKeyJoin}}, {"$join and $leave", []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave}}} {
+		b.Run(routes.name, func(b *testing.B) {
+			gw, ids := newNull(b, n)
+			told := make(chan struct{}, 2)
+			for _, key := range routes.keys {
+				gw.HandleFunc(key, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+					told <- struct{}{}
+					return nil, nil
+				})
+			}
+			b.ReportAllocs()
+			for k := 0; b.Loop(); k = (k + 1) % n {
+				if gw.Join(b.Context(), ids[k], "room") != nil || gw.Leave(b.Context(), ids[k], "room") != nil {
+					b.Fatal(ids[k])
+				}
+				for range routes.keys {
+					<-told
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkList measures a page of 1,000 of 100,000 connections, and the counts.
