@@ -17,50 +17,6 @@ import (
 	"example.com/gateway/internal/deflate"
 )
 
-// bits writes the bits of DEFLATE blocks.
-type bits struct {
-	out  []byte
-	next uint
-	n    uint
-}
-
-func (b *bits) add(value, n uint) {
-	b.next |= value << b.n
-	for b.n += n; b.n >= 8; b.n -= 8 {
-		b.out = append(b.out, byte(b.next))
-		b.next >>= 8
-	}
-}
-
-// emptyDynamic adds a block with its own Huffman codes and no content. It takes 14 bytes.
-func (b *bits) emptyDynamic() {
-	b.add(0, 1)   // not final
-	b.add(2, 2)   // dynamic codes
-	b.add(0, 5+5) // 257 codes for literals, 1 for distances
-	b.add(14, 4)  // 18 lengths of the codes for lengths of codes follow
-	for n := range 18 {
-		length := uint(0)
-		if n == 2 || n == 17 { // of "18", many zeros, and of "1"
-			length = 1
-		}
-		b.add(length, 3)
-	}
-	b.add(1, 1)
-	b.add(138-11, 7)
-	b.add(1, 1)
-	b.add(118-11, 7)
-	b.add(0, 1+1+1) // the end of the block, the distance; the end of the block
-}
-
-// end ends with an empty stored block, without its last four bytes.
-func (b *bits) end() []byte {
-	b.add(0, 3)
-	if b.n > 0 {
-		b.add(0, 8-b.n)
-	}
-	return b.out
-}
-
 // squeeze compresses with compress/flate, as a client does.
 func squeeze(t testing.TB, data string, level int) []byte {
 	t.Helper()
@@ -84,9 +40,9 @@ func TestInflate(t *testing.T) {
 	hello := "\xf2\x48\xcd\xc9\xc9\x07\x00"
 	zeros := string(squeeze(t, strings.Repeat("0", 1<<20), 9))
 	dynamic := func(n int) string {
-		var b bits
+		var b blocks
 		for range n {
-			b.emptyDynamic()
+			b.tiny()
 		}
 		return string(b.end())
 	}
@@ -106,7 +62,7 @@ func TestInflate(t *testing.T) {
 		{name: "data after a final block", in: stored(1, "Hel") + stored(1, "lo") + "\x00", want: "Hello"},
 		{name: "a reference across a final block", in: stored(1, "Hello") + "\x02\x13\x00\x00", want: "HelloHello"},
 		{name: "16 final blocks", in: strings.Repeat(stored(1, "a"), 16) + "\x00", want: strings.Repeat("a", 16)},
-		{name: "17 final blocks", in: strings.Repeat(stored(1, "a"), 17) + "\x00", err: deflate.ErrCorrupt},
+		{name: "1,000 final blocks", in: strings.Repeat(stored(1, "a"), 1000) + "\x00", want: strings.Repeat("a", 1000)},
 		{name: "many empty stored blocks", in: strings.Repeat(stored(0, ""), 1000) + hello, want: "Hello"},
 		{name: "many empty blocks with own codes", in: dynamic(1000), want: ""},
 
@@ -192,6 +148,62 @@ func TestWireBytes(t *testing.T) {
 	}
 }
 
+// TestInflate_codes inflates blocks with codes of any lengths, one message after the other,
+// so that each finds the tables of the one before.
+func TestInflate_codes(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))         //nolint:gosec // must be repeatable
+	prefix := strings.Repeat("abcdefgh", 4096) // distances reach into it
+	valid := 0
+	for n := range 1000 {
+		var b blocks
+		b.out = []byte(stored(0, prefix))
+		for range 1 + rnd.IntN(4) {
+			b.random(rnd)
+		}
+		in := b.end()
+		want, ok := reference(in)
+		require.True(t, ok, "%d", n)
+		got, err := deflate.Inflate(in, deflate.Bounds{})
+		require.NoError(t, err, "%d", n)
+		require.True(t, bytes.Equal(want, got), "%d", n)
+
+		in[len(prefix)+rnd.IntN(len(in)-len(prefix))] ^= 1 << rnd.IntN(8)
+		want, ok = reference(in)
+		got, err = deflate.Inflate(in, deflate.Bounds{})
+		require.Equal(t, ok, err == nil, "%d, with a wrong bit: %v", n, err)
+		require.True(t, !ok || bytes.Equal(want, got), "%d, with a wrong bit", n)
+		if ok {
+			valid++
+		}
+	}
+	require.Positive(t, valid)
+	require.Less(t, valid, 1000)
+}
+
+// TestInflate_allocations requires that no block makes garbage, whatever its codes are.
+func TestInflate_allocations(t *testing.T) {
+	for _, pairs := range []int{0, 1, 10, 50, 134, 135} {
+		for _, full := range []bool{false, true} {
+			for _, times := range []int{1, 100, 4000} {
+				var b blocks
+				for range times {
+					b.costly(pairs, full)
+				}
+				in := b.end()
+				want, ok := reference(in)
+				require.True(t, ok)
+				allocs := testing.AllocsPerRun(2, func() {
+					got, err := deflate.Inflate(in, deflate.Bounds{Bytes: 128 << 10})
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(want, got))
+				})
+				require.LessOrEqual(t, allocs, 4.0, "%d blocks with %d pairs", times, pairs) // the result, which grows
+			}
+		}
+	}
+}
+
 // TestInflate_memory requires that a bomb takes no more than its bound.
 func TestInflate_memory(t *testing.T) {
 	bomb := squeeze(t, strings.Repeat("0", 64<<20), 9)
@@ -240,8 +252,11 @@ func TestAppend(t *testing.T) {
 // FuzzInflate inflates any bytes, within bounds and without, and compares with a reader of
 // compress/flate that has no bounds and no pool.
 func FuzzInflate(f *testing.F) {
+	var own blocks
+	own.costly(20, true)
+	own.tiny()
 	for _, seed := range []string{
-		"", "\x00", "\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "\x07", stored(1, "a") + stored(0, "b") + "\x00",
+		string(own.end()), "", "\x00", "\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "\x07", stored(1, "a") + stored(0, "b") + "\x00",
 		string(squeeze(f, strings.Repeat("hello ", 100), 9)), string(squeeze(f, strings.Repeat("0", 100_000), 1)),
 	} {
 		f.Add([]byte(seed), uint16(0), uint8(0))
@@ -275,7 +290,7 @@ func reference(in []byte) (out []byte, ok bool) {
 		return nil, true
 	}
 	rest := bytes.NewReader(append(bytes.Clone(in), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...))
-	for range 17 {
+	for {
 		all, err := io.ReadAll(flate.NewReaderDict(rest, out[max(0, len(out)-32<<10):]))
 		if err != nil {
 			return nil, false
@@ -284,7 +299,6 @@ func reference(in []byte) (out []byte, ok bool) {
 			return out, true
 		}
 	}
-	return nil, false
 }
 
 func BenchmarkAppend(b *testing.B) {
@@ -303,10 +317,6 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkInflate(b *testing.B) {
-	var tiny bits
-	for len(tiny.out) < 128<<10 {
-		tiny.emptyDynamic()
-	}
 	for _, bench := range []struct {
 		name string
 		in   []byte
@@ -315,7 +325,9 @@ func BenchmarkInflate(b *testing.B) {
 		{"1KiB", squeeze(b, benchJSON(1<<10), 1)},
 		{"16KiB", squeeze(b, benchJSON(16<<10), 1)},
 		{"bomb of 128KiB", squeeze(b, strings.Repeat("0", 128<<10), 9)},
-		{"128KiB of empty blocks", tiny.end()},
+		{"144KiB of tiny blocks", hostile((*blocks).tiny)},
+		{"144KiB of costly blocks", hostile(func(b *blocks) { b.costly(135, false) })},
+		{"144KiB of costly blocks, not empty", hostile(func(b *blocks) { b.costly(135, true) })},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -325,6 +337,17 @@ func BenchmarkInflate(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// hostile returns as many of these blocks as a message of 128 KiB may have.
+func hostile(add func(*blocks)) []byte {
+	var b blocks
+	for {
+		before := b
+		if add(&b); len(b.out) >= deflate.WireBytes(128<<10) {
+			return before.end()
+		}
 	}
 }
 
