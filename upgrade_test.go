@@ -18,6 +18,7 @@ import (
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
+	"example.com/gateway/managementclient"
 	"example.com/gateway/usageplan"
 )
 
@@ -187,9 +188,9 @@ func TestUpgrade_WhenItCanBePostedTo(t *testing.T) {
 		for _, err := range errs {
 			require.ErrorIs(t, err, gateway.ErrGone)
 		}
-		var over *gatewaytest.ManagementError
+		var over *managementclient.Error
 		require.ErrorAs(t, errs[3], &over)
-		require.Equal(t, gatewaytest.ManagementError{StatusCode: 410, Type: "GoneException"}, *over)
+		require.Equal(t, managementclient.Error{StatusCode: 410, Type: "GoneException"}, *over)
 		require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("now")))
 		require.Equal(t, "now", c.Receive(), "nothing else was queued")
 	})

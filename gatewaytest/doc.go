@@ -28,6 +28,11 @@
 //		require.Equal(t, `{"action":"echo"}`, c.Receive())
 //	}
 //
+// # What the gateway remembers
+//
+// [Server.Group] tells the members of a group, and [Server.State] the state of a connection,
+// as they are now. [Event] has both as its integration got them.
+//
 // # The end of a test
 //
 // Nothing has to be closed. When the test ends, its clients drop their connections, so

@@ -2,6 +2,7 @@ package gatewaytest_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,46 @@ func ExampleServer_WaitDisconnect() {
 			t.Errorf("$disconnect says %d", e.DisconnectStatusCode)
 		}
 	}
+}
+
+// A backend without a table: the room of a client is a group, and its name is its state. The
+// gateway is asked what it remembers.
+func ExampleServer_Group() {
+	_ = testRoom // func TestRoom(t *testing.T)
+}
+
+func testRoom(t *testing.T) {
+	srv := gatewaytest.New(t)
+	srv.HandleFunc("enter", func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+		if err := srv.Join(ctx, req.ConnectionID, "room-1"); err != nil {
+			return nil, err
+		}
+		return &gateway.Response{Body: []byte("welcome")}, srv.SetState(ctx, req.ConnectionID, []byte("ann"))
+	}, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	c.Send(`{"action":"enter"}`)
+	c.Receive()
+	if got := srv.Group("room-1").Members(); !slices.Equal(got, []string{c.ConnectionID()}) {
+		t.Errorf("the members are %q", got)
+	}
+	if got := srv.State(c.ConnectionID()); got != "ann" {
+		t.Errorf("the state is %q", got)
+	}
+	if err := srv.Management().DeleteConnection(t.Context(), c.ConnectionID()); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := c.ReceiveClose(); code != 1000 {
+		t.Errorf("closed with %d", code)
+	}
+	if got := srv.Group("room-1").Members(); got != nil {
+		t.Errorf("the members are %q, and nobody is there", got)
+	}
+}
+
+// The example of a room, run.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	testRoom(t)
 }
 
 // The example of virtual time, run.

@@ -140,6 +140,12 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 			c.Receive()
 			c.Receive()
 		}, []string{"rejected with 403: no route matches the message and there is no $default route: the message is not JSON, so that only $default could take it"}},
+		"a group that cannot be": {func(tb *fakeTB) {
+			gatewaytest.New(tb).Group("").Members()
+		}, []string{`gatewaytest: Group("").Members: gateway: invalid argument: group: the name is empty`}},
+		"the state of a connection that is not open": {func(tb *fakeTB) {
+			gatewaytest.New(tb).State("nobody")
+		}, []string{`gatewaytest: State of connection "nobody": gateway: connection is gone`}},
 		"a failed event": {func(tb *fakeTB) {
 			srv := gatewaytest.New(tb)
 			srv.HandleFunc("$connect", echo)

@@ -10,7 +10,7 @@ import (
 // Management returns a client of the management API at [Server.ManagementURL], as a
 // backend that calls it over HTTP. What the service does not have, such as PostTo, needs a
 // Gateway with [gateway.WithManagementExtensions]. An answer other than 2xx is a
-// *[ManagementError], which matches the error that the Gateway itself returns, such as
+// *[managementclient.Error], which matches the error that the Gateway itself returns, such as
 // [gateway.ErrGone]: see [managementclient.Client], also for the one difference.
 //
 // The calls are not signed. To test signed calls, use an AWS SDK with
@@ -29,6 +29,3 @@ func (s *Server) ManagementURL() string { return s.HTTPURL() + s.path }
 func (s *Service) ManagementAt(path string) gateway.ConnectionsAPI {
 	return &managementclient.Client{Endpoint: s.HTTPURL() + strings.TrimSuffix(path, "/"), HTTPClient: s.HTTPClient()}
 }
-
-// ManagementError is an answer of the management API other than 2xx.
-type ManagementError = managementclient.Error
