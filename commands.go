@@ -79,6 +79,9 @@ func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, m ou
 	if err := checkGroups(command.Leave, asked.Leave); err != nil {
 		return err
 	}
+	if e.eventType == EventConnect && len(asked.Join) > 0 && asked.Close != nil {
+		return errJoinAndClose
+	}
 	if err := g.checkRoom(e.connectionID, asked); err != nil {
 		return err
 	}
@@ -127,6 +130,7 @@ func (g *Gateway) checkRoom(connectionID string, asked *command.Commands) error 
 }
 
 var (
+	errJoinAndClose = fmt.Errorf("%s and %s: a client that %s closes joins no group: leave one of them out", command.Join, command.Close, RouteKeyConnect)
 	errNoBodyToPost = errors.New("the answer has no body, which is what is posted")
 	errSelfIsGone   = errors.New("self has closed: name a group, a user, another connection or everyone")
 )
@@ -180,11 +184,22 @@ func audienceOf(self string, to []command.Target) Audience {
 // postAnswer posts the body of an answer to those whom its commands name, if they name
 // anybody.
 func (g *Gateway) postAnswer(ctx context.Context, e *commandedEvent, asked *command.Commands, m outgoing) {
+	done := g.sendAnswer(ctx, e, asked, m, nil)
+	g.tellAnswer(ctx, e, &done)
+}
+
+// sendAnswer is postAnswer, but the caller calls tellAnswer. self is nil, or the connection
+// that the answer is for, while nobody else can find it.
+func (g *Gateway) sendAnswer(ctx context.Context, e *commandedEvent, asked *command.Commands, m outgoing, self *connection) posting {
 	if len(asked.Post) == 0 {
-		return
+		return posting{}
 	}
-	to := places{here: g, of: audienceOf(e.connectionID, asked.Post)}
-	done := to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
+	to := places{here: g, of: audienceOf(e.connectionID, asked.Post), self: self}
+	return to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
+}
+
+// tellAnswer tells the observers and the log what became of the body of an answer.
+func (g *Gateway) tellAnswer(ctx context.Context, e *commandedEvent, done *posting) {
 	defer done.receipts.tell(ctx) // in a defer: the log handler may end this goroutine
 	if done.err != nil || done.Refused+done.Gone+len(done.Missing) > 0 {
 		g.logUndelivered(ctx, e, &done.Delivery)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/internal/testutil"
 	"example.com/gateway/lambda"
 )
@@ -252,6 +254,7 @@ func TestAnswerCommands_OnConnect(t *testing.T) {
 		"malformed":        {asks("", "Gateway-Join", "a b"), 502, false, nil},
 		"above the quota":  {asks("", "Gateway-Join", "a, b"), 502, false, []gateway.Option{gateway.WithQuotas(gateway.Quotas{GroupsPerConnection: 1})}},
 		"post without any": {asks("", "Gateway-Post", "self"), 502, false, nil},
+		"join, and close":  {asks("", "Gateway-Join", "a", "Gateway-Close", "4401"), 502, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,6 +295,121 @@ func TestAnswerCommands_CloseOnConnect(t *testing.T) {
 		require.Equal(t, 4401, end.DisconnectStatusCode)
 		require.Equal(t, "x", string(end.State))
 	})
+}
+
+// A client that $connect closes is in no audience at any time. It gets what the answer posts to
+// it by name, and others get their part.
+func TestAnswerCommands_CloseOnConnect_InNoAudience(t *testing.T) {
+	t.Parallel()
+	var events []string // in order, of one client
+	var srv *gatewaytest.Server
+	srv = gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithObserver(&gateway.Observer{
+		ConnectionOpened: func(ctx context.Context, c gateway.Connection) {
+			if string(c.State) != "refused" {
+				return
+			}
+			events = append(events, "opened")
+			for name, all := range map[string]gateway.Audience{"everyone": gateway.Everyone(), "user": gateway.User("ann"), "ID": gateway.Connections(c.ID)} {
+				n, err := srv.Count(ctx, all.Except("nobody"))
+				require.NoError(t, err)
+				require.LessOrEqual(t, n, 1, name)
+				listed, _, err := srv.List(ctx, all, gateway.Page{})
+				require.NoError(t, err)
+				d, err := srv.PostTo(ctx, all, []byte("internal news"))
+				require.NoError(t, err)
+				require.Len(t, listed, d.Accepted, name)
+			}
+			_, err := srv.GetConnection(ctx, c.ID)
+			require.ErrorIs(t, err, gateway.ErrGone)
+			require.ErrorIs(t, srv.Join(ctx, c.ID, "a"), gateway.ErrGone)
+			for conn := range srv.Connections() {
+				require.NotEqual(t, c.ID, conn.ID)
+			}
+		},
+		MessageSent: func(_ context.Context, _ string, bytes int) {
+			if bytes == len("log in") {
+				events = append(events, "sent")
+			}
+		},
+	}))
+	srv.HandleFunc("$connect", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		if req.Upgrade.Header.Get("Refuse") == "" {
+			return nil, nil
+		}
+		to := req.Upgrade.Header.Get("To")
+		return &gateway.Response{Header: http.Header{"Gateway-Close": {"4401"}, "Gateway-State": {"refused"}, "Gateway-Post": {to}}, Body: []byte("log in")}, nil
+	}, gateway.WithAuthorizer(gateway.AuthorizerFunc(func(context.Context, *gateway.Request) (*gateway.Authorization, error) {
+		return &gateway.Authorization{PrincipalID: "ann"}, nil
+	})))
+	other := srv.Dial(t)
+	for _, row := range []struct {
+		to            string
+		client, other bool // who gets the body
+	}{
+		{"self", true, false},
+		{"everyone, self", true, true},
+		{"everyone", false, true},
+		{"user ann", false, true},
+		{"self; except=self", false, false},
+		{"connection " + other.ConnectionID(), false, true},
+	} {
+		events = nil
+		c := srv.Dial(t, gatewaytest.Header("Refuse", "1"), gatewaytest.Header("To", row.to))
+		if row.client {
+			require.Equal(t, "log in", c.Receive(), row.to)
+		}
+		code, _ := c.ReceiveClose() // fails if there is another message before
+		require.Equal(t, 4401, code)
+		if row.other {
+			require.Equal(t, "log in", other.Receive(), row.to)
+		}
+		for range 2 { // everyone, and the user
+			require.Equal(t, "internal news", other.Receive(), row.to)
+		}
+		want := []string{"opened"}
+		if row.client {
+			want = append(want, "sent")
+		}
+		if row.other {
+			want = append(want, "sent")
+		}
+		require.Equal(t, want, events, row.to)
+		srv.WaitDisconnect(c.ConnectionID())
+	}
+}
+
+// A message right behind the upgrade request of such a client is not served.
+func TestAnswerCommands_CloseOnConnect_ServesNothing(t *testing.T) {
+	t.Parallel()
+	var served atomic.Int32
+	gw, addr := newBench(t, gateway.WithAnswerCommands())
+	gw.Handle("$connect", respond(&gateway.Response{Header: http.Header{"Gateway-Close": {"4401"}}}))
+	gw.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		served.Add(1)
+		return &gateway.Response{Body: []byte("secret")}, nil
+	}, gateway.WithRouteResponse())
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 50 {
+				nc, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.WriteString(nc, wiretest.Upgrade("/test")+textFrame("give me"))
+				c := wiretest.NewConn(nc)
+				_, err = c.ReadHead()
+				first, payload, _ := c.ReadFrame()
+				if code, _ := wiretest.ParseClose(payload); err != nil || first != wiretest.Close || code != 4401 {
+					t.Errorf("%v, %x %q", err, first, payload)
+				}
+				_ = nc.Close()
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, served.Load())
 }
 
 // On $disconnect only posts to others can be done.

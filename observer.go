@@ -25,8 +25,8 @@ type Observer struct {
 	// it; it is nil if one of them has exceeded its time, because it may still use it. The
 	// observer may keep req, but must not keep or change req.Upgrade.
 	UpgradeRejected func(ctx context.Context, req *Request, statusCode int, err error)
-	// ConnectionOpened: a connection was accepted and can be posted to. The client gets
-	// its 101 after this call.
+	// ConnectionOpened: a connection was accepted and can be posted to, unless the answer of
+	// $connect closes it: see [WithAnswerCommands]. The client gets its 101 after this call.
 	ConnectionOpened func(ctx context.Context, c Connection)
 	// ConnectionClosed: a connection has closed, with this close code (RFC 6455, section
 	// 7.4) and reason, which are also those of $disconnect. Its $disconnect runs after this

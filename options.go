@@ -314,7 +314,8 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 //   - $connect: they are done with the 101, and what the client itself gets comes right
 //     behind it. That is how a backend greets a client. If the status refuses the client,
 //     nothing is done. To close with a code that a browser can see, accept the client, and
-//     close it with Gateway-Close.
+//     close it with Gateway-Close, without Gateway-Join. Nobody finds such a client: it gets
+//     what is posted to self, and nothing else, and no message of it is served.
 //   - Messages: on every route, with or without a route response. The next message of the
 //     connection sees the change, unless Quotas.InFlight lets both run at the same time.
 //   - $disconnect: only Gateway-Post can be done, because the connection has closed.

@@ -61,7 +61,7 @@ func (g *Gateway) locateAll(ctx context.Context, of Audience) (places, error) {
 	if err := of.check(); err != nil {
 		return places{}, err
 	}
-	return places{g, of}, ctx.Err()
+	return places{here: g, of: of}, ctx.Err()
 }
 
 // places is where the connections of an audience are, and does there what a call asks for.
@@ -71,6 +71,15 @@ func (g *Gateway) locateAll(ctx context.Context, of Audience) (places, error) {
 type places struct {
 	here *Gateway
 	of   Audience
+	self *connection // only its ID finds it, because it is not among all yet; nil: none
+}
+
+// opened is [Gateway.opened], and finds self.
+func (p places) opened(id string) *connection {
+	if p.self != nil && p.self.id == id {
+		return p.self
+	}
+	return p.here.opened(id)
 }
 
 // posting is what became of a message to an audience.
@@ -161,7 +170,7 @@ func (p places) each(visit func(id string, c *connection)) {
 		for _, id := range p.of.ids {
 			if !seen.has(id) {
 				seen.add(id)
-				visit(id, g.opened(id))
+				visit(id, p.opened(id))
 			}
 		}
 	case ofGroup:
@@ -177,7 +186,7 @@ func (p places) each(visit func(id string, c *connection)) {
 	case ofSeveral:
 		seen := idSet{}
 		for _, part := range p.of.parts {
-			places{g, part}.each(func(id string, c *connection) {
+			places{g, part, p.self}.each(func(id string, c *connection) {
 				if !seen.has(id) {
 					seen.add(id)
 					visit(id, c)

@@ -41,6 +41,8 @@ type upgrade struct {
 	connected   bool     // the $connect integration has accepted it
 	bodyDropped bool     // that integration returned a body, which nobody gets
 	greeting    outgoing // that body, if its commands say who gets it
+	greeted     posting  // what became of it
+	closing     *closing // the end of the connection, if the commands of that integration close it
 	accepted    bool     // it has become a connection
 	logged      bool     // the failure for which it is refused is in the log
 	connectCall *record  // of the call of the $connect integration; nil: it was not called

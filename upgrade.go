@@ -277,17 +277,28 @@ func (g *Gateway) accept(u *upgrade) {
 	}
 	c := u.newConnection(ws)
 	_ = ws.Poll(&g.sockets, c.ready, c.hungUp) // if it cannot be polled, it has a reader all the time
-	if !g.connections.Add(c.id, c) {           // the ID is in use: with 56 random bits this does not happen
+	asked := u.asked()
+	if asked != nil && asked.Close != nil {
+		u.closing = c.closeBefore(u, asked)
+	}
+	if !g.connections.Add(c.id, c) { // the ID is in use: with 56 random bits this does not happen
 		ws.Close()
 		return
 	}
-	g.open.Add(1)
+	if u.closing == nil {
+		g.open.Add(1)
+	}
 	c.enroll()
 	u.accepted = true
 	g.running.Add(1)   // until the teardown of the connection ends; running cannot be zero here: serveUpgrade is still counted
 	defer c.welcome(u) // in a defer: an observer may end this goroutine
-	if asked := u.asked(); asked != nil {
+	switch {
+	case u.closing != nil:
+		g.running.Go(func() { c.teardown(u.closing) })
+	case asked != nil:
 		c.change(&c.ctx, asked)
+	}
+	if asked != nil {
 		defer c.greet(u, asked) // in a defer, for the same reason
 	}
 	g.observers.connectionOpened(&c.ctx, c.snapshot())
@@ -321,11 +332,30 @@ func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
 	return c
 }
 
+// closeBefore begins the end of a connection that the answer of $connect closes, before
+// anybody can find the connection: so it is in no audience, and no message of it is served.
+// What the answer posts comes first. What the client itself gets waits in the outbox for the
+// 101.
+func (c *connection) closeBefore(u *upgrade, asked *command.Commands) *closing {
+	c.change(&c.ctx, asked)
+	u.greeted = c.g.sendAnswer(&c.ctx, u.connectEvent(), asked, u.greeting, c)
+	cl := c.begin(cause{code: asked.Close.Code, reason: asked.Close.Reason})
+	c.g.open.Add(1) // begin has taken it off, but nobody has counted it
+	return cl
+}
+
 // greet posts the body of the answer of $connect, if its commands say who gets it. What the
 // client itself gets waits in the outbox for the 101.
 func (c *connection) greet(u *upgrade, asked *command.Commands) {
-	e := commandedEvent{eventType: EventConnect, routeKey: RouteKeyConnect, connectionID: c.id, requestID: u.requestID}
-	c.g.postAnswer(&c.ctx, &e, asked, u.greeting)
+	e := u.connectEvent()
+	if u.closing == nil { // otherwise it is posted already
+		u.greeted = c.g.sendAnswer(&c.ctx, e, asked, u.greeting, nil)
+	}
+	c.g.tellAnswer(&c.ctx, e, &u.greeted)
+}
+
+func (u *upgrade) connectEvent() *commandedEvent {
+	return &commandedEvent{eventType: EventConnect, routeKey: RouteKeyConnect, connectionID: u.connectionID, requestID: u.requestID}
 }
 
 // welcome writes the 101 and opens the connection.
@@ -334,9 +364,6 @@ func (c *connection) welcome(u *upgrade) {
 		c.cut(goingAway(byShutdown))
 	}
 	c.start(c.ws.WriteHandshake(u.handshake, u.w.Header(), u.subprotocol, c.g.quotas.WriteTimeout))
-	if asked := u.asked(); asked != nil {
-		c.closeAs(asked)
-	}
 	if c.g.draining() {
 		c.end(goingAway(byShutdown))
 	}

@@ -73,8 +73,8 @@ func TestWays_files(t *testing.T) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	r := rootCalls(t)
 	asked := []string{"state.go", "timers.go", "errors.go", "observer.go", "log.go", "guard.go", "membership.go", "presence.go"}
-	closes := []string{"connection.cut", "connection.readerEnded", "connection.close"} // where a close begins
-	commands := []string{"Gateway.postAnswer", "connection.closeAs"}                   // where the commands of an answer are done
+	closes := []string{"connection.cut", "connection.readerEnded", "connection.close"}                           // where a close begins
+	commands := []string{"Gateway.postAnswer", "Gateway.sendAnswer", "Gateway.tellAnswer", "connection.closeAs"} // where the commands of an answer are done
 	for _, way := range []struct {
 		name  string
 		first []string
