@@ -15,23 +15,28 @@ import (
 	"example.com/gateway/internal/wsconn"
 )
 
-// FuzzRead lets a client send any bytes, in pieces of any size, and compares with a
-// decoder that is too simple to be wrong.
+// FuzzRead lets a client send any bytes, in pieces of any size, where it may send binary
+// messages and where not, and compares with a decoder that is too simple to be wrong.
 func FuzzRead(f *testing.F) {
 	for _, tc := range readCases() {
 		if len(tc.in) < 200 { // the fuzzing engine is slow with large inputs
-			f.Add(tc.in, uint16(0), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes))
-			f.Add(tc.in, uint16(1), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes))
+			for _, binary := range []bool{false, true} {
+				f.Add(tc.in, uint16(0), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes), binary)
+				f.Add(tc.in, uint16(1), uint16(tc.limits.FrameBytes), uint16(tc.limits.MessageBytes), binary)
+			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, in []byte, piece, frameBytes, messageBytes uint16) {
-		limits := wsconn.Limits{FrameBytes: int(frameBytes), MessageBytes: int(messageBytes)}
+	mixed := join(frame(binFrame, "\xff"), frame(fin|0x9, "p"), frame(fin|contFrame, "\xfe"), text("t"), frame(fin|binFrame, ""), frame(fin|textFrame, "\xff"))
+	f.Add(mixed, uint16(0), uint16(0), uint16(0), true)
+	f.Add(mixed, uint16(3), uint16(1), uint16(2), true)
+	f.Fuzz(func(t *testing.T, in []byte, piece, frameBytes, messageBytes uint16, binary bool) {
+		limits := wsconn.Limits{FrameBytes: int(frameBytes), MessageBytes: int(messageBytes), Binary: binary}
 		want, wantPings, wantCode := reference(in, limits)
 		c := wsconn.NewConn(&byteConn{rest: bytes.Clone(in), piece: int(piece)}, limits)
 		var ctl control
 		var messages []string
 		var err error
-		memory := allocated(func() { messages, err = readAll(c, &ctl) })
+		memory := allocated(func() { messages, err = readKinds(c, &ctl) })
 		require.Equal(t, want, messages)
 		require.Equal(t, wantPings, ctl.pings)
 		require.Equal(t, wantCode, closeCode(err), "%v", err)
@@ -39,6 +44,24 @@ func FuzzRead(f *testing.F) {
 		require.Less(t, memory, uint64(wsconn.FirstPayload+64*len(in)+(4<<20)))
 		c.Discard(err)
 	})
+}
+
+// readKinds is readAll; the text of a binary message has a mark.
+func readKinds(c *wsconn.Conn, ctl wsconn.Control) (messages []string, err error) {
+	for {
+		message, binary, err := c.Read(ctl)
+		if err != nil {
+			return messages, err
+		}
+		messages = append(messages, marked(message, binary))
+	}
+}
+
+func marked(message []byte, binary bool) string {
+	if binary {
+		return "binary " + string(message)
+	}
+	return "text " + string(message)
 }
 
 func closeCode(err error) int {
@@ -49,11 +72,11 @@ func closeCode(err error) int {
 	return 0
 }
 
-// reference decodes a whole stream. It returns the messages, the pings and the final
-// code, which is 0 if the stream ends early.
+// reference decodes a whole stream. It returns the messages, marked with their kind, the
+// pings and the final code, which is 0 if the stream ends early.
 func reference(in []byte, limits wsconn.Limits) (messages, pings []string, code int) {
 	var message []byte
-	started := false
+	started, isBinary := false, false
 	for len(in) >= 2 {
 		first, masked, n := in[0], in[1]&0x80 != 0, uint64(in[1]&0x7f)
 		op, last := first&0x0f, first&fin != 0
@@ -80,9 +103,9 @@ func reference(in []byte, limits wsconn.Limits) (messages, pings []string, code 
 		in = in[4:]
 		have := uint64(len(message))
 		switch {
-		case op == 2:
+		case op == 2 && !limits.Binary:
 			return messages, pings, 1003
-		case op == 1 && started, op == 0 && !started:
+		case (op == 1 || op == 2) && started, op == 0 && !started:
 			return messages, pings, 1002
 		case !control && limits.FrameBytes > 0 && n > uint64(limits.FrameBytes),
 			!control && limits.MessageBytes > 0 && have+n > uint64(limits.MessageBytes):
@@ -100,15 +123,15 @@ func reference(in []byte, limits wsconn.Limits) (messages, pings []string, code 
 			return messages, pings, referenceClose(payload)
 		case 9:
 			pings = append(pings, string(payload))
-		case 0, 1:
-			message, started = append(message, payload...), true
+		case 0, 1, 2:
+			message, started, isBinary = append(message, payload...), true, op == 2 || op == 0 && isBinary
 			if !last {
 				break
 			}
-			if !utf8.Valid(message) {
+			if !isBinary && !utf8.Valid(message) {
 				return messages, pings, 1007
 			}
-			messages = append(messages, string(message))
+			messages = append(messages, marked(message, isBinary))
 			message, started = nil, false
 		}
 	}
