@@ -16,7 +16,7 @@ func TestHTTPIntegration(t *testing.T) {
 
 	orders := &gateway.HTTPIntegration{
 		URI:         "http://orders.internal/${stageVariables.version}/events",
-		CallbackURL: "http://gateway.internal/prod", // the service gets connectionId, routeKey, stage and callbackUrl as headers
+		CallbackURL: "http://gateway.internal/prod", // adds the headers connectionId, routeKey, eventType, stage and callbackUrl
 		RequestParameters: map[string]string{
 			"integration.request.header.X-Request-Id": "context.requestId",
 			"integration.request.querystring.room":    "route.request.body.data.room",

@@ -61,7 +61,7 @@ func TestManagementMounts(t *testing.T) {
 	require.NoError(t, err)
 	mux.Handle("/prod", gw.Handler())
 	mux.Handle("/prod/@connections/", gw.ManagementHandler()) // calls for one connection
-	mux.Handle("/prod/@connections", gw.ManagementHandler())  // calls for an audience
+	mux.Handle("/prod/@connections", gw.ManagementHandler())  // calls for an audience, if WithManagementExtensions opens them
 
 	srv := gatewaytest.ServeHandler(t, mux)
 	c := srv.Dial(t, gatewaytest.Path("/prod"))
