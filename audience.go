@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/connid"
 )
 
@@ -153,9 +154,6 @@ type Delivery struct {
 	Missing []string
 }
 
-// maxErrors is how many errors a Delivery has at most.
-const maxErrors = 100
-
 // add counts one recipient.
 func (d *Delivery) add(connectionID string, err error) {
 	switch {
@@ -170,7 +168,7 @@ func (d *Delivery) add(connectionID string, err error) {
 	if d.Errors == nil {
 		d.Errors = map[string]error{}
 	}
-	if len(d.Errors) < maxErrors {
+	if len(d.Errors) < apicall.MostErrors {
 		d.Errors[connectionID] = err
 	}
 }
@@ -213,21 +211,16 @@ type Page struct {
 	After string
 }
 
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
 // check returns the limit, or what is wrong with the page.
 func (p Page) check() (limit int, err error) {
-	if p.Limit < 0 || p.Limit > maxPage {
-		return 0, fmt.Errorf("%w: limit: it is %d: use 1 to %d, or 0 for %d", ErrInvalidArgument, p.Limit, maxPage, defaultPage)
+	if p.Limit < 0 || p.Limit > apicall.MostItems {
+		return 0, fmt.Errorf("%w: limit: it is %d: use 1 to %d, or 0 for %d", ErrInvalidArgument, p.Limit, apicall.MostItems, apicall.DefaultItems)
 	}
 	if _, issued := connid.Parse(p.After); p.After != "" && !issued {
 		return 0, fmt.Errorf("%w: after: it is no cursor: use Page.After as List returned it, or \"\" for the begin of the list", ErrInvalidArgument)
 	}
 	if p.Limit == 0 {
-		return defaultPage, nil
+		return apicall.DefaultItems, nil
 	}
 	return p.Limit, nil
 }

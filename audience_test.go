@@ -217,6 +217,9 @@ func TestPostTo_Delivery(t *testing.T) {
 	d, err = gw.PostTo(t.Context(), gateway.Everyone(), []byte("01234567890"))
 	require.ErrorIs(t, err, gateway.ErrPayloadTooLarge)
 	require.Equal(t, gateway.Delivery{}, d)
+	require.Equal(t, [2]int64{30, 120}, [2]int64{sent.Load(), failed.Load()}, "that was about the call, and no recipient")
+	require.Len(t, gw.PostToConnections(t.Context(), ids[:2], []byte("01234567890")), 2)
+	require.Equal(t, [2]int64{30, 122}, [2]int64{sent.Load(), failed.Load()}, "PostToConnections has an error for each ID")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

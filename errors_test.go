@@ -23,6 +23,7 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
+	"example.com/gateway/internal/apicall"
 )
 
 // shown is what somebody outside sees of an error. A part that cannot be seen is ""
@@ -465,4 +466,14 @@ func highest(log string) slog.Level {
 		}
 	}
 	return level
+}
+
+// The client of @connections knows the status of each name that the gateway gives an error.
+func TestErrorAnswers_NamesOfCalls(t *testing.T) {
+	t.Parallel()
+	for err, row := range gateway.ErrorAnswers() {
+		if row.Name != "" {
+			require.Equal(t, row.Status, apicall.Status(row.Name), err)
+		}
+	}
 }

@@ -69,7 +69,8 @@ const (
 )
 
 // The operations that the service does not have. [WithManagementExtensions] opens them. Each
-// is named after the method of [Gateway] that it calls.
+// is named after the method of [Gateway] that it calls, but two have none of their own: an
+// ActionGetState is a part of GetConnection, and an ActionPostBatch is a PostTo for each line.
 const (
 	ActionList      ManagementAction = "List"      // GET @connections
 	ActionCount     ManagementAction = "Count"     // GET @connections?count=true
@@ -82,10 +83,14 @@ const (
 	ActionSetState  ManagementAction = "SetState"  // PUT and DELETE @connections/{connectionId}/state
 )
 
-// OfService reports whether a is one of the three operations of the service. A
-// [ManagementAuth] that was written for these should refuse all others.
-func (a ManagementAction) OfService() bool {
-	return a == ActionPostToConnection || a == ActionGetConnection || a == ActionDeleteConnection
+// IsExtension reports whether a is none of the three operations of the service. A
+// [ManagementAuth] that was written for these refuses extensions with one line:
+//
+//	if call.Action.IsExtension() {
+//		return gateway.ErrForbidden
+//	}
+func (a ManagementAction) IsExtension() bool {
+	return a != ActionPostToConnection && a != ActionGetConnection && a != ActionDeleteConnection
 }
 
 // ManagementCall is a call of the @connections API that a [ManagementAuth] decides on.

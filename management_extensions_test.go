@@ -440,7 +440,7 @@ func TestManagementExtensions_Auth(t *testing.T) {
 	srv := gatewaytest.New(t, gateway.WithManagementExtensions(), gateway.WithManagementAuth(
 		gateway.ManagementAuthFunc(func(_ context.Context, call *gateway.ManagementCall) error {
 			calls = append(calls, *call)
-			if call.Action.OfService() {
+			if !call.Action.IsExtension() {
 				return nil
 			}
 			return gateway.ErrForbidden

@@ -52,7 +52,9 @@ type Observer struct {
 	// PostFailed: a post or a reply was not accepted for the client. bytes is counted as
 	// for MessageSent. err says why: the connection is closing ([ErrGone]), its send buffer
 	// is full ([ErrLimitExceeded]), the message is too large ([ErrPayloadTooLarge]; for such
-	// a reply the client gets an error frame), or the context has ended.
+	// a reply the client gets an error frame), or the context has ended. What is wrong with a
+	// [Gateway.PostTo] as a whole, such as a message that is too large, has no recipients, and
+	// PostFailed is not called; [Gateway.PostToConnections] calls it for each ID.
 	PostFailed func(ctx context.Context, connectionID string, bytes int, err error)
 }
 

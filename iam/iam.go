@@ -188,7 +188,7 @@ func (a *Auth) AuthorizeManagement(ctx context.Context, call *gateway.Management
 		Caller: signed.Caller, Action: ManageConnections, ConnectionID: call.ConnectionID,
 		Resource: resource("/{connectionId}"), Call: call,
 	}
-	if call.Action.OfService() {
+	if !call.Action.IsExtension() {
 		return a.decide(ctx, access)
 	}
 	if err := a.notDenied(ctx, access); err != nil {

@@ -194,9 +194,6 @@ func (c *Client) one(ctx context.Context, method string, res apicall.Resource, b
 	return c.call(ctx, &request{method: method, of: res, body: body}, nil)
 }
 
-// maxErrors is how many errors a Delivery has at most.
-const maxErrors = 100
-
 func add(sum *gateway.Delivery, d *apicall.Delivery) {
 	sum.Accepted += d.Accepted
 	sum.Refused += d.Refused
@@ -210,7 +207,7 @@ func add(sum *gateway.Delivery, d *apicall.Delivery) {
 		if sum.Errors == nil {
 			sum.Errors = map[string]error{}
 		}
-		if len(sum.Errors) < maxErrors {
+		if len(sum.Errors) < apicall.MostErrors {
 			sum.Errors[id] = errorOf(e)
 		}
 	}

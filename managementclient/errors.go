@@ -43,17 +43,4 @@ func (e *Error) Is(target error) bool {
 }
 
 // errorOf returns the error that one connection or one message has in an answer.
-func errorOf(e apicall.Error) error {
-	status, known := map[string]int{
-		"BadRequestException":      http.StatusBadRequest,
-		"ForbiddenException":       http.StatusForbidden,
-		"GoneException":            http.StatusGone,
-		"PayloadTooLargeException": http.StatusRequestEntityTooLarge,
-		"LimitExceededException":   http.StatusTooManyRequests,
-		"TooManyRequestsException": http.StatusTooManyRequests,
-	}[e.Type]
-	if !known {
-		status = http.StatusInternalServerError
-	}
-	return &Error{status, e.Type, e.Message}
-}
+func errorOf(e apicall.Error) error { return &Error{apicall.Status(e.Type), e.Type, e.Message} }

@@ -82,7 +82,7 @@ func (a *access) set(auth gateway.ManagementAuth, extensions bool) {
 // AuthorizeManagement implements gateway.ManagementAuth.
 func (a *access) AuthorizeManagement(ctx context.Context, call *gateway.ManagementCall) error {
 	auth := a.auth.Load()
-	if auth == nil || *auth == nil || !call.Action.OfService() && !a.extensions.Load() {
+	if auth == nil || *auth == nil || call.Action.IsExtension() && !a.extensions.Load() {
 		return gateway.ErrForbidden
 	}
 	return (*auth).AuthorizeManagement(ctx, call)
