@@ -255,7 +255,7 @@ func (c *connection) disconnected(cl *closing) {
 	}()
 	c.keyUse.release()
 	c.g.sources.Remove(c.sourceIP)
-	c.g.untold.wait(c)
+	c.g.presence.Wait(c)
 	c.disconnect(cl)
 }
 

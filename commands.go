@@ -45,7 +45,7 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 		e.record.commands = asked
 	case ctx.Err() == nil: // otherwise the call was given up
 		if c := i.g.opened(e.connectionID); c != nil {
-			c.change(ctx, asked)
+			c.change(asked)
 			defer c.closeAs(asked) //nolint:contextcheck // it does not wait for $disconnect
 		}
 		i.g.postAnswer(ctx, &e, asked, i.g.toSend(resp))
@@ -110,20 +110,24 @@ func checkGroups(header string, names []string) error {
 	return nil
 }
 
-// checkRoom returns an error if the connection would be in too many groups.
+// checkRoom returns an error if the connection would be in too many groups, or may not join
+// any yet.
 func (g *Gateway) checkRoom(connectionID string, asked *command.Commands) error {
 	most, n := g.quotas.GroupsPerConnection, len(asked.Join)
-	if most <= 0 || n == 0 {
+	if n == 0 {
 		return nil
 	}
 	if c := g.opened(connectionID); c != nil {
+		if err := c.checkUntold(); err != nil {
+			return fmt.Errorf("%s: %w", command.Join, err)
+		}
 		for _, name := range c.extras.Load().groupsOf() {
 			if !slices.Contains(asked.Join, name) && !slices.Contains(asked.Leave, name) {
 				n++
 			}
 		}
 	}
-	if n > most {
+	if most > 0 && n > most {
 		return fmt.Errorf("%s: %w: the connection would be in %d groups: let it leave some, or raise Quotas.GroupsPerConnection", command.Join, ErrLimitExceeded, n)
 	}
 	return nil

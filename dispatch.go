@@ -144,13 +144,7 @@ func (r *replies) respond(call *call, out invocation, now time.Time) {
 // the post, or the reply if nothing is posted, and the close last.
 func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now time.Time) {
 	c := r.c
-	change := func() { c.change(&c.ctx, asked) }
-	if r.reads && c.g.routes.Load().tellsPresence() { // it may wait
-		r.flush()
-		c.notReading(change)
-	} else {
-		change()
-	}
+	c.change(asked)
 	defer c.closeAs(asked) // in a defer: an observer may end this goroutine
 	if len(asked.Post) == 0 {
 		r.respondTo(call, m, now)

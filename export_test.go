@@ -45,11 +45,12 @@ func ErrorAnswers() map[string]ErrorAnswer {
 }
 
 // IndexSizes are the sizes of what finds connections by their groups and users.
-type IndexSizes struct{ Open, Groups, Users int }
+// Untold are the events of $join and $leave that wait or run.
+type IndexSizes struct{ Open, Groups, Users, Untold int }
 
 // IndexSizes returns the sizes now.
 func (g *Gateway) IndexSizes() IndexSizes {
-	sizes := IndexSizes{Open: int(g.open.Load()), Groups: g.groups.Groups()}
+	sizes := IndexSizes{Open: int(g.open.Load()), Groups: g.groups.Groups(), Untold: g.presence.Len()}
 	if users := g.users.Load(); users != nil {
 		sizes.Users = users.Groups()
 	}

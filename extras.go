@@ -44,10 +44,9 @@ func (c *connection) leaveAllLocked() {
 	if x == nil {
 		return
 	}
-	if c.g.routes.Load().leave != nil {
-		c.tellLeavesLocked(x)
-	} else {
-		c.g.groups.LeaveAll(&x.memberships)
+	c.g.groups.LeaveAll(&x.memberships)
+	for _, group := range x.groupsOf() {
+		c.tellLeftLocked(group)
 	}
 	if users := c.g.users.Load(); users != nil {
 		users.LeaveAll(&x.user)

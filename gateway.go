@@ -113,8 +113,7 @@ type Gateway struct {
 
 	endpoints endpoint.Client // calls the backends of all integrations
 
-	presence *presence.Queues[presenceEvent] // tells $join and $leave
-	untold   untold                          // what it has not told yet
+	presence *presence.Queues[*connection] // tells $join and $leave
 
 	running sync.WaitGroup // upgrades, connections and their goroutines
 	mu      sync.Mutex     // guards the field below, and the start of an upgrade against it

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -21,99 +20,85 @@ func (g *Gateway) opened(connectionID string) *connection {
 }
 
 // join makes the connection a member of a group, whose name has been checked.
-func (c *connection) join(ctx context.Context, group string) error {
+func (c *connection) join(group string) error {
 	if _, in := c.extras.Load().look(group); in && c.state().accepts() {
 		return nil
 	}
-	told, err := c.g.reserve(ctx, []string{group}, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() { // it has just left all groups
 		return ErrGone
 	}
-	x, most := c.extras.Load(), c.g.quotas.GroupsPerConnection
-	n, in := x.look(group)
-	switch {
-	case in:
+	n, in := c.extras.Load().look(group)
+	if in {
 		return nil
-	case most > 0 && n >= most:
+	}
+	if most := c.g.quotas.GroupsPerConnection; most > 0 && n >= most {
 		return fmt.Errorf("%w: the connection is in %d groups: let it leave one, or raise Quotas.GroupsPerConnection", ErrLimitExceeded, n)
 	}
-	c.changeExtrasLocked(func(x *extras) {
-		c.joinLocked(x, told, group)
-		x.groups = x.memberships.Names()
-	})
+	if err := c.checkUntold(); err != nil {
+		return err
+	}
+	c.changeLocked([]string{group}, nil, nil)
 	return nil
 }
 
 // change makes the changes of an answer, which have been checked, in one step. If the
 // connection has closed meanwhile, nothing changes. If it has joined other groups
-// meanwhile, it may be in more than the quota says. It may wait until $join and $leave can
-// be told; if ctx ends, nothing changes.
-func (c *connection) change(ctx context.Context, asked *command.Commands) {
-	told, err := c.g.reserve(ctx, asked.Join, asked.Leave)
-	if err != nil { // the gateway is being cut
+// meanwhile, it may be in more than the quota says.
+func (c *connection) change(asked *command.Commands) {
+	if len(asked.Join)+len(asked.Leave) == 0 && asked.State == nil {
 		return
 	}
-	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.state().accepts() || len(asked.Join)+len(asked.Leave) == 0 && asked.State == nil {
-		return
+	if c.state().accepts() {
+		c.changeLocked(asked.Join, asked.Leave, asked.State)
 	}
-	c.changeExtrasLocked(func(x *extras) {
-		for _, group := range asked.Leave {
-			c.leaveLocked(x, told, group)
-		}
-		for _, group := range asked.Join {
-			if !slices.Contains(x.groupsOf(), group) {
-				c.joinLocked(x, told, group)
-			}
-		}
-		x.groups = x.memberships.Names()
-		if asked.State != nil {
-			x.state = copyState(asked.State)
-		}
-	})
 }
 
 // leave ends the membership of the connection in a group.
-func (c *connection) leave(ctx context.Context, group string) error {
+func (c *connection) leave(group string) error {
 	if _, in := c.extras.Load().look(group); !in && c.state().accepts() {
 		return nil
 	}
-	told, err := c.g.reserve(ctx, nil, []string{group})
-	if err != nil {
-		return err
-	}
-	defer func() { told.release(c.g) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.state().accepts() {
 		return ErrGone
 	}
-	if _, in := c.extras.Load().look(group); in {
-		c.changeExtrasLocked(func(x *extras) {
-			c.leaveLocked(x, told, group)
-			x.groups = x.memberships.Names()
-		})
-	}
+	c.changeLocked(nil, []string{group}, nil)
 	return nil
 }
 
-// joinLocked makes the connection, which is not a member yet, one in x.
-func (c *connection) joinLocked(x *extras, told seats, group string) {
-	c.tellLocked(told, group, true, func() { c.g.groups.Join(&x.memberships, c, group) })
-}
-
-// leaveLocked ends a membership in x, if there is one.
-func (c *connection) leaveLocked(x *extras, told seats, group string) {
-	if slices.Contains(x.groupsOf(), group) {
-		c.tellLocked(told, group, false, func() { c.g.groups.Leave(&x.memberships, group) })
+// changeLocked lets the connection leave groups and join others, none of which is named twice,
+// and replaces its state, unless that is nil. Then it tells what has changed: so who is told
+// finds it changed.
+func (c *connection) changeLocked(joins, leaves []string, state []byte) {
+	had := c.extras.Load().groupsOf()
+	c.changeExtrasLocked(func(x *extras) {
+		for _, group := range leaves {
+			c.g.groups.Leave(&x.memberships, group)
+		}
+		for _, group := range joins {
+			if !slices.Contains(had, group) {
+				c.g.groups.Join(&x.memberships, c, group)
+			}
+		}
+		x.groups = x.memberships.Names()
+		if state != nil {
+			x.state = copyState(state)
+		}
+	})
+	for _, group := range leaves {
+		if slices.Contains(had, group) {
+			c.tellLeftLocked(group)
+		}
+	}
+	for _, group := range joins {
+		if !slices.Contains(had, group) {
+			c.tellJoinedLocked(group)
+		}
 	}
 }
 

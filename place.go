@@ -50,9 +50,9 @@ func (p place) close(_ context.Context, cs cause) error {
 	return nil
 }
 
-func (p place) join(ctx context.Context, group string) error { return p.here.join(ctx, group) }
+func (p place) join(_ context.Context, group string) error { return p.here.join(group) }
 
-func (p place) leave(ctx context.Context, group string) error { return p.here.leave(ctx, group) }
+func (p place) leave(_ context.Context, group string) error { return p.here.leave(group) }
 
 // locateAll finds the places of an audience, as locate finds that of one connection.
 // Nothing else decides where the connections of an audience are: on this node, or nowhere.

@@ -19,7 +19,6 @@ import (
 
 	"example.com/gateway"
 	"example.com/gateway/gatewaytest"
-	"example.com/gateway/internal/presence"
 	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/lambda"
 )
@@ -184,43 +183,156 @@ func TestPresence_Churn(t *testing.T) {
 	}
 }
 
-// A slow integration does not hold up who joins, until many events wait. Then a join waits
-// for no longer than its context, and has not happened.
+// slowPresence makes $join and $leave take a time.
+func slowPresence(srv *gatewaytest.Server, took time.Duration, ran *atomic.Int32) {
+	for _, key := range []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave} {
+		srv.HandleFunc(key, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			time.Sleep(took) //nolint:forbidigo // in a synctest bubble
+			ran.Add(1)
+			return nil, nil
+		})
+	}
+}
+
+// Slow integrations of two groups hold nobody up who joins both, in whatever order, or who goes
+// from one to the other; nor who leaves, nor the end.
+func TestPresence_TwoGroups(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const clients = 2500
+		srv := gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
+		var ran atomic.Int32
+		slowPresence(srv, 2*time.Millisecond, &ran)
+		for key, header := range map[string]http.Header{
+			"both": {"Gateway-Join": {"a, b"}}, "back": {"Gateway-Join": {"b, a"}},
+			"left": {"Gateway-Leave": {"a"}}, "right": {"Gateway-Leave": {"b"}},
+			"toA": {"Gateway-Leave": {"b"}, "Gateway-Join": {"a"}}, "toB": {"Gateway-Leave": {"a"}, "Gateway-Join": {"b"}},
+		} {
+			srv.HandleFunc(key, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+				return &gateway.Response{Header: header, Body: []byte("done")}, nil
+			}, gateway.WithRouteResponse())
+		}
+		all := make([]*gatewaytest.Client, clients)
+		for n := range all {
+			all[n] = srv.Dial(t)
+		}
+		start := time.Now()
+		for _, keys := range [][2]string{{"both", "back"}, {"left", "right"}, {"toA", "toB"}, {"toB", "toA"}} {
+			for n, c := range all {
+				c.Send(`{"action":"` + keys[n%2] + `"}`)
+			}
+			for _, c := range all {
+				require.Equal(t, "done", c.Receive())
+			}
+		}
+		require.Zero(t, time.Since(start), "nobody has waited")
+		for _, c := range all[:clients/2] {
+			require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
+		}
+		synctest.Wait()
+		require.LessOrEqual(t, srv.Len(), clients/2+2, "whose $join has not begun is gone at once")
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Less(t, time.Since(start), time.Minute)
+	})
+}
+
+// A slow integration holds nobody up, however often members come and go. Who has gone before its
+// $join has begun is not told, and not kept.
 func TestPresence_Storm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{GroupsPerConnection: -1, IdleTimeout: -1}))
-		var ran atomic.Int32
-		own := make(chan error, 1)
-		srv.HandleFunc(gateway.RouteKeyJoin, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
-			time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
-			if ran.Add(1) == 1 {
-				own <- srv.Leave(ctx, req.ConnectionID, req.Group) // it does not wait for itself
-			}
-			return nil, nil
-		})
-		srv.HandleFunc(gateway.RouteKeyLeave, answerNothing)
-		first, id := srv.Dial(t).ConnectionID(), srv.Dial(t).ConnectionID()
+		srv := gatewaytest.New(t)
+		var l presenceLog
+		for _, key := range []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave} {
+			srv.HandleFunc(key, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+				return l.record(ctx, req)
+			})
+		}
+		first, second := srv.Dial(t).ConnectionID(), srv.Dial(t).ConnectionID()
 		start := time.Now()
 		require.NoError(t, srv.Join(t.Context(), first, "room"))
-		synctest.Wait() // its JOIN runs
-		for range 500 {
-			require.NoError(t, srv.Join(t.Context(), id, "room"))
-			require.NoError(t, srv.Leave(t.Context(), id, "room"))
+		synctest.Wait() // its $join runs
+		for range 2000 {
+			for _, id := range []string{first, second} {
+				require.NoError(t, srv.Join(t.Context(), id, "room"))
+				require.NoError(t, srv.Leave(t.Context(), id, "room"))
+			}
 		}
+		require.Equal(t, 2, srv.IndexSizes().Untold, "the JOIN that runs, and its LEAVE")
+		require.NoError(t, srv.Join(t.Context(), second, "room"))
+		require.NoError(t, srv.Join(t.Context(), first, "room"))
 		require.Zero(t, time.Since(start), "nobody has waited")
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		require.ErrorIs(t, srv.Join(ctx, id, "room"), context.DeadlineExceeded)
-		n, err := srv.Count(t.Context(), gateway.Group("room"))
-		require.NoError(t, err)
-		require.Equal(t, 1, n, "the join has not happened")
-		require.NoError(t, srv.Join(t.Context(), id, "other"), "another group has its own places")
-		require.Zero(t, time.Since(start)-100*time.Millisecond)
-		require.NoError(t, srv.Join(t.Context(), id, "room"))
-		require.NoError(t, <-own)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // in a synctest bubble
+		require.Equal(t, []string{"JOIN room " + first, "LEAVE room " + first, "JOIN room " + second, "JOIN room " + first}, l.all())
 		require.NoError(t, srv.Shutdown(t.Context()))
-		require.EqualValues(t, 503, ran.Load(), "nothing was lost")
+	})
+}
+
+// A client that goes through one group after the other cannot make any number of events. It may
+// always leave.
+func TestPresence_ManyGroups(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithLogger(gatewaytest.Logger(t, 2)))
+		var ran atomic.Int32
+		slowPresence(srv, time.Second, &ran)
+		srv.HandleFunc("enter", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{Header: http.Header{"Gateway-Join": {"another"}, "Gateway-State": {"1"}}, Body: []byte("done")}, nil
+		}, gateway.WithRouteResponse())
+		c := srv.Dial(t)
+		id := c.ConnectionID()
+		for n := range 100 {
+			require.NoError(t, srv.Join(t.Context(), id, fmt.Sprint("room", n)))
+			synctest.Wait() // $join runs
+			require.NoError(t, srv.Leave(t.Context(), id, fmt.Sprint("room", n)))
+		}
+		require.ErrorIs(t, srv.Join(t.Context(), id, "another"), gateway.ErrLimitExceeded)
+		require.NoError(t, srv.Leave(t.Context(), id, "another"))
+		c.Send(`{"action":"enter"}`)
+		require.Contains(t, c.Receive(), `"message"`)
+		conn, err := srv.GetConnection(t.Context(), id)
+		require.NoError(t, err)
+		require.Empty(t, conn.Groups)
+		require.Empty(t, conn.State, "of an answer everything is done, or nothing")
+		require.NoError(t, srv.Join(t.Context(), srv.Dial(t).ConnectionID(), "another"), "others may join")
+		time.Sleep(3 * time.Second) //nolint:forbidigo // in a synctest bubble
+		require.EqualValues(t, 201, ran.Load())
+		c.Send(`{"action":"enter"}`)
+		require.Equal(t, "done", c.Receive())
+		require.NoError(t, srv.Shutdown(t.Context()))
+	})
+}
+
+// Integrations may do what they want with groups, also with a context that has no end: they wait
+// for nothing, so not for each other.
+func TestPresence_OfIntegrations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}}))
+		var failed atomic.Int32
+		for _, key := range []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave} {
+			srv.HandleFunc(key, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+				other := map[string]string{"a": "b", "b": "a"}[req.Group]
+				err := errors.Join(srv.Leave(context.Background(), req.ConnectionID, req.Group), srv.Join(context.Background(), req.ConnectionID, other))
+				if err != nil && !errors.Is(err, gateway.ErrGone) {
+					failed.Add(1)
+				}
+				time.Sleep(time.Millisecond) //nolint:forbidigo // in a synctest bubble
+				return &gateway.Response{Header: http.Header{"Gateway-Join": {req.Group}}}, nil
+			})
+		}
+		srv.HandleFunc(gateway.RouteKeyConnect, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{Header: http.Header{"Gateway-Join": {"a, b"}}}, nil
+		})
+		for range 1500 {
+			srv.Dial(t)
+		}
+		time.Sleep(5 * time.Second) //nolint:forbidigo // in a synctest bubble
+		require.LessOrEqual(t, srv.IndexSizes().Untold, 4*1500)
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Zero(t, failed.Load())
+		require.Zero(t, srv.IndexSizes().Untold)
 	})
 }
 
@@ -369,29 +481,25 @@ func TestPresence_TypedHandler(t *testing.T) {
 	require.Equal(t, "a "+c.ConnectionID(), <-events)
 }
 
-// A join by an answer may have to wait for its turn. A reply before it, which has come
-// together with it, does not wait.
+// The answer to who joins does not wait for those whose $join has not run.
 func TestPresence_CommandsHoldNoReplyBack(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t, gateway.WithAnswerCommands())
 	release := make(chan struct{})
+	defer close(release)
 	gw.HandleFunc(gateway.RouteKeyJoin, func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		<-release
 		return nil, nil
 	})
 	gw.HandleFunc("reply", answer("reply"), gateway.WithRouteResponse())
 	gw.Handle("enter", respond(&gateway.Response{Header: http.Header{"Gateway-Join": {"room"}}, Body: []byte("entered")}), gateway.WithRouteResponse())
-	c := wiretest.Serve(t, gw.Handler())
+	first, c := wiretest.Serve(t, gw.Handler()), wiretest.Serve(t, gw.Handler())
+	first.MustOpen()
+	first.MustWriteString(textFrame(`{"action":"enter"}`))
+	require.Equal(t, "entered", first.Receive())
 	c.MustOpen()
-	for conn := range gw.Connections() {
-		for range presence.Most + 1 { // one is being told, the others wait
-			require.NoError(t, gw.Join(t.Context(), conn.ID, "room"))
-			require.NoError(t, gw.Leave(t.Context(), conn.ID, "room"))
-		}
-	}
 	c.MustWriteString(textFrame(`{"action":"reply"}`) + textFrame(`{"action":"enter"}`))
 	require.Equal(t, "reply", c.Receive())
-	close(release)
 	require.Equal(t, "entered", c.Receive())
 }
 

@@ -35,15 +35,16 @@ const (
 // [Gateway.List] contains a connection once its $join runs, until it leaves.
 //
 // Joining a group again and leaving a group that one is not in are no changes, and have no
-// event. When a connection closes, the $leave of each of its groups runs, then its
-// $disconnect: that is still its last event. What an integration returns is ignored; its failure
-// is logged, and nothing is undone. Each has Quotas.IntegrationTimeout, during which the
-// next event of the group waits.
+// event. Nor has a member that leaves before the turn of its $join has come: neither its $join
+// nor its $leave runs. When a connection closes, the $leave of each of its groups runs, then its
+// $disconnect: that is still its last event. What an integration returns is ignored, but for the
+// commands of [WithAnswerCommands]; its failure is logged, and nothing is undone. Each has
+// Quotas.IntegrationTimeout, during which the next event of the group waits.
 //
-// At most 1,000 events of a group wait. Above that, [Gateway.Join] and [Gateway.Leave] wait
-// for a place, but no longer than their context; so does the connection whose answer has such
-// a command. A call with the context of a $join or $leave integration does not wait. Leaves of
-// connections that close do not wait either: there are at most as many as members. Nothing is
+// Nobody waits for an integration of $join or $leave but $disconnect. However slow they are, no
+// more than two events of a group wait for each member that it has had at one time. And a
+// connection cannot join another group while $leave has not run for 100 groups that it has left:
+// [Gateway.Join] returns [ErrLimitExceeded], and an answer that asks for it fails. Nothing else is
 // dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has ended: what
 // has not run after their second is lost, which is logged.
 const (

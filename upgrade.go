@@ -296,7 +296,7 @@ func (g *Gateway) accept(u *upgrade) {
 	case u.closing != nil:
 		g.running.Go(func() { c.teardown(u.closing) })
 	case asked != nil:
-		c.change(&c.ctx, asked)
+		c.change(asked)
 	}
 	if asked != nil {
 		defer c.greet(u, asked) // in a defer, for the same reason
@@ -337,7 +337,7 @@ func (u *upgrade) newConnection(ws *wsconn.Conn) *connection {
 // What the answer posts comes first. What the client itself gets waits in the outbox for the
 // 101.
 func (c *connection) closeBefore(u *upgrade, asked *command.Commands) *closing {
-	c.change(&c.ctx, asked)
+	c.change(asked)
 	u.greeted = c.g.sendAnswer(&c.ctx, u.connectEvent(), asked, u.greeting, c)
 	cl := c.begin(cause{code: asked.Close.Code, reason: asked.Close.Reason})
 	c.g.open.Add(1) // begin has taken it off, but nobody has counted it

@@ -1,150 +1,194 @@
-// Package presence runs the events of groups: those of one group one after the other, in the
-// order in which they were added, and those of different groups at the same time.
+// Package presence tells who has joined and left groups: the events of one group one after
+// the other, in the order in which they were added, and those of different groups at the same
+// time.
 //
-// A group has at most Most events that wait. Who wants to add one more reserves a place
-// before, and waits for it. An event that nobody can wait for is added without a place. A
-// group without events takes no memory and no goroutine.
+// Nobody waits for a place, and still there are never many events. A JOIN whose member leaves
+// before it has begun is taken back, and that LEAVE is not added. So each JOIN that waits is
+// that of a member of the group. A LEAVE that waits follows a JOIN that has begun, and no JOIN
+// begins before the LEAVEs ahead of it: so there are no more of them than the group had members
+// at one time. A group without events takes no memory and no goroutine.
 package presence
 
 import (
-	"context"
-	"slices"
+	"container/list"
 	"sync"
 )
 
-// Most is how many events of one group may wait, those included for which a place is
-// reserved.
-const Most = 1000
+// Event says that a member has joined or left a group.
+type Event[M comparable] struct {
+	Member M
+	Group  string
+	Joins  bool
+}
 
 // Queues has the events of all groups. Run and Go must be set before its first use. The
-// methods are safe for concurrent use.
-type Queues[E any] struct {
+// methods are safe for concurrent use, but calls for one member must be made one after the
+// other, after the changes that they tell.
+type Queues[M comparable] struct {
 	// Run runs one event. It may end its goroutine.
-	Run func(event E)
+	Run func(Event[M])
 	// Go starts a goroutine.
 	Go func(f func())
 
-	mu     sync.Mutex // guards the field below, and everything in it
-	groups map[string]*queue[E]
+	mu      sync.Mutex                 // guards the fields below, and everything in them
+	groups  map[string]*list.List      // the events that wait, while a goroutine runs those of the group
+	joins   map[Event[M]]*list.Element // the JOINs that wait
+	members map[M]*untold
 }
 
-type queue[E any] struct {
-	events   []E
-	reserved int
-	waiting  []chan struct{} // who waits for a place, in order
-	running  bool
+// untold counts the events of a member that have not run to their end.
+type untold struct {
+	joins, leaves int
+	none          chan struct{} // closed when there are none any more; nil: nobody waits for that
 }
 
-func (q *queue[E]) full() bool { return len(q.events)+q.reserved >= Most }
+// Joined adds a JOIN.
+func (qs *Queues[M]) Joined(member M, group string) { qs.add(Event[M]{member, group, true}) }
 
-// Reserve waits for a place in a group, and reserves it. Then [Queues.Add] or
-// [Queues.Release] has to be called. It returns the error of a ctx that has ended.
-func (qs *Queues[E]) Reserve(ctx context.Context, group string) error {
+// Left adds a LEAVE. If the JOIN has not begun, it takes that back instead.
+func (qs *Queues[M]) Left(member M, group string) {
+	if !qs.takeBack(Event[M]{member, group, true}) {
+		qs.add(Event[M]{member, group, false})
+	}
+}
+
+// Leaves returns how many LEAVEs of a member have not run to their end.
+func (qs *Queues[M]) Leaves(member M) int {
 	qs.mu.Lock()
-	q := qs.of(group)
-	if !q.full() && len(q.waiting) == 0 {
-		q.reserved++
-		qs.mu.Unlock()
+	defer qs.mu.Unlock()
+	if of := qs.members[member]; of != nil {
+		return of.leaves
+	}
+	return 0
+}
+
+// Len returns how many events have not run to their end.
+func (qs *Queues[M]) Len() (n int) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	for _, of := range qs.members {
+		n += of.joins + of.leaves
+	}
+	return n
+}
+
+// Wait waits until all events of a member have run. None may be added meanwhile.
+func (qs *Queues[M]) Wait(member M) {
+	if none := qs.none(member); none != nil {
+		<-none
+	}
+}
+
+// none returns what is closed when a member has no events any more, nil if it has none now.
+func (qs *Queues[M]) none(member M) <-chan struct{} {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	of := qs.members[member]
+	if of == nil {
 		return nil
 	}
-	granted := make(chan struct{})
-	q.waiting = append(q.waiting, granted)
-	qs.mu.Unlock()
-	select {
-	case <-granted:
-		return nil
-	case <-ctx.Done():
+	if of.none == nil {
+		of.none = make(chan struct{})
 	}
+	return of.none
+}
+
+func (qs *Queues[M]) add(e Event[M]) {
+	if qs.push(e) {
+		qs.Go(func() { qs.runAll(e.Group) })
+	}
+}
+
+// push puts an event behind the others of its group. It reports whether nobody runs them yet.
+func (qs *Queues[M]) push(e Event[M]) (first bool) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	if at := slices.Index(q.waiting, granted); at >= 0 {
-		q.waiting = slices.Delete(q.waiting, at, at+1)
-	} else { // it was granted at the same moment
-		q.reserved--
+	if qs.groups == nil {
+		qs.groups, qs.joins, qs.members = map[string]*list.List{}, map[Event[M]]*list.Element{}, map[M]*untold{}
 	}
-	qs.settle(group, q)
-	return ctx.Err()
+	q := qs.groups[e.Group]
+	if first = q == nil; first {
+		q = list.New()
+		qs.groups[e.Group] = q
+	}
+	at := q.PushBack(e)
+	if e.Joins {
+		qs.joins[e] = at
+	}
+	if qs.members[e.Member] == nil {
+		qs.members[e.Member] = &untold{}
+	}
+	qs.count(e, 1)
+	return first
 }
 
-// Force reserves a place, even if the group has none.
-func (qs *Queues[E]) Force(group string) {
+// takeBack removes a JOIN, if it waits.
+func (qs *Queues[M]) takeBack(join Event[M]) bool {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	qs.of(group).reserved++
+	at, waits := qs.joins[join]
+	if waits {
+		delete(qs.joins, join)
+		qs.groups[join.Group].Remove(at)
+		qs.count(join, -1)
+	}
+	return waits
 }
 
-// Release gives a place back.
-func (qs *Queues[E]) Release(group string) {
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	q := qs.of(group)
-	q.reserved--
-	qs.settle(group, q)
-}
-
-// Add makes a change and adds its event, so that events are in the order of the changes.
-// Add uses the place that was reserved for it. It does not wait.
-func (qs *Queues[E]) Add(group string, event E, change func()) {
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	q := qs.of(group)
-	q.reserved--
-	change()
-	q.events = append(q.events, event)
-	if !q.running {
-		q.running = true
-		qs.Go(func() { qs.runAll(group, q) })
+// count counts one event of a member more, or less.
+func (qs *Queues[M]) count(e Event[M], n int) {
+	of := qs.members[e.Member]
+	if e.Joins {
+		of.joins += n
+	} else {
+		of.leaves += n
+	}
+	if of.joins+of.leaves > 0 {
+		return
+	}
+	delete(qs.members, e.Member)
+	if of.none != nil {
+		close(of.none)
 	}
 }
 
-// of returns the queue of a group. It makes one if there is none.
-func (qs *Queues[E]) of(group string) *queue[E] {
-	q := qs.groups[group]
-	if q == nil {
-		if qs.groups == nil {
-			qs.groups = map[string]*queue[E]{}
-		}
-		q = &queue[E]{}
-		qs.groups[group] = q
-	}
-	return q
-}
-
-// settle lets those go on for whom there is a place now, and forgets a queue that nobody
-// uses.
-func (qs *Queues[E]) settle(group string, q *queue[E]) {
-	for len(q.waiting) > 0 && !q.full() {
-		close(q.waiting[0])
-		q.waiting = q.waiting[1:]
-		q.reserved++
-	}
-	if !q.running && q.reserved == 0 && len(q.waiting) == 0 {
-		delete(qs.groups, group)
-	}
-}
-
-// runAll runs the events of a queue until there are none.
-func (qs *Queues[E]) runAll(group string, q *queue[E]) {
+// runAll runs the events of a group until there are none.
+func (qs *Queues[M]) runAll(group string) {
 	over := false
 	defer func() {
 		if !over { // Run has ended this goroutine
-			qs.Go(func() { qs.runAll(group, q) })
+			qs.Go(func() { qs.runAll(group) })
 		}
 	}()
 	for {
-		qs.mu.Lock()
-		if len(q.events) == 0 {
-			q.running, q.events, over = false, nil, true
-			qs.settle(group, q)
-			qs.mu.Unlock()
+		e, ok := qs.next(group)
+		if !ok {
+			over = true
 			return
 		}
-		var none E
-		event := q.events[0]
-		q.events[0] = none
-		q.events = q.events[1:]
-		qs.settle(group, q)
-		qs.mu.Unlock()
-		qs.Run(event)
+		qs.run(e)
 	}
+}
+
+// next takes the event that has waited longest. If there is none, it forgets the group.
+func (qs *Queues[M]) next(group string) (e Event[M], ok bool) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q := qs.groups[group]
+	if q.Len() == 0 {
+		delete(qs.groups, group)
+		return e, false
+	}
+	e, ok = q.Remove(q.Front()).(Event[M])
+	delete(qs.joins, e)
+	return e, ok
+}
+
+func (qs *Queues[M]) run(e Event[M]) {
+	defer func() { // in a defer: Run may end this goroutine
+		qs.mu.Lock()
+		defer qs.mu.Unlock()
+		qs.count(e, -1)
+	}()
+	qs.Run(e)
 }

@@ -1,10 +1,8 @@
 package presence_test
 
 import (
-	"context"
-	"errors"
+	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,123 +13,150 @@ import (
 	"example.com/gateway/internal/presence"
 )
 
-type event struct {
-	group string
-	n     int
+type event = presence.Event[int]
+
+// slow runs each event for a second.
+type slow struct {
+	presence.Queues[int]
+
+	wg  sync.WaitGroup
+	mu  sync.Mutex
+	ran []event
 }
 
-// Events of a group run in the order in which their changes were made, whoever adds them.
+func newSlow() *slow {
+	s := &slow{}
+	s.Go = func(f func()) { s.wg.Go(f) }
+	s.Run = func(e event) {
+		time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ran = append(s.ran, e)
+	}
+	return s
+}
+
+// Events of a group run in order, those of different groups at the same time.
 func TestQueues_Order(t *testing.T) {
 	t.Parallel()
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	changed, ran := map[string][]int{}, map[string][]int{}
-	qs := &presence.Queues[event]{Go: func(f func()) { wg.Go(f) }, Run: func(e event) {
-		mu.Lock()
-		ran[e.group] = append(ran[e.group], e.n)
-		mu.Unlock()
-		if e.n%7 == 0 {
-			runtime.Goexit()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlow()
+		start := time.Now()
+		for n := range 5 {
+			s.Joined(n, "a")
 		}
-	}}
-	var adders sync.WaitGroup
-	errs := make(chan error, 8*3000)
-	for n := range 8 {
-		adders.Go(func() {
-			for m := range 3000 {
-				e := event{[]string{"a", "b"}[m%2], n*3000 + m}
-				errs <- qs.Reserve(context.Background(), e.group)
-				qs.Add(e.group, e, func() { changed[e.group] = append(changed[e.group], e.n) }) // Add has the lock
+		synctest.Wait() // the JOIN of 0 runs
+		s.Left(0, "a")
+		s.Joined(0, "a")
+		s.Left(1, "a") // its JOIN has not begun
+		s.Joined(9, "b")
+		require.Zero(t, time.Since(start), "nobody has waited")
+		require.Equal(t, 1, s.Leaves(0))
+		require.Zero(t, s.Leaves(1))
+		s.Wait(1) // it has nothing to be told
+		s.Wait(9)
+		require.Equal(t, time.Second, time.Since(start))
+		s.Wait(0)
+		require.Equal(t, 6*time.Second, time.Since(start))
+		s.wg.Wait()
+		var a []event
+		for _, e := range s.ran {
+			if e.Group == "a" {
+				a = append(a, e)
 			}
+		}
+		require.Equal(t, []event{{0, "a", true}, {2, "a", true}, {3, "a", true}, {4, "a", true}, {0, "a", false}, {0, "a", true}}, a)
+		require.Zero(t, s.Sizes(), "nothing is kept")
+	})
+}
+
+// Whatever members do, and whatever Run does: the events of each are a JOIN and a LEAVE in turn,
+// and the last one says where it is.
+func TestQueues_Members(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	in, wrong := map[event]bool{}, []event{}
+	qs := &presence.Queues[int]{}
+	var wg, members sync.WaitGroup
+	qs.Go = func(f func()) { wg.Go(f) }
+	qs.Run = func(e event) {
+		mu.Lock()
+		at := event{e.Member, e.Group, true}
+		if in[at] == e.Joins {
+			wrong = append(wrong, e)
+		}
+		in[at] = e.Joins
+		mu.Unlock()
+		switch rand.IntN(20) {
+		case 0:
+			runtime.Goexit()
+		case 1:
+			runtime.Gosched()
+		}
+	}
+	const each = 8
+	ends := [each]map[string]bool{}
+	for n := range each {
+		ends[n] = map[string]bool{}
+		members.Go(func() {
+			for range 3000 {
+				group := []string{"a", "b", "c"}[rand.IntN(3)]
+				if ends[n][group] {
+					qs.Left(n, group)
+				} else {
+					qs.Joined(n, group)
+				}
+				ends[n][group] = !ends[n][group]
+			}
+			qs.Wait(n)
 		})
 	}
-	adders.Wait()
+	members.Wait()
 	wg.Wait()
-	close(errs)
-	for err := range errs {
-		require.NoError(t, err)
+	require.Empty(t, wrong)
+	for n, groups := range ends {
+		for group, is := range groups {
+			require.Equal(t, is, in[event{n, group, true}])
+		}
 	}
-	require.Equal(t, changed, ran)
-	require.Len(t, ran["a"], 12000)
-	require.Zero(t, qs.Groups(), "nothing is kept")
+	require.Zero(t, qs.Sizes())
 }
 
-// Who adds one more event than may wait, waits for a place, in order, and for no longer than
-// its context.
+// However fast members come and go, and however slow Run is, no more than two events wait for each
+// of those that are in the group at one time.
 func TestQueues_Bound(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var wg sync.WaitGroup
-		next := make(chan struct{})
-		var ran []int
-		qs := &presence.Queues[int]{Go: func(f func()) { wg.Go(f) }, Run: func(n int) {
-			<-next
-			ran = append(ran, n)
-		}}
-		add := func(ctx context.Context, n int) error {
-			err := qs.Reserve(ctx, "g")
-			if err == nil {
-				qs.Add("g", n, func() {})
-			}
-			return err
-		}
-		for n := range presence.Most {
-			require.NoError(t, add(t.Context(), n))
-		}
-		synctest.Wait() // the first one runs
-		require.NoError(t, add(t.Context(), presence.Most))
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		require.ErrorIs(t, add(short, -1), context.DeadlineExceeded)
-		require.Equal(t, time.Second, time.Since(start))
-		require.NoError(t, qs.Reserve(t.Context(), "other"), "another group has its own places")
-		qs.Release("other")
-
-		qs.Force("g") // an event that cannot wait
-		qs.Add("g", presence.Most+1, func() {})
-		waiting := make(chan error, 2)
-		go func() { waiting <- add(t.Context(), presence.Most+2) }()
-		synctest.Wait()
-		go func() { waiting <- add(t.Context(), presence.Most+3) }()
-		synctest.Wait()
-		require.Empty(t, waiting)
-		next <- struct{}{}
-		synctest.Wait()
-		require.Empty(t, waiting, "there is still one more than may wait")
-		next <- struct{}{}
-		synctest.Wait()
-		require.Len(t, waiting, 1)
-		close(next)
-		require.NoError(t, errors.Join(<-waiting, <-waiting))
-		wg.Wait()
-		require.Len(t, ran, presence.Most+4)
-		require.True(t, slices.IsSorted(ran))
-		require.Zero(t, qs.Groups())
-	})
-}
-
-// A place that is given back, or that nobody takes because its context has ended, is free.
-func TestQueues_Release(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		qs := &presence.Queues[int]{}
-		for range presence.Most {
-			require.NoError(t, qs.Reserve(t.Context(), "g"))
-		}
-		done := make(chan error, 3)
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { done <- qs.Reserve(ctx, "g") }()
-		synctest.Wait()
-		go func() { done <- qs.Reserve(t.Context(), "g") }()
-		synctest.Wait()
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
-		qs.Release("g")
-		require.NoError(t, <-done)
-		for range presence.Most {
-			qs.Release("g")
-		}
-		require.Zero(t, qs.Groups())
-	})
+	for name, stay := range map[string]func() time.Duration{
+		"shortly":         func() time.Duration { return rand.N(time.Second) },
+		"until told":      func() time.Duration { return 50 * time.Second },
+		"until all went":  func() time.Duration { return 200 * time.Second },
+		"as it may be":    func() time.Duration { return rand.N(400 * time.Second) },
+		"mostly too long": func() time.Duration { return rand.N(10 * time.Second) * time.Duration(1+rand.IntN(100)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const most = 100
+				s := newSlow()
+				var members sync.WaitGroup
+				for n := range most {
+					members.Go(func() {
+						for end := time.Now().Add(time.Hour); time.Now().Before(end); n += most { // always another one
+							s.Joined(n, "g")
+							time.Sleep(stay()) //nolint:forbidigo // in a synctest bubble
+							s.Left(n, "g")
+							if waiting := s.Sizes()[3]; waiting > 2*most {
+								t.Errorf("%d wait", waiting)
+								return
+							}
+						}
+					})
+				}
+				members.Wait()
+				s.wg.Wait()
+				require.Zero(t, s.Sizes())
+				require.Greater(t, len(s.ran), 1000)
+			})
+		})
+	}
 }
