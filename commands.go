@@ -28,7 +28,7 @@ type commanded struct {
 // MESSAGE are noted, and done with the answer. Nobody gets the answer of another event, so
 // its commands are done here.
 func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error) {
-	e := commandedEventOf(req)
+	e := i.g.commandedEventOf(req)
 	resp, err := i.next.Invoke(ctx, req)
 	if status := statusOf(resp); err != nil || resp == nil || status < http.StatusOK || status >= http.StatusMultipleChoices {
 		return resp, err
@@ -62,16 +62,25 @@ type commandedEvent struct {
 	eventType                         EventType
 	routeKey, connectionID, requestID string
 	record                            *record // nil: it does not come from a gateway
+	closed                            bool    // the connection had closed before the event
 }
 
-func commandedEventOf(req *Request) commandedEvent {
-	return commandedEvent{req.EventType, req.RouteKey, req.ConnectionID, req.RequestID, req.ownRecord()}
+func (g *Gateway) commandedEventOf(req *Request) commandedEvent {
+	e := commandedEvent{req.EventType, req.RouteKey, req.ConnectionID, req.RequestID, req.ownRecord(), false}
+	switch e.eventType {
+	case EventDisconnect:
+		e.closed = true
+	case EventJoin, EventLeave: // those of a connection that has closed run before its DISCONNECT
+		e.closed = g.opened(e.connectionID) == nil
+	case EventConnect, EventMessage:
+	}
+	return e
 }
 
 // checkCommands returns what is wrong with the commands of an answer to e.
 func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, m outgoing) error {
-	if e.eventType == EventDisconnect && (len(asked.Join)+len(asked.Leave) > 0 || asked.State != nil || asked.Close != nil) {
-		return fmt.Errorf("the connection has closed: an answer of %s can only have %s", RouteKeyDisconnect, command.Post)
+	if e.closed && (len(asked.Join)+len(asked.Leave) > 0 || asked.State != nil || asked.Close != nil) {
+		return fmt.Errorf("the connection has closed: an answer of %s can only have %s", e.routeKey, command.Post)
 	}
 	if err := checkGroups(command.Join, asked.Join); err != nil {
 		return err
@@ -143,7 +152,7 @@ func (g *Gateway) checkPost(e *commandedEvent, to []command.Target, m outgoing) 
 	if len(m.data) == 0 {
 		return errNoBodyToPost
 	}
-	if e.eventType == EventDisconnect && slices.ContainsFunc(to, func(t command.Target) bool { return t.Kind == command.Self }) {
+	if e.closed && slices.ContainsFunc(to, func(t command.Target) bool { return t.Kind == command.Self }) {
 		return errSelfIsGone
 	}
 	audience := audienceOf(e.connectionID, to)

@@ -227,7 +227,7 @@ const (
 //
 // Join returns [ErrInvalidArgument] for another name; [ErrGone] if the connection has
 // closed, or its $connect has not returned; [ErrLimitExceeded] if the connection is in too
-// many groups; or the error of a ctx that has ended. It does not count as activity of the
+// many groups, or has just left too many (see [RouteKeyJoin]); or the error of a ctx that has ended. It does not count as activity of the
 // connection. It is safe for concurrent use. The service has no groups.
 //
 // Join does not wait, but for one case: if there is a route $join, and 1,000 events of the

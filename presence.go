@@ -10,11 +10,6 @@ import (
 // This file tells the routes $join and $leave who has joined and left a group. Nobody pays
 // for it unless one of them is there.
 
-// mostUntoldLeaves is how many groups a connection may have left without $leave having run. With
-// more it cannot join another: otherwise one client that joins and leaves one group after the other
-// could make any number of events.
-const mostUntoldLeaves = 100
-
 // presence returns the route of JOIN or LEAVE, or nil.
 func (t *routeTable) presence(joins bool) *route {
 	if joins {
@@ -41,11 +36,16 @@ func (c *connection) tellLeftLocked(group string) {
 	}
 }
 
-// checkUntold returns an error if the connection may not join a group yet.
+// checkUntold returns an error if the connection may not join a group yet. Otherwise one client
+// that goes through one group after the other could make any number of events.
 func (c *connection) checkUntold() error {
-	if c.g.routes.Load().tellsPresence() && c.g.presence.Leaves(c) >= mostUntoldLeaves {
+	most := c.g.quotas.GroupsPerConnection
+	if most <= 0 || !c.g.routes.Load().tellsPresence() {
+		return nil
+	}
+	if n := c.g.presence.Leaves(c); n > max(most, 100) {
 		return fmt.Errorf("%w: %s has not run yet for %d groups that the connection has left: let it join later, or make the integration of %[2]s quicker",
-			ErrLimitExceeded, RouteKeyLeave, mostUntoldLeaves)
+			ErrLimitExceeded, RouteKeyLeave, n)
 	}
 	return nil
 }

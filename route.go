@@ -35,18 +35,23 @@ const (
 // [Gateway.List] contains a connection once its $join runs, until it leaves.
 //
 // Joining a group again and leaving a group that one is not in are no changes, and have no
-// event. Nor has a member that leaves before the turn of its $join has come: neither its $join
-// nor its $leave runs. When a connection closes, the $leave of each of its groups runs, then its
+// event. When a connection closes, the $leave of each of its groups runs, then its
 // $disconnect: that is still its last event. What an integration returns is ignored, but for the
 // commands of [WithAnswerCommands]; its failure is logged, and nothing is undone. Each has
 // Quotas.IntegrationTimeout, during which the next event of the group waits.
 //
-// Nobody waits for an integration of $join or $leave but $disconnect. However slow they are, no
-// more than two events of a group wait for each member that it has had at one time. And a
-// connection cannot join another group while $leave has not run for 100 groups that it has left:
-// [Gateway.Join] returns [ErrLimitExceeded], and an answer that asks for it fails. Nothing else is
-// dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has ended: what
-// has not run after their second is lost, which is logged.
+// No call, no client and no close waits for an integration of $join or $leave; only $disconnect
+// does. What bounds the events of an integration that is too slow:
+//
+//   - While 1,000 events of a group wait, a member that leaves before the turn of its $join has
+//     come is not told of at all: neither its $join nor its $leave runs. So at most 1,000 events wait,
+//     and two for each member that the group has had at one time.
+//   - A connection cannot join a group while $leave has not run for more groups that it has left
+//     than it may be in: those of Quotas.GroupsPerConnection, or 100 if that is more. [Gateway.Join]
+//     returns [ErrLimitExceeded], and an answer that asks for it fails. It can always leave.
+//
+// Nothing else is dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has
+// ended: what has not run after their second is lost, which is logged.
 const (
 	RouteKeyJoin  = "$join"
 	RouteKeyLeave = "$leave"

@@ -2,17 +2,21 @@
 // the other, in the order in which they were added, and those of different groups at the same
 // time.
 //
-// Nobody waits for a place, and still there are never many events. A JOIN whose member leaves
-// before it has begun is taken back, and that LEAVE is not added. So each JOIN that waits is
-// that of a member of the group. A LEAVE that waits follows a JOIN that has begun, and no JOIN
-// begins before the LEAVEs ahead of it: so there are no more of them than the group had members
-// at one time. A group without events takes no memory and no goroutine.
+// Nobody waits for a place, and still the events of a group are bounded: while [Many] of them
+// wait, a JOIN whose member leaves before it has begun is taken back, and that LEAVE is not
+// added. So of what is added then, each JOIN that waits is that of a present member; and each LEAVE
+// follows a JOIN that had begun, which none does before the LEAVEs ahead of it. Thus there are no
+// more of either than the group had members at one time. A group without events takes no
+// memory and no goroutine.
 package presence
 
 import (
 	"container/list"
 	"sync"
 )
+
+// Many is how many events of a group may wait before those are taken back that have been undone.
+const Many = 1000
 
 // Event says that a member has joined or left a group.
 type Event[M comparable] struct {
@@ -32,7 +36,7 @@ type Queues[M comparable] struct {
 
 	mu      sync.Mutex                 // guards the fields below, and everything in them
 	groups  map[string]*list.List      // the events that wait, while a goroutine runs those of the group
-	joins   map[Event[M]]*list.Element // the JOINs that wait
+	joins   map[Event[M]]*list.Element // of the JOINs that wait, the last one of each member of each group
 	members map[M]*untold
 }
 
@@ -45,7 +49,8 @@ type untold struct {
 // Joined adds a JOIN.
 func (qs *Queues[M]) Joined(member M, group string) { qs.add(Event[M]{member, group, true}) }
 
-// Left adds a LEAVE. If the JOIN has not begun, it takes that back instead.
+// Left adds a LEAVE. If many events wait, and the JOIN of this member has not begun, it takes that
+// back instead.
 func (qs *Queues[M]) Left(member M, group string) {
 	if !qs.takeBack(Event[M]{member, group, true}) {
 		qs.add(Event[M]{member, group, false})
@@ -122,17 +127,18 @@ func (qs *Queues[M]) push(e Event[M]) (first bool) {
 	return first
 }
 
-// takeBack removes a JOIN, if it waits.
+// takeBack removes a JOIN, if it waits with many others.
 func (qs *Queues[M]) takeBack(join Event[M]) bool {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	at, waits := qs.joins[join]
-	if waits {
-		delete(qs.joins, join)
-		qs.groups[join.Group].Remove(at)
-		qs.count(join, -1)
+	if !waits || qs.groups[join.Group].Len() < Many {
+		return false
 	}
-	return waits
+	delete(qs.joins, join)
+	qs.groups[join.Group].Remove(at)
+	qs.count(join, -1)
+	return true
 }
 
 // count counts one event of a member more, or less.
@@ -179,8 +185,11 @@ func (qs *Queues[M]) next(group string) (e Event[M], ok bool) {
 		delete(qs.groups, group)
 		return e, false
 	}
-	e, ok = q.Remove(q.Front()).(Event[M])
-	delete(qs.joins, e)
+	at := q.Front()
+	e, ok = q.Remove(at).(Event[M])
+	if qs.joins[e] == at {
+		delete(qs.joins, e)
+	}
 	return e, ok
 }
 

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -42,31 +43,48 @@ func TestQueues_Order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow()
 		start := time.Now()
-		for n := range 5 {
-			s.Joined(n, "a")
-		}
-		synctest.Wait() // the JOIN of 0 runs
+		s.Joined(0, "a")
+		s.Joined(1, "a")
+		s.Left(1, "a")
 		s.Left(0, "a")
 		s.Joined(0, "a")
-		s.Left(1, "a") // its JOIN has not begun
 		s.Joined(9, "b")
 		require.Zero(t, time.Since(start), "nobody has waited")
-		require.Equal(t, 1, s.Leaves(0))
-		require.Zero(t, s.Leaves(1))
-		s.Wait(1) // it has nothing to be told
+		require.Equal(t, [3]int{1, 1, 0}, [3]int{s.Leaves(0), s.Leaves(1), s.Leaves(9)})
+		require.Equal(t, 6, s.Len())
+		s.Wait(7) // it has nothing to be told
 		s.Wait(9)
 		require.Equal(t, time.Second, time.Since(start))
+		s.Wait(1)
+		require.Equal(t, 3*time.Second, time.Since(start))
 		s.Wait(0)
-		require.Equal(t, 6*time.Second, time.Since(start))
+		require.Equal(t, 5*time.Second, time.Since(start))
 		s.wg.Wait()
-		var a []event
-		for _, e := range s.ran {
-			if e.Group == "a" {
-				a = append(a, e)
-			}
-		}
-		require.Equal(t, []event{{0, "a", true}, {2, "a", true}, {3, "a", true}, {4, "a", true}, {0, "a", false}, {0, "a", true}}, a)
+		s.ran = slices.DeleteFunc(s.ran, func(e event) bool { return e.Group != "a" })
+		require.Equal(t, []event{{0, "a", true}, {1, "a", true}, {1, "a", false}, {0, "a", false}, {0, "a", true}}, s.ran)
 		require.Zero(t, s.Sizes(), "nothing is kept")
+	})
+}
+
+// While many wait, those who leave before their turn has come are not told of, and are not kept.
+func TestQueues_TakeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlow()
+		for n := range presence.Many {
+			s.Joined(n, "g")
+		}
+		synctest.Wait() // the JOIN of 0 runs
+		s.Left(1, "g")  // not yet many
+		s.Left(0, "g")
+		s.Left(2, "g")
+		s.Wait(2) // it has nothing to be told any more
+		s.Joined(2, "g")
+		s.wg.Wait()
+		require.Equal(t, event{1, "g", true}, s.ran[1])
+		require.Equal(t, event{3, "g", true}, s.ran[2])
+		require.Equal(t, []event{{1, "g", false}, {0, "g", false}, {2, "g", true}}, s.ran[presence.Many-1:])
+		require.Zero(t, s.Sizes())
 	})
 }
 
@@ -122,30 +140,28 @@ func TestQueues_Members(t *testing.T) {
 	require.Zero(t, qs.Sizes())
 }
 
-// However fast members come and go, and however slow Run is, no more than two events wait for each
-// of those that are in the group at one time.
+// However fast members come and go, and however slow Run is, events are bounded.
 func TestQueues_Bound(t *testing.T) {
 	t.Parallel()
 	for name, stay := range map[string]func() time.Duration{
-		"shortly":         func() time.Duration { return rand.N(time.Second) },
-		"until told":      func() time.Duration { return 50 * time.Second },
-		"until all went":  func() time.Duration { return 200 * time.Second },
-		"as it may be":    func() time.Duration { return rand.N(400 * time.Second) },
-		"mostly too long": func() time.Duration { return rand.N(10 * time.Second) * time.Duration(1+rand.IntN(100)) },
+		"shortly":        func() time.Duration { return rand.N(time.Second) },
+		"until told":     func() time.Duration { return presence.Many * time.Second },
+		"until all went": func() time.Duration { return 2 * presence.Many * time.Second },
+		"as it may be":   func() time.Duration { return rand.N(10*time.Second) * time.Duration(1+rand.IntN(500)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const most = 100
+				const most = 200
 				s := newSlow()
 				var members sync.WaitGroup
 				for n := range most {
 					members.Go(func() {
-						for end := time.Now().Add(time.Hour); time.Now().Before(end); n += most { // always another one
+						for end := time.Now().Add(max(3*stay(), 1000*time.Second)); time.Now().Before(end); n += most { // always another one
 							s.Joined(n, "g")
 							time.Sleep(stay()) //nolint:forbidigo // in a synctest bubble
 							s.Left(n, "g")
-							if waiting := s.Sizes()[3]; waiting > 2*most {
+							if waiting := s.Sizes()[3]; waiting > presence.Many+2*most {
 								t.Errorf("%d wait", waiting)
 								return
 							}
@@ -155,7 +171,6 @@ func TestQueues_Bound(t *testing.T) {
 				members.Wait()
 				s.wg.Wait()
 				require.Zero(t, s.Sizes())
-				require.Greater(t, len(s.ran), 1000)
 			})
 		})
 	}
