@@ -449,7 +449,7 @@ func TestAnswerCommands_OnDisconnect(t *testing.T) {
 				}
 				other.Send("x")
 				require.Equal(t, "pong", other.Receive(), "nothing was posted")
-				require.Contains(t, log.String(), row.log)
+				require.Eventually(t, func() bool { return strings.Contains(log.String(), row.log) }, 5*time.Second, time.Millisecond)
 			})
 		})
 	}
