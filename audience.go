@@ -24,6 +24,10 @@ import (
 //	gateway.Group("room-1").Except(id) // the others in the room
 //	gateway.User("ann")               // every device of a user
 //	gateway.Everyone()
+//
+// A user is known by its principal ID. It is the same everywhere: Authorization.PrincipalID
+// of the [Authorizer], Connection.PrincipalID, principalId in events, and the parameter user
+// of a call over HTTP.
 type Audience struct {
 	kind   audienceKind
 	name   string   // of the group or the user
@@ -43,7 +47,8 @@ const (
 	ofSeveral
 )
 
-// Connections is the audience of the connections with these IDs. An ID that is named
+// Connections is the audience of the connections with these IDs. (The method
+// [Gateway.Connections] is another thing: it walks over all connections.) An ID that is named
 // twice counts once. IDs of connections that are not open count as Delivery.Gone.
 func Connections(ids ...string) Audience {
 	return Audience{kind: ofConnections, ids: slices.Clone(ids)}
@@ -59,7 +64,7 @@ func Group(name string) Audience { return Audience{kind: ofGroup, name: name} }
 // which costs each connection with a principal about 180 bytes from then on.
 func User(principalID string) Audience { return Audience{kind: ofUser, name: principalID} }
 
-// Everyone is the audience of all open connections.
+// Everyone is the audience of all open connections of a gateway.
 func Everyone() Audience { return Audience{kind: ofEveryone} }
 
 // several is the audience of all that are in one of the parts. Each of them counts once.
@@ -206,7 +211,7 @@ type Page struct {
 	// Limit is the largest number of connections: 1 to 1000. 0 means 100.
 	Limit int
 	// After is where the page begins: behind the connection with this ID, whether it is
-	// still open or not. "" is the begin of the list. In the Page that [Gateway.List]
+	// still open or not. "" is the beginning of the list. In the Page that [Gateway.List]
 	// returns, "" means that there are no more.
 	After string
 }
@@ -217,7 +222,7 @@ func (p Page) check() (limit int, err error) {
 		return 0, fmt.Errorf("%w: limit: it is %d: use 1 to %d, or 0 for %d", ErrInvalidArgument, p.Limit, apicall.MostItems, apicall.DefaultItems)
 	}
 	if _, issued := connid.Parse(p.After); p.After != "" && !issued {
-		return 0, fmt.Errorf("%w: after: it is no cursor: use Page.After as List returned it, or \"\" for the begin of the list", ErrInvalidArgument)
+		return 0, fmt.Errorf("%w: after: it is not a cursor: use Page.After as List returned it, or \"\" for the beginning of the list", ErrInvalidArgument)
 	}
 	if p.Limit == 0 {
 		return apicall.DefaultItems, nil

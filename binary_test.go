@@ -170,7 +170,7 @@ func TestBinary_Model(t *testing.T) {
 	srv.HandleFunc(gateway.RouteKeyDefault, echoKind, gateway.WithRouteResponse(),
 		gateway.WithRequestModels("$request.body.kind", map[string]gateway.Model{"a": wants("never"), "$default": wants("good")}))
 	c := srv.Dial(t)
-	c.SendBinary([]byte(`{"kind":"a","x":"good"}`)) // it has no kind, because it is no JSON
+	c.SendBinary([]byte(`{"kind":"a","x":"good"}`)) // it has no kind, because it is not JSON
 	c.ReceiveBinary()
 	c.SendBinary([]byte("\xff"))
 	require.Contains(t, c.Receive(), "Invalid request body")

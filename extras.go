@@ -10,8 +10,8 @@ import (
 // This file has what a connection has beyond API Gateway's: its state and its groups. All
 // of it hangs on one pointer, which is nil as long as nothing of it is used.
 
-// extras is what a connection has of it. It never changes once it is at the connection:
-// a change puts another one in its place. So every event reads one consistent value,
+// extras are the state, the groups and the user of a connection. They never change once
+// they are at the connection: a change puts others in their place. So every event reads one consistent value,
 // without a lock. There is one exception: memberships and user, which no event reads.
 type extras struct {
 	state  []byte    // nil: none

@@ -24,10 +24,10 @@
 // connection opens: the client gets its 101, and others can post to the connection. For
 // each text message that is JSON, the route selection expression picks the route. If it
 // picks none, or the message is not JSON, the message goes to $default. A binary message
-// closes the connection with 1003, unless there is [WithBinaryMessages]. The messages of one connection are served in order, one
-// at a time, unless Quotas.InFlight allows more. After the connection has closed, for
-// whatever reason, $disconnect runs once, with the close code and the reason. It is the
-// last event of the connection.
+// closes the connection with 1003, unless there is [WithBinaryMessages]. The messages of one
+// connection are served in order, one at a time, unless Quotas.InFlight allows more. After
+// the connection has closed, for whatever reason, $disconnect runs once, with the close code
+// and the reason. It is the last event of the connection.
 //
 // One Gateway is one API on one stage. For several APIs or stages, mount several Gateways
 // on one mux.
@@ -38,23 +38,22 @@
 //     [Gateway.Close].
 //   - Routes: [Gateway.Handle], [Gateway.HandleFunc], [Route], [RouteOption],
 //     [Gateway.Deploy], [Gateway.Deployment], [Deployment].
-//   - Integrations: [Integration], [IntegrationFunc], [PublishIntegration], [JSON], [Request], [Response], [Middleware],
-//     [MockIntegration], [HTTPIntegration], [CustomIntegration] with [Transform]; package
-//     lambda.
-//   - Doors: [WithTrustedProxies], [WithAutoResponse], [WithBinaryMessages], [WithCompression];
-//     presence: [RouteKeyJoin].
+//   - Integrations: [Integration], [IntegrationFunc], [JSON], [PublishIntegration], [Request],
+//     [Response], [Middleware], [MockIntegration], [HTTPIntegration], [CustomIntegration] with
+//     [Transform]; package lambda.
+//   - What clients and proxies may do: [WithBinaryMessages], [WithCompression],
+//     [WithAutoResponse], [WithTrustedProxies].
 //   - Connections: [ConnectionsAPI], [Gateway.PostToConnection],
 //     [Gateway.PostToConnections], [Gateway.SetState], [Gateway.Connections], [Gateway.Len],
 //     [Connection].
 //   - Many connections at once, groups and users: [Audience], [Gateway.Join], [Gateway.PostTo],
-//     [Gateway.CloseAll], [Gateway.Count], [Gateway.List].
+//     [Gateway.CloseAll], [Gateway.Count], [Gateway.List]; presence: [RouteKeyJoin].
 //   - Backends without a table of connections: [Gateway.SetState], [WithAnswerCommands].
 //   - The @connections API over HTTP: [Gateway.ManagementHandler], [ManagementAuth],
 //     [WithoutManagementAuth], [WithManagementExtensions]; packages sigv4, iam and
 //     managementclient.
 //   - Who may connect: [Authorizer], [RequestAuthorizer], [WithOriginPatterns]; packages iam,
 //     lambda and jwtauthorizer.
-//   - Compression: [WithCompression], [Compression].
 //   - Limits: [Quotas], [Throttle], [AccountThrottle], [UsageStore]; package usageplan.
 //   - Checks of requests: [Model], [WithRequestModel], [WithRequestParameters]; package
 //     models.

@@ -34,9 +34,9 @@ import (
 //     the Sec-WebSocket-Protocol of the Header then. A StatusCode from 300 to 599
 //     refuses the connection, with this status, the Header and the Body. An error
 //     refuses it with 502, a timeout with 504.
-//   - MESSAGE: the Body goes to the client as a text message, or as a binary one if Binary
-//     is set, if the route has a route response and the Body is not empty. StatusCode and Header are ignored. An error
-//     or a timeout becomes an error frame, on every route.
+//   - MESSAGE: if the route has a route response and the Body is not empty, the Body goes to
+//     the client as a text message, or as a binary one if Binary is set. StatusCode and Header
+//     are ignored. An error or a timeout becomes an error frame, on every route.
 //   - DISCONNECT, JOIN, LEAVE: the result is ignored.
 //
 // With [WithAnswerCommands] the Header of a successful Response also says what becomes of

@@ -115,7 +115,7 @@ func TestList_Arguments(t *testing.T) {
 	}{
 		{gateway.Everyone(), gateway.Page{Limit: 1001}, "limit: it is 1001: use 1 to 1000, or 0 for 100"},
 		{gateway.Everyone(), gateway.Page{Limit: -1}, "limit: it is -1"},
-		{gateway.Everyone(), gateway.Page{After: "secret"}, "after: it is no cursor: use Page.After as List returned it"},
+		{gateway.Everyone(), gateway.Page{After: "secret"}, "after: it is not a cursor: use Page.After as List returned it"},
 		{gateway.Everyone(), gateway.Page{After: id + "="}, "after: "},
 		{gateway.User(""), gateway.Page{}, "user: the principal ID is empty: name the user, or use Everyone"},
 	} {

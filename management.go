@@ -125,10 +125,10 @@ type allowAll struct{}
 func (allowAll) AuthorizeManagement(context.Context, *ManagementCall) error { return nil }
 
 // PostToConnection queues data as one text message for the client of
-// connectionID and returns without waiting for the network. data is copied. Each
-// byte that is not valid UTF-8 becomes U+FFFD, and counts as its 3 bytes. Messages to one connection arrive
-// in the order of the calls that returned nil. nil means accepted, not received:
-// a connection may break off while messages are still queued.
+// connectionID and returns without waiting for the network. data is copied. Each byte that
+// is not valid UTF-8 becomes U+FFFD, and counts as its 3 bytes. Messages to one connection
+// arrive in the order of the calls that returned nil. nil means accepted, not received: a
+// connection may break off while messages are still queued.
 //
 // It returns the error of a ctx that has ended; [ErrGone] if the connection has closed, or
 // its $connect has not returned; [ErrPayloadTooLarge] above Quotas.MessageBytes;
@@ -202,6 +202,9 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 // closing the connection with 1001 and waits for its replies, that wait ends, and the code
 // stays 1001. It returns [ErrGone] if the connection was gone already, or the error of a
 // ctx that has ended. It is safe for concurrent use.
+//
+// To close with another code, use [Gateway.CloseAll] with Connections(connectionID): its
+// error is about the call as a whole, and ErrGone is then in Delivery.Errors[connectionID].
 func (g *Gateway) DeleteConnection(ctx context.Context, connectionID string) error {
 	at, err := g.locate(ctx, connectionID)
 	if err != nil {
@@ -216,10 +219,10 @@ const (
 	deletedReason = "Connection Closed Normally"
 )
 
-// Join makes a connection a member of a group, which is an [Audience]. A group needs not be
+// Join makes a connection a member of a group, which is an [Audience]. A group need not be
 // made: it exists while it has members, and its members are all that is kept of it. To join
-// a group again is no error. Who has joined gets what is posted to the group from then on.
-// The membership ends with Leave, or when the connection closes, before its $disconnect.
+// a group again is not an error. A connection that has joined gets what is posted to the
+// group from then on. The membership ends with Leave, or when the connection closes, before its $disconnect.
 //
 // The name of a group is 1 to 128 bytes of UTF-8 without control characters, but not "." or
 // "..", which no path of a URL can have. A connection
@@ -261,16 +264,19 @@ func (g *Gateway) locateFor(ctx context.Context, connectionID, group string) (pl
 	return g.locate(ctx, connectionID)
 }
 
-// PostTo queues data as one text message, or with [Binary] as a binary one, for each connection of an audience, and returns
-// without waiting for the network. Each connection gets the message once. The message is
-// encoded once, and a client that reads too slowly delays nobody. For each connection all
-// of [Gateway.PostToConnection] holds; what became of the message is in the Delivery.
+// PostTo queues data as one text message, or with [Binary] as a binary one, for each
+// connection of an audience, and returns without waiting for the network. Each connection
+// gets the message once. The message is encoded once, and a client that reads too slowly
+// delays nobody. For each connection all of [Gateway.PostToConnection] holds; what became of
+// the message is in the Delivery.
 //
-// Who gets the message is decided at one moment during the call: somebody who joins or
-// leaves a group meanwhile may or may not be among them.
+// A join or a leave that has returned before the call counts. A connection that joins or
+// leaves a group during the call may or may not get the message. The members of a group,
+// and the connections of a user, are taken at one moment. Everyone is not: the call goes
+// through the connections while others open and close.
 //
 // The error is about the call as a whole. It is [ErrInvalidArgument] for an audience that
-// cannot be, [ErrPayloadTooLarge] above Quotas.MessageBytes, and then nobody has got the
+// is not valid, [ErrPayloadTooLarge] above Quotas.MessageBytes, and then nobody has got the
 // message; or the error of a ctx that has ended, and then the Delivery says who has got it.
 // It is safe for concurrent use. The service has no such call.
 func (g *Gateway) PostTo(ctx context.Context, to Audience, data []byte, opts ...PostOption) (Delivery, error) {
@@ -308,7 +314,7 @@ func (g *Gateway) postTo(ctx context.Context, to Audience, data []byte, opts []P
 // shutdown or a quota of time is already closing a connection with 1001, its code stays
 // 1001, as with [Gateway.DeleteConnection].
 //
-// The error is [ErrInvalidArgument] for an audience, code or reason that cannot be, and
+// The error is [ErrInvalidArgument] for an audience, code or reason that is not valid, and
 // then nothing is closed; or the error of a ctx that has ended, and then the Delivery says
 // who was closed. It is safe for concurrent use. The $disconnect of all these connections
 // may run at the same time: to close very many, take them page by page from [Gateway.List].
@@ -333,8 +339,9 @@ func (g *Gateway) CloseAll(ctx context.Context, of Audience, code int, reason st
 }
 
 // Count returns how many open connections an audience has. For a group, a user and
-// everyone it takes the same time however many there are. The error is [ErrInvalidArgument], or that of a ctx that has ended. It is safe
-// for concurrent use. The service has no such call.
+// everyone it takes the same time however many there are. [Gateway.Len] also counts those
+// that are closing. The error is [ErrInvalidArgument], or that of a ctx that has ended. It is
+// safe for concurrent use. The service has no such call.
 func (g *Gateway) Count(ctx context.Context, of Audience) (int, error) {
 	at, err := g.locateAll(ctx, of)
 	if err != nil {
@@ -354,8 +361,8 @@ func (g *Gateway) Count(ctx context.Context, of Audience) (int, error) {
 //
 // The order is always the same, and depends only on the IDs. So every connection that is in
 // the audience during the whole walk is seen exactly once, whoever comes and goes
-// meanwhile. A page may be empty. The error is [ErrInvalidArgument] for an audience, a
-// limit or a cursor that cannot be, or that of a ctx that has ended. Listing does not count
+// meanwhile. A page may be empty. [Gateway.Connections] is quicker for all connections. The error is [ErrInvalidArgument] for an audience, a
+// limit or a cursor that is not valid, or that of a ctx that has ended. Listing does not count
 // as activity of a connection. It is safe for concurrent use. The service has no such call.
 func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connection, Page, error) {
 	limit, err := page.check()
@@ -380,14 +387,14 @@ func (g *Gateway) List(ctx context.Context, of Audience, page Page) ([]Connectio
 // removes it. state is copied.
 //
 // The state ends with the connection; $disconnect gets the last one. There is no history,
-// and no other place keeps it: what must outlive a connection belongs into a database. It
+// and no other place keeps it: what must outlive a connection belongs in a database. It
 // costs its own length, which Go's allocator rounds up, and 48 bytes of memory. A change
 // does not count as activity of the connection, and the client does not learn of it.
 //
 // It returns [ErrGone] if the connection has closed, or its $connect has not returned;
 // [ErrPayloadTooLarge] above Quotas.StateBytes; [ErrConflict] with [IfState];
-// [ErrInvalidArgument] if state is not valid UTF-8; or the error of a ctx that has ended. Then nothing has changed.
-// Changes of one connection are made one after the other. It is safe for concurrent use.
+// [ErrInvalidArgument] if state is not valid UTF-8; or the error of a ctx that has ended.
+// Then nothing has changed. Changes of one connection are made one after the other. It is safe for concurrent use.
 // The service has no such call.
 func (g *Gateway) SetState(ctx context.Context, connectionID string, state []byte, opts ...StateOption) error {
 	settings, err := apicall.Apply(opts, ErrInvalidArgument)
@@ -417,7 +424,8 @@ func (g *Gateway) checkState(state []byte) error {
 
 // Connections yields the open connections of this node, in no particular order. A
 // connection that opens or closes during the loop may or may not be yielded. The body of
-// the loop may call any method of the Gateway.
+// the loop may call any method of the Gateway. For a group or a user, page by page, or over
+// HTTP, use [Gateway.List]. To post to all, use [Gateway.PostTo] with [Everyone].
 func (g *Gateway) Connections() iter.Seq[Connection] {
 	return func(yield func(Connection) bool) {
 		for c := range g.connections.All() {
@@ -430,5 +438,6 @@ func (g *Gateway) Connections() iter.Seq[Connection] {
 
 // Len returns the number of connections of this node: those that Connections yields, and
 // those that are closing, until their $disconnect has run. It is fast, so that a metric
-// can call it often. It is safe for concurrent use.
+// can call it often. For those that accept messages, and for groups and users, use
+// [Gateway.Count]. It is safe for concurrent use.
 func (g *Gateway) Len() int { return g.connections.Len() }

@@ -408,7 +408,7 @@ func deliveryOf(d *Delivery) *apicall.Delivery {
 }
 
 // wireError returns what a caller may know of an error: what the answer to a call of the
-// service would say. Where the service says nothing, it says what is the matter.
+// service would say. Where the service says nothing, it says what is wrong.
 func wireError(err error) *apicall.Error {
 	a := extensionAnswer(err)
 	return &apicall.Error{Type: a.name, Message: a.text}

@@ -198,7 +198,7 @@ func TestManagementExtensions_BadInput(t *testing.T) {
 		{"POST", "?all=%zz", "x", 400, "Invalid query: a % in the query is not followed by two hexadecimal digits"},
 		{"GET", "?secret=1", "", 400, `Invalid query: this call has the parameters group, user, id, all, none, except, count, limit, after, and not: "secret"`},
 		{"GET", "?limit=1001", "", 400, `Invalid limit: it is not a whole number from 1 to 1000: "1001"`},
-		{"GET", "?after=secret", "", 400, `Invalid after: it is no cursor: use Page.After as List returned it, or "" for the begin of the list`},
+		{"GET", "?after=secret", "", 400, `Invalid after: it is not a cursor: use Page.After as List returned it, or "" for the beginning of the list`},
 		{"DELETE", "?all=true&code=1005", "", 400, "Invalid code: a Close frame must not have 1005: use 1000, 1001, 1008, 1011 to 1014, or a code of your own from 4000 to 4999 (3000 to 3999 are registered)"},
 		{"DELETE", "?all=true&code=secret", "", 400, `Invalid code: it is not a whole number from 1000 to 4999: "secret"`},
 		{"DELETE", "?all=true&reason=" + strings.Repeat("x", 124), "", 400, "Invalid reason: it has 124 bytes: a Close frame has room for 123"},

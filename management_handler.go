@@ -43,14 +43,15 @@ import (
 //	PUT, DELETE …/@connections/{connectionId}/groups/{group}
 //	GET, PUT, DELETE …/@connections/{connectionId}/state
 //
-// An audience is named by one of the parameters id (several times), group, user,
-// all=true and none=true, and except (several times). A body of the type application/x-ndjson is a batch:
-// each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line of the
-// answer. The GET of one connection also has principalId, groups and state, for a caller who
-// may list that connection. docs/management.md describes these calls, and docs/openapi.yaml all of them in
-// OpenAPI 3. Package managementclient makes them. Register "/prod/@connections" beside
-// "/prod/@connections/", because [http.ServeMux] would redirect the first. Pages of another origin
-// cannot make these calls, because they need no ID that a page would have to know.
+// An audience is named by one of the parameters id (several times), group, user, all=true
+// and none=true, and except (several times). A body of the type application/x-ndjson is a
+// batch: each line {"to":{"group":"a"},"data":"…"} is posted, and has its outcome as a line
+// of the answer. The GET of one connection also has principalId, groups and state, for a
+// caller who may list that connection. docs/management.md describes these calls, and
+// docs/openapi.yaml all of them in OpenAPI 3. Package managementclient makes them. Register
+// "/prod/@connections" beside "/prod/@connections/", because [http.ServeMux] would redirect
+// the first. Pages of another origin cannot make these calls, because they need no ID that a
+// page would have to know.
 //
 // "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
 // ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those

@@ -492,9 +492,8 @@ type Quotas struct {
 	FrameBytes, MessageBytes int
 	// IdleTimeout closes a connection with 1001 when no message has gone either way for
 	// this time. Pings and pongs do not count, unless PingsResetIdle or PongsResetIdle is
-	// set. Integrations that run
-	// have 5 s to answer; then the client is closed, and a later answer is dropped, which
-	// is logged as a warning. Default: 10 min.
+	// set. Integrations that run have 5 s to answer; then the client is closed, and a later
+	// answer is dropped, which is logged as a warning. Default: 10 min.
 	IdleTimeout time.Duration
 	// PingsResetIdle makes pings of the client count as activity. The service does not
 	// document whether they do; by default they do not.

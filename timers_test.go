@@ -25,7 +25,7 @@ func TestConnection_ServerPings(t *testing.T) {
 			require.Equal(t, 10*time.Minute, time.Since(start))
 		})
 	})
-	t.Run("its pongs count, if so wished", func(t *testing.T) {
+	t.Run("its pongs count, if the quota says so", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			srv := gatewaytest.New(t, gateway.WithQuotas(gateway.Quotas{PingInterval: 30 * time.Second, PongsResetIdle: true}))
@@ -96,7 +96,7 @@ func TestConnection_WhatCountsAsActivity(t *testing.T) {
 			c.Ping()
 			return nil
 		}, minutes(10)},
-		{"a ping, if so wished", gateway.Quotas{PingsResetIdle: true}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
+		{"a ping, if the quota says so", gateway.Quotas{PingsResetIdle: true}, func(_ context.Context, _ *gatewaytest.Server, c *gatewaytest.Client) error {
 			c.Ping()
 			return nil
 		}, minutes(19)},

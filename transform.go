@@ -96,7 +96,7 @@ type ContentHandling string
 //
 // In a gateway with [WithBinaryMessages], ConvertToText makes base64 text of a binary
 // message of a client, and an answer after ConvertToBinary is a binary message. For
-// expressions and mappings a binary message is no JSON. A template sees its bytes as
+// expressions and mappings a binary message is not JSON. A template sees its bytes as
 // $input.body, and what a template makes is text.
 const (
 	ConvertToBinary ContentHandling = "CONVERT_TO_BINARY" // base64 text to bytes

@@ -53,9 +53,9 @@ import (
 // are sent on every route.
 //
 // A JSON integration is for messages. [Gateway.Handle] and [Gateway.Deploy] refuse it for
-// $connect, $disconnect, $join and $leave, whose events have no body. On $default a message that is no JSON,
-// or binary, does not fit. The result may be used for several routes. The func runs concurrently, as
-// Invoke does. In and req belong to it.
+// $connect, $disconnect, $join and $leave, whose events have no body. On $default a message
+// that is not JSON, or binary, does not fit. The result may be used for several routes. The
+// func runs concurrently, as Invoke does. In and req belong to it.
 func JSON[In, Out any](fn func(ctx context.Context, req *Request, in In) (Out, error)) Integration {
 	t := &typed[In, Out]{fn: fn}
 	in := reflect.TypeFor[In]()

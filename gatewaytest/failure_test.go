@@ -140,7 +140,7 @@ func TestFailures_SayWhatWasSeen(t *testing.T) {
 			c.Receive()
 			c.Receive()
 		}, []string{"rejected with 403: no route matches the message and there is no $default route: the message is not JSON, so that only $default could take it"}},
-		"a group that cannot be": {func(tb *fakeTB) {
+		"a group that is not valid": {func(tb *fakeTB) {
 			gatewaytest.New(tb).Group("").Members()
 		}, []string{`gatewaytest: Group("").Members: gateway: invalid argument: group: the name is empty`}},
 		"the state of a connection that is not open": {func(tb *fakeTB) {

@@ -148,16 +148,16 @@ func (c *Commands) read(name string, values []string) (err error) {
 func unknown(name string) error {
 	switch {
 	case strings.EqualFold(name, Groups), strings.EqualFold(name, OfGroup):
-		return fmt.Errorf("%s is no command: change the groups with %s and %s", name, Join, Leave)
+		return fmt.Errorf("%s is not a command: change the groups with %s and %s", name, Join, Leave)
 	case strings.EqualFold(name, Omitted), strings.EqualFold(name, Principal):
-		return fmt.Errorf("%s is no command: the gateway writes it into requests", name)
+		return fmt.Errorf("%s is not a command: the gateway writes it into requests", name)
 	}
 	all := strings.Join(commands(), ", ")
 	near := nearest.To(name[len(prefix):], strings.Split(strings.ReplaceAll(all, prefix, ""), ", "))
 	if near != "" {
 		near = prefix + near
 	}
-	return fmt.Errorf("%s is no command, there are %s%s", quoted(name), all, nearest.Question(near))
+	return fmt.Errorf("%s is not a command, there are %s%s", quoted(name), all, nearest.Question(near))
 }
 
 // single reads a header that may be there only once.

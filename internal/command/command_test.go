@@ -62,10 +62,10 @@ func TestParse_Mistakes(t *testing.T) {
 		values []string
 		want   string
 	}{
-		"unknown":                    {"Gateway-Jion", []string{"a"}, `"Gateway-Jion" is no command, there are Gateway-Join, Gateway-Leave, Gateway-State, Gateway-Post, Gateway-Close: did you mean "Gateway-Join"?`},
-		"unknown, like nothing":      {"Gateway-", []string{"a"}, `"Gateway-" is no command, there are Gateway-Join`},
-		"groups":                     {"Gateway-Groups", []string{"a"}, "Gateway-Groups is no command: change the groups with Gateway-Join and Gateway-Leave"},
-		"omitted":                    {"gateway-omitted", []string{"a"}, "gateway-omitted is no command: the gateway writes it into requests"},
+		"unknown":                    {"Gateway-Jion", []string{"a"}, `"Gateway-Jion" is not a command, there are Gateway-Join, Gateway-Leave, Gateway-State, Gateway-Post, Gateway-Close: did you mean "Gateway-Join"?`},
+		"unknown, like nothing":      {"Gateway-", []string{"a"}, `"Gateway-" is not a command, there are Gateway-Join`},
+		"groups":                     {"Gateway-Groups", []string{"a"}, "Gateway-Groups is not a command: change the groups with Gateway-Join and Gateway-Leave"},
+		"omitted":                    {"gateway-omitted", []string{"a"}, "gateway-omitted is not a command: the gateway writes it into requests"},
 		"long names are cut":         {"Gateway-" + strings.Repeat("x", 1000), []string{"a"}, "xxx…"},
 		"a blank in a name":          {"Gateway-Join", []string{"room 1"}, "Gateway-Join: a name has a blank, a quote"},
 		"a quoted name":              {"Gateway-Join", []string{`"room"`}, "write %20 for a blank, %22 for a quote"},

@@ -90,7 +90,7 @@ func asciiJSON(state []byte) string {
 	return b.String()
 }
 
-// percent encodes the bytes of text that are no printable ASCII, those of special, and
+// percent encodes the bytes of text that are not printable ASCII, those of special, and
 // blanks at the ends.
 func percent(text, special string) string {
 	begin := len(text) - len(strings.TrimLeft(text, " "))

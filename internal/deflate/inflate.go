@@ -21,7 +21,7 @@ type Bounds struct {
 }
 
 // FreeBytes is how large a message may become with any ratio: the default of
-// Quotas.MessageBytes. Texts that repeat one character are no attack, and to inflate so much
+// Quotas.MessageBytes. Texts that repeat one character are not an attack, and to inflate so much
 // takes 0.1 ms.
 const FreeBytes = 128 << 10
 

@@ -64,7 +64,7 @@ type response struct {
 type Event struct {
 	Type string // CONNECT, MESSAGE or DISCONNECT
 	Body []byte // of a message
-	// Binary says that the message is binary: then it is no JSON, whatever its bytes are.
+	// Binary says that the message is binary: then it is not JSON, whatever its bytes are.
 	Binary bool
 	// Env returns what a template can refer to. $input is about body.
 	Env func(body []byte) *vtl.Env

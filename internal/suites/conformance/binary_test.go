@@ -25,7 +25,7 @@ func mixedCases() []testCase {
 	const bytes = "\x00\xff\xfe\x80\xc0\xed\xa0\x80"
 	begun := client(wiretest.OpBinary, bytes)
 	cases := []testCase{
-		{id: "M.1", title: "bytes that are no UTF-8", steps: []step{sends(client(wiretest.Binary, bytes), binaryEcho(bytes))}},
+		{id: "M.1", title: "bytes that are not UTF-8", steps: []step{sends(client(wiretest.Binary, bytes), binaryEcho(bytes))}},
 		{id: "M.2", title: "a text of such bytes is still refused", steps: []step{sends(text(bytes))}, end: fails(1007)},
 		{id: "M.3", title: "the same in fragments behind a binary message", steps: []step{
 			sends(client(wiretest.Binary, bytes), binaryEcho(bytes)), sends(join(begin("a"), last("\xff"))),

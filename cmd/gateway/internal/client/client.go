@@ -118,7 +118,7 @@ func follow(stopped context.Context, c *wsconn.Client, o Options, received <-cha
 	}
 }
 
-// goodbye closes politely. The messages have been printed, so it is no error if the server
+// goodbye closes politely. The messages have been printed, so it is not an error if the server
 // does not answer.
 func goodbye(c *wsconn.Client) error {
 	_ = c.Close(wsconn.CloseNormal, "")
