@@ -271,7 +271,7 @@ func (m *managementAnswer) postBatch(ctx context.Context, body []byte) error {
 // postLines posts the lines of a batch from a number on, and answers with one line for each.
 // room is how many errors they have beside one for each.
 func (m *managementAnswer) postLines(ctx context.Context, body []byte, from, room int) {
-	out := bufio.NewWriter(m.w)
+	out := bufio.NewWriter(m.patience)
 	last, returned := 0, false
 	defer func() {
 		_ = out.Flush() // an error means that the caller has left
@@ -348,7 +348,7 @@ func (m *managementAnswer) getState(ctx context.Context, id string, conditions *
 		if !json.Valid(c.State) {
 			m.w.Header()["Content-Type"] = []string{"text/plain; charset=utf-8"}
 		}
-		_, _ = m.w.Write(c.State)
+		_, _ = m.patience.Write(c.State)
 	}
 	return nil
 }
@@ -386,7 +386,7 @@ func (m *managementAnswer) json(v any) {
 	if err != nil { // of strings and numbers: cannot fail
 		panic(err)
 	}
-	_, _ = m.w.Write(b)
+	_, _ = m.patience.Write(b)
 }
 
 func wireDelivery(d Delivery, err error) (*apicall.Delivery, error) {

@@ -14,6 +14,7 @@ import (
 
 	"example.com/gateway/internal/apicall"
 	"example.com/gateway/internal/connid"
+	"example.com/gateway/internal/patience"
 )
 
 // This file serves the @connections API over HTTP. What each call does is in
@@ -53,6 +54,10 @@ import (
 // the first. Pages of another origin cannot make these calls, because they need no ID that a
 // page would have to know.
 //
+// The body of a call has to come within a minute, and a caller has 30 s for each 64 KiB of an
+// answer, so that nobody holds up a goroutine. ReadTimeout and WriteTimeout of your
+// [http.Server] replace these times.
+//
 // "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
 // ends in "/". [http.ServeMux] redirects such a path before a handler sees it, and those
 // clients do not follow: if that matters, call this handler before the mux. (API Gateway:
@@ -64,7 +69,7 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	ids := connid.NewAnswer(now)
 	fields := &[...]string{ids.Request, ids.UUID, ids.Trace, "application/json"} // in one allocation
-	answer := managementAnswer{g: g, w: w, now: now, requestID: ids.Request}
+	answer := managementAnswer{g: g, w: w, now: now, requestID: ids.Request, patience: patience.Begin(w, r, now)}
 	header[apigwID] = fields[0:1:1]
 	header["x-amzn-RequestId"] = fields[1:2:2]
 	header["Content-Type"] = fields[3:4:4]
@@ -199,6 +204,7 @@ type managementAnswer struct {
 	w         http.ResponseWriter
 	now       time.Time
 	requestID string
+	patience  patience.Call
 }
 
 // readBody reads the body up to a limit; 0 or less is none. It counts the bytes that come,
@@ -218,6 +224,7 @@ func (m *managementAnswer) readBody(r *http.Request, limit int) ([]byte, error) 
 		case limit > 0 && len(body) > limit:
 			return nil, fmt.Errorf("%w: the body is above %d bytes", ErrPayloadTooLarge, limit)
 		case errors.Is(err, io.EOF):
+			m.patience.BodyHasCome()
 			return body, nil
 		case err != nil && errors.As(err, new(*http.MaxBytesError)):
 			return nil, fmt.Errorf("%w: the body is above %d bytes", ErrPayloadTooLarge, limit)
