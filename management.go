@@ -230,13 +230,11 @@ const (
 //
 // Join returns [ErrInvalidArgument] for another name; [ErrGone] if the connection has
 // closed, or its $connect has not returned; [ErrLimitExceeded] if the connection is in too
-// many groups, or has just left too many (see [RouteKeyJoin]); or the error of a ctx that has ended. It does not count as activity of the
-// connection. It is safe for concurrent use. The service has no groups.
+// many groups, or has just left too many (see [RouteKeyJoin]); or the error of a ctx that has
+// ended. Then nothing has changed. It does not count as activity of the connection. It is safe
+// for concurrent use. The service has no groups.
 //
-// Join does not wait, but for one case: if there is a route $join, and 1,000 events of the
-// group wait for $join and $leave, it waits for a place, or until ctx ends. Then nothing has
-// changed. It does not wait for the integration itself, and never in a call from the
-// integration of $join or $leave.
+// Join waits for nobody, also not for the integration of $join.
 func (g *Gateway) Join(ctx context.Context, connectionID, group string) error {
 	at, err := g.locateFor(ctx, connectionID, group)
 	if err != nil {
@@ -246,8 +244,8 @@ func (g *Gateway) Join(ctx context.Context, connectionID, group string) error {
 }
 
 // Leave ends the membership of a connection in a group. To leave a group that one is not
-// in is no error. The errors are those of [Gateway.Join], and it may wait as Join does, if there
-// is a route $leave. It is safe for concurrent use.
+// in is no error. The errors are those of [Gateway.Join], but [ErrLimitExceeded], and it waits as little. It
+// is safe for concurrent use.
 func (g *Gateway) Leave(ctx context.Context, connectionID, group string) error {
 	at, err := g.locateFor(ctx, connectionID, group)
 	if err != nil {
