@@ -127,8 +127,10 @@ func (g *Gateway) checkRoom(connectionID string, asked *command.Commands) error 
 		return nil
 	}
 	if c := g.opened(connectionID); c != nil {
-		if err := c.checkUntold(); err != nil {
-			return fmt.Errorf("%s: %w", command.Join, err)
+		for _, name := range asked.Join {
+			if err := c.checkUntold(name); err != nil {
+				return fmt.Errorf("%s: %w", command.Join, err)
+			}
 		}
 		for _, name := range c.extras.Load().groupsOf() {
 			if !slices.Contains(asked.Join, name) && !slices.Contains(asked.Leave, name) {

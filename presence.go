@@ -37,13 +37,19 @@ func (c *connection) tellLeftLocked(group string) {
 }
 
 // checkUntold returns an error if the connection may not join a group yet. Otherwise one client
-// that goes through one group after the other could make any number of events.
-func (c *connection) checkUntold() error {
-	most := c.g.quotas.GroupsPerConnection
-	if most <= 0 || !c.g.routes.Load().tellsPresence() {
+// that goes through one group after the other, or many that come and go, could make any number of
+// events.
+func (c *connection) checkUntold(group string) error {
+	if !c.g.routes.Load().tellsPresence() {
 		return nil
 	}
-	if n := c.g.presence.Leaves(c); n > max(most, 100) {
+	n := c.g.presence.GroupLeaves(group)
+	if n >= presence.MaxLeaves {
+		return fmt.Errorf("%w: %s has not run yet for %d connections that have left the group: let it join later, or make the integration of %[2]s quicker",
+			ErrLimitExceeded, RouteKeyLeave, n)
+	}
+	most := c.g.quotas.GroupsPerConnection
+	if n = c.g.presence.MemberLeaves(c); most > 0 && n > max(most, 100) {
 		return fmt.Errorf("%w: %s has not run yet for %d groups that the connection has left: let it join later, or make the integration of %[2]s quicker",
 			ErrLimitExceeded, RouteKeyLeave, n)
 	}

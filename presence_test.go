@@ -131,7 +131,7 @@ func TestPresence_Churn(t *testing.T) {
 			m = map[string]bool{}
 			members[req.Group] = m
 		}
-		if m[req.ConnectionID] == joins || disconnected[req.ConnectionID] {
+		if m[req.ConnectionID] && joins || disconnected[req.ConnectionID] {
 			wrong = append(wrong, fmt.Sprint(req.EventType, " ", req.Group, " ", req.ConnectionID))
 		}
 		if m[req.ConnectionID] = true; !joins {
@@ -230,15 +230,13 @@ func TestPresence_TwoGroups(t *testing.T) {
 		for _, c := range all[:clients/2] {
 			require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
 		}
-		synctest.Wait()
-		require.LessOrEqual(t, srv.Len(), clients/2+1100, "most of those whose $join has not run are gone at once")
 		require.NoError(t, srv.Shutdown(t.Context()))
 		require.Less(t, time.Since(start), time.Minute)
 	})
 }
 
-// A slow integration holds nobody up, however often members come and go. While many events wait,
-// who has gone before the turn of its $join is not told, and not kept.
+// A slow integration holds nobody up, however often members come and go. While many events wait, a
+// $join that is undone before its turn does not run, and one $leave is enough.
 func TestPresence_Storm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

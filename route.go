@@ -43,12 +43,13 @@ const (
 // No call, no client and no close waits for an integration of $join or $leave; only $disconnect
 // does. What bounds the events of an integration that is too slow:
 //
-//   - While 1,000 events of a group wait, a member that leaves before the turn of its $join has
-//     come is not told of at all: neither its $join nor its $leave runs. So at most 1,000 events wait,
-//     and two for each member that the group has had at one time.
-//   - A connection cannot join a group while $leave has not run for more groups that it has left
-//     than it may be in: those of Quotas.GroupsPerConnection, or 100 if that is more. [Gateway.Join]
-//     returns [ErrLimitExceeded], and an answer that asks for it fails. It can always leave.
+//   - While 1,000 events of a group wait, the $join of a member that leaves before its turn has come
+//     does not run, and one $leave that waits is enough for all visits of a member that are over. So
+//     a $leave may come without its $join, but none is missing.
+//   - Nobody can join a group while $leave has not run for 10,000 of those who have left it; nor can a
+//     connection join any while $leave has not run for more groups that it has left than
+//     Quotas.GroupsPerConnection, or 100 if that is more. [Gateway.Join] returns [ErrLimitExceeded], and an
+//     answer that asks for it fails. Everybody can leave at any time.
 //
 // Nothing else is dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has
 // ended: what has not run after their second is lost, which is logged.

@@ -8,6 +8,6 @@ func (qs *Queues[M]) Sizes() (sizes [4]int) {
 	for _, q := range qs.groups {
 		sizes[3] += q.Len()
 	}
-	sizes[0], sizes[1], sizes[2] = len(qs.groups), len(qs.joins), len(qs.members)
+	sizes[0], sizes[1], sizes[2] = len(qs.groups), len(qs.joins)+len(qs.leaves), len(qs.members)
 	return sizes
 }

@@ -2,12 +2,12 @@
 // the other, in the order in which they were added, and those of different groups at the same
 // time.
 //
-// Nobody waits for a place, and still the events of a group are bounded: while [Many] of them
-// wait, a JOIN whose member leaves before it has begun is taken back, and that LEAVE is not
-// added. So of what is added then, each JOIN that waits is that of a present member; and each LEAVE
-// follows a JOIN that had begun, which none does before the LEAVEs ahead of it. Thus there are no
-// more of either than the group had members at one time. A group without events takes no
-// memory and no goroutine.
+// Nobody waits for a place, and still the events of a group are bounded. While [Many] of them
+// wait, a JOIN whose member leaves before it has begun is taken back; then its LEAVE is not added
+// either, if another one of this member waits already. So of what is added then, each JOIN that waits is
+// that of a present member, and there is one LEAVE for each who has left. While there are
+// [MaxLeaves] of those, the caller lets nobody join. Every member that leaves is told by a LEAVE that
+// begins later. A group without events takes no memory and no goroutine.
 package presence
 
 import (
@@ -16,7 +16,11 @@ import (
 )
 
 // Many is how many events of a group may wait before those are taken back that have been undone.
-const Many = 1000
+// MaxLeaves is how many LEAVEs may wait before nobody may join.
+const (
+	Many      = 1000
+	MaxLeaves = 10_000
+)
 
 // Event says that a member has joined or left a group.
 type Event[M comparable] struct {
@@ -35,9 +39,16 @@ type Queues[M comparable] struct {
 	Go func(f func())
 
 	mu      sync.Mutex                 // guards the fields below, and everything in them
-	groups  map[string]*list.List      // the events that wait, while a goroutine runs those of the group
+	groups  map[string]*queue          // those whose events a goroutine runs
 	joins   map[Event[M]]*list.Element // of the JOINs that wait, the last one of each member of each group
+	leaves  map[Event[M]]int           // how many LEAVEs wait of a member of a group
 	members map[M]*untold
+}
+
+type queue struct {
+	list.List // the events that wait
+
+	leaves int // of them
 }
 
 // untold counts the events of a member that have not run to their end.
@@ -50,19 +61,29 @@ type untold struct {
 func (qs *Queues[M]) Joined(member M, group string) { qs.add(Event[M]{member, group, true}) }
 
 // Left adds a LEAVE. If many events wait, and the JOIN of this member has not begun, it takes that
-// back instead.
+// back, and adds no LEAVE if one of this member waits.
 func (qs *Queues[M]) Left(member M, group string) {
-	if !qs.takeBack(Event[M]{member, group, true}) {
+	if !qs.takeBack(member, group) {
 		qs.add(Event[M]{member, group, false})
 	}
 }
 
-// Leaves returns how many LEAVEs of a member have not run to their end.
-func (qs *Queues[M]) Leaves(member M) int {
+// MemberLeaves returns how many LEAVEs of a member have not run to their end.
+func (qs *Queues[M]) MemberLeaves(member M) int {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if of := qs.members[member]; of != nil {
 		return of.leaves
+	}
+	return 0
+}
+
+// GroupLeaves returns how many LEAVEs of a group wait.
+func (qs *Queues[M]) GroupLeaves(group string) int {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if q := qs.groups[group]; q != nil {
+		return q.leaves
 	}
 	return 0
 }
@@ -109,16 +130,20 @@ func (qs *Queues[M]) push(e Event[M]) (first bool) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if qs.groups == nil {
-		qs.groups, qs.joins, qs.members = map[string]*list.List{}, map[Event[M]]*list.Element{}, map[M]*untold{}
+		qs.groups, qs.members = map[string]*queue{}, map[M]*untold{}
+		qs.joins, qs.leaves = map[Event[M]]*list.Element{}, map[Event[M]]int{}
 	}
 	q := qs.groups[e.Group]
 	if first = q == nil; first {
-		q = list.New()
+		q = &queue{}
 		qs.groups[e.Group] = q
 	}
 	at := q.PushBack(e)
 	if e.Joins {
 		qs.joins[e] = at
+	} else {
+		qs.leaves[e]++
+		q.leaves++
 	}
 	if qs.members[e.Member] == nil {
 		qs.members[e.Member] = &untold{}
@@ -127,18 +152,20 @@ func (qs *Queues[M]) push(e Event[M]) (first bool) {
 	return first
 }
 
-// takeBack removes a JOIN, if it waits with many others.
-func (qs *Queues[M]) takeBack(join Event[M]) bool {
+// takeBack removes the JOIN of a member, if it waits with many others. It reports whether a LEAVE
+// of this member waits as well.
+func (qs *Queues[M]) takeBack(member M, group string) bool {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
+	join := Event[M]{member, group, true}
 	at, waits := qs.joins[join]
-	if !waits || qs.groups[join.Group].Len() < Many {
+	if !waits || qs.groups[group].Len() < Many {
 		return false
 	}
 	delete(qs.joins, join)
-	qs.groups[join.Group].Remove(at)
+	qs.groups[group].Remove(at)
 	qs.count(join, -1)
-	return true
+	return qs.leaves[Event[M]{member, group, false}] > 0
 }
 
 // count counts one event of a member more, or less.
@@ -189,6 +216,12 @@ func (qs *Queues[M]) next(group string) (e Event[M], ok bool) {
 	e, ok = q.Remove(at).(Event[M])
 	if qs.joins[e] == at {
 		delete(qs.joins, e)
+	}
+	if !e.Joins {
+		q.leaves--
+		if qs.leaves[e]--; qs.leaves[e] == 0 {
+			delete(qs.leaves, e)
+		}
 	}
 	return e, ok
 }
