@@ -10,9 +10,34 @@ import (
 // This file has what a connection has beyond API Gateway's: its state and its groups. All
 // of it hangs on one pointer, which is nil as long as nothing of it is used.
 
+// StateOption changes what [Gateway.SetState] does.
+type StateOption func(*StateSettings)
+
+// StateSettings is what the options of a SetState say, as [PostSettings] for a PostTo.
+type StateSettings struct {
+	IfState bool   // whether the present state has to be Old: see IfState
+	Old     []byte // empty: no state
+}
+
+// IfState makes the change only if the present state is exactly old; otherwise SetState
+// changes nothing and returns [ErrConflict]. An old that is empty or nil means that there
+// must be no state. It is for a backend that computes the new state from the old one, such
+// as that in [Request].State, while others may do the same: on ErrConflict, read the state
+// again with [Gateway.GetConnection] and try again.
+func IfState(old []byte) StateOption {
+	return func(s *StateSettings) { s.IfState, s.Old = true, old }
+}
+
+// stateChange is what a call of SetState asks for.
+type stateChange struct {
+	state []byte // the new state; empty: none
+	StateSettings
+}
+
 // extras are the state, the groups and the user of a connection. They never change once
-// they are at the connection: a change puts others in their place. So every event reads one consistent value,
-// without a lock. There is one exception: memberships and user, which no event reads.
+// they are at the connection: a change puts others in their place. So every event reads one
+// consistent value, without a lock. There is one exception: memberships and user, which no
+// event reads.
 type extras struct {
 	state  []byte    // nil: none
 	groups *[]string // names in the order of the joins, also after the end has begun; nil: none
@@ -75,30 +100,6 @@ func (c *connection) changeExtrasLocked(change func(x *extras)) {
 		next = nil
 	}
 	c.extras.Store(next)
-}
-
-// StateOption changes what [Gateway.SetState] does.
-type StateOption func(*StateSettings)
-
-// StateSettings is what the options of a SetState say, as [PostSettings] for a PostTo.
-type StateSettings struct {
-	IfState bool   // whether the present state has to be Old: see IfState
-	Old     []byte // empty: no state
-}
-
-// IfState makes the change only if the present state is exactly old; otherwise SetState
-// changes nothing and returns [ErrConflict]. An old that is empty or nil means that there
-// must be no state. It is for a backend that computes the new state from the old one, such
-// as that in [Request].State, while others may do the same: on ErrConflict, read the state
-// again with [Gateway.GetConnection] and try again.
-func IfState(old []byte) StateOption {
-	return func(s *StateSettings) { s.IfState, s.Old = true, old }
-}
-
-// stateChange is what a call of SetState asks for.
-type stateChange struct {
-	state []byte // the new state; empty: none
-	StateSettings
 }
 
 // setStateLocked makes a change of the state.

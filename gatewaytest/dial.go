@@ -175,21 +175,28 @@ func (s *Service) whoRefused(addr string) string {
 	return "after it came to a Gateway"
 }
 
-func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refusal, target string) {
+// dialingOf is what the options ask for.
+func dialingOf(tb testing.TB, opts []DialOption) *dialing {
 	tb.Helper()
-	mustBeHere(tb, s)
-	d := dialing{header: http.Header{}, query: url.Values{}}
+	d := &dialing{header: http.Header{}, query: url.Values{}}
 	for n, o := range opts {
 		if o == nil {
 			tb.Fatalf("gatewaytest: DialOption %d is nil: leave it out", n)
 		}
-		o(&d)
+		o(d)
 	}
 	if d.misuse != "" {
 		tb.Fatalf("gatewaytest: %s", d.misuse)
 	}
 	d.passThrough()
-	target = s.target(tb, &d)
+	return d
+}
+
+func (s *Service) tryDial(tb testing.TB, opts []DialOption) (_ *Client, _ *refusal, target string) {
+	tb.Helper()
+	mustBeHere(tb, s)
+	d := dialingOf(tb, opts)
+	target = s.target(tb, d)
 	ctx, cancel := context.WithTimeout(context.Background(), s.wait())
 	defer cancel()
 	var nc *gate

@@ -53,20 +53,22 @@ func newCentrifuge(context.Context) (*backend, error) {
 			ReadBufferSize: slimBytes, UseWriteBufferPool: true,
 			PingPongConfig: centrifuge.PingPongConfig{PingInterval: -1, PongTimeout: -1},
 		}),
-		broadcast: publish,
-		group:     publish,
-		memberships: func() []membership {
-			var all []membership
-			for _, client := range node.Hub().Connections() {
-				all = append(all, membership{
-					join: func() error { return client.Subscribe(wire.Channel) },
-					leave: func() error {
-						client.Unsubscribe(wire.Channel)
-						return nil
-					},
-				})
-			}
-			return all
-		},
+		broadcast:   publish,
+		group:       publish,
+		memberships: func() []membership { return subscriptions(node) },
 	}, nil
+}
+
+// subscriptions are the memberships of all clients in the channel.
+func subscriptions(node *centrifuge.Node) (all []membership) {
+	for _, client := range node.Hub().Connections() {
+		all = append(all, membership{
+			join: func() error { return client.Subscribe(wire.Channel) },
+			leave: func() error {
+				client.Unsubscribe(wire.Channel)
+				return nil
+			},
+		})
+	}
+	return all
 }

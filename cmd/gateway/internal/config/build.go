@@ -74,37 +74,12 @@ func (r *reader) build(b *Builder) *Built {
 	if b.Logger == nil && b.NewLogger != nil {
 		b.Logger = b.NewLogger(c.Log, built.Level)
 	}
-	proxies := make([]netip.Prefix, len(c.Proxies))
-	for n, p := range c.Proxies {
-		proxies[n], _ = prefix(p) // check has read it
-	}
 	keySource := map[string]string{"authorizer": "$context.authorizer.usageIdentifierKey"}[c.APIKeySource]
-	built.Options = []gateway.Option{
-		gateway.WithStage(c.Stage, nil), // the variables can change
-		gateway.WithAPI(cmp.Or(c.API.ID, "local"), c.API.DomainName),
-		gateway.WithOriginPatterns(c.Origins...),
-		gateway.WithQuotas(c.Quotas.quotas()),
-		gateway.WithTrustedProxies(proxies...),
-	}
-	if c.Compression != nil {
-		built.Options = append(built.Options, c.Compression.option())
-	}
-	for text, answer := range c.AutoResponse {
-		built.Options = append(built.Options, gateway.WithAutoResponse(text, answer))
-	}
-	if c.AnswerCommands {
-		built.Options = append(built.Options, gateway.WithAnswerCommands())
-	}
-	if c.BinaryMessages {
-		built.Options = append(built.Options, gateway.WithBinaryMessages())
-	}
+	built.Options = c.options()
 	if m := c.Management; m != nil && m.Access == "signed" {
 		built.Auth = r.auth("management", m.Region, m.Keys, false)
 	} else if m != nil {
 		built.Auth = gateway.ManagementAuthFunc(func(context.Context, *gateway.ManagementCall) error { return nil })
-	}
-	if c.Management != nil && c.Management.Extensions {
-		built.Options = append(built.Options, gateway.WithManagementExtensions())
 	}
 	built.Plans = r.plans()
 	integrations := r.integrations(b)
@@ -121,6 +96,37 @@ func (r *reader) build(b *Builder) *Built {
 	}
 	r.routes(built, integrations, authorizers)
 	return built
+}
+
+// options are those that a restart alone can change.
+func (c *Config) options() []gateway.Option {
+	proxies := make([]netip.Prefix, len(c.Proxies))
+	for n, p := range c.Proxies {
+		proxies[n], _ = prefix(p) // check has read it
+	}
+	options := []gateway.Option{
+		gateway.WithStage(c.Stage, nil), // the variables can change
+		gateway.WithAPI(cmp.Or(c.API.ID, "local"), c.API.DomainName),
+		gateway.WithOriginPatterns(c.Origins...),
+		gateway.WithQuotas(c.Quotas.quotas()),
+		gateway.WithTrustedProxies(proxies...),
+	}
+	if c.Compression != nil {
+		options = append(options, c.Compression.option())
+	}
+	for text, answer := range c.AutoResponse {
+		options = append(options, gateway.WithAutoResponse(text, answer))
+	}
+	if c.AnswerCommands {
+		options = append(options, gateway.WithAnswerCommands())
+	}
+	if c.BinaryMessages {
+		options = append(options, gateway.WithBinaryMessages())
+	}
+	if c.Management != nil && c.Management.Extensions {
+		options = append(options, gateway.WithManagementExtensions())
+	}
+	return options
 }
 
 func (c *Compression) option() gateway.Option {

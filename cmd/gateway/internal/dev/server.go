@@ -89,6 +89,11 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 	if err := s.apply(ctx, functions); err != nil {
 		return nil, err
 	}
+	s.makeDoors()
+	return s, nil
+}
+
+func (s *server) makeDoors() {
 	for _, l := range s.ports.plain {
 		s.doors = append(s.doors, newDoor(l, s.bodies.Handler(s.handler()), nil, s.log))
 	}
@@ -96,7 +101,6 @@ func newServer(ctx context.Context, o Options) (_ *server, err error) {
 		s.doors = append(s.doors, newDoor(l, s.bodies.Handler(s.handler()), s.certificates, s.log))
 	}
 	s.failed = make(chan error, len(s.doors)) // one of each
-	return s, nil
 }
 
 func (s *server) level() slog.Level {
