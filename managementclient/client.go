@@ -32,7 +32,8 @@ import (
 // An answer other than 2xx is an [*Error], which matches the error that the Gateway itself
 // returns, such as [gateway.ErrGone]. There is one difference: for an ID that no Gateway can
 // have issued the Gateway returns ErrGone, but a call that names a connection in its path is
-// answered with 400, which matches [gateway.ErrInvalidArgument]. Times have milliseconds.
+// answered with 400, which matches [gateway.ErrInvalidArgument]. A SetState with
+// [gateway.IfState] needs the state: see GetConnection. Times have milliseconds.
 type Client struct {
 	// Endpoint is the URL before /@connections, as an AWS SDK gets it:
 	// "https://example.com/prod". It is required.
@@ -64,7 +65,9 @@ func (c *Client) PostToConnections(ctx context.Context, connectionIDs []string, 
 	return errs
 }
 
-// GetConnection is [gateway.Gateway.GetConnection].
+// GetConnection is [gateway.Gateway.GetConnection]. The principal, the groups and the state are
+// there only if the gateway has [gateway.WithManagementExtensions], and the caller may list
+// the connection; otherwise the answer is that of the service, and no error.
 func (c *Client) GetConnection(ctx context.Context, connectionID string) (gateway.Connection, error) {
 	var item apicall.Item
 	err := c.call(ctx, &request{method: http.MethodGet, of: connection(connectionID)}, &item)
