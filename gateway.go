@@ -114,9 +114,12 @@ type Gateway struct {
 
 	presence *presence.Queues[*connection] // tells $join and $leave
 
+	slashTold atomic.Bool // the log has said that a call for an audience had a slash at its end
+
 	running sync.WaitGroup // upgrades, connections and their goroutines
-	mu      sync.Mutex     // guards the field below, and the start of an upgrade against it
-	stopped chan struct{}  // made by the first Shutdown or Close; closed when nothing runs any more
+
+	mu      sync.Mutex    // guards the field below, and the start of an upgrade against it
+	stopped chan struct{} // made by the first Shutdown or Close; closed when nothing runs any more
 }
 
 // New returns a Gateway without routes. The error wraps [ErrInvalidOption] and says what

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"example.com/gateway/internal/limit"
@@ -164,6 +165,20 @@ func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, 
 		return []slog.Attr{
 			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
 			slog.Int("status", answer.status), slog.Any("error", err),
+		}
+	})
+}
+
+// logSlash logs, once, that a call for an audience came with a slash at its end, because most
+// of those that do not come would have a client that does not follow redirects.
+func (g *Gateway) logSlash(ctx context.Context, path string) {
+	if g.slashTold.Load() || !g.slashTold.CompareAndSwap(false, true) {
+		return
+	}
+	g.logBoundedBy(ctx, g.throttles.callWarnings, slog.LevelWarn, time.Now(), "a call of @connections for an audience has a slash at its end, probably because of a redirect", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("stage", g.stage),
+			slog.String("fix", fmt.Sprintf("mount ManagementHandler a second time, without the slash: mux.Handle(%+.128q, …). Otherwise http.ServeMux redirects such a call, and many clients do not follow", strings.TrimSuffix(path, "/"))),
 		}
 	})
 }

@@ -80,10 +80,44 @@ func TestManagementExtensions_AreClosed(t *testing.T) {
 		require.Equal(t, n+1, strings.Count(log.String(), "pass WithManagementExtensions to New"), call)
 	}
 	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "", `{"to":{"all":true},"data":"x"}`, "Content-Type", ndjson).status)
+	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "/?all=true", "x").status)
 	require.Equal(t, 204, manage(t, srv.Gateway, "DELETE", "/"+id+"?code=4001&x=y", "").status, "a query means nothing to the service")
 	code, reason := c.ReceiveClose()
 	require.Equal(t, 1000, code)
 	require.Equal(t, "Connection Closed Normally", reason)
+}
+
+// With one mount only, a mux redirects a call for an audience. A client that follows is served,
+// and the log says what to mount. A call without an audience closes nobody.
+func TestManagementExtensions_OneMount(t *testing.T) {
+	t.Parallel()
+	var log testutil.LockedBuffer
+	srv := gatewaytest.New(t, gateway.WithManagementExtensions(), gateway.WithStage("prod", nil), gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	c := srv.Dial(t)
+	mux := http.NewServeMux()
+	mux.Handle("/prod/@connections/", srv.ManagementHandler())
+	front := httptest.NewServer(mux)
+	t.Cleanup(front.Close)
+	ask := func(method, path, body string) int {
+		r, err := http.NewRequestWithContext(t.Context(), method, front.URL+"/prod/@connections"+path, strings.NewReader(body))
+		require.NoError(t, err)
+		resp, err := front.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.Equal(t, 200, ask("GET", "/"+url.PathEscape(c.ConnectionID()), ""))
+	require.NotContains(t, log.String(), "slash")
+	for range 2 {
+		require.Equal(t, 200, ask("POST", "?all=true", "x"))
+		require.Equal(t, "x", c.Receive())
+	}
+	require.Equal(t, 200, ask("GET", "/?count=true", ""))
+	require.Equal(t, 1, strings.Count(log.String(), "a slash at its end"))
+	require.Contains(t, log.String(), `mux.Handle(\"/prod/@connections\"`)
+	require.Equal(t, 400, ask("DELETE", "/", ""), "an empty ID")
+	require.Equal(t, 400, ask("DELETE", "/?code=4001", ""), "an empty ID")
+	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "//?all=true", "x").status)
 }
 
 // The three calls of the service answer byte for byte the same with and without the option.
@@ -105,8 +139,8 @@ func TestManagementExtensions_LeaveTheServiceAlone(t *testing.T) {
 				{"PUT", "/ID", ""},
 				{"PATCH", "", ""},
 				{"PUT", "", ""},
-				{"GET", "/", ""},
-				{"DELETE", "/", ""},
+				{"PATCH", "/", ""},
+				{"PUT", "/", ""},
 				{"GET", "/ID/", ""},
 				{"GET", "/ID/x", ""},
 				{"POST", "/ID/state", ""},

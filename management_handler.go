@@ -50,9 +50,10 @@ import (
 // of the answer. The GET of one connection also has principalId, groups and state, for a
 // caller who may list that connection. docs/management.md describes these calls, and
 // docs/openapi.yaml all of them in OpenAPI 3. Package managementclient makes them. Register
-// "/prod/@connections" beside "/prod/@connections/", because [http.ServeMux] would redirect
-// the first. Pages of another origin cannot make these calls, because they need no ID that a
-// page would have to know.
+// "/prod/@connections" beside "/prod/@connections/": [http.ServeMux] would redirect the first
+// to the second, and many clients do not follow, so that nothing is posted. A call that
+// arrives with the slash is served. Pages of another origin cannot make these calls, because
+// they need no ID that a page would have to know.
 //
 // The body of a call has to come within a minute, and a caller has 30 s for each 64 KiB of an
 // answer, so that nobody holds up a goroutine. ReadTimeout and WriteTimeout of your
@@ -311,6 +312,9 @@ func (g *Gateway) parseManagementRequest(r *http.Request) (c managementRequest, 
 		return c, err
 	case !g.managementExtensions:
 		return c, fmt.Errorf("%w: the service has no %s: to open the calls that only this package has, pass WithManagementExtensions to New", errManagementCall, action)
+	}
+	if more.resource.Kind == apicall.Collection && strings.HasSuffix(r.URL.Path, "/") {
+		g.logSlash(r.Context(), r.URL.Path)
 	}
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {
 		return c, fmt.Errorf("%w: a page of another origin made the call: %v", ErrForbidden, err)

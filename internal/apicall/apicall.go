@@ -46,7 +46,7 @@ type Kind int
 const (
 	None       Kind = iota // no path of @connections
 	Connection             // …/@connections/{connectionId}
-	Collection             // …/@connections
+	Collection             // …/@connections, or with a slash at the end
 	Membership             // …/@connections/{connectionId}/groups/{group}
 	State                  // …/@connections/{connectionId}/state
 )
@@ -80,6 +80,8 @@ func Find(segments []string) (before int, res Resource) {
 		return last - 3, Resource{Kind: Membership, ConnectionID: at(2), Group: at(0)}
 	case at(0) == name:
 		return last, Resource{Kind: Collection}
+	case at(1) == name: // http.ServeMux has redirected …/@connections
+		return last - 1, Resource{Kind: Collection}
 	}
 	return 0, Resource{}
 }
