@@ -592,6 +592,39 @@ func TestAnswerCommands_Off(t *testing.T) {
 	require.Equal(t, "a", refused.Header.Get("Gateway-Join"))
 }
 
+// The log says once for each route that commands are off, and nothing else about a body that was
+// not meant for the sender. A header that is no command is none of its business.
+func TestAnswerCommands_OffIsLogged(t *testing.T) {
+	t.Parallel()
+	const warning = `level=WARN msg="the answer of the integration has a command, but commands are off"`
+	for name, integration := range backends() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log testutil.LockedBuffer
+			srv := gatewaytest.New(t, gateway.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			asking := integration(t, func(told) said { return asks("x", "Gateway-Post", "everyone", "Gateway-Join", "a") })
+			srv.Handle("post", asking)
+			srv.Handle("reply", asking, gateway.WithRouteResponse())
+			srv.Handle("other", integration(t, func(told) said { return asks("x", "Gateway-Id", "7") }), gateway.WithRouteResponse())
+			srv.Handle("$connect", asking)
+			c := srv.Dial(t)
+			for range 2 {
+				c.Send(`{"action":"post"}`)
+				c.Send(`{"action":"other"}`)
+				require.Equal(t, "x", c.Receive())
+				c.Send(`{"action":"reply"}`)
+				require.Equal(t, "x", c.Receive())
+			}
+			for _, route := range []string{"post", "reply", "$connect"} {
+				require.Equal(t, 1, strings.Count(log.String(), warning+" route_key="+route), log.String())
+			}
+			require.Equal(t, 3, strings.Count(log.String(), "level=WARN"))
+			require.Contains(t, log.String(), `header=Gateway-Join fix="pass WithAnswerCommands to New; or leave the header out"`)
+			require.NotContains(t, log.String(), "returned a body")
+		})
+	}
+}
+
 // A non-proxy integration has the headers that its response parameters map.
 func TestAnswerCommands_Transform(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,9 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 	if err != nil {
 		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
 	}
+	if resp != nil && len(resp.Header) > 0 && !r.commandsTold.Load() {
+		logIgnored(ctx, r, resp.Header)
+	}
 	return invocation{resp: resp}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
+	"example.com/gateway/internal/command"
 	"example.com/gateway/internal/limit"
 	"example.com/gateway/internal/wsconn"
 )
@@ -143,6 +145,24 @@ func (g *Gateway) logBodyDropped(ctx context.Context, r *route) {
 	})
 }
 
+// logIgnored logs that the commands of an answer are not done, once for each route of a
+// deployment. The body of such an answer was not meant for a route response, so no other line
+// says that it is dropped.
+func logIgnored(ctx context.Context, r *route, header http.Header) {
+	name, asks := command.In(header)
+	g, ours := ctx.Value(gatewayKey{}).(*Gateway)
+	if !asks || !ours || !r.commandsTold.CompareAndSwap(false, true) {
+		return
+	}
+	r.bodyDropped.Store(true)
+	g.logBounded(ctx, slog.LevelWarn, time.Now(), "the answer of the integration has a command, but commands are off", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("route_key", r.RouteKey), slog.String("stage", g.stage), slog.String("header", name),
+			slog.String("fix", "pass WithAnswerCommands to New; or leave the header out"),
+		}
+	})
+}
+
 // fixOfBody says what to do instead of returning a body that is dropped.
 func fixOfBody(routeKey string) string {
 	switch routeKey {
@@ -178,7 +198,7 @@ func (g *Gateway) logSlash(ctx context.Context, path string) {
 	g.logBoundedBy(ctx, g.throttles.callWarnings, slog.LevelWarn, time.Now(), "a call of @connections for an audience has a slash at its end, probably because of a redirect", func() []slog.Attr {
 		return []slog.Attr{
 			slog.String("stage", g.stage),
-			slog.String("fix", fmt.Sprintf("mount ManagementHandler a second time, without the slash: mux.Handle(%+.128q, …). Otherwise http.ServeMux redirects such a call, and many clients do not follow", strings.TrimSuffix(path, "/"))),
+			slog.String("fix", fmt.Sprintf("call %+.128q, without the slash, and mount ManagementHandler there, too: http.ServeMux redirects such a call otherwise, and many clients do not follow", strings.TrimSuffix(path, "/"))),
 		}
 	})
 }

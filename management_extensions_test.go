@@ -114,7 +114,7 @@ func TestManagementExtensions_OneMount(t *testing.T) {
 	}
 	require.Equal(t, 200, ask("GET", "/?count=true", ""))
 	require.Equal(t, 1, strings.Count(log.String(), "a slash at its end"))
-	require.Contains(t, log.String(), `mux.Handle(\"/prod/@connections\"`)
+	require.Contains(t, log.String(), `call \"/prod/@connections\", without the slash, and mount ManagementHandler there, too`)
 	require.Equal(t, 400, ask("DELETE", "/", ""), "an empty ID")
 	require.Equal(t, 400, ask("DELETE", "/?code=4001", ""), "an empty ID")
 	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "//?all=true", "x").status)

@@ -307,13 +307,14 @@ func (g *Gateway) parseManagementRequest(r *http.Request) (c managementRequest, 
 		return c, nil
 	}
 	more, action := parseExtension(r)
+	slash := more.resource.Kind == apicall.Collection && strings.HasSuffix(r.URL.Path, "/")
 	switch {
-	case action == "":
+	case action == "" || slash && !g.managementExtensions: // probably the ID is missing
 		return c, err
 	case !g.managementExtensions:
 		return c, fmt.Errorf("%w: the service has no %s: to open the calls that only this package has, pass WithManagementExtensions to New", errManagementCall, action)
 	}
-	if more.resource.Kind == apicall.Collection && strings.HasSuffix(r.URL.Path, "/") {
+	if slash {
 		g.logSlash(r.Context(), r.URL.Path)
 	}
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {

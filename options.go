@@ -329,7 +329,7 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 // integration of the Gateway may post to everybody and close its client: if you do not trust
 // an endpoint with that, let a [Middleware] remove these headers from its Response.
 //
-// By default such headers mean nothing. The service has no such commands, and ignores the
+// By default such headers mean nothing, which the log says once for each route. The service has no such commands, and ignores the
 // headers, except that it sends them to a client that $connect refuses.
 func WithAnswerCommands() Option {
 	return optionFunc(func(c *config) error {

@@ -305,6 +305,7 @@ type route struct {
 	selected       strict.Members    // likewise: what the route selection expression reads of a message
 	doubts         []string          // about names in it: see logDoubts
 	bodyDropped    atomic.Bool       // the log has said that the client does not get the body
+	commandsTold   atomic.Bool       // commands of its answers are done, or the log has said that they are not
 }
 
 // unrouted stands for the route of a message that matches none.
@@ -405,6 +406,7 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	}
 	if c.outermost != nil {
 		added.handler = c.outermost(added.handler)
+		added.commandsTold.Store(true)
 	}
 	if slot := t.reserved(r.RouteKey); slot != nil {
 		*slot = added

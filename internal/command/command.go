@@ -83,6 +83,21 @@ func has(header map[string][]string) bool {
 	return false
 }
 
+// In returns one of the commands of an answer, and whether there is any.
+func In(header map[string][]string) (name string, ok bool) {
+	if !has(header) {
+		return "", false
+	}
+	for _, known := range commands() {
+		for name, values := range header {
+			if len(values) > 0 && strings.EqualFold(name, known) {
+				return known, true
+			}
+		}
+	}
+	return "", false
+}
+
 // Parse reads the commands of an answer. It returns nil if there are none. Two spellings of
 // a name are one header with the values of both, as in HTTP. The error says which header is
 // wrong and how to write it. It does not repeat the state.
