@@ -65,7 +65,7 @@ func (n names) list(list []gateway.Connection, page gateway.Page, err error) str
 // ann1, ann2, bob, who reads nothing, and "-", who has no principal.
 func script(t *testing.T, over func(srv *gatewaytest.Server) gateway.ConnectionsAPI) (results []string) {
 	t.Helper()
-	srv, clients := room(t, gateway.WithManagementExtensions(), gateway.WithQuotas(gateway.Quotas{
+	srv, clients := room(t, gateway.WithManagementExtensions(), gateway.WithBinaryMessages(), gateway.WithQuotas(gateway.Quotas{
 		SendBufferMessages: 2, GroupsPerConnection: 2, StateBytes: 20, MessageBytes: 100,
 	}))
 	api, ctx := over(srv), t.Context()
@@ -137,6 +137,11 @@ func script(t *testing.T, over func(srv *gatewaytest.Server) gateway.Connections
 	}
 	add("walk", seen)
 
+	for _, to := range []gateway.Audience{gateway.User("ann"), gateway.Connections(id["ann1"], gone)} {
+		add("post bytes", n.delivery(api.PostTo(ctx, to, []byte("\xff\x00\x80"), gateway.Binary())))
+		add("bytes", clients["ann1"].ReceiveBinary())
+	}
+	add("post too many bytes", n.delivery(api.PostTo(ctx, gateway.Everyone(), make([]byte, 101), gateway.Binary())))
 	clients["bob"].Pause()
 	for i, to := range audiences {
 		add(fmt.Sprint("post ", i), n.delivery(api.PostTo(ctx, to, fmt.Appendf(nil, "%d\xff", i))))
@@ -207,4 +212,20 @@ func TestConnectionsAPI_IsTheSameOverHTTP(t *testing.T) {
 	require.Contains(t, all, "bob:limit")
 	require.Contains(t, all, "ann2: 4001 so?&+ ü")
 	require.Contains(t, all, "bob: 4002 cut")
+	require.Contains(t, all, "bytes: [255 0 128]")
+}
+
+// A gateway without binary messages says so, and sends no text instead.
+func TestConnectionsAPI_NoBinaryMessages(t *testing.T) {
+	t.Parallel()
+	srv := gatewaytest.New(t, gateway.WithManagementExtensions())
+	c := srv.Dial(t)
+	for _, api := range []gateway.ConnectionsAPI{srv.Gateway, srv.Management()} {
+		d, err := api.PostTo(t.Context(), gateway.Everyone(), []byte("\xff"), gateway.Binary())
+		require.ErrorIs(t, err, gateway.ErrInvalidArgument)
+		require.ErrorContains(t, err, "WithBinaryMessages")
+		require.Equal(t, gateway.Delivery{}, d)
+	}
+	require.NoError(t, srv.PostToConnection(t.Context(), c.ConnectionID(), []byte("end")))
+	require.Equal(t, "end", c.Receive())
 }
