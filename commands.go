@@ -63,10 +63,11 @@ type commandedEvent struct {
 	routeKey, connectionID, requestID string
 	record                            *record // nil: it does not come from a gateway
 	closed                            bool    // the connection had closed before the event
+	twoWay                            bool    // the body is for the client, unless commands say who gets it
 }
 
 func (g *Gateway) commandedEventOf(req *Request) commandedEvent {
-	e := commandedEvent{req.EventType, req.RouteKey, req.ConnectionID, req.RequestID, req.ownRecord(), false}
+	e := commandedEvent{eventType: req.EventType, routeKey: req.RouteKey, connectionID: req.ConnectionID, requestID: req.RequestID, record: req.ownRecord()}
 	switch e.eventType {
 	case EventDisconnect:
 		e.closed = true
@@ -74,6 +75,7 @@ func (g *Gateway) commandedEventOf(req *Request) commandedEvent {
 		e.closed = g.opened(e.connectionID) == nil
 	case EventConnect, EventMessage:
 	}
+	e.twoWay = e.record != nil && req.noted.route != nil && req.noted.route.RouteResponse
 	return e
 }
 
@@ -102,9 +104,14 @@ func (g *Gateway) checkCommands(e *commandedEvent, asked *command.Commands, m ou
 			return fmt.Errorf("%s: %w", command.Close, err)
 		}
 	}
-	if len(asked.Post) > 0 {
+	switch {
+	case len(asked.Post) > 0:
 		if err := g.checkPost(e, asked.Post, m); err != nil {
 			return fmt.Errorf("%s: %w", command.Post, err)
+		}
+	case e.twoWay:
+		if err := g.checkSize(m); err != nil {
+			return fmt.Errorf("the reply: %w", err)
 		}
 	}
 	return nil

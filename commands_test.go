@@ -240,6 +240,31 @@ func TestAnswerCommands_Mistakes(t *testing.T) {
 	}
 }
 
+// A reply that is too large for its client is a mistake, too. A body that nobody gets is none.
+func TestAnswerCommands_ReplyTooLarge(t *testing.T) {
+	t.Parallel()
+	serve := func(e told) said {
+		switch {
+		case e.eventType != "MESSAGE":
+			return asks("")
+		case e.body == "who":
+			return asks(e.state + "|" + e.groups)
+		}
+		return asks(strings.Repeat("x", 65), "Gateway-Join", "paid", "Gateway-State", "paid")
+	}
+	eachBackend(t, serve, func(t *testing.T, srv *gatewaytest.Server, log *testutil.LockedBuffer) {
+		c := srv.Dial(t)
+		c.Send("buy")
+		require.Contains(t, c.Receive(), `"message": "Internal server error"`)
+		require.Contains(t, log.String(), "the reply: gateway: payload too large: 65 bytes, quota 64")
+		c.Send("who")
+		require.Equal(t, "|", c.Receive())
+		c.Send(`{"action":"oneway"}`)
+		c.Send("who")
+		require.Equal(t, "paid|paid", c.Receive())
+	}, gateway.WithQuotas(gateway.Quotas{MessageBytes: 64}))
+}
+
 // Commands of a $connect that refuses are not done and not passed on. If they are malformed
 // and it accepts, the client is refused.
 func TestAnswerCommands_OnConnect(t *testing.T) {
