@@ -22,6 +22,7 @@ type cause struct {
 	how    manner
 	err    error  // what went wrong, for the log; nil if nothing did
 	by     string // what of the gateway closes it politely, for the log
+	drops  bool   // the backend closes it: messages that wait are not served
 }
 
 // manner says how a connection ends.
@@ -106,13 +107,15 @@ func (c *connection) readerEnded(err error) {
 	}
 }
 
-// close closes the connection for DeleteConnection or CloseAll. It returns false if the
-// connection accepts nothing any more. If a polite close has begun, close does not begin
+// close closes the connection for DeleteConnection, CloseAll or Gateway-Close. No message
+// that waits is served any more. It returns false if the connection accepts nothing any more. If a polite close has begun, close does not begin
 // another: the first cause still counts, but the teardown waits for no more replies.
 func (c *connection) close(cs cause) bool {
+	cs.drops = true
 	_, closes := c.tryEnd(cs)
 	if !closes {
 		c.mu.Lock()
+		c.inbox.Drop()
 		closes = c.moveLocked(stateClosing)
 		cl := c.closing
 		c.mu.Unlock()
@@ -193,6 +196,9 @@ func (c *connection) begin(cs cause) *closing {
 		done:        make(chan struct{}),
 	}
 	c.closing = cl
+	if cs.drops {
+		c.inbox.Drop()
+	}
 	if cs.how == polite {
 		c.moveLocked(stateClosingPolitely)
 	} else {

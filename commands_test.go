@@ -783,3 +783,114 @@ func TestAnswerCommands_InOrder(t *testing.T) {
 	}
 	require.Zero(t, served.Load())
 }
+
+// When the backend has closed a connection, no message of it begins any more, however it was
+// closed. What the client has sent before it leaves is still served.
+func TestClose_DropsMessagesThatWait(t *testing.T) {
+	t.Parallel()
+	closeWith := func(opts ...gateway.CloseOption) func(*gatewaytest.Server, *gatewaytest.Client) error {
+		return func(srv *gatewaytest.Server, c *gatewaytest.Client) error {
+			_, err := srv.CloseAll(context.Background(), gateway.Connections(c.ConnectionID()), 4001, "banned", opts...)
+			return err
+		}
+	}
+	for name, row := range map[string]struct {
+		first  string // what the integration does with the first message
+		close  func(srv *gatewaytest.Server, c *gatewaytest.Client) error
+		served int32
+	}{
+		"Gateway-Close":                         {"Gateway-Close", nil, 0},
+		"CloseAll":                              {"", closeWith(), 0},
+		"Cut":                                   {"", closeWith(gateway.Cut()), 0},
+		"the client leaves":                     {"", func(_ *gatewaytest.Server, c *gatewaytest.Client) error { c.Close(1000, ""); return nil }, 3},
+		"the client leaves, then Gateway-Close": {"Gateway-Close", func(_ *gatewaytest.Server, c *gatewaytest.Client) error { c.Close(1000, ""); return nil }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var served atomic.Int32
+				srv := gatewaytest.New(t, gateway.WithAnswerCommands())
+				srv.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+					if string(req.Body) != "first" {
+						served.Add(1)
+						return nil, nil
+					}
+					time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+					if row.first == "" {
+						return nil, nil
+					}
+					return &gateway.Response{Header: http.Header{row.first: {"4001"}}}, nil
+				})
+				srv.HandleFunc("$disconnect", answerNothing)
+				c := srv.Dial(t)
+				for _, text := range []string{"first", "a", "b", "c"} {
+					c.Send(text)
+				}
+				synctest.Wait() // the others wait
+				if row.close != nil {
+					require.NoError(t, row.close(srv, c))
+				}
+				srv.WaitDisconnect(c.ConnectionID())
+				require.Equal(t, row.served, served.Load())
+			})
+		})
+	}
+}
+
+// A message may run while its connection closes. Its answer still posts, and its state is that
+// of $disconnect. If it joins a group, which is not possible any more, nothing is done.
+func TestAnswerCommands_AfterTheConnectionHasClosed(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		commands []string
+		posted   bool
+		state    string
+	}{
+		"post":                {[]string{"Gateway-Post", "group room"}, true, "before"},
+		"post to self, too":   {[]string{"Gateway-Post", "self, group room"}, true, "before"},
+		"state and post":      {[]string{"Gateway-Post", "group room", "Gateway-State", "after"}, true, "after"},
+		"no state and post":   {[]string{"Gateway-Post", "group room", "Gateway-State", ""}, true, ""},
+		"leave and post":      {[]string{"Gateway-Post", "group room", "Gateway-Leave", "room"}, true, "before"},
+		"close and post":      {[]string{"Gateway-Post", "group room", "Gateway-Close", "4001"}, true, "before"},
+		"join and post":       {[]string{"Gateway-Post", "group room", "Gateway-Join", "other"}, false, "before"},
+		"join, state, a post": {[]string{"Gateway-Post", "group room", "Gateway-Join", "room", "Gateway-State", "after"}, false, "before"},
+		"state, and a reply":  {[]string{"Gateway-State", "after"}, false, "after"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			started, release := make(chan struct{}, 3), make(chan struct{})
+			serve := func(e told) said {
+				switch {
+				case e.eventType == "CONNECT":
+					return asks("", "Gateway-Join", "room", "Gateway-State", "before")
+				case e.body == "run":
+					started <- struct{}{}
+					<-release
+					return asks("news", row.commands...)
+				case e.body == "ping":
+					return asks("pong")
+				}
+				return asks("")
+			}
+			srv := gatewaytest.New(t, gateway.WithAnswerCommands())
+			i := backends()["Go"](t, serve)
+			for _, key := range []string{"$connect", "$disconnect"} {
+				srv.Handle(key, i)
+			}
+			srv.Handle("$default", i, gateway.WithRouteResponse())
+			c, other := srv.Dial(t), srv.Dial(t)
+			c.Send("run")
+			<-started
+			require.NoError(t, srv.DeleteConnection(t.Context(), c.ConnectionID()))
+			close(release)
+			end := srv.WaitDisconnect(c.ConnectionID())
+			require.Equal(t, row.state, string(end.State))
+			require.Equal(t, []string{"room"}, end.Groups)
+			if row.posted {
+				require.Equal(t, "news", other.Receive())
+			}
+			other.Send("ping")
+			require.Equal(t, "pong", other.Receive())
+		})
+	}
+}

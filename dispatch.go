@@ -144,7 +144,7 @@ func (r *replies) respond(call *call, out invocation, now time.Time) {
 // the post, or the reply if nothing is posted, and the close last.
 func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now time.Time) {
 	c := r.c
-	c.change(asked)
+	done := c.change(asked)
 	defer c.closeAs(asked) // in a defer: an observer may end this goroutine
 	if len(asked.Post) == 0 {
 		r.respondTo(call, m, now)
@@ -152,6 +152,10 @@ func (r *replies) respondAs(call *call, asked *command.Commands, m outgoing, now
 	}
 	requestID, _ := call.ids.Strings() // the integration may have changed its Request
 	e := commandedEvent{eventType: EventMessage, routeKey: call.route.RouteKey, connectionID: c.id, requestID: requestID}
+	if !done {
+		c.g.logNotDone(&c.ctx, &e)
+		return
+	}
 	c.g.postAnswer(&c.ctx, &e, asked, m)
 }
 

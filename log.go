@@ -211,6 +211,14 @@ func (g *Gateway) logUndelivered(ctx context.Context, e *commandedEvent, d *Deli
 	})
 }
 
+// logNotDone logs that an answer that joins a group and posts came too late.
+func (g *Gateway) logNotDone(ctx context.Context, e *commandedEvent) {
+	g.logBounded(ctx, slog.LevelDebug, time.Now(), "nothing that the headers of the answer ask for was done", func() []slog.Attr {
+		return append(g.requestAttrs(e.connectionID, e.routeKey, e.requestID),
+			slog.String("error", "the connection has closed meanwhile, so it cannot join a group"))
+	})
+}
+
 // logViolation logs that a client has broken a rule of the protocol.
 func (c *connection) logViolation(violation *wsconn.CloseError) {
 	c.g.logBounded(&c.ctx, slog.LevelWarn, time.Now(), "client broke a rule of the protocol", func() []slog.Attr {

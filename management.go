@@ -198,7 +198,7 @@ func (g *Gateway) GetConnection(ctx context.Context, connectionID string) (Conne
 
 // DeleteConnection closes a connection with 1000 "Connection Closed Normally", after the
 // messages that are queued for it. It does not wait for that: when it returns, the
-// connection is gone for all other calls. If a shutdown or a quota of time is already
+// connection is gone for all other calls, and no message of it begins any more. If a shutdown or a quota of time is already
 // closing the connection with 1001 and waits for its replies, that wait ends, and the code
 // stays 1001. It returns [ErrGone] if the connection was gone already, or the error of a
 // ctx that has ended. It is safe for concurrent use.
@@ -305,7 +305,7 @@ func (g *Gateway) postTo(ctx context.Context, to Audience, data []byte, opts []P
 // CloseAll closes each connection of an audience with a code and a reason, after the
 // messages that are queued for it. $disconnect and [Observer.ConnectionClosed] get the same
 // code and reason. It waits for no client: when it returns, the connections are gone for
-// all other calls, and out of their groups. With [Cut] no Close frame is sent.
+// all other calls, and out of their groups, and no message of them begins any more. With [Cut] no Close frame is sent.
 //
 // The code is 1000, 1001, 1008, 1011 to 1014, or 3000 to 4999, of which 4000 to 4999 are
 // free for the program. The reason is at most 123 bytes of UTF-8, and may be "". If a

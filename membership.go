@@ -44,17 +44,26 @@ func (c *connection) join(group string) error {
 }
 
 // change makes the changes of an answer, which have been checked, in one step. If the
-// connection has closed meanwhile, nothing changes. If it has joined other groups
-// meanwhile, it may be in more than the quota says.
-func (c *connection) change(asked *command.Commands) {
+// connection has joined other groups meanwhile, it may be in more than the quota says.
+//
+// If the connection has closed meanwhile, it is in no group, and $disconnect gets the new
+// state. change returns false if an answer that joins a group came too late for that: then
+// nothing has changed.
+func (c *connection) change(asked *command.Commands) (done bool) {
 	if len(asked.Join)+len(asked.Leave) == 0 && asked.State == nil {
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state().accepts() {
+	switch {
+	case c.state().accepts():
 		c.changeLocked(asked.Join, asked.Leave, asked.State)
+	case len(asked.Join) > 0:
+		return false
+	case asked.State != nil && c.state() < stateGone:
+		c.changeExtrasLocked(func(x *extras) { x.state = copyState(asked.State) })
 	}
+	return true
 }
 
 // leave ends the membership of the connection in a group.

@@ -317,6 +317,8 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 //     what is posted to self, and nothing else, and no message of it is served.
 //   - Messages: on every route, with or without a route response. The next message of the
 //     connection sees the change, unless Quotas.InFlight lets both run at the same time.
+//     If the connection has closed meanwhile, the post still goes to others, and the state is
+//     that of $disconnect; an answer with Gateway-Join does nothing then.
 //   - $join and $leave: as for messages, but the client does not get the body. A connection that has
 //     closed has left its groups: then only Gateway-Post to others can be done, as below.
 //   - $disconnect: only Gateway-Post can be done, because the connection has closed.

@@ -23,6 +23,9 @@ import (
 //	gone             the socket is closed, and no         none              ErrGone
 //	                 integration runs
 //
+// Messages that wait when closing begins were sent before. They are still served, unless the
+// backend has closed the connection: see [connection.close].
+//
 // $disconnect runs in gone. In closingPolitely the messages that have arrived are still
 // answered, because the client cannot know before the Close frame that the connection
 // closes.

@@ -54,6 +54,13 @@ func (b *Inbox) Take() Message {
 	return message
 }
 
+// Drop removes all messages. It wakes nobody.
+func (b *Inbox) Drop() {
+	if b != nil {
+		b.messages, b.bytes = nil, 0
+	}
+}
+
 // Wait waits until a message was taken or Wake was called. As with [sync.Cond.Wait]
 // the caller has to look again whether what it waits for is true.
 func (b *Inbox) Wait() { b.changed.Wait() }

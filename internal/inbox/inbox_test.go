@@ -95,4 +95,15 @@ func TestInbox_Nil(t *testing.T) {
 	var none *inbox.Inbox
 	require.True(t, none.Empty())
 	none.Wake()
+	none.Drop()
+}
+
+func TestInbox_Drop(t *testing.T) {
+	t.Parallel()
+	b := inbox.New(&sync.Mutex{})
+	for b.Add(inbox.Message{Data: make([]byte, 64<<10)}) { // until it is full
+	}
+	b.Drop()
+	require.True(t, b.Empty())
+	require.True(t, b.Add(inbox.Message{Data: make([]byte, 128<<10)}))
 }
