@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +46,7 @@ func TestAudience_Model(t *testing.T) {
 	for n := range actors {
 		a := &actor{world: w, name: "a" + strconv.Itoa(n), rand: rand.New(rand.NewPCG(seed, uint64(n))), open: map[string]*modelConn{}}
 		all.Go(func() {
+			t := inGoroutine{t}
 			for range steps / actors {
 				a.step(t)
 				if t.Failed() {
@@ -55,8 +58,19 @@ func TestAudience_Model(t *testing.T) {
 	}
 	all.Wait()
 	if !t.Failed() {
+		require.NoError(t, w.gw.Shutdown(t.Context()))
 		require.Equal(t, gateway.IndexSizes{}, w.gw.IndexSizes())
+		require.Empty(t, w.backend.members)
+		require.Empty(t, w.backend.wrong)
 	}
+}
+
+// inGoroutine is a test in another goroutine than its own: a requirement that fails ends that one.
+type inGoroutine struct{ testing.TB }
+
+func (t inGoroutine) FailNow() {
+	t.Fail()
+	runtime.Goexit()
 }
 
 // modelSteps are what an actor can do, and how often. A step for what connections have in
@@ -74,29 +88,32 @@ func modelSteps() []modelStep {
 		{8, (*actor).get},
 		{10, (*actor).setState},
 		{2, (*actor).useGone},
+		{1, (*actor).crashBackend},
 	}
 }
 
 type modelStep struct {
 	weight int
-	do     func(*actor, *testing.T)
+	do     func(*actor, testing.TB)
 }
 
 const sharedGroup = "shared"
 
 // modelWorld is the gateway that all actors share.
 type modelWorld struct {
-	gw     *gateway.Gateway
-	opened sync.Map // connection IDs by User-Agent
-	ended  sync.Map // by connection ID: a channel that is closed when the connection has closed
-	states sync.Map // by connection ID: the last state of a connection that has closed
+	gw      *gateway.Gateway
+	backend backend
+	opened  sync.Map // connection IDs by User-Agent
+	ended   sync.Map // by connection ID: a channel that is closed when the connection has closed
+	states  sync.Map // by connection ID: the last state of a connection that has closed
 }
 
 func newModelWorld(t *testing.T) *modelWorld {
 	t.Helper()
-	w := &modelWorld{}
+	w := &modelWorld{backend: backend{members: map[string]idSet{}}}
 	var err error
 	w.gw, err = gateway.New(
+		gateway.WithLogger(slog.New(slog.DiscardHandler)),
 		gateway.WithQuotas(gateway.Quotas{
 			NewConnections: gateway.Throttle{RateLimit: -1}, SendBufferBytes: -1, SendBufferMessages: -1,
 		}),
@@ -110,7 +127,83 @@ func newModelWorld(t *testing.T) *modelWorld {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.gw.Close() })
 	w.gw.Handle("$connect", &gateway.MockIntegration{}, gateway.WithAuthorizer(principalOfQuery()))
+	for _, key := range []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave, gateway.RouteKeyDisconnect} {
+		w.gw.HandleFunc(key, w.backend.told)
+	}
 	return w
+}
+
+// backend keeps lists of the members of groups, by $join and $leave alone.
+type backend struct {
+	mu      sync.Mutex // guards the fields below
+	members map[string]idSet
+	wrong   []string
+}
+
+type idSet map[string]bool
+
+func (b *backend) told(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch req.EventType {
+	case gateway.EventJoin:
+		if b.members[req.Group] == nil {
+			b.members[req.Group] = idSet{}
+		}
+		b.members[req.Group][req.ConnectionID] = true
+	case gateway.EventLeave:
+		delete(b.members[req.Group], req.ConnectionID)
+		if len(b.members[req.Group]) == 0 {
+			delete(b.members, req.Group)
+		}
+	default: // the last event of a connection
+		for group, members := range b.members {
+			if members[req.ConnectionID] {
+				b.wrong = append(b.wrong, group+" "+req.ConnectionID)
+			}
+		}
+	}
+	if rand.IntN(50) == 0 {
+		panic("what an integration has done counts, however it ends")
+	}
+	return nil, nil
+}
+
+// of returns the list of a group.
+func (b *backend) of(group string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.members[group]))
+}
+
+// crashBackend lets the backend lose the list of a group, and begin again with a snapshot. The events
+// that follow keep that right.
+func (a *actor) crashBackend(t testing.TB) {
+	b, group := &a.world.backend, a.group()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.members, group)
+	for _, id := range walk(t, a.world.gw, gateway.Group(group), 0, func() {}) {
+		if b.members[group] == nil {
+			b.members[group] = idSet{}
+		}
+		b.members[group][id] = true
+	}
+}
+
+// checkBackend waits until the backend has heard of all that has happened.
+func (a *actor) checkBackend(t testing.TB) {
+	want := map[string][]string{}
+	for _, c := range a.open {
+		for _, group := range c.groups {
+			want[group] = append(want[group], c.id)
+		}
+	}
+	for n := range 4 {
+		group := a.name + "-g" + strconv.Itoa(n)
+		slices.Sort(want[group])
+		require.Eventually(t, func() bool { return slices.Equal(want[group], a.world.backend.of(group)) }, 10*time.Second, time.Millisecond, group)
+	}
 }
 
 func (w *modelWorld) end(id string) chan struct{} {
@@ -200,7 +293,7 @@ type actor struct {
 	posts int
 }
 
-func (a *actor) step(t *testing.T) {
+func (a *actor) step(t testing.TB) {
 	sum := 0
 	for _, s := range modelSteps() {
 		sum += s.weight
@@ -214,7 +307,7 @@ func (a *actor) step(t *testing.T) {
 	}
 }
 
-func (a *actor) dial(t *testing.T) {
+func (a *actor) dial(t testing.TB) {
 	if len(a.open) >= 12 {
 		return
 	}
@@ -260,7 +353,7 @@ func (a *actor) left(c *modelConn) {
 	}
 }
 
-func (a *actor) hangUp(t *testing.T) {
+func (a *actor) hangUp(t testing.TB) {
 	if c := a.some(); c != nil {
 		c.cut = true
 		_ = c.Close()
@@ -269,7 +362,7 @@ func (a *actor) hangUp(t *testing.T) {
 	}
 }
 
-func (a *actor) join(t *testing.T) {
+func (a *actor) join(t testing.TB) {
 	c, group := a.some(), a.groupOrShared()
 	if c == nil {
 		return
@@ -280,7 +373,7 @@ func (a *actor) join(t *testing.T) {
 	}
 }
 
-func (a *actor) leave(t *testing.T) {
+func (a *actor) leave(t testing.TB) {
 	c, group := a.some(), a.groupOrShared()
 	if c == nil {
 		return
@@ -361,7 +454,7 @@ func (a *actor) named() (of modelAudience) {
 }
 
 // delivered compares a Delivery with the model.
-func (of *modelAudience) delivered(t *testing.T, d gateway.Delivery, err error) {
+func (of *modelAudience) delivered(t testing.TB, d gateway.Delivery, err error) {
 	require.NoError(t, err)
 	require.Nil(t, d.Missing)
 	require.Zero(t, d.Refused)
@@ -373,7 +466,7 @@ func (of *modelAudience) delivered(t *testing.T, d gateway.Delivery, err error) 
 	require.Len(t, d.Errors, of.gone)
 }
 
-func (a *actor) post(t *testing.T) {
+func (a *actor) post(t testing.TB) {
 	of := a.audience()
 	a.posts++
 	text := fmt.Sprintf("%s %d", a.name, a.posts)
@@ -384,7 +477,7 @@ func (a *actor) post(t *testing.T) {
 	of.delivered(t, d, err)
 }
 
-func (a *actor) closeSome(t *testing.T) {
+func (a *actor) closeSome(t testing.TB) {
 	of := a.audience()
 	if of.shared || len(of.members) > 4 {
 		return
@@ -406,7 +499,7 @@ func (a *actor) closeSome(t *testing.T) {
 	}
 }
 
-func (a *actor) count(t *testing.T) {
+func (a *actor) count(t testing.TB) {
 	of := a.audience()
 	n, err := a.world.gw.Count(t.Context(), of.Audience)
 	require.NoError(t, err)
@@ -417,7 +510,7 @@ func (a *actor) count(t *testing.T) {
 	}
 }
 
-func (a *actor) list(t *testing.T) {
+func (a *actor) list(t testing.TB) {
 	of := a.audience()
 	var want, got []string
 	for _, c := range of.members {
@@ -433,7 +526,7 @@ func (a *actor) list(t *testing.T) {
 	require.ElementsMatch(t, want, got)
 }
 
-func (a *actor) get(t *testing.T) {
+func (a *actor) get(t testing.TB) {
 	c := a.some()
 	if c == nil {
 		return
@@ -450,7 +543,7 @@ func (a *actor) get(t *testing.T) {
 }
 
 // setState changes a state, with a condition that holds, with one that does not, or with none.
-func (a *actor) setState(t *testing.T) {
+func (a *actor) setState(t testing.TB) {
 	c := a.some()
 	if c == nil {
 		return
@@ -468,7 +561,7 @@ func (a *actor) setState(t *testing.T) {
 	}
 }
 
-func (a *actor) useGone(t *testing.T) {
+func (a *actor) useGone(t testing.TB) {
 	if len(a.gone) == 0 {
 		return
 	}
@@ -485,7 +578,8 @@ func (a *actor) useGone(t *testing.T) {
 }
 
 // end closes what is still open.
-func (a *actor) end(t *testing.T) {
+func (a *actor) end(t testing.TB) {
+	a.checkBackend(t)
 	for _, c := range a.open {
 		c.code = 1000
 		require.NoError(t, a.world.gw.DeleteConnection(t.Context(), c.id))
@@ -496,7 +590,7 @@ func (a *actor) end(t *testing.T) {
 
 // check compares what the client has got with the model, after the connection has closed.
 // What others have posted may come in between, in the order of each of them.
-func (c *modelConn) check(t *testing.T) {
+func (c *modelConn) check(t testing.TB) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	own, newest := []string{}, map[string]int{}

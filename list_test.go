@@ -15,7 +15,7 @@ import (
 )
 
 // walk returns the IDs of an audience, page by page. between is called after each page.
-func walk(t *testing.T, gw gateway.ConnectionsAPI, of gateway.Audience, limit int, between func()) (ids []string) {
+func walk(t testing.TB, gw gateway.ConnectionsAPI, of gateway.Audience, limit int, between func()) (ids []string) {
 	t.Helper()
 	for page := (gateway.Page{Limit: limit}); ; {
 		list, next, err := gw.List(t.Context(), of, page)

@@ -206,6 +206,7 @@ func TestGroups_Churn(t *testing.T) {
 	var wg sync.WaitGroup
 	for actor := range actors {
 		wg.Go(func() {
+			t := inGoroutine{t}
 			for n := actor; n < connections; n += actors {
 				id := ids[n]
 				for _, group := range []string{name(n), name(n * 7), name(n * 13)} {
