@@ -3,11 +3,13 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -245,4 +247,25 @@ func TestGroups_Churn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, gateway.Delivery{Accepted: open}, d)
 	require.Equal(t, gateway.IndexSizes{}, gw.IndexSizes())
+}
+
+// The commands of an answer are checked when the integration returns, and done with the
+// answer. A join between the two may bring the connection above its quota; nothing is lost.
+func TestJoin_QuotaAndCommands(t *testing.T) {
+	t.Parallel()
+	var srv *gatewaytest.Server
+	srv = gatewaytest.New(t, gateway.WithAnswerCommands(), gateway.WithQuotas(gateway.Quotas{GroupsPerConnection: 1}),
+		gateway.WithObserver(&gateway.Observer{IntegrationDone: func(ctx context.Context, req *gateway.Request, _ *gateway.Response, _ time.Duration, _ error) {
+			require.NoError(t, srv.Join(ctx, req.ConnectionID, "b"))
+		}}))
+	srv.HandleFunc("$default", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Header: http.Header{"Gateway-Join": {"a"}, "Gateway-Post": {"group a"}}, Body: []byte("joined")}, nil
+	})
+	c := srv.Dial(t)
+	c.Send("x")
+	require.Equal(t, "joined", c.Receive())
+	conn, err := srv.GetConnection(t.Context(), c.ConnectionID())
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", "a"}, conn.Groups)
+	require.ErrorIs(t, srv.Join(t.Context(), c.ConnectionID(), "c"), gateway.ErrLimitExceeded)
 }
