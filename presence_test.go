@@ -595,3 +595,27 @@ func TestPresence_Deployment(t *testing.T) {
 		require.ErrorContains(t, srv.Deploy(gateway.Deployment{Routes: []gateway.Route{{RouteKey: "$joined", Integration: &gateway.MockIntegration{}}}}), "begin with $, and $join and $leave")
 	})
 }
+
+// While $leave has not run for very many who have left a group, nobody can join it, but everybody can leave.
+func TestPresence_ManyLeft(t *testing.T) {
+	t.Parallel()
+	const most = 10_000
+	gw, ids := newNull(t, most+2)
+	release := make(chan struct{})
+	gw.HandleFunc(gateway.RouteKeyJoin, func(context.Context, *gateway.Request) (*gateway.Response, error) {
+		<-release
+		return nil, nil
+	})
+	gw.HandleFunc(gateway.RouteKeyLeave, answerNothing)
+	stays, late := ids[most], ids[most+1]
+	require.NoError(t, gw.Join(t.Context(), stays, "room"))
+	for _, id := range ids[:most] {
+		require.NoError(t, gw.Join(t.Context(), id, "room"))
+		require.NoError(t, gw.Leave(t.Context(), id, "room"))
+	}
+	require.ErrorIs(t, gw.Join(t.Context(), late, "room"), gateway.ErrLimitExceeded)
+	require.NoError(t, gw.Join(t.Context(), late, "other"))
+	require.NoError(t, gw.Leave(t.Context(), stays, "room"))
+	close(release)
+	require.Eventually(t, func() bool { return gw.Join(t.Context(), late, "room") == nil }, 10*time.Second, time.Millisecond)
+}
