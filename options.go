@@ -277,69 +277,6 @@ func WithAccountThrottle(a *AccountThrottle) Option {
 	})
 }
 
-// WithAnswerCommands lets the answers of integrations change the connection that they are
-// for, and post. So a backend in any language, behind HTTP or in Lambda, needs no call of
-// @connections for it. The answer has commands in its headers: those of the HTTP response,
-// headers and multiValueHeaders of a Lambda proxy answer, or Response.Header:
-//
-//	Gateway-Join: room-1, room-2                  the connection joins these groups
-//	Gateway-Leave: room-3                         and leaves these
-//	Gateway-State: {"seen":3}                     replaces its state; empty removes it
-//	Gateway-Post: group room-1; except=self       the body goes there, and not back to the sender
-//	Gateway-Close: 4001 logged out                closes the connection, after the body
-//
-// Gateway-Post names one target, or several, separated by commas: self, everyone, or
-// connection, group or user with a name. Each may have exceptions: "; except=" with self or
-// a connection ID. Who is in several of them gets the body once. Such a post is one of
-// [Gateway.PostTo]: it does not wait for a slow client.
-//
-// An [HTTPIntegration] tells its endpoint of the event, the connection and the principal in
-// headers, so that it knows what it answers.
-//
-// Names and reasons are percent-encoded: write %20 for a blank in a name, and %2C, %3B, %22
-// and %25 for a comma, a semicolon, a quote and a percent sign. A state that is JSON stands
-// for itself; any other state is percent-encoded. Write other characters than ASCII with \u
-// in JSON, and percent-encoded as UTF-8 elsewhere, because many servers cannot write them
-// into headers. The header Gateway-State of a request to an HTTP endpoint has the same
-// form.
-//
-// Commands count in an answer with a status of 2xx, and no status is 200. An integration
-// that fails, or that answers with another status, changes nothing. First all commands of
-// an answer are checked. If one of them is unknown, malformed, or above a quota, the
-// integration has failed: the client gets 502 or an error frame, the log says what is wrong,
-// and nothing is done. Then they are done in the order join, leave and state, then post,
-// then close.
-//
-//   - $connect: they are done with the 101, and what the client itself gets comes right
-//     behind it. That is how a backend greets a client. If the status refuses the client,
-//     nothing is done. To close with a code that a browser can see, accept the client, and
-//     close it with Gateway-Close, without Gateway-Join. Nobody finds such a client: it gets
-//     what is posted to self, and nothing else, and no message of it is served.
-//   - Messages: on every route, with or without a route response. The next message of the
-//     connection sees the change, unless Quotas.InFlight lets both run at the same time.
-//     If the connection has closed meanwhile, the post still goes to others, and the state is
-//     that of $disconnect; an answer with Gateway-Join does nothing then.
-//   - $join and $leave: as for messages, but the client does not get the body. A connection that has
-//     closed has left its groups: then only Gateway-Post to others can be done, as below.
-//   - $disconnect: only Gateway-Post can be done, because the connection has closed.
-//
-// They are never passed on to a client. Non-proxy integrations have the headers that their
-// ResponseParameters map, such as method.response.header.Gateway-Join, and, as for a
-// client, only on $connect and with a route response.
-//
-// Whatever comes from a client has to be encoded before it stands in a command. Every
-// integration of the Gateway may post to everybody and close its client: if you do not trust
-// an endpoint with that, let a [Middleware] remove these headers from its Response.
-//
-// By default such headers mean nothing, which the log says once for each route. The service has no such commands, and ignores the
-// headers, except that it sends them to a client that $connect refuses.
-func WithAnswerCommands() Option {
-	return optionFunc(func(c *config) error {
-		c.answerCommands = true
-		return nil
-	})
-}
-
 // WithUsageStore sets where the gateway finds API keys and their usage plans. It is
 // needed for a $connect route that requires an API key: see [WithAPIKeyRequired].
 // Package usageplan has a [UsageStore] in memory. By default there are no API keys.
