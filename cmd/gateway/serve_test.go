@@ -364,6 +364,7 @@ routes: {$connect: {integration: b}, $default: {integration: b, routeResponse: t
 	c = dial(t, "ws://"+p.address("clients", 1)+"/prod", wsconn.DialOptions{})
 	c.send("x")
 	require.Equal(t, "welcome", c.receive(), "without it, it is the answer of a message")
+	require.Equal(t, "write answerCommands: true; or leave the header out", p.await("the answer of the integration has a command, but commands are off", 1)["fix"])
 }
 
 // The routes $join and $leave tell an endpoint who comes to a room and who goes, and its answers

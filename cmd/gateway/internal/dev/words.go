@@ -10,6 +10,10 @@ func words() []string {
 		"give the route a RouteResponseSelectionExpression of $default and an AWS::ApiGatewayV2::RouteResponse (in a serverless.yml: routeResponseSelectionExpression: $default); or return no body",
 		"to greet the client, post from Observer.ConnectionOpened",
 		"to greet the client, answer its first message",
+		"pass WithAnswerCommands to New",
+		"start gateway dev with --answer-commands",
+		"pass WithManagementExtensions to New",
+		"start gateway dev with --management-extensions",
 		": if its pages may connect, pass WithOriginPatterns with this origin to New",
 		"", // fixFor names the flag
 		": install it, or set Command",

@@ -67,7 +67,7 @@ type server struct {
 // logger makes the log. Its level can change, its format cannot.
 func (s *server) logger(l config.Log, level slog.Level, out io.Writer) *slog.Logger {
 	s.level.Set(level)
-	options := &slog.HandlerOptions{Level: &s.level}
+	options := &slog.HandlerOptions{Level: &s.level, ReplaceAttr: inUserWords}
 	if l.Format == "json" {
 		s.log = slog.New(slog.NewJSONHandler(out, options))
 	} else {
