@@ -189,6 +189,24 @@ func (m *managementAnswer) logRejected(ctx context.Context, answer errorAnswer, 
 	})
 }
 
+// logIgnoredQuery logs that a connection was not closed as the query of the call says. As in the
+// service, a query means nothing.
+func (m *managementAnswer) logIgnoredQuery(r *http.Request) {
+	if r.URL.RawQuery == "" || m.g.managementExtensions {
+		return
+	}
+	query := r.URL.Query()
+	if !query.Has("code") && !query.Has("reason") && !query.Has("cut") {
+		return
+	}
+	m.g.logBoundedBy(r.Context(), m.g.throttles.callWarnings, slog.LevelWarn, m.now, "a connection was closed with 1000, and not as the call says", func() []slog.Attr {
+		return []slog.Attr{
+			slog.String("request_id", m.requestID), slog.String("stage", m.g.stage),
+			slog.String("fix", "the service has no code, reason and cut: to close with them, pass WithManagementExtensions to New"),
+		}
+	})
+}
+
 // logSlash logs, once, that a call for an audience came with a slash at its end, because most
 // of those that do not come would have a client that does not follow redirects.
 func (g *Gateway) logSlash(ctx context.Context, path string) {

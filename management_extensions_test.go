@@ -81,7 +81,11 @@ func TestManagementExtensions_AreClosed(t *testing.T) {
 	}
 	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "", `{"to":{"all":true},"data":"x"}`, "Content-Type", ndjson).status)
 	require.Equal(t, 403, manage(t, srv.Gateway, "POST", "/?all=true", "x").status)
+	const unheeded = `level=WARN msg="a connection was closed with 1000, and not as the call says"`
+	require.Equal(t, 204, manage(t, srv.Gateway, "DELETE", "/"+url.PathEscape(srv.Dial(t).ConnectionID())+"?x=y", "").status)
+	require.NotContains(t, log.String(), unheeded)
 	require.Equal(t, 204, manage(t, srv.Gateway, "DELETE", "/"+id+"?code=4001&x=y", "").status, "a query means nothing to the service")
+	require.Contains(t, log.String(), unheeded)
 	code, reason := c.ReceiveClose()
 	require.Equal(t, 1000, code)
 	require.Equal(t, "Connection Closed Normally", reason)

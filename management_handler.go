@@ -268,6 +268,7 @@ func (m *managementAnswer) do(r *http.Request, c *managementRequest) {
 			m.fail(ctx, answerOf(err), err)
 			return
 		}
+		m.logIgnoredQuery(r)
 		m.w.WriteHeader(http.StatusNoContent)
 	default: // see doExtension
 	}
