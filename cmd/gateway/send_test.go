@@ -91,6 +91,19 @@ routes: {$default: {integration: b, routeResponse: true}}
 	require.Contains(t, log, `--binary: "%" is not base64`)
 }
 
+// The query of the URL is not printed, because it often has a token.
+func TestSend_QueryIsSecret(t *testing.T) {
+	t.Parallel()
+	p := serve(t, withRoutes("routes: {$default: {integration: one, routeResponse: true}}\n"))
+	url := "ws://" + p.address("clients", 1) + "/prod"
+	code, _, log := run1(t, "", "send", "--count", "1", url+"?token=secret", "x")
+	require.Equal(t, 0, code, log)
+	require.Contains(t, log, "connected to "+url+"?…\n")
+	_, _, refused := run1(t, "", "send", "ws://127.0.0.1:1/prod?token=secret", "x")
+	require.Contains(t, refused, "cannot connect to ws://127.0.0.1:1/prod?…")
+	require.NotContains(t, log+refused, "secret")
+}
+
 func TestSend(t *testing.T) {
 	t.Parallel()
 	p := serve(t, withRoutes(`

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer c.CloseNow()
-	_, _ = fmt.Fprintln(o.Log, "connected to", o.URL)
+	_, _ = fmt.Fprintln(o.Log, "connected to", withoutQuery(o.URL))
 
 	stopped := ctx
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // a Close frame can still be written after stopped
@@ -185,7 +185,10 @@ func connect(ctx context.Context, o Options, dial wsconn.DialOptions) (*wsconn.C
 		return c, nil
 	}
 	if resp == nil {
-		return nil, fmt.Errorf("cannot connect to %s: %w", o.URL, err)
+		if with := (*url.Error)(nil); errors.As(err, &with) { // it has the whole URL
+			err = with.Err
+		}
+		return nil, fmt.Errorf("cannot connect to %s: %w", withoutQuery(o.URL), err)
 	}
 	body, _ := io.ReadAll(resp.Body)
 	return nil, fmt.Errorf("the server refused the connection: %s %s", resp.Status, strings.TrimSpace(string(body)))
@@ -225,4 +228,16 @@ func (o *Options) dialing() (wsconn.DialOptions, error) {
 		}
 	}
 	return d, nil
+}
+
+// withoutQuery is a URL that may be printed: the query often has a token.
+func withoutQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the URL"
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	return u.Redacted()
 }

@@ -40,10 +40,10 @@ func TestWords_known(t *testing.T) {
 func TestWords_quotas(t *testing.T) {
 	t.Parallel()
 	var keys []string
-	for field := range reflect.TypeFor[config.Quotas]().Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Quotas]()) {
 		keys = append(keys, "quotas."+field.Tag.Get("yaml"))
 	}
-	for field := range reflect.TypeFor[gateway.Quotas]().Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[gateway.Quotas]()) {
 		require.Contains(t, keys, userWords("Quotas."+field.Name))
 	}
 }
