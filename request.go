@@ -142,7 +142,8 @@ func (u *upgrade) domainName() string {
 // call is one message and the call of its integration. Context, request and IDs lie in
 // one allocation.
 type call struct {
-	deadline.Context // from the time when the message arrived, or left the inbox, to the integration's timeout
+	// from the time when the message arrived, or left the inbox, to the integration's timeout
+	deadline.Context[*connectionContext]
 	noted            // its Request is the integration's own until it returns: nobody else may look at it
 	ids              connid.IDs
 }

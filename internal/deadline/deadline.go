@@ -10,9 +10,10 @@ import (
 
 // Context is a [context.Context] that ends after its timeout, with its parent, or when
 // [Context.Cancel] is called. The first call of Done makes its timer and its channel. A
-// Context is used once, and must not be copied. It is small, because every message has one.
-type Context struct {
-	parent  context.Context //nolint:containedctx // this is a context
+// Context is used once, and must not be copied. It is small, because every message has one:
+// so the type of its parent is P, and not an interface.
+type Context[P context.Context] struct {
+	parent  P
 	started time.Time
 	timeout time.Duration // 0 or less: none
 
@@ -28,20 +29,20 @@ type inner struct {
 // canceled is in the place of an inner context that was not made before Cancel.
 var canceled = new(inner) //nolint:gochecknoglobals // a constant
 
-var _ context.Context = (*Context)(nil)
+var _ context.Context = (*Context[context.Context])(nil)
 
 // Init makes c a child of parent that ends when timeout has passed since start. A timeout
 // of 0 or less means none. Init is a method and not a constructor, so that a Context can
 // be a field of another value.
-func (c *Context) Init(parent context.Context, start time.Time, timeout time.Duration) {
+func (c *Context[P]) Init(parent P, start time.Time, timeout time.Duration) {
 	c.parent, c.started, c.timeout = parent, start, timeout
 }
 
 // Start returns the start that Init got.
-func (c *Context) Start() time.Time { return c.started }
+func (c *Context[P]) Start() time.Time { return c.started }
 
 // Cancel ends the context and releases its timer. It may be called more than once.
-func (c *Context) Cancel() {
+func (c *Context[P]) Cancel() {
 	if c.inner.CompareAndSwap(nil, canceled) {
 		return
 	}
@@ -51,7 +52,7 @@ func (c *Context) Cancel() {
 }
 
 // Deadline implements [context.Context].
-func (c *Context) Deadline() (time.Time, bool) {
+func (c *Context[P]) Deadline() (time.Time, bool) {
 	if c.timeout <= 0 {
 		return c.parent.Deadline()
 	}
@@ -63,7 +64,7 @@ func (c *Context) Deadline() (time.Time, bool) {
 }
 
 // Until returns the time at which the context ends, or the zero time without a timeout.
-func (c *Context) Until() time.Time {
+func (c *Context[P]) Until() time.Time {
 	if c.timeout <= 0 {
 		return time.Time{}
 	}
@@ -71,10 +72,10 @@ func (c *Context) Until() time.Time {
 }
 
 // Done implements [context.Context].
-func (c *Context) Done() <-chan struct{} { return c.start().Done() }
+func (c *Context[P]) Done() <-chan struct{} { return c.start().Done() }
 
 // Err implements [context.Context].
-func (c *Context) Err() error {
+func (c *Context[P]) Err() error {
 	switch in := c.inner.Load(); {
 	case in != nil && in != canceled:
 		return in.Err()
@@ -90,7 +91,7 @@ func (c *Context) Err() error {
 
 // Value implements [context.Context]. Once there is a channel, the standard library finds
 // its own context with Value, and then starts no goroutine to watch c.
-func (c *Context) Value(key any) any {
+func (c *Context[P]) Value(key any) any {
 	if in := c.inner.Load(); in != nil && in != canceled {
 		return in.Value(key)
 	}
@@ -98,7 +99,7 @@ func (c *Context) Value(key any) any {
 }
 
 // start returns the inner context, and makes it if there is none.
-func (c *Context) start() context.Context {
+func (c *Context[P]) start() context.Context {
 	for {
 		in := c.inner.Load()
 		if in != nil && in != canceled {

@@ -18,7 +18,7 @@ func TestContext_EndsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		var c deadline.Context
+		var c deadline.Context[context.Context]
 		c.Init(context.WithValue(t.Context(), key{}, "v"), start, time.Minute)
 		defer c.Cancel()
 		d, ok := c.Deadline()
@@ -36,7 +36,7 @@ func TestContext_EndsAtItsDeadline(t *testing.T) {
 func TestContext_ErrAloneSeesTheDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var c deadline.Context
+		var c deadline.Context[context.Context]
 		c.Init(t.Context(), time.Now(), time.Minute)
 		defer c.Cancel()
 		time.Sleep(time.Minute) //nolint:forbidigo // in a synctest bubble
@@ -47,7 +47,7 @@ func TestContext_ErrAloneSeesTheDeadline(t *testing.T) {
 func TestContext_EndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	parent, cancel := context.WithCancel(t.Context())
-	var early, late deadline.Context
+	var early, late deadline.Context[context.Context]
 	early.Init(parent, time.Now(), 0)
 	late.Init(parent, time.Now(), 0)
 	done := early.Done()
@@ -64,7 +64,7 @@ func TestContext_TheEarlierDeadlineCounts(t *testing.T) {
 	now := time.Now()
 	parent, cancel := context.WithDeadline(t.Context(), now.Add(time.Hour))
 	defer cancel()
-	var c deadline.Context
+	var c deadline.Context[context.Context]
 	c.Init(parent, now, 2*time.Hour)
 	d, _ := c.Deadline()
 	require.Equal(t, now.Add(time.Hour), d)
@@ -72,7 +72,7 @@ func TestContext_TheEarlierDeadlineCounts(t *testing.T) {
 
 func TestContext_Cancel(t *testing.T) {
 	t.Parallel()
-	var unwatched, watched deadline.Context
+	var unwatched, watched deadline.Context[context.Context]
 	unwatched.Init(t.Context(), time.Now(), time.Hour)
 	watched.Init(t.Context(), time.Now(), time.Hour)
 	done := watched.Done()
@@ -87,7 +87,7 @@ func TestContext_Cancel(t *testing.T) {
 
 func TestContext_ParentOfAnother(t *testing.T) {
 	t.Parallel()
-	var c deadline.Context
+	var c deadline.Context[context.Context]
 	c.Init(t.Context(), time.Now(), time.Hour)
 	child, cancel := context.WithCancel(&c)
 	defer cancel()
@@ -101,7 +101,7 @@ func BenchmarkContext(b *testing.B) {
 	b.Run("unwatched", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			var c deadline.Context
+			var c deadline.Context[context.Context]
 			c.Init(parent, time.Now(), time.Hour)
 			c.Cancel()
 		}
@@ -120,7 +120,7 @@ func BenchmarkContext(b *testing.B) {
 func TestContext_CancelWhileOthersBeginToWait(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
-		var c deadline.Context
+		var c deadline.Context[context.Context]
 		c.Init(t.Context(), time.Now(), time.Hour)
 		channels := make(chan (<-chan struct{}), 2)
 		var waiting sync.WaitGroup
