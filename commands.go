@@ -72,21 +72,21 @@ func WithAnswerCommands() Option {
 	})
 }
 
-// commanded is the integration of a route whose answers may have commands. It is around
-// everything else of the route.
+// commanded calls the integration of a route, with its middleware, and reads the commands of
+// its answers. It implements [commanding].
 type commanded struct {
 	g    *Gateway
 	next Integration
 }
 
-// Invoke calls the integration, and reads the commands of its answer. Those of CONNECT and
-// MESSAGE are noted, and done with the answer. Nobody gets the answer of another event, so
-// its commands are done here.
-func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error) {
+// answer calls the integration, and reads the commands of its answer. It returns those of
+// CONNECT and MESSAGE, which are done with the answer. Nobody gets the answer of another
+// event, so its commands are done here.
+func (i *commanded) answer(ctx context.Context, req *Request) (*Response, *command.Commands, error) {
 	e := i.g.commandedEventOf(req)
 	resp, err := i.next.Invoke(ctx, req)
 	if status := statusOf(resp); err != nil || resp == nil || status < http.StatusOK || status >= http.StatusMultipleChoices {
-		return resp, err
+		return resp, nil, err
 	}
 	asked, err := command.Parse(resp.Header)
 	if err == nil && asked != nil {
@@ -94,10 +94,10 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("nothing that the headers of the answer ask for was done: %w", err)
+		return nil, nil, fmt.Errorf("nothing that the headers of the answer ask for was done: %w", err)
 	case asked == nil:
 	case e.record != nil && (e.eventType == EventConnect || e.eventType == EventMessage):
-		e.record.commands = asked
+		return resp, asked, nil
 	case ctx.Err() == nil: // otherwise the call was given up
 		if c := i.g.opened(e.connectionID); c != nil {
 			c.change(asked)
@@ -105,10 +105,10 @@ func (i *commanded) Invoke(ctx context.Context, req *Request) (*Response, error)
 		}
 		i.g.postAnswer(ctx, &e, asked, i.g.toSend(resp))
 		if len(asked.Post) > 0 { // somebody got the body: it is not dropped
-			return &Response{StatusCode: resp.StatusCode, Header: resp.Header}, nil
+			return &Response{StatusCode: resp.StatusCode, Header: resp.Header}, nil, nil
 		}
 	}
-	return resp, nil
+	return resp, nil, nil
 }
 
 // commandedEvent is what the commands of an answer need of its event. The integration may

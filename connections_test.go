@@ -42,13 +42,13 @@ func TestConnection_BinaryReachesNoRoute(t *testing.T) {
 	require.Len(t, srv.Events(), 1)
 }
 
-// An open connection and a message have these sizes. 384 and 576 bytes are size
+// An open connection and a message have these sizes. 384 and 512 bytes are size
 // classes of the allocator.
 func TestConnection_Size(t *testing.T) {
 	t.Parallel()
 	if strconv.IntSize == 64 {
 		require.LessOrEqual(t, int(gateway.ConnectionBytes), 384)
-		require.LessOrEqual(t, int(gateway.CallBytes), 576)
+		require.LessOrEqual(t, int(gateway.CallBytes), 512)
 	}
 }
 

@@ -133,8 +133,8 @@ func (r *replies) respond(call *call, out invocation, now time.Time) {
 	switch {
 	case out.err != nil:
 		r.replyError(call, out.err, now)
-	case call.record.commands != nil:
-		r.respondAs(call, call.record.commands, r.c.g.toSend(out.resp), now)
+	case out.commands != nil:
+		r.respondAs(call, out.commands, r.c.g.toSend(out.resp), now)
 	default:
 		r.respondTo(call, r.c.g.toSend(out.resp), now)
 	}

@@ -143,7 +143,7 @@ func New(opts ...Option) (*Gateway, error) {
 		g.windows = wsconn.NewWindows(g.frameLimits, *c.compression)
 	}
 	if c.answerCommands {
-		c.outermost = func(next Integration) Integration { return &commanded{g, next} }
+		c.commanding = func(next Integration) commanding { return &commanded{g, next} }
 	}
 	g.watch, g.presence = watch.New(g.clock), g.newPresence()
 	table, err := g.newRouteTable(Deployment{

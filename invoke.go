@@ -7,10 +7,17 @@ import (
 	"time"
 
 	"example.com/gateway/internal/bounded"
+	"example.com/gateway/internal/command"
 )
 
 // This file calls the integrations of all events: invoke for a message, invokeWithin for
 // CONNECT, invokeDisconnect for DISCONNECT.
+
+// commanding calls an integration, and reads the commands of its answers.
+type commanding interface {
+	// answer also returns the commands that are still to be done, or nil.
+	answer(ctx context.Context, req *Request) (*Response, *command.Commands, error)
+}
 
 // invoke calls the integration of r, recovers its panic, and turns what went wrong into
 // an *IntegrationError. It does not return if Invoke ends the goroutine.
@@ -20,14 +27,21 @@ func invoke(ctx context.Context, r *route, req *Request) (out invocation) {
 			out = invocation{err: integrationError(r.RouteKey, &panicError{p, debug.Stack()}, false)}
 		}
 	}()
-	resp, err := r.handler.Invoke(ctx, req)
+	var resp *Response
+	var commands *command.Commands
+	var err error
+	if r.commanding != nil {
+		resp, commands, err = r.commanding.answer(ctx, req)
+	} else {
+		resp, err = r.handler.Invoke(ctx, req)
+	}
 	if err != nil {
 		return invocation{err: integrationError(r.RouteKey, err, errors.Is(ctx.Err(), context.DeadlineExceeded))}
 	}
 	if resp != nil && len(resp.Header) > 0 && !r.commandsTold.Load() {
 		logIgnored(ctx, r, resp.Header)
 	}
-	return invocation{resp: resp}
+	return invocation{resp: resp, commands: commands}
 }
 
 // integrationDone tells the observers, and the log if the integration failed. It serves

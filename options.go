@@ -538,7 +538,7 @@ type config struct {
 	compression     *wsconn.Deflate // nil: messages are never compressed
 
 	answerCommands bool
-	outermost      Middleware // ours, around all others; nil: none
+	commanding     func(Integration) commanding // makes what does the commands of answers; nil: nobody does
 }
 
 func newConfig(opts []Option) (*config, error) {

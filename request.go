@@ -36,16 +36,17 @@ type upgrade struct {
 	handshake   *wsconn.Handshake
 	admission   admission
 	subprotocol string
-	lent        bool     // an authorizer or an integration that was given up still uses r
-	counted     bool     // it counts as a connection of its source
-	connected   bool     // the $connect integration has accepted it
-	bodyDropped bool     // that integration returned a body, which nobody gets
-	greeting    outgoing // that body, if its commands say who gets it
-	greeted     posting  // what became of it
-	closing     *closing // the end of the connection, if the commands of that integration close it
-	accepted    bool     // it has become a connection
-	logged      bool     // the failure for which it is refused is in the log
-	connectCall *record  // of the call of the $connect integration; nil: it was not called
+	lent        bool              // an authorizer or an integration that was given up still uses r
+	counted     bool              // it counts as a connection of its source
+	connected   bool              // the $connect integration has accepted it
+	bodyDropped bool              // that integration returned a body, which nobody gets
+	greeting    outgoing          // that body, if its commands say who gets it
+	greeted     posting           // what became of it
+	closing     *closing          // the end of the connection, if the commands of that integration close it
+	accepted    bool              // it has become a connection
+	logged      bool              // the failure for which it is refused is in the log
+	commands    *command.Commands // of the answer of the $connect integration; nil: none
+	connectCall *record           // of the call of the $connect integration; nil: it was not called
 }
 
 // admission is what the upgrade has found out about the client.
@@ -107,14 +108,6 @@ func (u *upgrade) refused(answer errorAnswer, err error) *Request {
 	return req
 }
 
-// asked returns the commands of the answer of $connect, or nil.
-func (u *upgrade) asked() *command.Commands {
-	if u.connectCall == nil {
-		return nil
-	}
-	return u.connectCall.commands
-}
-
 // disconnectRequest returns the DISCONNECT request for a connection that $connect has
 // accepted but that could not begin.
 func (u *upgrade) disconnectRequest(t *routeTable, code int, reason string) *Request {
@@ -144,8 +137,8 @@ func (u *upgrade) domainName() string {
 type call struct {
 	// from the time when the message arrived, or left the inbox, to the integration's timeout
 	deadline.Context[*connectionContext]
-	noted            // its Request is the integration's own until it returns: nobody else may look at it
-	ids              connid.IDs
+	noted // its Request is the integration's own until it returns: nobody else may look at it
+	ids   connid.IDs
 }
 
 // callOf makes the call of a message for the route r.
@@ -220,10 +213,11 @@ func (c *connection) disconnectRequest(t *routeTable, code int, reason string) *
 
 // invocation is the outcome of one call of an integration.
 type invocation struct {
-	resp     *Response // nil: as the zero value
-	err      error     // nil or *IntegrationError; any error if rejected
-	rejected bool      // the request was answered before its integration was called
-	gaveUp   bool      // the integration has not returned, and still has its request
+	resp     *Response         // nil: as the zero value
+	commands *command.Commands // of the answer, if they are still to be done; nil: none
+	err      error             // nil or *IntegrationError; any error if rejected
+	rejected bool              // the request was answered before its integration was called
+	gaveUp   bool              // the integration has not returned, and still has its request
 }
 
 func (out *invocation) body() []byte {
@@ -279,10 +273,9 @@ func (req *Request) ownRecord() *record {
 // one. Before the integration is called, unmatched is set. The rest follows after the
 // integration has returned. Only an integration with a Transform notes something itself.
 type record struct {
-	unmatched *string           // see Request.SelectionValue; nil: RouteKey says it, or there is no value
-	commands  *command.Commands // of the answer; nil: none, or they are done already
-	failure   *error            // that the request is answered with; nil: none so far
-	packed    atomic.Uint64     // an outcome: see its method pack
+	unmatched *string       // see Request.SelectionValue; nil: RouteKey says it, or there is no value
+	failure   *error        // that the request is answered with; nil: none so far
+	packed    atomic.Uint64 // an outcome: see its method pack
 }
 
 // outcome is what an answer, and the integration behind it, have come to.

@@ -295,11 +295,12 @@ type routeTable struct {
 // route is a Route with its middleware around the integration.
 type route struct {
 	Route
-	handler   Integration
-	bucket    *limit.Bucket
-	required  []mapping.Source
-	selection *selection.Expression // of the model; nil: no model is asked for
-	where     string                // where it was registered
+	handler    Integration
+	commanding commanding // around handler; nil: commands of its answers are not done
+	bucket     *limit.Bucket
+	required   []mapping.Source
+	selection  *selection.Expression // of the model; nil: no model is asked for
+	where      string                // where it was registered
 
 	stageVariables map[string]string // of its deployment
 	selected       strict.Members    // likewise: what the route selection expression reads of a message
@@ -404,8 +405,8 @@ func (t *routeTable) add(r Route, where string, c *config, before *route) error 
 	if err := added.wrap(c.middleware); err != nil {
 		return err
 	}
-	if c.outermost != nil {
-		added.handler = c.outermost(added.handler)
+	if c.commanding != nil {
+		added.commanding = c.commanding(added.handler)
 		added.commandsTold.Store(true)
 	}
 	if slot := t.reserved(r.RouteKey); slot != nil {

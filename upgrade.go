@@ -231,7 +231,8 @@ func (u *upgrade) connect() error {
 		if resp != nil {
 			u.subprotocol = u.chosenSubprotocol(resp.Header)
 		}
-		if asked := u.asked(); asked != nil && len(asked.Post) > 0 {
+		u.commands = out.commands
+		if u.commands != nil && len(u.commands.Post) > 0 {
 			u.greeting = u.g.toSend(out.resp)
 		} else {
 			u.bodyDropped = len(out.body()) > 0
@@ -277,7 +278,7 @@ func (g *Gateway) accept(u *upgrade) {
 	}
 	c := u.newConnection(ws)
 	_ = ws.Poll(&g.sockets, c.ready, c.hungUp) // if it cannot be polled, it has a reader all the time
-	asked := u.asked()
+	asked := u.commands
 	if asked != nil && asked.Close != nil {
 		u.closing = c.closeBefore(u, asked)
 	}

@@ -82,7 +82,7 @@ func TestWays_files(t *testing.T) {
 	}{
 		{"A message", []string{"connection.serveInput"}, slices.Concat(closes, commands)},
 		{"A post", []string{"Gateway.serveManagement"}, closes},
-		{"Commands of an answer", slices.Concat(commands, []string{"commanded.Invoke"}), closes},
+		{"Commands of an answer", slices.Concat(commands, []string{"commanded.answer"}), closes},
 		{"An upgrade", []string{"Gateway.Handler"}, slices.Concat(commands, []string{"connection.ready", "connection.hungUp", "connection.cut", "clientWriter.patience"})},
 		{"A close", []string{"connection.begin", "connection.teardown"}, nil},
 	} {
