@@ -17,6 +17,7 @@ import (
 	"example.com/gateway/gatewaytest"
 	"example.com/gateway/internal/suites/wiretest"
 	"example.com/gateway/internal/wsconn"
+	"example.com/gateway/usageplan"
 )
 
 // echo is a $default that answers with the message.
@@ -24,8 +25,7 @@ func echo(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
 	return &gateway.Response{Body: req.Body}, nil
 }
 
-// Only the exact text is answered by the gateway. Each answer has its place among the
-// answers of the backend.
+// Only the exact text is answered by the gateway.
 func TestAutoResponse(t *testing.T) {
 	t.Parallel()
 	srv := gatewaytest.New(t, gateway.WithAutoResponse("ping", "pong"), gateway.WithAutoResponse("quiet", ""),
@@ -38,12 +38,9 @@ func TestAutoResponse(t *testing.T) {
 	c := srv.Dial(t)
 	for message, want := range map[string]string{
 		"ping": "pong", "hi": "hello", `{"action":"$connect"}`: "no",
-		"PING": "PING", "ping ": "ping ", " ping": " ping", `"ping"`: `"ping"`, "pin": "pin", "pingping": "pingping", "": "",
+		"PING": "PING", "ping ": "ping ", " ping": " ping", `"ping"`: `"ping"`, "pin": "pin", "pingping": "pingping",
 		strings.Repeat("ping", 1000): strings.Repeat("ping", 1000),
 	} {
-		if message == "" {
-			continue // an answer without a body sends nothing
-		}
 		c.Send("quiet")
 		c.Send(message)
 		require.Equal(t, want, c.Receive())
@@ -52,17 +49,35 @@ func TestAutoResponse(t *testing.T) {
 		}
 	}
 	require.Empty(t, served, "no integration has seen the texts")
-	var want []string
-	for n := range 50 { // many arrive at once
-		text := fmt.Sprint(n)
-		if n%3 == 0 {
-			text = "ping"
-		}
+}
+
+// Of texts that arrive at once, the gateway's answers keep their order, and those of the
+// backend theirs. An answer of the gateway may come before those of earlier messages.
+func TestAutoResponse_Order(t *testing.T) {
+	t.Parallel()
+	answers := map[string]string{"ping": "pong", "hi": "hello"}
+	srv := gatewaytest.New(t, gateway.WithAutoResponse("ping", "pong"), gateway.WithAutoResponse("hi", "hello"))
+	srv.HandleFunc(gateway.RouteKeyDefault, echo, gateway.WithRouteResponse())
+	c := srv.Dial(t)
+	var own, echoes []string
+	for n := range 60 {
+		text := []string{"ping", fmt.Sprint(n), "hi", "hi", fmt.Sprint(n)}[n%5]
 		c.Send(text)
-		want = append(want, strings.Replace(text, "ping", "pong", 1))
+		if answer, ok := answers[text]; ok {
+			own = append(own, answer)
+		} else {
+			echoes = append(echoes, text)
+		}
 	}
-	for _, text := range want {
-		require.Equal(t, text, c.Receive())
+	for range 60 {
+		text := c.Receive()
+		rest := &echoes
+		if text == "pong" || text == "hello" {
+			rest = &own
+		}
+		require.NotEmpty(t, *rest, text)
+		require.Equal(t, (*rest)[0], text)
+		*rest = (*rest)[1:]
 	}
 }
 
@@ -110,6 +125,31 @@ func TestAutoResponse_Throttled(t *testing.T) {
 		c.Send("ping")
 		require.Equal(t, "pong", c.Receive())
 	})
+}
+
+// The quota of a usage plan does not count what the gateway answers itself.
+func TestAutoResponse_QuotaOfAPlan(t *testing.T) {
+	t.Parallel()
+	plans, err := usageplan.New(usageplan.Plan{
+		ID: "p", APIKeys: map[string]string{"ann": annsKey}, Quota: usageplan.Quota{Limit: 2, Period: usageplan.Day},
+	})
+	require.NoError(t, err)
+	srv := gatewaytest.New(t, gateway.WithAutoResponse("ping", "pong"), gateway.WithUsageStore(plans))
+	srv.HandleFunc(gateway.RouteKeyConnect, answerNothing, gateway.WithAPIKeyRequired())
+	srv.HandleFunc(gateway.RouteKeyDefault, echo, gateway.WithRouteResponse())
+	c := srv.Dial(t, apiKey(annsKey)) // the first of two
+	ping := func() {
+		for range 5 {
+			c.Send("ping")
+			require.Equal(t, "pong", c.Receive())
+		}
+	}
+	ping()
+	c.Send("the second")
+	require.Equal(t, "the second", c.Receive())
+	c.Send("the third")
+	require.Contains(t, c.Receive(), "Limit Exceeded")
+	ping()
 }
 
 // The error frame goes out, although the messages behind it get no answer.
@@ -201,13 +241,26 @@ func TestAutoResponse_ClientReadsNothing(t *testing.T) {
 // A connection that closes politely answers what has arrived.
 func TestAutoResponse_Shutdown(t *testing.T) {
 	t.Parallel()
-	srv := gatewaytest.New(t, gateway.WithAutoResponse("ping", "pong"))
-	c := srv.Dial(t)
-	c.Send("ping")
-	require.Equal(t, "pong", c.Receive())
-	require.NoError(t, srv.Shutdown(t.Context()))
-	code, _ := c.ReceiveClose()
-	require.Equal(t, 1001, code)
+	synctest.Test(t, func(t *testing.T) {
+		srv := gatewaytest.New(t, gateway.WithAutoResponse("ping", "pong"))
+		c := srv.Dial(t)
+		c.Pause()
+		for range 3 {
+			c.Send("ping")
+		}
+		synctest.Wait() // they have arrived, and no answer has gone
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(t.Context()) }()
+		synctest.Wait()
+		require.Empty(t, down, "it waits for the client")
+		c.Resume()
+		for range 3 {
+			require.Equal(t, "pong", c.Receive())
+		}
+		code, _ := c.ReceiveClose()
+		require.Equal(t, 1001, code)
+		require.NoError(t, <-down)
+	})
 }
 
 func TestAutoResponse_Misuse(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -162,7 +163,7 @@ func BenchmarkCompression_Fanout(b *testing.B) {
 // has used it, keeps nothing for it. It is not parallel, because it looks at the memory of the
 // whole process.
 func TestCompression_IdleMemory(t *testing.T) {
-	const clients = 200
+	const clients = 500
 	held := func(opts []gateway.Option, extension string) int {
 		gw, addr := newBench(t, opts...)
 		gw.HandleFunc("$default", func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
@@ -173,13 +174,17 @@ func TestCompression_IdleMemory(t *testing.T) {
 		if extension != "" {
 			request = wiretest.Frame(wiretest.Text|wiretest.RSV1, wiretest.Deflate(benchJSON(1<<10)))
 		}
-		measure := func() int {
+		measure := func() int { // the least of several, because a goroutine may not be done yet
+			least := math.MaxInt
 			var m runtime.MemStats
-			for range 3 { // pools keep what they have for two
-				runtime.GC()
+			for range 5 {
+				for range 3 { // pools keep what they have for two
+					runtime.GC()
+				}
+				runtime.ReadMemStats(&m)
+				least = min(least, int(m.HeapAlloc))
 			}
-			runtime.ReadMemStats(&m)
-			return int(m.HeapAlloc)
+			return least
 		}
 		before := measure()
 		for range clients {

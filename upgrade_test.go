@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -231,7 +232,7 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 		require.NoError(t, err)
 		srv := gatewaytest.New(t,
 			gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: 0.001, BurstLimit: 8}, ConnectionsPerSourceIP: 1}),
-			gateway.WithUsageStore(plans))
+			gateway.WithUsageStore(plans), gateway.WithTrustedProxies(netip.MustParsePrefix("192.0.2.0/24")))
 		blocker := srv.Dial(t, gatewaytest.SourceIP("192.0.2.1")) // takes one of eight
 		authorized := gateway.ErrUnauthorized
 		deploy := func(throttle gateway.Throttle) {
@@ -249,7 +250,9 @@ func TestUpgrade_StepsInOrder(t *testing.T) {
 		from := gatewaytest.SourceIP("192.0.2.1")
 		long := gatewaytest.Header("X-Long", strings.Repeat("x", 20_000))
 		foreign := gatewaytest.Header("Origin", "https://evil.example")
+		one, other := gatewaytest.Header("X-Forwarded-For", "198.51.100.1"), gatewaytest.Header("Forwarded", "for=198.51.100.2")
 		key, room := apiKey(annsKey), gatewaytest.Query("room", "42")
+		requireRefused(t, srv, 400, `"Bad Request"`, from, one, other, long, foreign)
 		requireRefused(t, srv, 431, `"Request Header Fields Too Large"`, from, long, foreign)
 		requireRefused(t, srv, 403, `"Forbidden"`, from, foreign)
 		requireRefused(t, srv, 429, `"Too Many Requests"`, from) // too many connections of the source

@@ -46,6 +46,8 @@ func TestValidation(t *testing.T) {
 		{"PATCH", api + "/routes/" + otherRoute, document{"routeKey": "taken"}, conflict, "Route with key taken already exists for this API"},
 		{"POST", api + "/routes", document{"routeKey": strings.Repeat("ü", 129)}, bad, "Invalid RouteKey specified: it has 129 characters. Must have 1 to 128"}, // no deployment takes it
 		{"PATCH", api + "/routes/" + route, document{"routeKey": "$other"}, bad, "Invalid route key specified: $other. Only the keys $connect, $disconnect and $default may start with $"},
+		{"POST", api + "/routes", document{"routeKey": "$join"}, bad, "Invalid route key specified: $join. Only the keys $connect, $disconnect and $default may start with $"},
+		{"POST", api + "/routes", document{"routeKey": "$leave"}, bad, "Invalid route key specified: $leave. Only the keys $connect, $disconnect and $default may start with $"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integration/x"}, bad, "Invalid target specified"},
 		{"POST", api + "/routes", document{"routeKey": "a", "target": "integrations/nope"}, missing, "Invalid Integration identifier specified"},
 		{"POST", api + "/routes", document{"routeKey": "$connect", "authorizationType": "JWT"}, bad, "Invalid AuthorizationType specified: JWT. Must be one of [NONE, AWS_IAM, CUSTOM]"},

@@ -137,9 +137,9 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 	for socket, dial := range wiretest.Sockets() {
 		t.Run(socket, func(t *testing.T) {
 			t.Parallel()
-			const interval, messages, size = 500 * time.Millisecond, 30, 100 << 10
+			const interval, messages, size = 1500 * time.Millisecond, 30, 100 << 10 // a busy machine may stop the test for a while
 			gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{
-				PingInterval: interval, WriteTimeout: 2 * time.Second, SendBufferBytes: -1, SendBufferMessages: -1,
+				PingInterval: interval, WriteTimeout: 4 * interval, SendBufferBytes: -1, SendBufferMessages: -1,
 			}))
 			require.NoError(t, err)
 			defer gw.Close()
@@ -156,7 +156,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 				}
 			}
 			const steps = 100
-			ticker := time.NewTicker(4 * interval / steps)
+			ticker := time.NewTicker(3 * interval / steps)
 			defer ticker.Stop()
 			for range steps {
 				<-ticker.C
