@@ -139,7 +139,7 @@ func TestConnection_pingBehindALongQueue(t *testing.T) {
 			t.Parallel()
 			const interval, messages, size = 1500 * time.Millisecond, 30, 100 << 10 // a busy machine may stop the test for a while
 			gw, err := gateway.New(gateway.WithQuotas(gateway.Quotas{
-				PingInterval: interval, WriteTimeout: 4 * interval, SendBufferBytes: -1, SendBufferMessages: -1,
+				PingInterval: interval, WriteTimeout: 2 * interval, SendBufferBytes: -1, SendBufferMessages: -1,
 			}))
 			require.NoError(t, err)
 			defer gw.Close()
