@@ -46,8 +46,8 @@ func (c *connection) dispatch(t *routeTable, call *call, watched *watch.Entry) i
 
 // match returns the route of a message: the one whose key is the value of the route
 // selection expression, else $default, else unrouted. A binary message has no such value,
-// whatever its bytes are. No message reaches $connect or
-// $disconnect, whatever it says: they are not among t.messages.
+// whatever its bytes are. No message reaches $connect, $disconnect, $join or $leave, whatever
+// it says: they are not among t.messages.
 //
 // unmatched is the value if it is no route's key, and nil if it is one, or the message
 // is not JSON. It may share memory with the message.

@@ -224,7 +224,7 @@ func TestTrustedProxies_Misuse(t *testing.T) {
 	t.Parallel()
 	for network, want := range map[netip.Prefix]string{
 		{}:                                 "WithTrustedProxies: network 0 is not valid",
-		netip.MustParsePrefix("0.0.0.0/0"): "WithTrustedProxies: network 0, 0.0.0.0/0, is everybody",
+		netip.MustParsePrefix("0.0.0.0/0"): "WithTrustedProxies: network 0.0.0.0/0 is everybody",
 	} {
 		_, err := gateway.New(gateway.WithTrustedProxies(network))
 		require.ErrorIs(t, err, gateway.ErrInvalidOption)

@@ -38,10 +38,10 @@ func Trust(networks []netip.Prefix) (*Trusted, error) {
 		case network.Addr().Is4In6() && network.Bits() >= 96:
 			network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
 		case network.Addr().Is4In6():
-			return nil, fmt.Errorf("network %d, %s, is only a part of how IPv6 writes IPv4: write an IPv4 network, such as 10.0.0.0/8", n, network)
+			return nil, fmt.Errorf("network %s is only a part of how IPv6 writes IPv4: write an IPv4 network, such as 10.0.0.0/8", network)
 		}
 		if network.Bits() == 0 {
-			return nil, fmt.Errorf("network %d, %s, is everybody, so that every client could choose its address: write the networks of the proxies only", n, network)
+			return nil, fmt.Errorf("network %s is everybody, so that every client could choose its address: write the networks of the proxies only", network)
 		}
 		t.networks = append(t.networks, network.Masked())
 	}

@@ -212,8 +212,8 @@ func TestTrust_Misuse(t *testing.T) {
 		want    string
 	}{
 		{netip.Prefix{}, "network 1 is not valid"},
-		{netip.MustParsePrefix("0.0.0.0/0"), "network 1, 0.0.0.0/0, is everybody"},
-		{netip.MustParsePrefix("::/0"), "network 1, ::/0, is everybody"},
+		{netip.MustParsePrefix("0.0.0.0/0"), "network 0.0.0.0/0 is everybody"},
+		{netip.MustParsePrefix("::/0"), "network ::/0 is everybody"},
 		{netip.MustParsePrefix("::ffff:0.0.0.0/96"), "is everybody"},
 		{netip.MustParsePrefix("::ffff:0.0.0.0/90"), "write an IPv4 network, such as 10.0.0.0/8"},
 	} {

@@ -33,9 +33,9 @@ func NewWindows(limits Limits, d Deflate) *Windows {
 	return all
 }
 
-// Compresses reports whether a message, text or binary, is compressed. A client with a window of less than 32
-// KiB gets longer messages as they are: compress/flate would refer to what is farther back
-// than that window.
+// Compresses reports whether a message, text or binary, is compressed. A client with a window
+// of less than 32 KiB gets longer messages as they are: compress/flate would refer to what is
+// farther back than that window.
 func (d *Deflate) Compresses(payload []byte, binary bool) bool {
 	window := 1 << d.windowBits
 	switch {
@@ -49,9 +49,9 @@ func (d *Deflate) Compresses(payload []byte, binary bool) bool {
 	return TextLength(payload) <= window
 }
 
-// Frames encodes payload, which [Deflate.Compresses], as one message, text or binary, in frames
-// of up to 8 KiB. The result can be sent to every client for whom payload is compressed. It is nil
-// if payload does not become shorter.
+// Frames encodes payload, which [Deflate.Compresses], as one message, text or binary, in
+// frames of up to 8 KiB. The result can be sent to every client for whom payload is
+// compressed. It is nil if payload does not become shorter.
 func (d *Deflate) Frames(payload []byte, binary bool) []byte {
 	op := opBinary
 	if !binary {

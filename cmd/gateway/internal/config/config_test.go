@@ -72,6 +72,8 @@ func TestLoad_Mistakes(t *testing.T) {
 		"origin":               {base + "origins: [good.example, https://a/b]", `:5:25: origins.2: `},
 		"compression":          {base + "compression: {level: 10}", "gateway.yaml:5:1: compression: Level is 10"},
 		"proxy":                {base + "proxies: [10.0.0.0/99]", `proxies.1: "10.0.0.0/99" is not an address or a network`},
+		"proxies of all":       {base + "proxies: [127.0.0.1, 0.0.0.0/0]", ":5:22: proxies.2: network 0.0.0.0/0 is everybody"},
+		"answer to no text":    {base + "autoResponse: {'': pong}", "gateway.yaml:5:16: autoResponse: the text is empty"},
 		"expression":           {base + "routeSelectionExpression: action", ":5:1: routeSelectionExpression: "},
 		"throttle":             {base + "throttle: {burst: 5}", ":5:1: throttle: "},
 		"no routes":            {"stage: a\nlisten: [{address: \":1\"}]", ": routes is missing: write at least one route"},

@@ -91,8 +91,8 @@ func (d *decoder) report(path, format string, args ...any) {
 }
 
 func under(path, name string) string {
-	if path == "" {
-		return name
+	if path == "" || name == "" {
+		return path + name
 	}
 	return path + "." + name
 }
