@@ -42,6 +42,7 @@ Exit codes: 0 all is well, 1 it failed, 2 the command line is wrong, 3 FILE is w
 func newDev() *cobra.Command {
 	var o dev.Options
 	var reading definitionFlags
+	var autoResponses []string
 	cmd := &cobra.Command{
 		Use:   "dev [FILE]",
 		Short: "Run a local API Gateway, with the APIs and functions of a definition",
@@ -64,20 +65,24 @@ func newDev() *cobra.Command {
 			if len(args) == 1 {
 				o.File = args[0]
 			}
-			return serveDev(cmd, o, &reading)
+			return serveDev(cmd, o, &reading, autoResponses)
 		},
 	}
-	addDevFlags(cmd.Flags(), &o, &reading)
+	addDevFlags(cmd.Flags(), &o, &reading, &autoResponses)
 	return cmd
 }
 
-func serveDev(cmd *cobra.Command, o dev.Options, reading *definitionFlags) error {
+func serveDev(cmd *cobra.Command, o dev.Options, reading *definitionFlags, autoResponses []string) error {
 	flags := cmd.Flags()
 	o.FixedPort, o.FixedTLSPort = flags.Changed("port") && o.Port != 0, flags.Changed("tls-port") && o.TLSPort != 0
 	if err := reading.read(&o); err != nil {
 		return err
 	}
 	if _, err := pairs("env", o.Env); err != nil {
+		return err
+	}
+	var err error
+	if o.AutoResponses, err = pairs("auto-response", autoResponses); err != nil {
 		return err
 	}
 	if o.Out = cmd.OutOrStdout(); o.Out == os.Stdout {
@@ -87,7 +92,7 @@ func serveDev(cmd *cobra.Command, o dev.Options, reading *definitionFlags) error
 	return failed(dev.Run(cmd.Context(), o))
 }
 
-func addDevFlags(flags *pflag.FlagSet, o *dev.Options, reading *definitionFlags) {
+func addDevFlags(flags *pflag.FlagSet, o *dev.Options, reading *definitionFlags, autoResponses *[]string) {
 	flags.SortFlags = false
 	flags.IntVar(&o.Port, "port", dev.DefaultPort, "the `port` for everything; 0 for any free one. If the default is in use, another one is taken")
 	flags.IntVar(&o.TLSPort, "tls-port", dev.DefaultTLSPort, "the `port` with TLS")
@@ -102,6 +107,9 @@ func addDevFlags(flags *pflag.FlagSet, o *dev.Options, reading *definitionFlags)
 	flags.BoolVar(&o.VerifySignatures, "verify-signatures", false, "refuse calls of the control plane and of @connections without a right AWS signature")
 	flags.BoolVar(&o.AnswerCommands, "answer-commands", false, "let the headers of answers change connections, and post: Gateway-Join, Gateway-Leave, Gateway-State, Gateway-Post, Gateway-Close")
 	flags.BoolVar(&o.ManagementExtensions, "management-extensions", false, "open the calls of @connections that AWS does not have: lists, audiences, batches, groups, state")
+	flags.BoolVar(&o.BinaryMessages, "binary-messages", false, "let clients send bytes, too, which AWS refuses")
+	flags.BoolVar(&o.Compression, "compression", false, "let clients agree on permessage-deflate, which AWS does not have")
+	flags.StringArrayVar(autoResponses, "auto-response", nil, "answer the message text at once, without a route, as `text=answer`; may be repeated")
 	flags.BoolVar(&o.Quiet, "quiet", false, "print no lines for events and calls that went well")
 	flags.BoolVar(&o.ShowBodies, "show-bodies", false, "print messages and answers, too: they may have secrets")
 	flags.BoolVar(&o.Debug, "debug", false, "print what else happens inside")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -32,6 +33,45 @@ func TestDev_AnswerCommands(t *testing.T) {
 	require.Equal(t, "bye", ann.receive(), "and not hello, which was her own")
 	bob.c.CloseNow()
 	require.Equal(t, "somebody left", ann.receive())
+}
+
+// Texts that are answered, bytes and compression each have a flag. Without it, a client meets
+// what the service has.
+func TestDev_MessageFlags(t *testing.T) {
+	t.Parallel()
+	for name, flags := range map[string][]string{
+		"with":    {"--auto-response", "ping=pong", "--auto-response", "a=b=c", "--binary-messages", "--compression"},
+		"without": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := runDev(t, nil, append(flags, project(t, template()))...)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			c, resp, err := wsconn.Dial(ctx, p.url(), wsconn.DialOptions{Compress: true}) //nolint:bodyclose // a 101 has no body
+			require.NoError(t, err)
+			defer c.CloseNow()
+			exchange := func(message string, text bool) string {
+				require.NoError(t, c.Write(ctx, []byte(message), text))
+				answer, _, err := c.Read(ctx)
+				if err != nil {
+					return err.Error()
+				}
+				return string(answer)
+			}
+			extension, ping := resp.Header.Get("Sec-WebSocket-Extensions"), exchange("ping", true)
+			if flags == nil {
+				require.Empty(t, extension)
+				require.Contains(t, ping, "Forbidden", "no route has this key")
+				require.Contains(t, exchange("\xff", false), "Binary is not supported")
+				return
+			}
+			require.Contains(t, extension, "permessage-deflate")
+			require.Equal(t, "pong", ping)
+			require.Equal(t, "b=c", exchange("a", true))
+			require.Contains(t, exchange("\xff", false), "Forbidden")
+		})
+	}
 }
 
 // With --management-extensions a backend posts to everybody at a stage, by its address with

@@ -40,6 +40,9 @@ type Options struct {
 	AnswerCommands    bool // the headers of answers may change connections
 	// ManagementExtensions opens the calls of @connections that the service does not have.
 	ManagementExtensions bool
+	BinaryMessages       bool
+	Compression          bool
+	AutoResponses        map[string]string // by the text that they answer
 	ShowBodies, Debug    bool
 	Quiet                bool // no lines for what went well
 

@@ -3,6 +3,8 @@ package dev
 import (
 	"net/netip"
 	"regexp"
+
+	"example.com/gateway"
 )
 
 var (
@@ -38,4 +40,30 @@ func (o *Options) checkNames() error {
 		return usage("--account-id is %q: write the 12 digits of an account, such as 123456789012", o.AccountID)
 	}
 	return nil
+}
+
+// extensions returns the options of what the service does not have.
+func (o *Options) extensions() ([]gateway.Option, error) {
+	var options []gateway.Option
+	for _, e := range []struct {
+		on     bool
+		option gateway.Option
+	}{
+		{o.AnswerCommands, gateway.WithAnswerCommands()},
+		{o.ManagementExtensions, gateway.WithManagementExtensions()},
+		{o.BinaryMessages, gateway.WithBinaryMessages()},
+		{o.Compression, gateway.WithCompression(gateway.Compression{})},
+	} {
+		if e.on {
+			options = append(options, e.option)
+		}
+	}
+	for text, answer := range o.AutoResponses {
+		option := gateway.WithAutoResponse(text, answer)
+		if _, err := gateway.New(option); err != nil {
+			return nil, usage("--auto-response: %w", err)
+		}
+		options = append(options, option)
+	}
+	return options, nil
 }

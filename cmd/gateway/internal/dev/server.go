@@ -203,17 +203,12 @@ func (s *server) stageOptions() ([]gateway.Option, error) {
 		gateway.WithObserver(s.observer()), gateway.WithUsageStore(keys),
 		gateway.WithOriginPatterns(append(origins, s.o.Origins...)...),
 	}
-	if s.o.AnswerCommands {
-		options = append(options, gateway.WithAnswerCommands())
-	}
-	if s.o.ManagementExtensions {
-		options = append(options, gateway.WithManagementExtensions())
-	}
 	g, err := gateway.New(options...) // now, and not with the first stage
 	if err != nil {
 		return nil, usage("--origin: %w", err)
 	}
-	return options, g.Close()
+	more, err := s.o.extensions()
+	return append(options, more...), errors.Join(err, g.Close())
 }
 
 // address is where the clients of this machine reach the plain port.

@@ -14,6 +14,8 @@ func words() []string {
 		"start gateway dev with --answer-commands",
 		"pass WithManagementExtensions to New",
 		"start gateway dev with --management-extensions",
+		"pass WithBinaryMessages to New",
+		"start gateway dev with --binary-messages",
 		": if its pages may connect, pass WithOriginPatterns with this origin to New",
 		"", // fixFor names the flag
 		": install it, or set Command",
