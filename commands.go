@@ -184,23 +184,30 @@ func checkGroups(header string, names []string) error {
 // checkRoom returns an error if the connection would be in too many groups, or may not join
 // any yet.
 func (g *Gateway) checkRoom(connectionID string, asked *command.Commands) error {
-	most, n := g.quotas.GroupsPerConnection, len(asked.Join)
+	var groups []string
+	c := g.opened(connectionID) // nil: $connect has not returned, or it has closed
+	if c != nil {
+		groups = c.extras.Load().groupsOf()
+	}
+	n := 0
+	for _, name := range asked.Join {
+		if slices.Contains(groups, name) { // no change
+			continue
+		}
+		if err := g.checkUntold(c, name); err != nil {
+			return fmt.Errorf("%s: %w", command.Join, err)
+		}
+		n++
+	}
 	if n == 0 {
 		return nil
 	}
-	if c := g.opened(connectionID); c != nil {
-		for _, name := range asked.Join {
-			if err := c.checkUntold(name); err != nil {
-				return fmt.Errorf("%s: %w", command.Join, err)
-			}
-		}
-		for _, name := range c.extras.Load().groupsOf() {
-			if !slices.Contains(asked.Join, name) && !slices.Contains(asked.Leave, name) {
-				n++
-			}
+	for _, name := range groups {
+		if !slices.Contains(asked.Leave, name) {
+			n++
 		}
 	}
-	if most > 0 && n > most {
+	if most := g.quotas.GroupsPerConnection; most > 0 && n > most {
 		return fmt.Errorf("%s: %w: the connection would be in %d groups: let it leave some, or raise Quotas.GroupsPerConnection", command.Join, ErrLimitExceeded, n)
 	}
 	return nil

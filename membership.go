@@ -36,7 +36,7 @@ func (c *connection) join(group string) error {
 	if most := c.g.quotas.GroupsPerConnection; most > 0 && n >= most {
 		return fmt.Errorf("%w: the connection is in %d groups: let it leave one, or raise Quotas.GroupsPerConnection", ErrLimitExceeded, n)
 	}
-	if err := c.checkUntold(group); err != nil {
+	if err := c.g.checkUntold(c, group); err != nil {
 		return err
 	}
 	c.changeLocked([]string{group}, nil, nil)

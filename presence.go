@@ -36,24 +36,27 @@ func (c *connection) tellLeftLocked(group string) {
 	}
 }
 
-// checkUntold returns an error if the connection may not join a group yet. Otherwise one client
+// checkUntold returns an error if a connection may not join a group yet. Otherwise one client
 // that goes through one group after the other, or many that come and go, could make any number of
-// events.
-func (c *connection) checkUntold(group string) error {
-	if !c.g.routes.Load().tellsPresence() {
+// events. c is nil if the connection has not opened: then only the events of the group count.
+func (g *Gateway) checkUntold(c *connection, group string) error {
+	if !g.routes.Load().tellsPresence() {
 		return nil
 	}
-	n := c.g.presence.GroupLeaves(group)
-	if n >= presence.MaxLeaves {
-		return fmt.Errorf("%w: %s has not run yet for %d connections that have left the group: let it join later, or make the integration of %[2]s quicker",
-			ErrLimitExceeded, RouteKeyLeave, n)
+	if n := g.presence.GroupLeaves(group); n >= presence.MaxLeaves {
+		return untold(n, "the group")
 	}
-	most := c.g.quotas.GroupsPerConnection
-	if n = c.g.presence.MemberLeaves(c); most > 0 && n > max(most, 100) {
-		return fmt.Errorf("%w: %s has not run yet for %d groups that the connection has left: let it join later, or make the integration of %[2]s quicker",
-			ErrLimitExceeded, RouteKeyLeave, n)
+	if most := g.quotas.GroupsPerConnection; c != nil && most > 0 {
+		if n := g.presence.MemberLeaves(c); n > max(most, 100) {
+			return untold(n, "the connection")
+		}
 	}
 	return nil
+}
+
+func untold(leaves int, of string) error {
+	return fmt.Errorf("%w: %d leaves of %s have not been told yet: let it join later, or make the integrations of %s and %s quicker",
+		ErrLimitExceeded, leaves, of, RouteKeyJoin, RouteKeyLeave)
 }
 
 var errNotTold = errors.New("the gateway was closed before the event's turn came")

@@ -281,23 +281,32 @@ func TestPresence_ManyGroups(t *testing.T) {
 		srv.HandleFunc("enter", func(context.Context, *gateway.Request) (*gateway.Response, error) {
 			return &gateway.Response{Header: http.Header{"Gateway-Join": {"another"}, "Gateway-State": {"1"}}, Body: []byte("done")}, nil
 		}, gateway.WithRouteResponse())
+		srv.HandleFunc("again", func(context.Context, *gateway.Request) (*gateway.Response, error) {
+			return &gateway.Response{Header: http.Header{"Gateway-Join": {"home"}}, Body: []byte("still at home")}, nil
+		}, gateway.WithRouteResponse())
 		c := srv.Dial(t)
 		id := c.ConnectionID()
+		require.NoError(t, srv.Join(t.Context(), id, "home"))
 		for n := range 101 {
 			require.NoError(t, srv.Join(t.Context(), id, fmt.Sprint("room", n)))
 			require.NoError(t, srv.Leave(t.Context(), id, fmt.Sprint("room", n)))
 		}
-		require.ErrorIs(t, srv.Join(t.Context(), id, "another"), gateway.ErrLimitExceeded)
+		err := srv.Join(t.Context(), id, "another")
+		require.ErrorIs(t, err, gateway.ErrLimitExceeded)
+		require.ErrorContains(t, err, "101 leaves of the connection have not been told yet")
 		require.NoError(t, srv.Leave(t.Context(), id, "another"))
+		require.NoError(t, srv.Join(t.Context(), id, "home"), "it is in the group: that is no change")
+		c.Send(`{"action":"again"}`)
+		require.Equal(t, "still at home", c.Receive())
 		c.Send(`{"action":"enter"}`)
 		require.Contains(t, c.Receive(), `"message"`)
 		conn, err := srv.GetConnection(t.Context(), id)
 		require.NoError(t, err)
-		require.Empty(t, conn.Groups)
+		require.Equal(t, []string{"home"}, conn.Groups)
 		require.Empty(t, conn.State, "of an answer everything is done, or nothing")
 		require.NoError(t, srv.Join(t.Context(), srv.Dial(t).ConnectionID(), "another"), "others may join")
 		time.Sleep(3 * time.Second) //nolint:forbidigo // in a synctest bubble
-		require.EqualValues(t, 203, ran.Load())
+		require.EqualValues(t, 204, ran.Load())
 		c.Send(`{"action":"enter"}`)
 		require.Equal(t, "done", c.Receive())
 		require.NoError(t, srv.Shutdown(t.Context()))
@@ -596,26 +605,40 @@ func TestPresence_Deployment(t *testing.T) {
 	})
 }
 
-// While $leave has not run for very many who have left a group, nobody can join it, but everybody can leave.
+// While very many leaves of a group have not been told, nobody can join it, in whatever way, but
+// everybody can leave.
 func TestPresence_ManyLeft(t *testing.T) {
 	t.Parallel()
 	const most = 10_000
-	gw, ids := newNull(t, most+2)
+	gw := newGateway(t, gateway.WithAnswerCommands(), gateway.WithQuotas(gateway.Quotas{NewConnections: gateway.Throttle{RateLimit: -1}, GroupsPerConnection: -1}))
+	ids := openNull(t, gw, most+2)
 	release := make(chan struct{})
 	gw.HandleFunc(gateway.RouteKeyJoin, func(context.Context, *gateway.Request) (*gateway.Response, error) {
 		<-release
 		return nil, nil
 	})
 	gw.HandleFunc(gateway.RouteKeyLeave, answerNothing)
+	gw.HandleFunc(gateway.RouteKeyConnect, func(_ context.Context, req *gateway.Request) (*gateway.Response, error) {
+		return &gateway.Response{Header: http.Header{"Gateway-Join": {req.Upgrade.URL.Query().Get("room")}}}, nil
+	})
+	srv := gatewaytest.Serve(t, gw)
 	stays, late := ids[most], ids[most+1]
 	require.NoError(t, gw.Join(t.Context(), stays, "room"))
 	for _, id := range ids[:most] {
 		require.NoError(t, gw.Join(t.Context(), id, "room"))
 		require.NoError(t, gw.Leave(t.Context(), id, "room"))
 	}
-	require.ErrorIs(t, gw.Join(t.Context(), late, "room"), gateway.ErrLimitExceeded)
+	err := gw.Join(t.Context(), late, "room")
+	require.ErrorIs(t, err, gateway.ErrLimitExceeded)
+	require.ErrorContains(t, err, "10000 leaves of the group have not been told yet: let it join later, or make the integrations of $join and $leave quicker")
+	_, refused := srv.TryDial(t, gatewaytest.Query("room", "room"))
+	require.NotNil(t, refused, "$connect is no way around the bound")
+	require.Equal(t, http.StatusBadGateway, refused.StatusCode)
+	srv.Dial(t, gatewaytest.Query("room", "another"))
 	require.NoError(t, gw.Join(t.Context(), late, "other"))
+	require.NoError(t, gw.Join(t.Context(), stays, "room"), "it is in the group: that is no change")
 	require.NoError(t, gw.Leave(t.Context(), stays, "room"))
 	close(release)
 	require.Eventually(t, func() bool { return gw.Join(t.Context(), late, "room") == nil }, 10*time.Second, time.Millisecond)
+	srv.Dial(t, gatewaytest.Query("room", "room"))
 }

@@ -46,10 +46,12 @@ const (
 //   - While 1,000 events of a group wait, the $join of a member that leaves before its turn has come
 //     does not run, and one $leave that waits is enough for all visits of a member that are over. So
 //     a $leave may come without its $join, but none is missing.
-//   - Nobody can join a group while $leave has not run for 10,000 of those who have left it; nor can a
-//     connection join any while $leave has not run for more groups that it has left than
-//     Quotas.GroupsPerConnection, or 100 if that is more. [Gateway.Join] returns [ErrLimitExceeded], and an
-//     answer that asks for it fails. Everybody can leave at any time.
+//   - Nobody can join a group while 10,000 leaves of it have not been told; nor can a connection join any
+//     while more leaves of this connection have not been told than Quotas.GroupsPerConnection, or 100 if that
+//     is more. A leave is told when the $leave has run, or its turn has come if there is only $join.
+//     [Gateway.Join] returns [ErrLimitExceeded], and an answer that asks for it fails: on $connect, the
+//     client gets 502. To join a group again is no change, and is never refused. Everybody can leave at any
+//     time.
 //
 // Nothing else is dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has
 // ended: what has not run after their second is lost, which is logged.
