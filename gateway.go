@@ -109,6 +109,8 @@ type Gateway struct {
 	cutOff         context.CancelFunc
 	disconnects    context.Context //nolint:containedctx // the same for $disconnect; it ends a little later
 	endDisconnects context.CancelFunc
+	tellings       context.Context //nolint:containedctx // the same for $join and $leave; it ends between the two
+	endTellings    context.CancelFunc
 
 	endpoints endpoint.Client // calls the backends of all integrations
 
@@ -167,5 +169,6 @@ func New(opts ...Option) (*Gateway, error) {
 	root = context.WithValue(root, gatewayKey{}, g)
 	g.root, g.cutOff = context.WithCancel(root)
 	g.disconnects, g.endDisconnects = context.WithCancel(root)
+	g.tellings, g.endTellings = context.WithCancel(g.disconnects)
 	return g, nil
 }

@@ -70,11 +70,11 @@ func (g *Gateway) tellPresence(e presence.Event[*connection]) {
 		return
 	}
 	req := c.presenceRequest(t, r, e.Group, e.Joins)
-	if g.disconnects.Err() != nil { // those before it have used up the grace of a cut
+	if g.tellings.Err() != nil { // those before it have used up the grace of a cut
 		g.logFailure(&c.ctx, "event lost", req, errNotTold)
 		return
 	}
-	ctx := &connectionContext{g.disconnects, c.ctx.request}
+	ctx := &connectionContext{g.tellings, c.ctx.request}
 	event := disconnectEvent(*req)
 	if out := g.invokeWithin(ctx, r, req, &event); out.err == nil && len(out.body()) > 0 {
 		g.logBodyDropped(ctx, r)

@@ -54,7 +54,7 @@ const (
 //     time.
 //
 // Nothing else is dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has
-// ended: what has not run after their second is lost, which is logged.
+// ended: what has not run 400 ms later is lost, which is logged, so that $disconnect has time.
 const (
 	RouteKeyJoin  = "$join"
 	RouteKeyLeave = "$leave"

@@ -18,6 +18,9 @@ const (
 	// disconnectGrace is how long $disconnect may take then. It is a little less than
 	// cutGrace, so that an integration that returns when its context ends is in time.
 	disconnectGrace = cutGrace - cutGrace/10
+	// tellingGrace is how long $join and $leave may take then, all together. $disconnect
+	// waits for them, and needs the rest.
+	tellingGrace = 4 * cutGrace / 10
 )
 
 // Shutdown stops the gateway gracefully: it refuses new upgrades with 503 and
@@ -30,7 +33,9 @@ const (
 // integrations until ctx ends.
 //
 // If ctx ends first, the remaining connections are cut: the contexts of their integrations
-// end, their sockets close, and $disconnect has one second. The error then wraps that of
+// end, their sockets close, and $disconnect has one second. Of that second, $join and $leave
+// have 400 ms, all together; what has not run then is lost, which is logged, so that one of
+// them that hangs does not take the time of each $disconnect. The error then wraps that of
 // ctx and says how many connections were cut. Shutdown may be called more than once, also
 // at the same time; each call waits.
 //
@@ -53,7 +58,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 
 // Close stops the gateway at once, as [Gateway.Shutdown] does when its context ends. The
 // clients see that their connections break off. Close waits up to one second for
-// $disconnect. It returns an error if code of the program still runs after that: an
+// $leave and $disconnect. It returns an error if code of the program still runs after that: an
 // integration, an authorizer, a usage store, an observer, or the handler of the logger.
 func (g *Gateway) Close() error {
 	if _, ended := g.cut(g.stop()); !ended {
@@ -132,6 +137,8 @@ func (g *Gateway) cut(stopped <-chan struct{}) (connections int, ended bool) {
 	g.cutOff()
 	disconnects := time.AfterFunc(disconnectGrace, g.endDisconnects)
 	defer disconnects.Stop()
+	tellings := time.AfterFunc(tellingGrace, g.endTellings)
+	defer tellings.Stop()
 	for c := range g.connections.All() {
 		c.cut(goingAway(byShutdown))
 		connections++
