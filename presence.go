@@ -33,6 +33,8 @@ func (c *connection) tellJoinedLocked(group string) {
 func (c *connection) tellLeftLocked(group string) {
 	if c.g.routes.Load().tellsPresence() {
 		c.g.presence.Left(c, group)
+	} else {
+		c.g.presence.LeftUntold(c, group) // its JOIN may wait since there were routes
 	}
 }
 

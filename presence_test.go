@@ -614,6 +614,45 @@ func TestPresence_Deployment(t *testing.T) {
 	})
 }
 
+// A $join that still waits when the routes are taken away does not run once they are back, if its
+// connection has left meanwhile: no $leave would follow.
+func TestPresence_Rollback(t *testing.T) {
+	t.Parallel()
+	leave := map[string]func(*gatewaytest.Server, string) error{
+		"leave": func(srv *gatewaytest.Server, id string) error { return srv.Leave(context.Background(), id, "room") },
+		"close": func(srv *gatewaytest.Server, id string) error {
+			return srv.DeleteConnection(context.Background(), id)
+		},
+	}
+	for name, leave := range leave {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t)
+				var l presenceLog
+				for _, key := range []string{gateway.RouteKeyJoin, gateway.RouteKeyLeave} {
+					srv.HandleFunc(key, func(ctx context.Context, req *gateway.Request) (*gateway.Response, error) {
+						time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
+						return l.record(ctx, req)
+					})
+				}
+				d := srv.Deployment()
+				first, gone, stays := srv.Dial(t).ConnectionID(), srv.Dial(t).ConnectionID(), srv.Dial(t).ConnectionID()
+				for _, id := range []string{first, gone, stays} {
+					require.NoError(t, srv.Join(t.Context(), id, "room"))
+					synctest.Wait() // the first $join runs, the others wait
+				}
+				require.NoError(t, srv.Deploy(gateway.Deployment{}))
+				require.NoError(t, leave(srv, gone))
+				synctest.Wait()
+				require.NoError(t, srv.Deploy(d))
+				time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+				require.Equal(t, []string{"JOIN room " + first, "JOIN room " + stays}, l.all())
+			})
+		})
+	}
+}
+
 // While very many leaves of a group have not been told, nobody can join it, in whatever way, but
 // everybody can leave.
 func TestPresence_ManyLeft(t *testing.T) {

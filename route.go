@@ -53,6 +53,10 @@ const (
 //     client gets 502. To join a group again is no change, and is never refused. Everybody can leave at any
 //     time.
 //
+// A deployment without the two routes tells nobody anything; a $join that waits does not run later if its
+// connection has left meanwhile. Once the routes are back, make a list of the members anew, with
+// [Gateway.List].
+//
 // Nothing else is dropped, except by [Gateway.Close] and a [Gateway.Shutdown] whose context has
 // ended: what has not run 400 ms later is lost, which is logged, so that $disconnect has time.
 const (

@@ -63,10 +63,14 @@ func (qs *Queues[M]) Joined(member M, group string) { qs.add(Event[M]{member, gr
 // Left adds a LEAVE. If many events wait, and the JOIN of this member has not begun, it takes that
 // back, and adds no LEAVE if one of this member waits.
 func (qs *Queues[M]) Left(member M, group string) {
-	if !qs.takeBack(member, group) {
+	if !qs.takeBack(member, group, Many) {
 		qs.add(Event[M]{member, group, false})
 	}
 }
+
+// LeftUntold is for a member that leaves while nobody is told: it takes back its JOIN, if that has
+// not begun. Otherwise somebody could be told of it later, and never of the leave.
+func (qs *Queues[M]) LeftUntold(member M, group string) { qs.takeBack(member, group, 0) }
 
 // MemberLeaves returns how many LEAVEs of a member have not run to their end.
 func (qs *Queues[M]) MemberLeaves(member M) int {
@@ -152,14 +156,14 @@ func (qs *Queues[M]) push(e Event[M]) (first bool) {
 	return first
 }
 
-// takeBack removes the JOIN of a member, if it waits with many others. It reports whether a LEAVE
-// of this member waits as well.
-func (qs *Queues[M]) takeBack(member M, group string) bool {
+// takeBack removes the JOIN of a member, if it waits and the group has that many events. It reports
+// whether a LEAVE of this member waits as well.
+func (qs *Queues[M]) takeBack(member M, group string, many int) bool {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	join := Event[M]{member, group, true}
 	at, waits := qs.joins[join]
-	if !waits || qs.groups[group].Len() < Many {
+	if !waits || qs.groups[group].Len() < many {
 		return false
 	}
 	delete(qs.joins, join)
