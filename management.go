@@ -43,6 +43,11 @@ type ManagementAuth interface {
 	// [ErrUnauthorized] too; any other as ForbiddenException, and its text goes to the
 	// log only. A panic refuses the call with 500.
 	//
+	// With [WithManagementExtensions] an ActionGetConnection that is allowed has a second
+	// question, about an ActionList of that connection, if the connection has a principal,
+	// a group or a state: they are in the answer only if AuthorizeManagement returns nil for
+	// that, too. So one request may make two calls, also in what counts or logs them.
+	//
 	// ctx is the context of the request, which ends when the caller goes away. The
 	// caller waits for AuthorizeManagement, which may run concurrently. Compare a secret
 	// in constant time: see package [crypto/subtle].

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,6 +195,10 @@ func TestManagementExtensions_GetConnection(t *testing.T) {
 		"open":                   {[]gateway.Option{gateway.WithManagementExtensions()}, everyone},
 		"calls of the service":   {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { return false })}, ofService},
 		"an auth that panics":    {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool { panic("no") })}, ofService},
+		"one that ends its goroutine": {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(*gateway.ManagementCall) bool {
+			runtime.Goexit()
+			return true
+		})}, ofService},
 		"a list of the connection": {[]gateway.Option{gateway.WithManagementExtensions(), asks(func(call *gateway.ManagementCall) bool {
 			return call.Action == gateway.ActionList && len(call.Audience.Query()["id"]) == 1 && call.ConnectionID == "" && string(call.Body) == "body"
 		})}, everyone},
