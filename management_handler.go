@@ -57,8 +57,8 @@ import (
 // arrives with the slash is served. Pages of another origin cannot make these calls, because
 // they need no ID that a page would have to know.
 //
-// The body of a call has to come within a minute, and a caller has 30 s for each 64 KiB of an
-// answer, so that nobody holds up a goroutine. ReadTimeout and WriteTimeout of your
+// The body of a call has to come within a minute, and 30 s more for each 64 KiB of it; a caller
+// has 30 s for each 64 KiB of an answer, so that nobody holds up a goroutine. ReadTimeout and WriteTimeout of your
 // [http.Server] replace these times.
 //
 // "@" and "=" may be escaped or not. Some clients send "//@connections" if their endpoint
@@ -225,6 +225,7 @@ func (m *managementAnswer) readBody(r *http.Request, limit int) ([]byte, error) 
 	for {
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		m.patience.BodyComes(len(body)-n, len(body))
 		switch {
 		case limit > 0 && len(body) > limit:
 			return nil, fmt.Errorf("%w: the body is above %d bytes", ErrPayloadTooLarge, limit)

@@ -54,6 +54,54 @@ func TestManagement_BodyThatNeverComes(t *testing.T) {
 	}
 }
 
+// slowReader gives some bytes each second.
+type slowReader struct {
+	rest  io.Reader
+	bytes int64
+}
+
+func (r slowReader) Read(b []byte) (int, error) {
+	time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+	return r.rest.Read(b[:min(int64(len(b)), r.bytes)])
+}
+
+// A long body that comes slowly has more time than a short one. One that is too slow is given up.
+func TestManagement_BodyThatComesSlowly(t *testing.T) {
+	t.Parallel()
+	line := `{"to":{"id":"a"},"data":"` + strings.Repeat("x", 1000) + `"}` + "\n"
+	batch := strings.Repeat(line, (1<<20)/len(line))
+	for name, row := range map[string]struct {
+		bytesEachSecond int64
+		status          int
+		least           time.Duration
+	}{
+		"a line of a village":       {4 << 10, 200, 4 * time.Minute},
+		"less than 64 KiB a minute": {1 << 10, 500, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := gatewaytest.New(t, gateway.WithManagementExtensions())
+				began := time.Now()
+				req, err := http.NewRequest(http.MethodPost, srv.ManagementURL()+"/@connections", slowReader{strings.NewReader(batch), row.bytesEachSecond})
+				require.NoError(t, err)
+				req.Header.Set("Content-Type", ndjson)
+				req.ContentLength = int64(len(batch))
+				resp, err := srv.HTTPClient().Do(req)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				_, err = io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, row.status, resp.StatusCode)
+				took := time.Since(began)
+				require.GreaterOrEqual(t, took, row.least)
+				require.Less(t, took, row.least+time.Minute)
+				time.Sleep(time.Hour) //nolint:forbidigo // in a synctest bubble: the client reads the body to its end
+			})
+		})
+	}
+}
+
 // The time of a body ends with it: it bounds neither the ManagementAuth nor the next calls
 // on the same network connection.
 func TestManagement_BodyThatHasComeIsNotTimed(t *testing.T) {
