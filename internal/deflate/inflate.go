@@ -58,9 +58,10 @@ func (b Bounds) most(n int) (int, error) {
 	return b.Bytes, ErrTooBig
 }
 
-// Inflate returns the message that was compressed to b. The caller owns the result. It
-// takes at most twice the memory of what it has inflated so far, and ends as soon as the
-// message is above the bounds. Nothing else is allocated, and what it takes of the processor
+// Inflate returns the message that was compressed to b. The caller owns the result. Its
+// buffer has at most four times the bytes of b (256 at least), or twice what has been inflated
+// so far if that is more, and never more than the bounds say. Inflate ends as soon as the
+// message is above them. Nothing else is allocated, and what it takes of the processor
 // grows with len(b) and the message, whatever blocks b has.
 //
 // As RFC 7692, section 7.2.3, says, b is a sequence of DEFLATE blocks without the last four
