@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -37,7 +38,12 @@ func TestAudience_Model(t *testing.T) {
 	t.Parallel()
 	steps, seed := 20_000, uint64(time.Now().UnixNano())
 	if testutil.Long() {
-		steps = 1_000_000
+		steps = 100_000
+	}
+	if asked := os.Getenv("GATEWAY_STEPS"); asked != "" {
+		var err error
+		steps, err = strconv.Atoi(asked)
+		require.NoError(t, err)
 	}
 	t.Logf("seed %d", seed)
 	w := newModelWorld(t)
