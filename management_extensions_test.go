@@ -92,8 +92,9 @@ func TestManagementExtensions_AreClosed(t *testing.T) {
 	require.Equal(t, "Connection Closed Normally", reason)
 }
 
-// With one mount only, a mux redirects a call for an audience. A client that follows is served,
-// and the log says what to mount. A call without an audience closes nobody.
+// With one mount only, a mux redirects a call for an audience to a path that ends in a slash:
+// with 307, or before Go 1.26 with 301, after which clients make a GET of a POST. Such a path
+// is served, and the log says what to mount. A call without an audience closes nobody.
 func TestManagementExtensions_OneMount(t *testing.T) {
 	t.Parallel()
 	var log testutil.LockedBuffer
@@ -114,10 +115,10 @@ func TestManagementExtensions_OneMount(t *testing.T) {
 	require.Equal(t, 200, ask("GET", "/"+url.PathEscape(c.ConnectionID()), ""))
 	require.NotContains(t, log.String(), "slash")
 	for range 2 {
-		require.Equal(t, 200, ask("POST", "?all=true", "x"))
+		require.Equal(t, 200, ask("POST", "/?all=true", "x"))
 		require.Equal(t, "x", c.Receive())
 	}
-	require.Equal(t, 200, ask("GET", "/?count=true", ""))
+	require.Equal(t, 200, ask("GET", "?count=true", ""))
 	require.Equal(t, 1, strings.Count(log.String(), "a slash at its end"))
 	require.Contains(t, log.String(), `call \"/prod/@connections\", without the slash, and mount ManagementHandler there, too`)
 	require.Equal(t, 400, ask("DELETE", "/", ""), "an empty ID")
