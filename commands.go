@@ -278,7 +278,7 @@ func (g *Gateway) sendAnswer(ctx context.Context, e *commandedEvent, asked *comm
 	if len(asked.Post) == 0 {
 		return posting{}
 	}
-	to := places{here: g, of: audienceOf(e.connectionID, asked.Post), self: self}
+	to := g.placesOf(audienceOf(e.connectionID, asked.Post), self)
 	return to.post(ctx, m.data, outbox.Share(m.data, m.binary), time.Now())
 }
 

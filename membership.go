@@ -8,16 +8,7 @@ import (
 	"example.com/gateway/internal/groups"
 )
 
-// This file finds the connections of this node: by their IDs, groups and users. It changes
-// who is in which group.
-
-// opened returns the connection with this ID, or nil if it is not open on this node.
-func (g *Gateway) opened(connectionID string) *connection {
-	if c, ok := g.connections.Get(connectionID); ok && c.state().accepts() {
-		return c
-	}
-	return nil
-}
+// This file changes who is in which group, and keeps the index of users.
 
 // join makes the connection a member of a group, whose name has been checked.
 func (c *connection) join(group string) error {

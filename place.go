@@ -11,7 +11,8 @@ import (
 )
 
 // This file is the one place that decides where connections are. Every call that names a
-// connection asks locate, and every call on an audience asks locateAll. Both find only
+// connection asks locate, and every call on an audience asks locateAll. Commands in answers
+// ask placesOf; the connection that an answer is for is always here. All of them find only
 // connections of this node.
 
 // locate finds a connection, for every call that names one by its ID. Nothing else decides
@@ -26,6 +27,14 @@ func (g *Gateway) locate(ctx context.Context, connectionID string) (place, error
 		return place{c}, nil
 	}
 	return place{}, ErrGone
+}
+
+// opened returns the connection with this ID, or nil if it is not open on this node.
+func (g *Gateway) opened(connectionID string) *connection {
+	if c, ok := g.connections.Get(connectionID); ok && c.state().accepts() {
+		return c
+	}
+	return nil
 }
 
 // place is where a connection is, and does there what a call asks for. Today that is this
@@ -61,8 +70,12 @@ func (g *Gateway) locateAll(ctx context.Context, of Audience) (places, error) {
 	if err := of.check(); err != nil {
 		return places{}, err
 	}
-	return places{here: g, of: of}, ctx.Err()
+	return g.placesOf(of, nil), ctx.Err()
 }
+
+// placesOf is locateAll for an audience that has been checked. self is nil, or a connection
+// that only its own ID finds yet.
+func (g *Gateway) placesOf(of Audience, self *connection) places { return places{g, of, self} }
 
 // places is where the connections of an audience are, and does there what a call asks for.
 // Today that is this node. Other nodes would be a second field: each would be asked at the
@@ -186,7 +199,7 @@ func (p places) each(visit func(id string, c *connection)) {
 	case ofSeveral:
 		seen := idSet{}
 		for _, part := range p.of.parts {
-			places{g, part, p.self}.each(func(id string, c *connection) {
+			g.placesOf(part, p.self).each(func(id string, c *connection) {
 				if !seen.has(id) {
 					seen.add(id)
 					visit(id, c)
